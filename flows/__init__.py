@@ -1,0 +1,1 @@
+"""Flows that bring the warehouse up to date: extract and load, build, gate, publish."""

@@ -1,0 +1,398 @@
+-- Orders young enough to change still, or all of them: with every step of their lives, shown or not.
+create table orders as
+
+with placed as (
+
+    select
+        day_number,
+        month_number,
+        unnest(range(orders_before, orders_before + order_count)) as order_number,
+    from calendar
+    where day_number >= getvariable('since_day') - getvariable('order_life_days')
+
+),
+
+drawn as (
+
+    select
+        *,
+        bits_of('buyer', order_number) as buyer_bits,
+        bits_of('second buyer', order_number) as second_buyer_bits,
+        bits_of('time', order_number) as time_bits,
+        bits_of('fate', order_number) as fate_bits,
+        bits_of('form', order_number) as form_bits,
+        bits_of('basket', order_number) as basket_bits,
+        bits_of('manner', order_number) as manner_bits,
+        customers_by(day_number - 1) as customer_count,
+        products_by(day_number - 1) as product_count,
+        draw(bits_of('buyer', order_number), 0, 100) as buyer_draw,
+    from placed
+
+),
+
+-- Of every hundred customers, a few buy often and many seldom; who has just come buys at once.
+buyers_proposed as (
+
+    select
+        *,
+        case
+            when buyer_draw < 7 then null
+            when buyer_draw < 17
+                then customer_count - 1 - draw_of_many(
+                    buyer_bits, 1,
+                    greatest(1, customer_count - customers_by(day_number - 5))
+                )
+            else least(
+                customer_count - 1,
+                draw_of_many(buyer_bits, 1, customer_count) // 100 * 100
+                + draw_skewed(second_buyer_bits, 100)
+            )
+        end as first_choice,
+        draw_of_many(second_buyer_bits, 1, customer_count) as second_choice,
+    from drawn
+
+),
+
+buyers_chosen as (
+
+    select
+        buyers_proposed.*,
+        if(
+            coalesce(customers.lapsed_day_number <= buyers_proposed.day_number, false),
+            buyers_proposed.second_choice,
+            buyers_proposed.first_choice
+        ) as customer_number,
+    from buyers_proposed
+    left join customers on buyers_proposed.first_choice = customers.customer_number
+
+),
+
+fates_drawn as (
+
+    select
+        *,
+        draw_from(form_bits, 0, getvariable('channels_by_share')) as channel,
+        draw_from(form_bits, 2, getvariable('line_counts_by_share')) as bought_line_count,
+        draw(form_bits, 3, 1000) < 15 as has_gift,
+        draw(fate_bits, 0, 1000) < 40 as is_cancelled,
+        draw(fate_bits, 0, 1000) between 40 and 99 as is_returned,
+        draw(manner_bits, 0, 10) < 4 as is_returned_whole,
+        -- Every customer has a product that they come back for.
+        if(
+            draw(basket_bits, 2, 10) < 4 and customer_number is not null,
+            customer_number * 7919 % products_by(-1),
+            draw_skewed(basket_bits, product_count)
+        ) as first_product_number,
+        moment(
+            day_number,
+            draw_from(time_bits, 0, getvariable('hours_by_demand')) * 3600
+            + draw(time_bits, 1, 3600)
+        ) as ordered_at,
+    from buyers_chosen
+
+),
+
+paid as (
+
+    select
+        *,
+        channel in ('phone', 'marketplace', 'store') as is_imported,
+        draw(fate_bits, 3, 1000) as lateness_draw,
+        -- One in twelve pays in advance by bank transfer, which takes days.
+        ordered_at + to_seconds(
+            if(draw(manner_bits, 1, 12) = 0, 86400, 20)
+            + draw(time_bits, 2, if(draw(manner_bits, 1, 12) = 0, 259200, 900))
+        ) as would_be_paid_at,
+        if(is_cancelled, ordered_at + to_seconds(3600 + draw(time_bits, 3, 100000)), null)
+            as cancelled_at,
+    from fates_drawn
+
+),
+
+shipped as (
+
+    select
+        *,
+        if(
+            is_cancelled and would_be_paid_at >= cancelled_at, null, would_be_paid_at
+        ) as paid_at,
+        if(
+            is_cancelled, null, would_be_paid_at + to_seconds(14400 + draw(time_bits, 3, 201600))
+        ) as shipped_at,
+    from paid
+
+),
+
+completed as (
+
+    select
+        *,
+        shipped_at + to_seconds(72000 + draw(fate_bits, 1, 360000)) as completed_at,
+    from shipped
+
+),
+
+returned as (
+
+    select
+        *,
+        if(
+            is_returned, completed_at + to_seconds(864000 + draw(fate_bits, 2, 1036800)), null
+        ) as returned_at,
+        -- What comes in by telephone, in the store or through a marketplace is imported, now and
+        -- then days later; of the others, it is the carrier's word on delivery that may be late.
+        day_number + if(
+            is_imported, days_late(lateness_draw, 250, 30), 0
+        ) as placement_shown_day_number,
+        day_of(completed_at) + if(
+            is_imported, 0, days_late(lateness_draw, 20, 4)
+        ) as completion_shown_day_number,
+    from completed
+
+),
+
+orders as (
+
+    select
+        returned.*,
+        case
+            when customers.customer_number is null or draw(returned.manner_bits, 2, 1000) < 30
+                then draw_from(returned.form_bits, 1, getvariable('countries_by_share'))
+            when customers.moved_at <= returned.ordered_at then customers.new_country
+            else customers.country
+        end as ship_country,
+    from returned
+    left join customers on returned.customer_number = customers.customer_number
+
+)
+
+select * from orders;
+
+-- Orders as the sales API shows them on the clock's day.
+create table sales_orders as
+
+with stages as (
+
+    select
+        *,
+        case
+            when is_shown(day_of(returned_at)) then 'returned'
+            when is_shown(day_of(cancelled_at)) then 'cancelled'
+            when is_shown(completion_shown_day_number) then 'completed'
+            when is_shown(day_of(shipped_at)) then 'shipped'
+            when is_shown(day_of(paid_at)) then 'paid'
+            else 'placed'
+        end as status,
+    from orders
+    where is_shown(placement_shown_day_number)
+
+),
+
+stages_timed as (
+
+    select
+        *,
+        case status
+            when 'returned' then returned_at
+            when 'cancelled' then cancelled_at
+            when 'completed' then completed_at
+            when 'shipped' then shipped_at
+            when 'paid' then paid_at
+            else ordered_at
+        end as updated_at,
+    from stages
+
+),
+
+stages_dated as (
+
+    select
+        *,
+        greatest(
+            placement_shown_day_number,
+            if(status = 'completed', completion_shown_day_number, day_of(updated_at))
+        ) as shown_day_number,
+    from stages_timed
+
+),
+
+sales_orders as (
+
+    select
+        stages_dated.order_number as id,
+        epoch(stages_dated.updated_at)::bigint as updated_at,
+        is_news(stages_dated.placement_shown_day_number) as is_new,
+        to_json({
+            order_id: order_id_of(stages_dated.order_number),
+            customer_id: customer_id_of(stages_dated.customer_number),
+            ordered_at: strftime(stages_dated.ordered_at, '%Y-%m-%dT%H:%M:%SZ'),
+            status: stages_dated.status,
+            channel: stages_dated.channel,
+            ship_country: stages_dated.ship_country,
+            currency: countries.currency,
+            updated_at: strftime(stages_dated.updated_at, '%Y-%m-%dT%H:%M:%SZ')
+        })::varchar as record,
+    from stages_dated
+    inner join countries on stages_dated.ship_country = countries.country
+    where is_news(stages_dated.shown_day_number)
+
+)
+
+select * from sales_orders;
+
+-- Lines as the sales API shows them: those bought, and those sent back under numbers of their own.
+create table sales_order_lines as
+
+with lines as (
+
+    select
+        *,
+        unnest(range(1, bought_line_count + 1 + cast(has_gift as integer))) as line_number,
+    from orders
+    where is_shown(placement_shown_day_number)
+
+),
+
+drawn as (
+
+    select
+        *,
+        bits_of('line', order_number || '/' || line_number) as line_bits,
+        line_number > bought_line_count as is_gift,
+    from lines
+
+),
+
+-- Half of what else is in a basket goes with its first product: ointment and plasters.
+products_chosen as (
+
+    select
+        *,
+        case
+            when line_number = 1 then first_product_number
+            when draw(line_bits, 2, 2) = 0
+                then (first_product_number * 37 + line_number * 101) % products_by(-1)
+            else draw_skewed(line_bits, product_count)
+        end as product_number,
+        draw_from(line_bits, 3, getvariable('quantities_by_share')) as quantity,
+        bits_of('price', order_number || '/' || line_number) as price_bits,
+    from drawn
+
+),
+
+priced as (
+
+    select
+        products_chosen.*,
+        countries.currency,
+        if(
+            products_chosen.is_gift,
+            0,
+            (
+                countries.rate_pct * if(
+                    coalesce(product_months.changed_at <= products_chosen.ordered_at, false),
+                    product_months.price_after_cents,
+                    product_months.price_before_cents
+                ) + 50
+            ) // 100
+        ) as price_cents,
+        -- Customer service takes something off now and then, before the parcel is long gone.
+        if(
+            draw(products_chosen.price_bits, 0, 1000) < 4 and not products_chosen.is_gift,
+            products_chosen.ordered_at
+            + to_seconds(3600 + draw(products_chosen.price_bits, 1, 259200)),
+            null
+        ) as corrected_at,
+        case
+            when draw(products_chosen.price_bits, 2, 100) < 8 then 10
+            when draw(products_chosen.price_bits, 2, 100) < 12 then 20
+            when draw(products_chosen.price_bits, 2, 100) < 30 then 0
+        end as discount_pct,
+    from products_chosen
+    inner join countries on products_chosen.ship_country = countries.country
+    inner join product_months
+        on products_chosen.product_number = product_months.product_number
+        and products_chosen.month_number = product_months.month_number
+
+),
+
+valued as (
+
+    select
+        *,
+        price_cents * quantity * discount_pct // 100 as discount_cents,
+        if(is_shown(day_of(corrected_at)), corrected_at, null) as seen_corrected_at,
+        if(
+            is_shown(day_of(corrected_at)), price_cents * 9 // 10, price_cents
+        ) as current_price_cents,
+    from priced
+
+),
+
+bought as (
+
+    select
+        order_number,
+        line_number,
+        product_number,
+        quantity,
+        current_price_cents as price_cents,
+        discount_cents,
+        placement_shown_day_number as first_shown_day_number,
+        greatest(placement_shown_day_number, day_of(seen_corrected_at)) as shown_day_number,
+        coalesce(seen_corrected_at, ordered_at) as updated_at,
+    from valued
+
+),
+
+sent_back as (
+
+    select
+        order_number,
+        line_number + bought_line_count + cast(has_gift as integer) as line_number,
+        product_number,
+        -quantity as quantity,
+        current_price_cents as price_cents,
+        -discount_cents as discount_cents,
+        day_of(returned_at) as first_shown_day_number,
+        day_of(returned_at) as shown_day_number,
+        returned_at as updated_at,
+    from valued
+    where
+        is_shown(day_of(returned_at))
+        and not is_gift
+        and (line_number = 1 or is_returned_whole)
+
+),
+
+all_lines as (
+
+    select * from bought
+
+    union all
+
+    select * from sent_back
+
+),
+
+sales_order_lines as (
+
+    select
+        order_number * 100 + line_number as id,
+        epoch(updated_at)::bigint as updated_at,
+        is_news(first_shown_day_number) as is_new,
+        to_json({
+            order_id: order_id_of(order_number),
+            line_number: line_number,
+            product_id: product_id_of(product_number),
+            quantity: quantity,
+            unit_price: cast(price_cents * 0.01 as decimal(18, 2)),
+            discount_amount: cast(discount_cents * 0.01 as decimal(18, 2)),
+            updated_at: strftime(updated_at, '%Y-%m-%dT%H:%M:%SZ')
+        })::varchar as record,
+    from all_lines
+    where is_news(shown_day_number)
+
+)
+
+select * from sales_order_lines;

@@ -1,0 +1,96 @@
+"""What can go wrong, as types with fields: what failed, where, what became of the data, the next command.
+
+Every error that a user can meet is a `WarehouseError`; its `exit_code` is the command line's.
+Personal data never stands in a message: rows are named by their keys, values are left out.
+"""
+
+from dataclasses import dataclass, fields
+from typing import Any, ClassVar
+
+UNCHANGED = "The published release is unchanged."
+
+
+class WarehouseError(Exception):
+    """A failure with a cause that a user can act on."""
+
+    exit_code: ClassVar[int] = 1
+
+    def __reduce__(self) -> tuple[type, tuple[Any, ...]]:
+        """Let an error cross to another process with all its fields."""
+        return type(self), tuple(getattr(self, field.name) for field in fields(self))  # type: ignore[arg-type]
+
+
+@dataclass(eq=False)
+class WrongUse(WarehouseError):
+    """A command, option or configuration file that cannot be followed; nothing was done."""
+
+    what: str
+    remedy: str
+    exit_code: ClassVar[int] = 2
+
+    def __str__(self) -> str:
+        return f"{self.what}\n{self.remedy}"
+
+
+@dataclass(eq=False)
+class GateFailed(WarehouseError):
+    """A gate did not pass, so nothing was published."""
+
+    gate: str
+    findings: tuple[str, ...]
+    remedy: str
+    exit_code: ClassVar[int] = 3
+
+    def __str__(self) -> str:
+        lines = "\n".join(f"  {finding}" for finding in self.findings)
+        return f"The {self.gate} gate failed:\n{lines}\nNothing was published. {UNCHANGED}\n{self.remedy}"
+
+
+@dataclass(eq=False)
+class SourceFailed(WarehouseError):
+    """A source could not be read, after retries; batches committed before stay in the lake."""
+
+    table: str
+    cause: str
+    remedy: str
+    is_transient: bool = False
+    exit_code: ClassVar[int] = 4
+
+    def __str__(self) -> str:
+        return (
+            f"{self.table}: {self.cause}\n"
+            f"Batches that were committed before it stay in the lake, the next run goes on behind them. {UNCHANGED}\n"
+            f"{self.remedy}"
+        )
+
+
+@dataclass(eq=False)
+class SchemaMismatch(WarehouseError):
+    """A source's columns do not fit its contract; nothing of it was loaded."""
+
+    table: str
+    expected: str
+    found: tuple[str, ...]
+    remedy: str
+    exit_code: ClassVar[int] = 4
+
+    def __str__(self) -> str:
+        return (
+            f"{self.table}: {self.expected}; the source has {', '.join(self.found) or 'no columns'}.\n"
+            f"Nothing of it was loaded. {UNCHANGED}\n{self.remedy}"
+        )
+
+
+@dataclass(eq=False)
+class RunLocked(WarehouseError):
+    """Another run holds the data folder."""
+
+    folder: str
+    owner: str
+    exit_code: ClassVar[int] = 5
+
+    def __str__(self) -> str:
+        return (
+            f"Another run is at work on {self.folder}: {self.owner}.\n"
+            "Nothing was done. Wait for it to end, or stop it; its lock goes with it."
+        )

@@ -1,0 +1,58 @@
+"""Casts that lose nothing: for a column's expression and types, the typed value and whether it is the same value."""
+
+import re
+from dataclasses import dataclass
+
+from flows.names import identifier
+
+INTEGERS = {"tinyint", "smallint", "integer", "int", "bigint", "hugeint", "utinyint", "usmallint", "uinteger", "ubigint"}
+FLOATS = {"double", "float", "real"}
+TEXTS = {"varchar", "text", "string"}
+TIMES = {"timestamp", "datetime", "timestamp without time zone"}
+
+
+@dataclass(frozen=True)
+class Cast:
+    """SQL for a typed value, and for whether nothing was lost; the value is null where it cannot be had."""
+
+    typed: str
+    is_lossless: str
+
+
+def lossless_cast(name: str, found: str, wanted: str) -> Cast:
+    """Say how a column of the type found becomes the type wanted.
+
+    DuckDB's try_cast alone rounds 3.7 to 4, cuts 1.23456 to four digits and drops a timestamp's offset; here such a
+    value is not lossless. Naive times are taken in the session's time zone, and become UTC.
+    """
+    value, found = identifier(name), found.lower()
+    typed = f"try_cast({value} as {wanted})"
+    if wanted in TEXTS:
+        nested = found.startswith(("struct", "map")) or found.endswith("]")
+        return Cast(f"cast(to_json({value}) as varchar)" if nested else f"cast({value} as varchar)", "true")
+    if wanted in TIMES:
+        return Cast(f"timezone('UTC', try_cast({value} as timestamptz))", "true")
+    if wanted in INTEGERS and found in TEXTS:
+        exact = f"try_cast({value} as decimal(38, 10)) = {typed}"
+        return Cast(typed, f"(not regexp_matches({value}, '[.eE]') or coalesce({exact}, false))")
+    if wanted in INTEGERS:
+        return Cast(typed, "true" if found in INTEGERS else f"{value} = {typed}")
+    if wanted.startswith(("decimal", "numeric")) and found in TEXTS:
+        return Cast(typed, _text_fits_decimal(value, typed, wanted))
+    if wanted.startswith(("decimal", "numeric")):
+        same = f"cast({typed} as double) = {value}" if found in FLOATS else f"{typed} = {value}"
+        return Cast(typed, same)
+    if wanted in FLOATS:
+        return Cast(typed, f"isfinite({typed})")
+    if wanted == "date" and found != "date":
+        moment = f"try_cast({value} as timestamp)"
+        return Cast(typed, f"(cast({typed} as timestamp) = {moment})")
+    return Cast(typed, "true")
+
+
+def _text_fits_decimal(value: str, typed: str, wanted: str) -> str:
+    """Count the digits behind the point as they are written: a wider cast would round those that it does not hold."""
+    scale = int(match[1]) if (match := re.search(r",\s*(\d+)\s*\)", wanted)) else 0
+    digits = f"length(rtrim(rtrim(split_part({value}, '.', 2)), '0'))"
+    scientific = f"cast({typed} as double) = try_cast({value} as double)"
+    return f"case when regexp_matches({value}, '[eE]') then {scientific} else {digits} <= {scale} end"

@@ -1,0 +1,131 @@
+"""`catalog.duckdb`: one view a source table, pinned to a Delta version; what dbt attaches as `lake`.
+
+It is replaced as a whole, never changed in place: a dbt that has it open goes on reading what it opened.
+"""
+
+import fcntl
+import json
+import os
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+import duckdb
+from deltalake import DeltaTable
+
+from flows.errors import WarehouseError
+from flows.lake.contract import SYSTEM_COLUMNS, Contract
+from flows.lake.tables import LakeTable
+from flows.names import TableName, identifier, literal
+
+
+@dataclass(frozen=True)
+class Pin:
+    """Which state of a table the catalog shows: its Delta version and last batch, None and 0 if it was never loaded."""
+
+    version: int | None
+    batch: int
+
+
+def pin_catalog(path: Path, lake: Path, contracts: Mapping[TableName, Contract]) -> dict[TableName, Pin]:
+    """Point every view at the newest version of its table, and return the pins."""
+    with _exclusive(path):
+        tables = {name: LakeTable(lake, name) for name in contracts}
+        pins = {name: Pin(table.version, table.batch) for name, table in tables.items()}
+        _write(path, lake, contracts, pins)
+    return pins
+
+
+def complete_catalog(path: Path, lake: Path, contracts: Mapping[TableName, Contract]) -> None:
+    """Make the catalog hold a view for each declared table, without moving the pins that it has.
+
+    A table that it does not know is shown as the lake has it, typed and empty if it was never loaded. Relations that
+    somebody else made under a declared name are left alone.
+    """
+    with _exclusive(path):
+        pins, shapes, relations = _read(path)
+        if all(
+            shapes.get(name) == _shape(contract) or (name not in shapes and name in relations)
+            for name, contract in contracts.items()
+        ):
+            return
+        for name in contracts:
+            table = LakeTable(lake, name)
+            pins.setdefault(name, Pin(table.version, table.batch))
+        _write(path, lake, contracts, {name: pins[name] for name in contracts})
+
+
+def read_pins(path: Path) -> dict[TableName, Pin]:
+    """Return which versions a catalog shows."""
+    return _read(path)[0]
+
+
+def _read(path: Path) -> tuple[dict[TableName, Pin], dict[TableName, str], set[TableName]]:
+    if not path.exists():
+        return {}, {}, set()
+    with duckdb.connect(str(path), read_only=True) as catalog:
+        relations = {
+            TableName(schema, table)
+            for schema, table in catalog.execute(
+                "select table_schema, table_name from information_schema.tables"
+            ).fetchall()
+        }
+        if TableName("main", "pins") not in relations:
+            return {}, {}, relations
+        rows = catalog.execute("select source, table_name, version, batch, shape from main.pins").fetchall()
+    pins = {TableName(source, table): Pin(version, batch) for source, table, version, batch, _ in rows}
+    shapes = {TableName(source, table): shape for source, table, _, _, shape in rows}
+    return pins, shapes, relations
+
+
+def _write(path: Path, lake: Path, contracts: Mapping[TableName, Contract], pins: Mapping[TableName, Pin]) -> None:
+    """Write a new catalog beside the old one, then put it in its place."""
+    fresh = path.with_name(f"{path.name}.{os.getpid()}.new")
+    fresh.unlink(missing_ok=True)
+    with duckdb.connect(str(fresh)) as catalog:
+        catalog.execute(
+            "create table main.pins (source varchar, table_name varchar, version bigint, batch bigint, shape varchar)"
+        )
+        for name, contract in contracts.items():
+            pin = pins[name]
+            catalog.execute(f"create schema if not exists {identifier(name.source)}")
+            view = f"{identifier(name.source)}.{identifier(name.table)}"
+            catalog.execute(f"create view {view} as {_view_sql(lake, contract, pin)}")
+            row = [name.source, name.table, pin.version, pin.batch, _shape(contract)]
+            catalog.execute("insert into main.pins values (?, ?, ?, ?, ?)", row)
+    os.replace(fresh, path)
+
+
+def _view_sql(lake: Path, contract: Contract, pin: Pin) -> str:
+    types = {**contract.types, **SYSTEM_COLUMNS}
+    empty = ", ".join(f"cast(null as {kind}) as {identifier(name)}" for name, kind in types.items())
+    table = LakeTable(lake, contract.name)
+    if pin.version is None or table.version is None:
+        return f"select {empty} where false"
+    delta = DeltaTable(str(table.raw_path), version=pin.version)
+    if any("deletionVectors" in feature for feature in delta.protocol().reader_features or ()):
+        raise WarehouseError(f"{contract.name}: its Delta table has deletion vectors, which are not read here.")
+    files = delta.file_uris()
+    if not files:
+        return f"select {empty} where false"
+    present = {field.name for field in delta.schema().fields}
+    listed = [
+        f"cast({identifier(name) if name in present else 'null'} as {kind}) as {identifier(name)}"
+        for name, kind in types.items()
+    ]
+    listed += [identifier(field.name) for field in delta.schema().fields if field.name not in types]
+    return f"select {', '.join(listed)} from read_parquet([{', '.join(map(literal, files))}], union_by_name = true)"
+
+
+def _shape(contract: Contract) -> str:
+    return json.dumps(dict(contract.types))
+
+
+@contextmanager
+def _exclusive(path: Path) -> Iterator[None]:
+    """Let one process at a time replace the catalog."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with path.with_name(f"{path.name}.lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        yield

@@ -1,0 +1,149 @@
+"""The contract check: one SQL scan a batch, with every reason for every rejected record."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import duckdb
+
+from flows.errors import SchemaMismatch
+from flows.lake.casts import lossless_cast
+from flows.lake.contract import Check, Column, Contract
+from flows.names import identifier, literal
+
+CHECKED = "checked"
+"""The relation that a check leaves: the contract's columns typed, extra columns as they came, then `_row` (order within
+the batch, from 1), `_position`, `_reasons` (null if the record passes) and `_raw` (JSON, for those that do not)."""
+
+
+@dataclass(frozen=True)
+class Mapped:
+    """What is to be checked: a relation with `_file` and `_row`, and SQL for each contract column and extra one.
+
+    `recorded` are the columns that make up the raw record, should it be rejected.
+    """
+
+    relation: str
+    recorded: tuple[str, ...]
+    where: str
+    expressions: Mapping[str, str]
+    extras: tuple[str, ...]
+
+
+def check_batch(connection: duckdb.DuckDBPyConnection, contract: Contract, mapped: Mapped) -> int:
+    """Make the relation `checked`, and return how many records there were to check, counted from the relation itself.
+
+    A record whose mapping or check raises an error is rejected; a mapping that fits no record at all raises SchemaMismatch.
+    """
+    where = f" where {mapped.where}" if mapped.where else ""
+    try:
+        found = _mapped_types(connection, mapped)
+        try:
+            read = connection.execute(f"select count(*) from {mapped.relation}{where}").fetchall()[0][0]
+            connection.execute(_check_sql(contract, mapped, found, is_careful=False))
+        except (duckdb.BinderException, duckdb.ParserException, duckdb.CatalogException):
+            raise
+        except duckdb.Error:
+            connection.execute(_check_sql(contract, mapped, found, is_careful=True))
+            read = connection.execute(f"select count(*) from {CHECKED}").fetchall()[0][0]
+    except (duckdb.BinderException, duckdb.ParserException, duckdb.CatalogException) as error:
+        raise SchemaMismatch(
+            str(contract.name),
+            "its mapping cannot be used: " + " ".join(line.strip() for line in str(error).splitlines()[:2]),
+            tuple(name for name, *_ in connection.execute(f"describe {mapped.relation}").fetchall()),
+            f"Mend connections.yml under {contract.name.source}.tables.{contract.name.table}.",
+        ) from None
+    return int(read)
+
+
+def _mapped_types(connection: duckdb.DuckDBPyConnection, mapped: Mapped) -> list[str]:
+    listed = ", ".join(f"{expression} as _m{at}" for at, expression in enumerate(mapped.expressions.values()))
+    described = connection.execute(f"describe select {listed} from {mapped.relation}").fetchall()
+    return [kind for _, kind, *_ in described]
+
+
+def _check_sql(contract: Contract, mapped: Mapped, found: list[str], *, is_careful: bool) -> str:
+    """Write the scan: map, then type, then judge.
+
+    The careful form isolates the records whose expressions raise; it is slower, and used once the plain form has raised.
+    """
+    columns = contract.columns
+    expressions = [mapped.expressions[column.name] for column in columns]
+    extras = [identifier(name) for name in mapped.extras]
+    casts = [lossless_cast(f"_m{at}", found[at], column.data_type) for at, column in enumerate(columns)]
+
+    mapped_list = [f"{_tried(sql) if is_careful else sql} as _m{at}" for at, sql in enumerate(expressions)]
+    raised = [_raises(sql) if is_careful else "false" for sql in expressions]
+    where = mapped.where or "true"
+    kept = f"({_raises(where)} or {_tried(where)})" if is_careful else where
+    where_raised = _raises(where) if is_careful and mapped.where else "false"
+
+    typed_list = [f"{cast.typed} as {identifier(column.name)}" for column, cast in zip(columns, casts, strict=True)]
+    faults = [
+        _type_fault(column, f"_m{at}", cast.typed, cast.is_lossless, f"_x{at}")
+        for at, (column, cast) in enumerate(zip(columns, casts, strict=True))
+    ]
+    reasons = [f"_f{at}" for at in range(len(columns))] + [
+        _check_fault(column, check, is_careful=is_careful) for column in columns for check in column.checks
+    ]
+    passed = ", ".join([*(identifier(column.name) for column in columns), *extras])
+    return f"""
+        create or replace temp table {CHECKED} as
+        with mapped as (
+            select
+                {", ".join(mapped_list)},
+                {", ".join(f"{sql} as _x{at}" for at, sql in enumerate(raised))},
+                {"".join(f"{extra}, " for extra in extras)}
+                {where_raised} as _where_raised,
+                row_number() over () as _seq,
+                _file || ':' || _row as _place,
+                struct_pack({", ".join(f"{name} := {name}" for name in map(identifier, mapped.recorded))}) as _record
+            from {mapped.relation}
+            where {kept}
+        ),
+        typed as (
+            select
+                {", ".join(typed_list)},
+                {", ".join(f"{fault} as _f{at}" for at, fault in enumerate(faults))},
+                {"".join(f"{extra}, " for extra in extras)}
+                _where_raised, _seq, _place, _record
+            from mapped
+        ),
+        judged as (
+            select
+                {passed}, _seq, _place, _record,
+                concat_ws('; ', case when _where_raised then 'where cannot be evaluated' end, {", ".join(reasons)})
+                    as _judgement
+            from typed
+        )
+        select
+            {passed},
+            _seq as _row,
+            _place as _position,
+            nullif(_judgement, '') as _reasons,
+            case when _judgement <> '' then cast(to_json(_record) as varchar) end as _raw
+        from judged
+    """
+
+
+def _type_fault(column: Column, value: str, typed: str, is_lossless: str, raised: str) -> str:
+    name = literal(column.name)
+    missing = f"when {value} is null then {name} || ': is missing' " if column.is_required else ""
+    return (
+        f"case when {raised} then {name} || ': cannot be mapped' {missing}"
+        f"when {value} is not null and ({typed} is null or not coalesce({is_lossless}, false)) "
+        f"then {name} || {literal(': is no ' + column.data_type)} end"
+    )
+
+
+def _check_fault(column: Column, check: Check, *, is_careful: bool) -> str:
+    holds = f"coalesce({_tried(f'({check.expression})')}, not {_raises(check.expression)})" if is_careful else None
+    broken = f"not {holds}" if holds else f"not coalesce(({check.expression}), true)"
+    return f"case when {broken} then {literal(f'{column.name}: {check.name}')} end"
+
+
+def _tried(expression: str) -> str:
+    return f"try({expression})"
+
+
+def _raises(expression: str) -> str:
+    return f"(try(struct_pack(v := {expression})) is null)"

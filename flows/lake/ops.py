@@ -1,0 +1,88 @@
+"""What ran and what each load counted, failed ones too: Delta tables that outlive every release."""
+
+from datetime import datetime
+from pathlib import Path
+
+import duckdb
+import pyarrow as pa
+
+from flows.lake.tables import Counts, open_table, relation_of, write_operations
+from flows.names import TableName
+
+LOADS = pa.schema(
+    [
+        ("load_id", pa.string()),
+        ("run_id", pa.string()),
+        ("table_name", pa.string()),
+        ("started_at", pa.timestamp("us")),
+        ("seconds", pa.float64()),
+        ("outcome", pa.string()),
+        ("error", pa.string()),
+        *((name, pa.int64()) for name in ("read", "accepted", "quarantined", "duplicate", "conflicts", "deleted")),
+        ("batch", pa.int64()),
+    ]
+)
+RUNS = pa.schema(
+    [
+        ("run_id", pa.string()),
+        ("started_at", pa.timestamp("us")),
+        ("ended_at", pa.timestamp("us")),
+        ("outcome", pa.string()),
+        ("release", pa.string()),
+        ("error", pa.string()),
+    ]
+)
+
+
+def note_load(
+    lake: Path,
+    *,
+    load_id: str,
+    run_id: str,
+    table: TableName,
+    started_at: datetime,
+    seconds: float,
+    counts: Counts,
+    batch: int,
+    error: str | None,
+) -> None:
+    """Record a load; `error` is None if it was completed."""
+    numbers = zip(
+        ("read", "accepted", "quarantined", "duplicate", "conflicts", "deleted"), counts.values(), strict=True
+    )
+    row = {
+        "load_id": load_id,
+        "run_id": run_id,
+        "table_name": str(table),
+        "started_at": started_at,
+        "seconds": seconds,
+        "outcome": "completed" if error is None else "failed",
+        "error": error,
+        "batch": batch,
+    }
+    write_operations(lake / "ops" / "loads", row | dict(numbers), LOADS)
+
+
+def note_run(
+    lake: Path, *, run_id: str, started_at: datetime, ended_at: datetime, release: str | None, error: str | None
+) -> None:
+    """Record a run; `error` is None if it did what it was asked for."""
+    row = {
+        "run_id": run_id,
+        "started_at": started_at,
+        "ended_at": ended_at,
+        "outcome": "completed" if error is None else "failed",
+        "release": release,
+        "error": error,
+    }
+    write_operations(lake / "ops" / "runs", row, RUNS)
+
+
+def was_loaded(lake: Path, table: TableName) -> bool:
+    """Tell whether a load of the table was ever completed; until then its rows are a backfill."""
+    relation = relation_of(open_table(lake / "ops" / "loads"))
+    if relation is None:
+        return False
+    with duckdb.connect() as connection:
+        sql = f"select count(*) from {relation} where table_name = $1 and outcome = 'completed'"
+        return bool(connection.execute(sql, [str(table)]).fetchall()[0][0])

@@ -1,0 +1,305 @@
+"""Delta tables of the lake: raw history, quarantine and the ledger of files.
+
+The Delta log is the load ledger: a batch is one commit with an application transaction (app id = table, version = batch
+number) and the source's position in its metadata. Quarantine and files are written before it under the same number, and
+count only up to the number that was committed; so a batch that died half-way is done again, not lost and not doubled.
+"""
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+
+import duckdb
+import pyarrow as pa
+from deltalake import CommitProperties, DeltaTable, PostCommitHookProperties, Transaction, write_deltalake
+from deltalake.exceptions import TableNotFoundError
+
+from flows.errors import SchemaMismatch
+from flows.lake.contract import Contract
+from flows.names import TableName, identifier, literal
+
+KEEP_LOG = {"delta.logRetentionDuration": "interval 36500 days"}
+"""The log holds positions and counts of every batch; no clean-up may cut it."""
+
+HISTORY = 100
+"""How many commits back the position is looked for; every one of ours carries it, maintenance too."""
+
+QUARANTINE = pa.schema(
+    [
+        ("_raw", pa.binary()),
+        ("_hash", pa.string()),
+        ("_reasons", pa.list_(pa.string())),
+        ("_position", pa.string()),
+        ("_row", pa.int64()),
+        ("_batch", pa.int64()),
+        ("_load_id", pa.string()),
+        ("_loaded_at", pa.timestamp("us")),
+    ]
+)
+FILES = pa.schema(
+    [
+        ("table_name", pa.string()),
+        ("sha256", pa.string()),
+        ("mapping", pa.string()),
+        ("file_name", pa.string()),
+        ("rows", pa.int64()),
+        ("_batch", pa.int64()),
+        ("_load_id", pa.string()),
+    ]
+)
+
+
+@dataclass(frozen=True)
+class Counts:
+    """What became of the records of a batch or load: read = accepted + quarantined + duplicate.
+
+    `conflicts` are keys that came again with another payload; they are among the accepted or the duplicate.
+    `deleted` are tombstones, which were not read.
+    """
+
+    read: int = 0
+    accepted: int = 0
+    quarantined: int = 0
+    duplicate: int = 0
+    conflicts: int = 0
+    deleted: int = 0
+
+    def __add__(self, other: "Counts") -> "Counts":
+        return Counts(*(mine + theirs for mine, theirs in zip(self.values(), other.values(), strict=True)))
+
+    def values(self) -> tuple[int, ...]:
+        """Return the counts in the order of the fields."""
+        return (self.read, self.accepted, self.quarantined, self.duplicate, self.conflicts, self.deleted)
+
+    @property
+    def is_conserved(self) -> bool:
+        """Tell whether every record that was read is accounted for."""
+        return self.read == self.accepted + self.quarantined + self.duplicate
+
+
+@dataclass(frozen=True)
+class Stamp:
+    """What every row of a batch carries."""
+
+    batch: int
+    load_id: str
+    loaded_at: datetime
+    is_backfill: bool
+
+
+def open_table(path: Path | str) -> DeltaTable | None:
+    """Return a Delta table, or None where there is none."""
+    try:
+        return DeltaTable(str(path))
+    except TableNotFoundError:
+        return None
+
+
+def relation_of(table: DeltaTable | None) -> str | None:
+    """Return SQL that reads a table's files, or None if it holds none."""
+    files = table.file_uris() if table is not None else []
+    if not files:
+        return None
+    return f"read_parquet([{', '.join(map(literal, files))}], union_by_name = true)"
+
+
+@dataclass
+class LakeTable:
+    """One source table in the lake, as one load sees it: opened once, never reloaded between numbering and commit."""
+
+    lake: Path
+    name: TableName
+    _raw: DeltaTable | None = field(init=False)
+
+    def __post_init__(self) -> None:
+        self._raw = open_table(self.raw_path)
+
+    @property
+    def raw_path(self) -> Path:
+        """Where the history is."""
+        return self.lake / "raw" / self.name.source / self.name.table
+
+    @property
+    def quarantine_path(self) -> Path:
+        """Where rejected records are."""
+        return self.lake / "quarantine" / self.name.source / self.name.table
+
+    @property
+    def files_path(self) -> Path:
+        """Where the ledger of files is; all tables share it."""
+        return self.lake / "ops" / "files"
+
+    @property
+    def version(self) -> int | None:
+        """The Delta version that stands, None if the table was never loaded."""
+        return self._raw.version() if self._raw is not None else None
+
+    @property
+    def batch(self) -> int:
+        """The number of the last committed batch; 0 if there is none."""
+        return (self._raw.transaction_version(str(self.name)) or 0) if self._raw is not None else 0
+
+    def position(self) -> str | None:
+        """Return where the source stood behind the last committed batch, from the newest commit that says so."""
+        for commit in self._raw.history(HISTORY) if self._raw is not None else []:
+            if "position" in commit:
+                return json.loads(commit["position"])  # type: ignore[no-any-return]
+        return None
+
+    def stored(self, columns: Sequence[str]) -> str | None:
+        """Return SQL for the rows that stand, with these columns and the lake's own; None if there are none."""
+        relation = relation_of(self._raw)
+        if relation is None or self._raw is None:
+            return None
+        present = {name.casefold() for name in self.types()}
+        listed = ", ".join(
+            identifier(name) if name.casefold() in present else f"null as {identifier(name)}" for name in columns
+        )
+        return f"(select {listed}, _batch, _row, _deleted from {relation})"
+
+    def types(self) -> Mapping[str, pa.DataType]:
+        """Return the Arrow types of the columns that stand, in their order."""
+        if self._raw is None:
+            return {}
+        return {name: kind for name, kind in ((f.name, f.type) for f in pa.schema(self._raw.schema().to_arrow()))}
+
+    def append(
+        self,
+        connection: duckdb.DuckDBPyConnection,
+        contract: Contract,
+        extras: Sequence[str],
+        stamp: Stamp,
+        counts: Counts,
+        position: str | None,
+    ) -> None:
+        """Commit the relation `fresh` as one batch, with the source's position and the counts in its metadata.
+
+        Raises SchemaMismatch if an extra column changed its type.
+        """
+        rows = connection.sql(
+            self._fresh_sql(connection, contract, extras),
+            params=[stamp.loaded_at, stamp.load_id, stamp.batch, stamp.is_backfill],
+        ).to_arrow_reader(100_000)
+        metadata = {
+            "position": json.dumps(position),
+            "load_id": stamp.load_id,
+            "counts": json.dumps(counts.values()),
+        }
+        properties = CommitProperties(
+            custom_metadata=metadata, app_transactions=[Transaction(str(self.name), stamp.batch)]
+        )
+        try:
+            write_deltalake(
+                self._raw if self._raw is not None else str(self.raw_path),
+                rows,
+                mode="append",
+                schema_mode="merge",
+                configuration=KEEP_LOG if self._raw is None else None,
+                commit_properties=properties,
+                post_commithook_properties=PostCommitHookProperties(cleanup_expired_logs=False),
+            )
+        except duckdb.ConversionException:
+            raise SchemaMismatch(
+                str(self.name),
+                f"the extra columns {', '.join(extras)} must keep the types that they came with",
+                tuple(f"{name} {kind}" for name, kind in self.types().items()),
+                "Declare the column in the contract, with a type that holds all its values.",
+            ) from None
+        if self._raw is None:
+            self._raw = open_table(self.raw_path)
+
+    def _fresh_sql(self, connection: duckdb.DuckDBPyConnection, contract: Contract, extras: Sequence[str]) -> str:
+        kinds = {name: kind for name, kind, *_ in connection.execute("describe fresh").fetchall()}
+        types = {name: _storable(kinds[name]) for name in extras}
+        for name in extras:
+            if name in self.types():
+                types[name] = _duckdb_type(connection, self.types()[name])
+        listed = [f"cast({identifier(name)} as {kind}) as {identifier(name)}" for name, kind in contract.types.items()]
+        listed += [
+            f"cast({_as_text_if_nested(name, kinds[name])} as {types[name]}) as {identifier(name)}" for name in extras
+        ]
+        return f"""
+            select {", ".join(listed)},
+                cast($1 as timestamp) as _loaded_at, cast($2 as varchar) as _load_id, cast($3 as bigint) as _batch,
+                cast(coalesce(_row, 0) as bigint) as _row, cast(_position as varchar) as _position,
+                _deleted, cast($4 as boolean) as _is_backfill
+            from fresh
+            order by _row
+        """
+
+    # Quarantine
+
+    def quarantined(self) -> str | None:
+        """Return SQL for the rejected records of committed batches, or None if there are none."""
+        relation = relation_of(open_table(self.quarantine_path))
+        return f"(select * from {relation} where _batch <= {self.batch})" if relation else None
+
+    def quarantine(self, records: pa.Table, batch: int) -> None:
+        """Write a batch's rejected records in place of those that an earlier try under the same number left."""
+        table = open_table(self.quarantine_path)
+        if table is None and records.num_rows == 0:
+            return
+        _replace_batch(table, self.quarantine_path, records.cast(QUARANTINE), f"_batch = {batch}", batch)
+
+    # Files
+
+    def known_files(self, connection: duckdb.DuckDBPyConnection, mapping: str) -> Mapping[str, int]:
+        """Return rows by content hash for the files that committed batches have read under this mapping."""
+        relation = relation_of(open_table(self.files_path))
+        if relation is None:
+            return {}
+        return dict(
+            connection.execute(
+                f"select sha256, max(rows) from {relation} where table_name = $1 and mapping = $2 and _batch <= $3 "
+                "group by sha256",
+                [str(self.name), mapping, self.batch],
+            ).fetchall()
+        )
+
+    def note_files(self, files: pa.Table, batch: int) -> None:
+        """Write which files a batch reads, in place of what an earlier try under the same number left."""
+        predicate = f"table_name = '{self.name}' and _batch = {batch}"
+        _replace_batch(open_table(self.files_path), self.files_path, files.cast(FILES), predicate, batch)
+
+
+def _replace_batch(table: DeltaTable | None, path: Path, rows: pa.Table, predicate: str, batch: int) -> None:
+    if table is None:
+        write_deltalake(str(path), rows, mode="append", configuration=KEEP_LOG)
+        return
+    relation = relation_of(table)
+    with duckdb.connect() as connection:
+        sql = f"select count(*) from {relation} where {predicate}" if relation else "select 0"
+        is_second_try = connection.execute(sql).fetchall()[0][0] > 0
+    if is_second_try:
+        write_deltalake(table, rows, mode="overwrite", predicate=predicate)
+    elif rows.num_rows:
+        write_deltalake(table, rows, mode="append")
+
+
+def _storable(kind: str) -> str:
+    plain = ("VARCHAR", "BIGINT", "INTEGER", "DOUBLE", "BOOLEAN", "DATE", "TIMESTAMP", "SMALLINT", "FLOAT")
+    return kind if kind in plain or kind.startswith("DECIMAL") else "varchar"
+
+
+def _as_text_if_nested(name: str, kind: str) -> str:
+    is_nested = kind.startswith(("STRUCT", "MAP")) or kind.endswith("]")
+    return f"to_json({identifier(name)})" if is_nested else identifier(name)
+
+
+def _duckdb_type(connection: duckdb.DuckDBPyConnection, kind: pa.DataType) -> str:
+    connection.register("arrow_type", pa.schema([("value", kind)]).empty_table())
+    found: str = connection.execute("describe arrow_type").fetchall()[0][1]
+    connection.unregister("arrow_type")
+    return found
+
+
+def write_operations(path: Path, row: dict[str, Any], schema: pa.Schema) -> None:
+    """Append one row to an operations table, which several loads may do at once."""
+    write_deltalake(
+        str(path), pa.Table.from_pylist([row], schema=schema), mode="append", configuration=KEEP_LOG
+    )
+
+

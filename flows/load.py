@@ -1,0 +1,290 @@
+"""Load one source table: extract, check, keep what is new, commit; a batch at a time, and again without harm."""
+
+import hashlib
+import logging
+import tempfile
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime
+from pathlib import Path
+from uuid import uuid4
+
+import duckdb
+import pyarrow as pa
+
+from flows.errors import GateFailed, WarehouseError, WrongUse
+from flows.lake.check import CHECKED, Mapped, check_batch
+from flows.lake.contract import Contract
+from flows.lake.duplicates import FRESH, keep_fresh
+from flows.lake.ops import note_load, was_loaded
+from flows.lake.tables import FILES, QUARANTINE, Counts, LakeTable, Stamp
+from flows.names import TableName, identifier, literal
+from flows.settings import scrub
+from flows.sources import connect
+from flows.sources.batches import Batch, Rejected, Request, source_columns
+from flows.sources.connections import Connection, TableMapping
+from flows.sources.mapping import map_batch, mapped_cursor
+
+logger = logging.getLogger(__name__)
+
+MEMORY_LIMIT = "512MB"
+FEW = 20
+"""A load never fails for fewer rejected records than this, whatever their share."""
+
+
+@dataclass(frozen=True)
+class LoadResult:
+    """What a completed load did: counts, seconds, the last batch that stands, and what someone should know."""
+
+    table: TableName
+    load_id: str
+    counts: Counts
+    seconds: float
+    batch: int
+    notes: tuple[str, ...] = ()
+
+
+def load_table(connection: Connection, contract: Contract, lake: Path, *, run_id: str) -> LoadResult:
+    """Bring one table of the lake up to date with its source, and record the load, failed or not.
+
+    Raises SourceFailed, SchemaMismatch, or GateFailed if more records are rejected than the contract lets pass; batches
+    that were committed before stay, and the next load goes on behind them.
+    """
+    started_at, clock = datetime.now(UTC).replace(tzinfo=None), time.monotonic()
+    mapping = connection.mapping(contract.name.table)
+    contract = replace(contract, load=mapping.load or contract.load, cursor=mapping.cursor or contract.cursor)
+    if contract.cursor is not None and contract.cursor not in contract.types:
+        raise WrongUse(
+            f"connections.yml: the cursor {contract.cursor!r} of {contract.name} is not in its contract.",
+            f"It is one of {', '.join(contract.types)}.",
+        )
+    load = Load(connection, mapping, contract, LakeTable(lake, contract.name), f"{started_at:%Y%m%dT%H%M%S}-{uuid4().hex[:8]}")
+    error: str | None = "interrupted"
+    try:
+        load.run(is_backfill=not was_loaded(lake, contract.name))
+        error = None
+    except WarehouseError as failure:
+        error = scrub(str(failure))
+        raise
+    finally:
+        seconds = time.monotonic() - clock
+        note_load(
+            lake,
+            load_id=load.load_id,
+            run_id=run_id,
+            table=contract.name,
+            started_at=started_at,
+            seconds=seconds,
+            counts=load.counts,
+            batch=load.table.batch,
+            error=error,
+        )
+    return LoadResult(contract.name, load.load_id, load.counts, seconds, load.table.batch, tuple(load.notes()))
+
+
+class Load:
+    """A load on its way: what it has counted so far, and where it writes."""
+
+    def __init__(
+        self, connection: Connection, mapping: TableMapping, contract: Contract, table: LakeTable, load_id: str
+    ) -> None:
+        self.mapping, self.contract, self.table, self.load_id = mapping, contract, table, load_id
+        self.connector = connect(connection, mapping)
+        self.query_in_source = not connection.url().startswith(("file:", "http:", "https:"))
+        self.counts = Counts()
+        self.ignored: set[str] = set()
+        self.missing: set[str] = set()
+        self.is_empty = False
+
+    def run(self, *, is_backfill: bool) -> None:
+        """Load batch after batch; a full load is compared with the lake once all of it was seen."""
+        self.is_backfill = is_backfill
+        with _working_connection(self.mapping.time_zone) as (duck, work):
+            known = self.table.known_files(duck, self._mapping_hash())
+            request = Request(
+                position=None if self.contract.load == "full" else self.table.position(),
+                cursor=None if self.contract.load == "full" else mapped_cursor(self.mapping, self.contract.cursor),
+                overlap=self.contract.overlap,
+                known_rows=lambda file: None if self.contract.load == "full" else known.get(file.sha256),
+                work=work,
+            )
+            batches = self.connector.batches(duck, request)
+            if self.contract.load == "full":
+                self._load_full(duck, batches)
+            else:
+                for batch in batches:
+                    self._load_batch(duck, batch)
+
+    def notes(self) -> Iterator[str]:
+        """Yield what someone should know of this load."""
+        counts, name = self.counts, self.contract.name
+        if counts.quarantined:
+            yield f"{counts.quarantined:,} records of {name} were quarantined"
+        if counts.conflicts:
+            yield f"{counts.conflicts:,} keys of {name} came again with another payload"
+        if self.ignored:
+            yield f"{name}: the contract ignores the source's columns {', '.join(sorted(self.ignored))}"
+        if self.missing:
+            yield f"{name}: the source has no {', '.join(sorted(self.missing))}; taken as null"
+        if self.is_empty:
+            yield f"{name}: the full copy of the source was empty; nothing was deleted"
+
+    def _load_batch(self, duck: duckdb.DuckDBPyConnection, batch: Batch) -> None:
+        if batch.known_rows:
+            self.counts += Counts(read=batch.read, duplicate=batch.known_rows)
+            return
+        read, extras = self._check(duck, batch)
+        if read == 0 and batch.position == self.table.position() and not batch.files:
+            return
+        self._commit(duck, batch, read, extras, batch.rejected)
+
+    def _load_full(self, duck: duckdb.DuckDBPyConnection, batches: Iterator[Batch]) -> None:
+        """Gather the whole copy, on disk where memory is short, then compare."""
+        read, extras = 0, ()
+        rejected: list[Rejected] = []
+        for number, batch in enumerate(batches):
+            seen, extras = self._check(duck, batch)
+            if number == 0:
+                duck.execute(f"create or replace temp table gathered as from {CHECKED}")
+            else:
+                duck.execute(
+                    f"insert into gathered by name select * replace (_row + {read} as _row) from {CHECKED}"
+                )
+            read += seen
+            rejected += batch.rejected
+        duck.execute(f"create or replace temp table {CHECKED} as from gathered")
+        self.is_empty = read == 0
+        self._commit(duck, Batch(read=read), read, extras, tuple(rejected))
+
+    def _check(self, duck: duckdb.DuckDBPyConnection, batch: Batch) -> tuple[int, tuple[str, ...]]:
+        """Map and check a batch; return how many records there were, malformed ones included, and the extra columns."""
+        mapped = map_batch(
+            duck,
+            self.mapping,
+            self.contract.required,
+            self.contract.on_extra_column,
+            query_in_source=self.query_in_source,
+        )
+        self.ignored.update(mapped.ignored)
+        self.missing.update(mapped.missing)
+        recorded = tuple(source_columns(duck, mapped.relation))
+        checkable = Mapped(mapped.relation, recorded, mapped.where, mapped.expressions, mapped.extras)
+        return check_batch(duck, self.contract, checkable) + len(batch.rejected), mapped.extras
+
+    def _commit(
+        self,
+        duck: duckdb.DuckDBPyConnection,
+        batch: Batch,
+        read: int,
+        extras: tuple[str, ...],
+        rejected: tuple[Rejected, ...],
+    ) -> None:
+        """Write quarantine and files under the next batch number, then the rows: that commit makes all of it count."""
+        loaded_at = datetime.now(UTC).replace(tzinfo=None)
+        stamp = Stamp(self.table.batch + 1, self.load_id, loaded_at, self.is_backfill)
+        conflicts = keep_fresh(duck, self.contract, extras, self.table.stored([*self.contract.types, *extras]))
+        accepted, deleted = duck.execute(
+            f"select count(*) filter (not _deleted), count(*) filter (_deleted) from {FRESH}"
+        ).fetchall()[0]
+        passed = duck.execute(f"select count(*) from {CHECKED} where _reasons is null").fetchall()[0][0]
+        quarantined, repeated = self._quarantine(duck, rejected, stamp)
+        self._require_contract(duck, accepted, quarantined)
+        if batch.files:
+            self.table.note_files(self._files(duck, batch, stamp), stamp.batch)
+        counts = Counts(read, accepted, quarantined, passed - accepted + repeated, conflicts, deleted)
+        self.table.append(duck, self.contract, extras, stamp, counts, batch.position)
+        self.counts += counts
+        logger.info("%s: %s records read", self.contract.name, f"{self.counts.read:,}")
+
+    def _quarantine(
+        self, duck: duckdb.DuckDBPyConnection, rejected: tuple[Rejected, ...], stamp: Stamp
+    ) -> tuple[int, int]:
+        """Write what was rejected and is not in quarantine yet; return how many that is, and how many are."""
+        rows = [(reject.raw, [reject.reason], reject.position) for reject in rejected]
+        rows += [
+            (raw.encode(), reasons.split("; "), position)
+            for raw, reasons, position in duck.execute(
+                f"select _raw, _reasons, _position from {CHECKED} where _reasons is not null order by _row"
+            ).fetchall()
+        ]
+        quarantined = self.table.quarantined() if rows else None
+        known = set()
+        if quarantined:
+            known = {digest for (digest,) in duck.execute(f"select _hash from {quarantined}").fetchall()}
+        records = []
+        for row, (raw, reasons, position) in enumerate(rows, start=1):
+            digest = hashlib.sha256(raw).hexdigest()
+            if digest not in known:
+                known.add(digest)
+                records.append((raw, digest, reasons, position, row))
+        columns = [list(column) for column in zip(*records, strict=True)] or [[], [], [], [], []]
+        stamped = [[stamp.batch] * len(records), [stamp.load_id] * len(records), [stamp.loaded_at] * len(records)]
+        arrays = [pa.array(values, field.type) for values, field in zip(columns + stamped, QUARANTINE, strict=True)]
+        self.table.quarantine(pa.Table.from_arrays(arrays, schema=QUARANTINE), stamp.batch)
+        return len(records), len(rows) - len(records)
+
+    def _require_contract(self, duck: duckdb.DuckDBPyConnection, accepted: int, quarantined: int) -> None:
+        """Fail the load if so much of what is new was rejected that the source, not a record, must be wrong."""
+        new = accepted + quarantined
+        if quarantined < FEW or quarantined * 100 <= self.contract.quarantine_limit_pct * new:
+            return
+        reasons = duck.execute(
+            f"select reason, count(*) as records from (select unnest(string_split(_reasons, '; ')) as reason "
+            f"from {CHECKED} where _reasons is not null) group by all order by records desc, reason limit 5"
+        ).fetchall()
+        name = self.contract.name
+        findings = [f"{name}: {quarantined:,} of {new:,} new records break the contract"]
+        findings += [f"{name}.{reason}: {records:,} records" for reason, records in reasons]
+        personal = {column.name for column in self.contract.columns if column.is_personal}
+        shown = [column for column in self.contract.key if column not in personal]
+        if shown:
+            listed = ", ".join(f"{literal(column + '=')} || {identifier(column)}" for column in shown)
+            keys = duck.execute(
+                f"select concat_ws(', ', {listed}) from {CHECKED} where _reasons is not null order by _row limit 5"
+            ).fetchall()
+            findings += [f"for example {key}" for (key,) in keys if key]
+        raise GateFailed(
+            "contract",
+            tuple(findings),
+            f"Mend the source, its mapping in connections.yml or the contract of {name}; the limit is "
+            "quarantine_limit_pct in the contract's meta.",
+        )
+
+    def _files(self, duck: duckdb.DuckDBPyConnection, batch: Batch, stamp: Stamp) -> pa.Table:
+        """List a batch's files with the rows that each counts for: what its mapping yielded, and what was malformed."""
+        by_file = dict(
+            duck.execute(
+                f"select regexp_replace(_position, ':[^:]*$', '') as file, count(*) from {CHECKED} "
+                "where _position is not null group by file"
+            ).fetchall()
+        )
+        for reject in batch.rejected:
+            name = reject.position.rpartition(":")[0]
+            by_file[name] = by_file.get(name, 0) + 1
+        table, mapping = str(self.contract.name), self._mapping_hash()
+        rows = [
+            (table, file.sha256, mapping, file.name, by_file.get(file.name, 0), stamp.batch, self.load_id)
+            for file in batch.files
+        ]
+        columns = zip(zip(*rows, strict=True), FILES, strict=True)
+        return pa.Table.from_arrays([pa.array(values, field.type) for values, field in columns], schema=FILES)
+
+    def _mapping_hash(self) -> str:
+        return hashlib.sha256(self.mapping.definition().encode()).hexdigest()[:16]
+
+
+@contextmanager
+def _working_connection(time_zone: str) -> Iterator[tuple[duckdb.DuckDBPyConnection, Path]]:
+    """Open a DuckDB of one thread that spills to a folder of its own, in the zone that naive times are read in."""
+    with tempfile.TemporaryDirectory(prefix="load-") as folder:
+        config = {"threads": "1", "memory_limit": MEMORY_LIMIT, "temp_directory": f"{folder}/spill"}
+        with duckdb.connect(config=config) as duck:
+            try:
+                duck.execute(f"set TimeZone = {literal(time_zone)}")
+            except duckdb.Error:
+                raise WrongUse(
+                    f"connections.yml: {time_zone!r} is no time zone.", "Write one such as Europe/London."
+                ) from None
+            yield duck, Path(folder)

@@ -1,0 +1,116 @@
+"""The one place that reads the environment: where things are, and secrets on their way to a connector."""
+
+import os
+import re
+from dataclasses import dataclass
+from pathlib import Path
+
+from flows.errors import WrongUse
+
+PROJECT = Path(__file__).resolve().parent.parent
+SET_VARIABLE, DATA_VARIABLE, LAKE_VARIABLE = "ML_WAREHOUSE_SET", "ML_WAREHOUSE_DATA", "ML_WAREHOUSE_LAKE"
+
+_secrets: set[str] = set()
+
+
+def env_var(name: str, default: str | None = None) -> str:
+    """Return an environment variable, and remember its value as a secret that `scrub` hides.
+
+    Raises WrongUse if it is not set and there is no default.
+    """
+    value = os.environ.get(name)
+    if value is None:
+        if default is None:
+            raise WrongUse(
+                f"The environment variable {name} is not set, and connections.yml needs it.",
+                f"Set it before the run: export {name}=…",
+            )
+        return default
+    if len(value) >= 4:  # hiding shorter ones would riddle every message with stars and protect nothing
+        _secrets.add(value)
+    return value
+
+
+def scrub(text: str) -> str:
+    """Hide every secret that was read from the environment, and passwords within URLs."""
+    for secret in sorted(_secrets, key=len, reverse=True):
+        text = text.replace(secret, "***")
+    return re.sub(r"(?<=://)[^/\s:@]*:[^/\s@]*(?=@)", "***", text)
+
+
+def chosen_set() -> str | None:
+    """Return the set of connections that the environment names, if it names one."""
+    return os.environ.get(SET_VARIABLE) or None
+
+
+def data_root() -> Path:
+    """Return the folder that holds everything the project writes."""
+    return (PROJECT / os.environ.get(DATA_VARIABLE, "data")).resolve()
+
+
+def prefect_is_elsewhere() -> bool:
+    """Tell whether a Prefect server was named, so that none needs to be started."""
+    return bool(os.environ.get("PREFECT_API_URL"))
+
+
+def export(**variables: str) -> None:
+    """Set environment variables for this process and its children."""
+    os.environ.update(variables)
+
+
+def environment() -> dict[str, str]:
+    """Return a copy of the environment, for a child process."""
+    return dict(os.environ)
+
+
+@dataclass(frozen=True)
+class DataFolder:
+    """Where the files of one set of connections are."""
+
+    path: Path
+
+    @classmethod
+    def of(cls, connection_set: str) -> "DataFolder":
+        """Return the folder of a set, whether or not it exists yet."""
+        return cls(data_root() / connection_set)
+
+    @property
+    def lake(self) -> Path:
+        """Delta tables: raw history, quarantine, operations."""
+        moved = os.environ.get(LAKE_VARIABLE)
+        return Path(moved).resolve() / self.path.name if moved else self.path / "lake"
+
+    @property
+    def catalog(self) -> Path:
+        """The DuckDB database of views that dbt attaches as `lake`."""
+        return self.path / "catalog.duckdb"
+
+    @property
+    def candidate(self) -> Path:
+        """The database that a run builds and tests; its name is the one it is published under."""
+        return self.path / "candidate" / "warehouse.duckdb"
+
+    @property
+    def releases(self) -> Path:
+        """One folder a release."""
+        return self.path / "releases"
+
+    @property
+    def warehouse(self) -> Path:
+        """The link to the last good release."""
+        return self.path / "warehouse.duckdb"
+
+    @property
+    def target(self) -> Path:
+        """The flows' own dbt artifacts, so that a dbt in a terminal is not disturbed."""
+        return self.path / "target"
+
+    @property
+    def docs(self) -> Path:
+        """The generated docs site, one file."""
+        return self.path / "docs" / "index.html"
+
+    @property
+    def lock(self) -> Path:
+        """The file whose lock a run holds."""
+        return self.path / "run.lock"

@@ -1,0 +1,28 @@
+"""Bytes in, Arrow out: connectors by URL scheme, and mappings. Knows nothing of the lake."""
+
+from urllib.parse import urlsplit
+
+from flows.errors import WrongUse
+from flows.sources.batches import Connector
+from flows.sources.connections import Connection, TableMapping
+
+
+def connect(connection: Connection, mapping: TableMapping) -> Connector:
+    """Return the connector for a connection's URL scheme; each is imported when it is first needed."""
+    scheme = urlsplit(connection.url()).scheme
+    if scheme in ("http", "https"):
+        from flows.sources.rest import RestEndpoint
+
+        return RestEndpoint(connection, mapping)
+    if scheme == "file":
+        from flows.sources.files import FileTable
+
+        return FileTable(connection, mapping)
+    if scheme:
+        from flows.sources.sql import connect_sql
+
+        return connect_sql(connection, mapping)
+    raise WrongUse(
+        f"connections.yml: the url of {connection.source} has no scheme.",
+        "Write one, such as sqlite:///shop.sqlite, https://api.example.com or file:exports.",
+    )

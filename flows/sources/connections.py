@@ -1,0 +1,158 @@
+"""`connections.yml`: where the data comes from, and how a source's columns become the contract's."""
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import yaml
+from jinja2 import StrictUndefined, TemplateError
+from jinja2.sandbox import SandboxedEnvironment
+
+from flows import settings
+from flows.errors import WrongUse
+from flows.names import TableName
+
+CONNECTION_KEYS = {"url", "bearer", "tables"}
+TABLE_KEYS = {"from", "where", "columns", "query", "load", "cursor", "time_zone"}
+REST_KEYS = {"records", "next", "next_cursor", "since"}
+LOADS = ("append", "upsert", "full")
+
+
+@dataclass(frozen=True)
+class RestPaging:
+    """How an endpoint's JSON pages are read; paths are dotted, such as `links.next`."""
+
+    records: str = ""
+    next: str = ""
+    next_cursor: str = ""
+    since: str = ""
+
+
+@dataclass(frozen=True)
+class TableMapping:
+    """How one contract table is read from its source."""
+
+    name: TableName
+    origin: str
+    where: str = ""
+    columns: Mapping[str, str] = field(default_factory=dict)
+    query: str = ""
+    load: str = ""
+    cursor: str = ""
+    time_zone: str = "UTC"
+    paging: RestPaging = RestPaging()
+
+    def definition(self) -> str:
+        """Return what decides the mapped rows, so that a changed mapping reads known files again."""
+        return repr((self.where, sorted(self.columns.items()), self.query, self.load, self.cursor, self.time_zone))
+
+
+@dataclass(frozen=True)
+class Connection:
+    """One source of a set; its URL and token stay unresolved templates until they are used."""
+
+    source: str
+    url_template: str
+    bearer_template: str
+    data: Path
+    tables: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
+
+    def url(self) -> str:
+        """Return the URL with the environment's values in it; raises WrongUse if one is missing."""
+        return self._render(self.url_template)
+
+    def bearer(self) -> str:
+        """Return the bearer token, or an empty text."""
+        return self._render(self.bearer_template)
+
+    def mapping(self, table: str) -> TableMapping:
+        """Return how a contract table is read; what is not said is taken by the contract's own names."""
+        entry = self.tables.get(table, {})
+        return TableMapping(
+            name=TableName(self.source, table),
+            origin=self._render(entry.get("from", "")) or table,
+            where=entry.get("where", ""),
+            columns={column: str(expression) for column, expression in entry.get("columns", {}).items()},
+            query=entry.get("query", ""),
+            load=entry.get("load", ""),
+            cursor=entry.get("cursor", ""),
+            time_zone=entry.get("time_zone", "UTC"),
+            paging=RestPaging(**{key: entry[key] for key in REST_KEYS & entry.keys()}),
+        )
+
+    def _render(self, template: str) -> str:
+        environment = SandboxedEnvironment(undefined=StrictUndefined)
+        try:
+            return environment.from_string(template).render(data=str(self.data), env_var=settings.env_var)
+        except TemplateError as error:
+            raise WrongUse(
+                f"connections.yml: {self.source}: cannot read the template {template!r}: {error.message}.",
+                "Templates know {{ data }} and {{ env_var('NAME') }}.",
+            ) from None
+
+
+@dataclass(frozen=True)
+class Connections:
+    """A set of connections, by source."""
+
+    name: str
+    folder: settings.DataFolder
+    sources: Mapping[str, Connection]
+
+    def __iter__(self) -> Iterator[Connection]:
+        return iter(self.sources.values())
+
+
+def read_connections(path: Path, connection_set: str | None = None) -> Connections:
+    """Read one set of a connections file; without a name, the environment's or the first.
+
+    Raises WrongUse for a file, set or key that is not there or not known.
+    """
+    try:
+        sets = yaml.safe_load(path.read_text())
+    except FileNotFoundError:
+        raise WrongUse(f"There is no connections file {path}.", "Name one: --connections PATH") from None
+    except yaml.YAMLError as error:
+        raise WrongUse(f"{path} is no YAML: {error}", "Mend the file.") from None
+    if not isinstance(sets, dict) or not sets:
+        raise WrongUse(f"{path} holds no set of connections.", "Write one as CONTRIBUTING.md shows.")
+    name = connection_set or settings.chosen_set() or next(iter(sets))
+    if name not in sets:
+        raise WrongUse(
+            f"{path} holds no set {name!r}; it holds {', '.join(map(str, sets))}.",
+            f"Name one of them: --set NAME, or {settings.SET_VARIABLE}.",
+        )
+    folder = settings.DataFolder.of(name)
+    sources = {
+        source: _connection(f"{path.name}: {name}.{source}", source, entry, folder.path)
+        for source, entry in _is_a_map(f"{path.name}: {name}", sets[name]).items()
+    }
+    return Connections(name, folder, sources)
+
+
+def _connection(where: str, source: str, entry: Any, data: Path) -> Connection:
+    _knows_only(where, _is_a_map(where, entry), CONNECTION_KEYS)
+    if not isinstance(entry.get("url"), str):
+        raise WrongUse(f"{where} has no url.", "Every source needs one, such as sqlite:///shop.sqlite.")
+    tables = _is_a_map(f"{where}.tables", entry.get("tables") or {})
+    for table, mapping in tables.items():
+        place = f"{where}.tables.{table}"
+        _knows_only(place, _is_a_map(place, mapping), TABLE_KEYS | REST_KEYS)
+        if "query" in mapping and mapping.keys() & {"from", "where", "columns"} - {"from"}:
+            raise WrongUse(f"{place} has both a query and where or columns.", "A query stands in place of them.")
+        if mapping.get("load", "upsert") not in LOADS:
+            raise WrongUse(f"{place}.load is {mapping['load']!r}.", f"It is one of {', '.join(LOADS)}.")
+    return Connection(source, entry["url"], entry.get("bearer", ""), data, tables)
+
+
+def _is_a_map(where: str, value: Any) -> dict[str, Any]:
+    if not isinstance(value, dict):
+        raise WrongUse(f"{where} is no map of names.", "See CONTRIBUTING.md, «Bring a source».")
+    return value
+
+
+def _knows_only(where: str, entry: dict[str, Any], known: set[str]) -> None:
+    unknown = sorted(entry.keys() - known)
+    if unknown:
+        raise WrongUse(f"{where} has unknown keys: {', '.join(unknown)}.", f"Known are {', '.join(sorted(known))}.")

@@ -1,0 +1,100 @@
+"""CSV as files have it: the header decides the dialect, and what DuckDB refuses is read record by record."""
+
+import csv
+import gzip
+from collections import deque
+from collections.abc import Iterator
+from dataclasses import dataclass
+from itertools import islice
+from pathlib import Path
+
+import pyarrow as pa
+
+from flows.sources.batches import Rejected, SourceFile
+
+DELIMITERS = ",;\t|"
+RECORDS_A_PIECE = 50_000
+LINES_A_RECORD = 1_000
+"""A record that goes on for longer has lost a closing quote."""
+
+
+@dataclass(frozen=True)
+class Dialect:
+    """How a file's header was written."""
+
+    delimiter: str
+    columns: tuple[str, ...]
+
+
+def read_dialect(path: Path) -> Dialect:
+    """Read a file's header line; a file without one has no columns."""
+    lines = _lines(path)
+    first = next(lines, b"").decode("utf-8-sig", errors="replace")
+    delimiter = max(DELIMITERS, key=lambda sign: len(next(csv.reader([first], delimiter=sign), [])))
+    fields = next(csv.reader([first.rstrip("\r\n")], delimiter=delimiter), [])
+    return Dialect(delimiter, tuple(field.strip() or f"column{at}" for at, field in enumerate(fields)))
+
+
+def read_record_by_record(file: SourceFile, dialect: Dialect) -> tuple[pa.Table, list[Rejected]]:
+    """Read a file in which some record is malformed: its good records as text columns, the others as they came."""
+    good: list[pa.Table] = [_to_table(dialect, [])]
+    rejected: list[Rejected] = []
+    numbered = enumerate(_records(file.path, dialect), start=1)
+    while piece := list(islice(numbered, RECORDS_A_PIECE)):
+        good.append(_to_table(dialect, [(number, fields) for number, (_, fields, _) in piece if fields is not None]))
+        rejected += [
+            Rejected(raw, reason, f"{file.name}:{number}") for number, (raw, fields, reason) in piece if fields is None
+        ]
+    return pa.concat_tables(good), rejected
+
+
+def _to_table(dialect: Dialect, records: list[tuple[int, list[str]]]) -> pa.Table:
+    columns = {
+        name: pa.array([fields[at] or None for _, fields in records], pa.string())
+        for at, name in enumerate(dialect.columns)
+    }
+    return pa.table({**columns, "_row": pa.array([number for number, _ in records], pa.int64())})
+
+
+def _records(path: Path, dialect: Dialect) -> Iterator[tuple[bytes, list[str] | None, str]]:
+    """Yield each record's bytes with its fields, or with None and a reason."""
+    lines = _lines(path)
+    next(lines, None)  # the header
+    ahead: deque[bytes] = deque(islice(lines, LINES_A_RECORD))
+    while ahead:
+        if not ahead[0].strip():
+            used = 1
+        else:
+            fields, used, reason = _parse(ahead, dialect)
+            raw = b"".join(islice(ahead, used)).rstrip(b"\r\n")
+            if fields is not None and len(fields) != len(dialect.columns):
+                fields, reason = None, f"has {len(fields)} fields, the header {len(dialect.columns)}"
+            yield raw, fields, reason
+        for _ in range(used):
+            ahead.popleft()
+        ahead.extend(islice(lines, used))
+
+
+def _parse(ahead: deque[bytes], dialect: Dialect) -> tuple[list[str] | None, int, str]:
+    """Parse the record that the lines ahead begin with; return its fields and how many lines it took."""
+    used = 0
+
+    def fed() -> Iterator[str]:
+        nonlocal used
+        for line in ahead:
+            used += 1
+            yield line.decode("utf-8")
+
+    try:
+        fields = next(csv.reader(fed(), delimiter=dialect.delimiter, strict=True))
+    except UnicodeDecodeError:
+        return None, 1, "is no UTF-8"
+    except (csv.Error, StopIteration):
+        return None, 1, "has a quote that is not closed, or text behind one"
+    return fields, used, ""
+
+
+def _lines(path: Path) -> Iterator[bytes]:
+    opened = gzip.open(path, "rb") if path.suffix == ".gz" else path.open("rb")
+    with opened as stream:
+        yield from stream

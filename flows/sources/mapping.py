@@ -1,0 +1,163 @@
+"""From a source's columns to the contract's, as a mapping says; what is unnamed is taken by the same name."""
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Literal
+
+import duckdb
+
+from flows.errors import SchemaMismatch, SourceFailed
+from flows.names import identifier
+from flows.sources.batches import SERVICE_COLUMNS, SOURCE, source_columns
+from flows.sources.connections import TableMapping
+
+QUERIED = "queried"
+ExtraColumns = Literal["evolve", "ignore", "freeze"]
+
+
+@dataclass(frozen=True)
+class MappedBatch:
+    """A relation whose expressions yield the contract's columns, and what else the source offers.
+
+    `expressions` are by contract column; `extras` are the source's further columns that the lake takes as they are;
+    `ignored` those that the contract says to leave out; `missing` nullable columns that the source does not have.
+    """
+
+    relation: str
+    where: str
+    expressions: Mapping[str, str]
+    extras: tuple[str, ...]
+    ignored: tuple[str, ...]
+    missing: tuple[str, ...]
+
+
+def map_batch(
+    connection: duckdb.DuckDBPyConnection,
+    mapping: TableMapping,
+    columns: Mapping[str, bool],
+    on_extra_column: ExtraColumns,
+    *,
+    query_in_source: bool,
+) -> MappedBatch:
+    """Say how the relation `source` becomes the contract's columns (name → whether it is required).
+
+    Raises SchemaMismatch if a required column cannot be had, or an extra one may not be; SourceFailed if the mapping's
+    query fails, naming the file.
+    """
+    relation = SOURCE
+    if mapping.query and not query_in_source:
+        _run_query(connection, mapping)
+        relation = QUERIED
+    offered = {name.casefold(): name for name in source_columns(connection, relation)}
+    unknown = sorted(set(mapping.columns) - set(columns))
+    if unknown:
+        raise SchemaMismatch(
+            str(mapping.name),
+            f"its mapping names {', '.join(unknown)}, which the contract does not have",
+            tuple(columns),
+            "Add the column to the contract, or mend the mapping in connections.yml.",
+        )
+    expressions, missing = {}, []
+    for column, is_required in columns.items():
+        if column in mapping.columns:
+            expressions[column] = f"({mapping.columns[column]})"
+        elif column.casefold() in offered:
+            expressions[column] = identifier(offered[column.casefold()])
+        elif is_required:
+            raise SchemaMismatch(
+                str(mapping.name),
+                f"the contract requires column {column!r}",
+                tuple(offered.values()),
+                f"Map it in connections.yml under {mapping.name.source}.tables.{mapping.name.table}.columns, "
+                "or make it nullable in the contract.",
+            )
+        else:
+            expressions[column] = "null"
+            missing.append(column)
+    used = _referenced(connection, [*mapping.columns.values(), mapping.where]) | {name.casefold() for name in columns}
+    further = tuple(name for folded, name in offered.items() if folded not in used)
+    if further and on_extra_column == "freeze":
+        raise SchemaMismatch(
+            str(mapping.name),
+            f"the contract is frozen, and {', '.join(further)} is not in it",
+            tuple(offered.values()),
+            "Add it to the contract, or set on_extra_column to evolve or ignore.",
+        )
+    evolving = further if on_extra_column == "evolve" else ()
+    reserved = [name for name in evolving if name.startswith("_")]
+    if reserved:
+        raise SchemaMismatch(
+            str(mapping.name),
+            f"names that begin with _ are the lake's own, and {', '.join(reserved)} is not in the contract",
+            tuple(offered.values()),
+            "Map it to a contract column, or set on_extra_column to ignore.",
+        )
+    ignored = further if on_extra_column == "ignore" else ()
+    return MappedBatch(relation, mapping.where, expressions, evolving, ignored, tuple(missing))
+
+
+def mapped_cursor(mapping: TableMapping, cursor: str | None) -> str | None:
+    """Return the source's column behind the contract's cursor; None if it is computed, so that all is read."""
+    if cursor is None or mapping.query:
+        return cursor
+    expression = mapping.columns.get(cursor, cursor).strip()
+    quoted = expression.startswith('"') and expression.endswith('"') and '"' not in expression[1:-1]
+    if quoted:
+        return expression[1:-1]
+    return expression if expression.replace("_", "").isalnum() and not expression[0].isdigit() else None
+
+
+def _run_query(connection: duckdb.DuckDBPyConnection, mapping: TableMapping) -> None:
+    sql = mapping.query.strip().rstrip(";")
+    try:
+        connection.execute(f"create or replace temp table {QUERIED} as {sql}")
+    except duckdb.Error as error:
+        raise SourceFailed(
+            str(mapping.name),
+            f"the query of its mapping fails{_first_failing_file(connection, sql)}: {without_values(error)}",
+            "Mend the query in connections.yml.",
+        ) from None
+    present = {name for name, *_ in connection.execute(f"describe {QUERIED}").fetchall()}
+    for column, kind in zip(SERVICE_COLUMNS, ("varchar", "bigint"), strict=True):
+        if column not in present:
+            connection.execute(f"alter table {QUERIED} add column {column} {kind}")
+
+
+def _first_failing_file(connection: duckdb.DuckDBPyConnection, sql: str) -> str:
+    files = [file for (file,) in connection.execute(f"select distinct _file from {SOURCE} order by 1").fetchall()]
+    for file in files:
+        connection.execute(f"create or replace temp table one_file as select * from {SOURCE} where _file = $file", [file])
+        try:
+            connection.execute(f"with {SOURCE} as (from one_file) select count(*) from ({sql})").fetchall()
+        except duckdb.BinderException:
+            return ""
+        except duckdb.Error:
+            return f" on {file}"
+    return ""
+
+
+def without_values(error: Exception) -> str:
+    """Return the first line of a DuckDB error; quoted values, which may be personal, are left out of all but binder errors."""
+    lines = str(error).splitlines()
+    if isinstance(error, duckdb.BinderException | duckdb.ParserException | duckdb.CatalogException):
+        return " ".join(line.strip() for line in lines[:2])
+    return f"{type(error).__name__} on a value, which is not shown"
+
+
+def _referenced(connection: duckdb.DuckDBPyConnection, expressions: Sequence[str]) -> set[str]:
+    """Return the columns that expressions name, in lower case, found in DuckDB's own syntax tree."""
+    names: set[str] = set()
+    for expression in filter(None, expressions):
+        tree = connection.execute("select json_serialize_sql($sql)", {"sql": f"select {expression}"}).fetchall()[0][0]
+        names |= _column_names(json.loads(tree))
+    return names
+
+
+def _column_names(node: Any) -> set[str]:
+    if isinstance(node, list):
+        return set().union(*map(_column_names, node)) if node else set()
+    if not isinstance(node, dict):
+        return set()
+    own = {name.casefold() for name in node["column_names"]} if node.get("class") == "COLUMN_REF" else set()
+    return own.union(*map(_column_names, node.values()))

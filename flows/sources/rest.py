@@ -1,0 +1,205 @@
+"""REST sources: JSON pages by next link or cursor, a bearer token, and patience with servers that ask for it."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from email.utils import parsedate_to_datetime
+from urllib.parse import urljoin
+
+import duckdb
+import httpx
+import pyarrow as pa
+from tenacity import RetryCallState, Retrying, retry_if_exception, stop_after_attempt, wait_exponential_jitter
+
+from flows.errors import SourceFailed
+from flows.names import literal
+from flows.settings import scrub
+from flows.sources.batches import SOURCE, Batch, Request
+from flows.sources.connections import Connection, TableMapping
+from flows.sources.json_records import land_json
+from flows.sources.position import from_position, largest_cursor, later, to_position
+
+ROWS_A_BATCH = 200_000
+BYTES_A_BATCH = 64 * 1024 * 1024
+ATTEMPTS = 5
+LONGEST_WAIT_SECONDS = 60.0
+TIMEOUT_SECONDS = 30.0
+
+
+class NotNow(Exception):
+    """A response that asks to be tried again: 429, or a server's own failure."""
+
+    def __init__(self, status: int, seconds: float | None) -> None:
+        super().__init__(f"HTTP status {status}")
+        self.seconds = seconds
+
+
+@dataclass(frozen=True)
+class RestEndpoint:
+    """An endpoint that lists records as JSON, page by page."""
+
+    connection: Connection
+    mapping: TableMapping
+
+    def batches(self, connection: duckdb.DuckDBPyConnection, request: Request) -> Iterator[Batch]:
+        """Yield pages gathered into batches, from the position on where the endpoint takes one."""
+        position = request.position
+        gathered = Gathered()
+        for page in self._pages(connection, request):
+            records = self._records(connection, page)
+            gathered.add(records, self.mapping.origin)
+            if gathered.rows >= ROWS_A_BATCH or gathered.bytes >= BYTES_A_BATCH:
+                batch = self._land(connection, gathered, request, position)
+                yield batch
+                position, gathered = batch.position, Gathered(first=gathered.first + gathered.rows)
+        if gathered.rows or gathered.first == 1:
+            yield self._land(connection, gathered, request, position)
+
+    def _pages(self, connection: duckdb.DuckDBPyConnection, request: Request) -> Iterator[str]:
+        paging, seen = self.mapping.paging, set()
+        base = self.connection.url().rstrip("/") + "/"
+        url = httpx.URL(urljoin(base, self.mapping.origin.lstrip("/")))
+        if request.position is not None and paging.since:
+            since = from_position(request.position, request.overlap)
+            url = url.copy_merge_params({paging.since: since.isoformat() if isinstance(since, datetime) else since})
+        headers = {"Accept": "application/json"}
+        if token := self.connection.bearer():
+            headers["Authorization"] = f"Bearer {token}"
+        with httpx.Client(headers=headers, timeout=TIMEOUT_SECONDS) as client:
+            following: httpx.URL | None = url
+            while following is not None:
+                if str(following) in seen:
+                    raise self._failed("its pages go round in a circle", "Ask the API's owner.")
+                seen.add(str(following))
+                page = self._get(client, following)
+                yield page
+                following = self._following(connection, page, following)
+
+    def _get(self, client: httpx.Client, url: httpx.URL) -> str:
+        try:
+            for attempt in Retrying(
+                retry=retry_if_exception(lambda error: isinstance(error, NotNow | httpx.TransportError)),
+                stop=stop_after_attempt(ATTEMPTS),
+                wait=_wait,
+                reraise=True,
+            ):
+                with attempt:
+                    response = client.get(url)
+                    if response.status_code == 429 or response.status_code >= 500:
+                        raise NotNow(response.status_code, _retry_after(response))
+                    if response.status_code != 200:
+                        raise self._failed(
+                            f"{url.path} answered with HTTP status {response.status_code}",
+                            "Check the url, the endpoint and the token in connections.yml.",
+                        )
+                    return response.text
+        except (NotNow, httpx.TransportError) as error:
+            raise SourceFailed(
+                str(self.mapping.name),
+                scrub(f"{url.path}: {error} after {ATTEMPTS} attempts"),
+                "Run again once the API answers.",
+                is_transient=True,
+            ) from None
+        raise AssertionError("a retry either returns or raises")
+
+    def _records(self, connection: duckdb.DuckDBPyConnection, page: str) -> pa.Array:
+        path = _json_path(self.mapping.paging.records)
+        try:
+            kind = connection.execute(f"select json_type($page, {path})", {"page": page}).fetchall()[0][0]
+            if kind != "ARRAY":
+                where = self.mapping.paging.records or "the body itself"
+                raise self._failed(f"its answer has no list of records at {where}", "Mend `records` in its mapping.")
+            listed = connection.execute(
+                f"select unnest(from_json(json_extract($page, {path}), '[\"json\"]'))::varchar as _record",
+                {"page": page},
+            ).to_arrow_table()
+        except duckdb.Error:
+            raise self._failed("its answer is no JSON", "Check the url and the endpoint.") from None
+        return listed.column("_record").combine_chunks()
+
+    def _following(
+        self, connection: duckdb.DuckDBPyConnection, page: str, current: httpx.URL
+    ) -> httpx.URL | None:
+        paging = self.mapping.paging
+        dotted = paging.next or paging.next_cursor
+        if not dotted:
+            return None
+        sql = f"select json_extract_string($page, {_json_path(dotted)})"
+        link = connection.execute(sql, {"page": page}).fetchall()[0][0]
+        if not link:
+            return None
+        if paging.next:
+            following = current.join(link)
+            if (following.scheme, following.host, following.port) != (current.scheme, current.host, current.port):
+                raise self._failed(
+                    f"its next page is on another host, {following.host}; it was not asked, and no token was sent",
+                    "Ask the API's owner.",
+                )
+            return following
+        return current.copy_set_param("cursor", link)
+
+    def _land(
+        self, connection: duckdb.DuckDBPyConnection, gathered: "Gathered", request: Request, position: str | None
+    ) -> Batch:
+        rejected = land_json(connection, gathered.table(), str(self.mapping.name))
+        columns = {name for name, *_ in connection.execute(f"describe {SOURCE}").fetchall()}
+        newest = None
+        if request.cursor is not None and request.cursor in columns:
+            newest = largest_cursor(connection, SOURCE, request.cursor)
+        reached = later(position, to_position(newest)) if newest is not None else position
+        return Batch(read=gathered.rows, rejected=rejected, position=reached)
+
+    def _failed(self, cause: str, remedy: str) -> SourceFailed:
+        return SourceFailed(str(self.mapping.name), cause, remedy)
+
+
+@dataclass
+class Gathered:
+    """Records of several pages on their way into one batch."""
+
+    first: int = 1
+    rows: int = 0
+    bytes: int = 0
+    pieces: list[pa.Table] = field(default_factory=list)
+
+    def add(self, records: pa.Array, endpoint: str) -> None:
+        """Take a page's records."""
+        start = self.first + self.rows
+        self.pieces.append(
+            pa.table(
+                {
+                    "_record": records.cast(pa.string()),
+                    "_file": pa.array([endpoint] * len(records), pa.string()),
+                    "_row": pa.array(range(start, start + len(records)), pa.int64()),
+                }
+            )
+        )
+        self.rows += len(records)
+        self.bytes += records.nbytes
+
+    def table(self) -> pa.Table:
+        """Return all of them."""
+        empty = pa.schema([("_record", pa.string()), ("_file", pa.string()), ("_row", pa.int64())]).empty_table()
+        return pa.concat_tables([empty, *self.pieces])
+
+
+def _json_path(dotted: str) -> str:
+    return literal("$" + "".join(f'."{part}"' for part in dotted.split(".") if part))
+
+
+def _retry_after(response: httpx.Response) -> float | None:
+    text = response.headers.get("Retry-After", "")
+    if text.isdigit():
+        return float(text)
+    try:
+        return (parsedate_to_datetime(text) - datetime.now(UTC)).total_seconds()
+    except (TypeError, ValueError):
+        return None
+
+
+def _wait(state: RetryCallState) -> float:
+    error = state.outcome.exception() if state.outcome is not None else None
+    asked = error.seconds if isinstance(error, NotNow) else None
+    if asked is not None:
+        return min(max(asked, 0.0), LONGEST_WAIT_SECONDS)
+    return wait_exponential_jitter(initial=0.5, max=20)(state)

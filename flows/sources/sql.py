@@ -1,0 +1,214 @@
+"""SQL sources: SQLite through ADBC, every other database through SQLAlchemy."""
+
+import json
+import re
+from collections.abc import Iterator, Sequence
+from contextlib import closing
+from dataclasses import dataclass
+from datetime import date, datetime, time
+from decimal import Decimal
+from pathlib import Path
+from typing import Any
+
+import adbc_driver_sqlite.dbapi
+import duckdb
+import pyarrow as pa
+import sqlalchemy
+from adbc_driver_manager import Error as AdbcError
+
+from flows.errors import SourceFailed, WrongUse
+from flows.names import identifier
+from flows.settings import scrub
+from flows.sources.batches import SOURCE, Batch, Request
+from flows.sources.connections import Connection, TableMapping
+from flows.sources.json_records import refuse_colliding_names
+from flows.sources.position import from_position, largest_cursor, later, to_position
+
+ROWS_A_BATCH = 200_000
+ROWS_A_FETCH = 50_000
+
+
+def connect_sql(connection: Connection, mapping: TableMapping) -> "SqliteTable | SqlTable":
+    """Return the connector for a SQL URL."""
+    url = connection.url()
+    if url.startswith("sqlite:///"):
+        return SqliteTable(Path(url.removeprefix("sqlite:///")), mapping)
+    return SqlTable(url, mapping)
+
+
+@dataclass(frozen=True)
+class SqliteTable:
+    """A table, view or query of a SQLite file, opened for reading only."""
+
+    path: Path
+    mapping: TableMapping
+
+    def batches(self, connection: duckdb.DuckDBPyConnection, request: Request) -> Iterator[Batch]:
+        """Yield rows in the order of the cursor, so that each batch leaves a position to go on from."""
+        if not self.path.exists():
+            raise _failed(self.mapping, f"there is no SQLite file {self.path.name}", "Mend its url in connections.yml.")
+        try:
+            yield from self._typed_or_text(connection, request)
+        except AdbcError as error:
+            raise _failed(self.mapping, str(error), "Mend the source or its mapping, then run again.") from None
+
+    def _typed_or_text(self, connection: duckdb.DuckDBPyConnection, request: Request) -> Iterator[Batch]:
+        """Read typed columns; where one holds several types, as SQLite allows, read on as text from there."""
+        position = request.position
+        try:
+            for batch in self._read(connection, request, position, as_text=False):
+                yield batch
+                position = batch.position or position
+        except (AdbcError, pa.ArrowInvalid) as error:
+            if "Type mismatch" not in str(error):
+                raise
+            yield from self._read(connection, request, position, as_text=True)
+
+    def _read(
+        self, connection: duckdb.DuckDBPyConnection, request: Request, position: str | None, *, as_text: bool
+    ) -> Iterator[Batch]:
+        uri = f"file:{self.path}?mode=ro"
+        with closing(adbc_driver_sqlite.dbapi.connect(uri)) as database, closing(database.cursor()) as cursor:
+            cursor.adbc_statement.set_options(**{"adbc.sqlite.query.batch_rows": str(ROWS_A_FETCH)})
+            relation = self._relation(cursor, as_text=as_text)
+            sql, values = f"select * from {relation}", []
+            if request.cursor is not None:
+                name = identifier(request.cursor)
+                if position is not None:
+                    sql += f" where {name} >= ? or {name} is null"
+                    values.append(_plain(from_position(position, request.overlap)))
+                sql += f" order by {name}"
+            cursor.execute(sql, values or None)
+            yield from _arrow_batches(connection, cursor.fetch_record_batch(), self.mapping, request, position)
+
+    def _relation(self, cursor: Any, *, as_text: bool) -> str:
+        relation = _relation(self.mapping)
+        if not as_text:
+            return relation
+        cursor.execute(f"select * from {relation} limit 0")
+        names = [column[0] for column in cursor.description]
+        texts = ", ".join(f"cast({identifier(name)} as text) as {identifier(name)}" for name in names)
+        return f"(select {texts} from {relation})"
+
+
+@dataclass(frozen=True)
+class SqlTable:
+    """A table, view or query of any database that SQLAlchemy has a driver for."""
+
+    url: str
+    mapping: TableMapping
+
+    def __repr__(self) -> str:
+        return f"SqlTable({self.mapping.name})"
+
+    def batches(self, connection: duckdb.DuckDBPyConnection, request: Request) -> Iterator[Batch]:
+        """Yield rows in the order of the cursor from a server-side result, so that memory stays bounded."""
+        try:
+            engine = sqlalchemy.create_engine(self.url)
+        except (sqlalchemy.exc.ArgumentError, ModuleNotFoundError) as error:
+            raise WrongUse(
+                f"{self.mapping.name}: its url cannot be used: {scrub(str(error))}.",
+                "Install the driver that the url names, or mend the url in connections.yml.",
+            ) from None
+        try:
+            with engine.connect().execution_options(stream_results=True, yield_per=ROWS_A_FETCH) as database:
+                result = database.execute(self._select(request))
+                names = list(result.keys())
+                tables = (_to_arrow(names, rows) for rows in result.partitions(ROWS_A_FETCH))
+                yield from _arrow_batches(connection, tables, self.mapping, request, request.position, names)
+        except sqlalchemy.exc.SQLAlchemyError as error:
+            cause = getattr(error, "orig", None) or error
+            transient = isinstance(error, sqlalchemy.exc.OperationalError)
+            raise SourceFailed(
+                str(self.mapping.name), scrub(f"{type(cause).__name__}: {cause}"), "Mend it and run again.", transient
+            ) from None
+        finally:
+            engine.dispose()
+
+    def _select(self, request: Request) -> sqlalchemy.Select[Any]:
+        statement = sqlalchemy.select(sqlalchemy.text("*")).select_from(sqlalchemy.text(_relation(self.mapping)))
+        if request.cursor is None:
+            return statement
+        column: sqlalchemy.ColumnClause[Any] = sqlalchemy.column(request.cursor)
+        if request.position is not None:
+            since = from_position(request.position, request.overlap)
+            statement = statement.where(sqlalchemy.or_(column >= since, column.is_(None)))
+        return statement.order_by(column)
+
+
+def _relation(mapping: TableMapping) -> str:
+    if mapping.query:
+        return f"({mapping.query.strip().rstrip(';')}) as mapped"
+    is_a_name = re.fullmatch(r"\w+", mapping.origin) is not None
+    return identifier(mapping.origin) if is_a_name else mapping.origin
+
+
+def _arrow_batches(
+    connection: duckdb.DuckDBPyConnection,
+    tables: Any,
+    mapping: TableMapping,
+    request: Request,
+    position: str | None,
+    names: Sequence[str] = (),
+) -> Iterator[Batch]:
+    """Gather fetched pieces into batches; the position of each is its largest cursor value, and never moves back."""
+    pieces: list[pa.Table] = []
+    rows, first = 0, 1
+    schema = getattr(tables, "schema", None) or pa.schema([(name, pa.string()) for name in names])
+    refuse_colliding_names(str(mapping.name), schema.names)
+    for piece in tables:
+        pieces.append(pa.Table.from_batches([piece]) if isinstance(piece, pa.RecordBatch) else piece)
+        rows += piece.num_rows
+        if rows >= ROWS_A_BATCH:
+            batch = _land(connection, pieces, mapping, request, position, first)
+            yield batch
+            position, first, rows, pieces = batch.position, first + rows, 0, []
+    if rows or first == 1:
+        yield _land(connection, pieces or [schema.empty_table()], mapping, request, position, first)
+
+
+def _land(
+    connection: duckdb.DuckDBPyConnection,
+    pieces: list[pa.Table],
+    mapping: TableMapping,
+    request: Request,
+    position: str | None,
+    first: int,
+) -> Batch:
+    table = pa.concat_tables(pieces, promote_options="permissive")
+    connection.register("arrow_rows", table)
+    connection.execute(
+        f"create or replace temp table {SOURCE} as "
+        f"select *, $file as _file, row_number() over () + {first - 1} as _row from arrow_rows",
+        {"file": mapping.origin},
+    )
+    connection.unregister("arrow_rows")
+    newest = largest_cursor(connection, SOURCE, request.cursor) if request.cursor is not None else None
+    reached = later(position, to_position(newest)) if newest is not None else position
+    return Batch(read=table.num_rows, position=reached)
+
+
+def _to_arrow(names: list[str], rows: Sequence[Any]) -> pa.Table:
+    """Make a table from rows; values that Arrow has no one type for become text, as JSON where they are nested."""
+    columns = {name: [_plain_value(row[at]) for row in rows] for at, name in enumerate(names)}
+    arrays = {}
+    for name, values in columns.items():
+        try:
+            arrays[name] = pa.array(values)
+        except (pa.ArrowInvalid, pa.ArrowTypeError):
+            arrays[name] = pa.array([None if value is None else str(value) for value in values], pa.string())
+    return pa.table(arrays)
+
+
+def _plain_value(value: Any) -> Any:
+    if value is None or isinstance(value, str | int | float | bool | bytes | Decimal | datetime | date | time):
+        return value
+    return json.dumps(value, default=str) if isinstance(value, dict | list) else str(value)
+
+
+def _plain(value: Any) -> str | int | float:
+    return value.isoformat(sep=" ") if isinstance(value, datetime | date) else value
+
+
+def _failed(mapping: TableMapping, cause: str, remedy: str) -> SourceFailed:
+    return SourceFailed(str(mapping.name), scrub(cause), remedy, "locked" in cause or "busy" in cause)

@@ -1,0 +1,11 @@
+{# Each part carries its length, so that no two lists of parts are ever written the same way. #}
+{% macro hash_key(parts) -%}
+    {%- set written = [] -%}
+    {%- for part in parts -%}
+        {%- set text = 'cast(' ~ part ~ ' as ' ~ dbt.type_string() ~ ')' -%}
+        {%- do written.append(
+            "coalesce(cast(length(" ~ text ~ ") as " ~ dbt.type_string() ~ ") || ':' || " ~ text ~ ", '-')"
+        ) -%}
+    {%- endfor -%}
+    {{ dbt.hash(written | join(' || ')) }}
+{%- endmacro %}

@@ -1,0 +1,83 @@
+{% macro order_history(input, touched_by=none) -%}
+    {%- set contract = get_contract(input) -%}
+    {%- set key = contract.key | join(', ') -%}
+    {%- set order_of_history = '_generation, _is_tombstone desc, _cursor nulls first, _batch, _row' -%}
+    with arrived as (
+
+        select
+            *,
+            coalesce(_deleted, false) as _is_tombstone,
+            {{ contract.cursor }} as _cursor
+        from {{ contract.relation }}
+        {{ keep_touched(touched_by) }}
+
+    ),
+
+    {% if contract.load == 'append' -%}
+    arrivals_numbered as (
+
+        select
+            *,
+            row_number() over (partition by {{ key }} order by _batch, _row) as _arrival_number
+        from arrived
+
+    ),
+
+    arrivals_that_stand as (
+
+        select * from arrivals_numbered
+        where _arrival_number = 1
+
+    ),
+    {%- else -%}
+    arrivals_that_stand as (
+
+        select * from arrived
+
+    ),
+    {%- endif %}
+
+    generations_counted as (
+
+        select
+            *,
+            count(case when _is_tombstone then 1 end) over (
+                partition by {{ key }}
+                order by _batch, _row
+                rows between unbounded preceding and current row
+            ) as _generation
+        from arrivals_that_stand
+
+    ),
+
+    changes_timed as (
+
+        select
+            *,
+            case
+                when _is_tombstone
+                    then _loaded_at
+                when _generation > 0
+                    then greatest(coalesce(_cursor, _loaded_at), _loaded_at)
+                when max(case when _generation = 0 then _cursor end) over (partition by {{ key }}) is null
+                    then _loaded_at
+                else _cursor
+            end as _seen_at
+        from generations_counted
+
+    )
+
+    select
+        *,
+        max(_seen_at) over (
+            partition by {{ key }}
+            order by {{ order_of_history }}
+            rows between unbounded preceding and current row
+        ) as _changed_at,
+        row_number() over (partition by {{ key }} order by {{ order_of_history }}) as _change_number,
+        row_number() over (
+            partition by {{ key }}
+            order by _generation desc, _is_tombstone, _cursor desc nulls last, _batch desc, _row desc
+        ) as _number_from_last
+    from changes_timed
+{%- endmacro %}

@@ -1,0 +1,29 @@
+{# Lives beside the models, in the same file: what a model holds and what it says it holds change together. #}
+{% macro get_built_from() -%}
+    {{ return(api.Relation.create(
+        database=target.database, schema=target.schema, identifier='built_from', type='table'
+    )) }}
+{%- endmacro %}
+
+{% macro create_built_from() -%}
+    {%- set built_from = get_built_from() -%}
+    create schema if not exists {{ built_from.without_identifier() }};
+    create table if not exists {{ built_from }} (
+        model varchar not null,
+        input varchar not null,
+        batch bigint not null,
+        row_count bigint not null,
+        load_id varchar,
+        definition varchar not null,
+        built_at timestamp not null
+    )
+{%- endmacro %}
+
+{# What the rows follow from besides the inputs: the model's own SQL, and the seeds that it joins. #}
+{% macro get_definition() -%}
+    {%- set parts = [modules.re.sub(keep_touched_pattern(), '', compiled_code or '')] -%}
+    {%- for unique_id in model.depends_on.nodes | sort if unique_id.startswith('seed.') -%}
+        {%- do parts.append(graph.nodes[unique_id].checksum.checksum) -%}
+    {%- endfor -%}
+    {{ return(local_md5(parts | join(' ') | replace('\n', ' '))) }}
+{%- endmacro %}

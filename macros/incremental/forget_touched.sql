@@ -1,0 +1,64 @@
+{% macro forget_touched(key, inputs, dimensions, at) -%}
+    {%- set built_from = get_built_from() -%}
+    {%- set touched = this.identifier ~ '__touched' -%}
+    {%- if not is_incremental() -%}
+    delete from {{ built_from }} where model = '{{ this.identifier }}'
+    {%- elif not flags.EMPTY -%}
+    create or replace temporary table {{ touched }} as
+    with noted as (
+
+        select input, batch, row_count, load_id
+        from {{ built_from }}
+        where model = '{{ this.identifier }}' and definition = '{{ get_definition() }}'
+
+    ),
+
+    rewritten as (
+
+        select
+            (select count(*) from noted) <> {{ inputs | length }}
+            {%- for input in inputs %}
+            {%- set arrived = get_contract(input).relation %}
+            {%- set noted_input = "from noted where input = '" ~ input ~ "'" %}
+            or (select count(*) from {{ arrived }} where _batch <= (select batch {{ noted_input }}))
+            <> (select row_count {{ noted_input }})
+            or (select max(_load_id) from {{ arrived }} where _batch = (select batch {{ noted_input }}))
+            is distinct from (select load_id {{ noted_input }})
+            {%- endfor %} as is_rewritten
+
+    )
+
+    {% for input in inputs -%}
+    select {{ key }} from {{ get_contract(input).relation }}
+    where
+        _batch > (select batch from noted where input = '{{ input }}')
+        or (select is_rewritten from rewritten)
+
+    union
+
+    {% endfor -%}
+    select {{ key }} from {{ this }}
+    where (select is_rewritten from rewritten)
+
+    union
+
+    select fact.{{ key }}
+    from {{ this }} as fact
+    {%- for dimension in dimensions %}
+    {%- set entity = dimension | replace('dim_', '', 1) %}
+    left join {{ ref(dimension) }} as {{ dimension }}
+        on {{ as_of(dimension, 'fact.' ~ entity ~ '_id', 'fact.' ~ at) }}
+    {%- endfor %}
+    where
+        {%- for dimension in dimensions %}
+        {%- set dimension_key = dimension | replace('dim_', '', 1) ~ '_key' %}
+        {{ 'or ' if not loop.first }}fact.{{ dimension_key }}
+        <> coalesce({{ dimension }}.{{ dimension_key }}, {{ unknown_key() }})
+        {%- endfor %};
+
+    delete from {{ this }} where {{ key }} in (select {{ key }} from {{ touched }})
+    {%- else -%}
+    create or replace temporary table {{ touched }} as
+    select {{ key }} from {{ this }} where false
+    {%- endif -%}
+{%- endmacro %}

@@ -1,0 +1,31 @@
+with ordered_history as (
+
+    {{ order_history('crm.customers') }}
+
+),
+
+stg_crm__customer_history as (
+
+    select
+        customer_id,
+        referred_by_customer_id,
+        gender,
+        {{ mask_postcode_to_area('postcode') }} as postcode_area,
+        city,
+        country,
+        {{ mask_date_to_year('birth_date') }} as birth_year,
+        _change_number as change_number,
+        {{ mask_text_to_presence('email') }} as has_email,
+        {{ mask_text_to_presence('phone') }} as has_phone,
+        marketing_consent as has_marketing_consent,
+        _is_tombstone as is_deleted,
+        _number_from_last = 1 as is_latest,
+        registered_at,
+        _changed_at as changed_at,
+        _loaded_at,
+        _is_backfill
+    from ordered_history
+
+)
+
+select * from stg_crm__customer_history

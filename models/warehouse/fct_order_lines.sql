@@ -1,0 +1,104 @@
+{{ config(
+    materialized='incremental',
+    incremental_strategy='append',
+    on_schema_change='fail',
+    pre_hook="{{ forget_touched(key='order_id', inputs=['sales.orders', 'sales.order_lines'], dimensions=['dim_customer', 'dim_product'], at='ordered_at') }}",
+    post_hook="{{ note_built_from(['sales.orders', 'sales.order_lines']) }}",
+) }}
+
+with orders as (
+
+    {{ current_rows('sales.orders', touched_by='order_id') }}
+
+),
+
+order_lines as (
+
+    {{ current_rows('sales.order_lines', touched_by='order_id') }}
+
+),
+
+order_statuses as (
+
+    select * from {{ ref('order_statuses') }}
+
+),
+
+dim_customer as (
+
+    select * from {{ ref('dim_customer') }}
+
+),
+
+dim_product as (
+
+    select * from {{ ref('dim_product') }}
+
+),
+
+lines_with_order as (
+
+    select
+        order_lines.order_id,
+        order_lines.line_number,
+        orders.customer_id,
+        order_lines.product_id,
+        coalesce(orders.channel, {{ unknown_code() }}) as channel,
+        orders.status as order_status,
+        coalesce(orders.ship_country, {{ unknown_code() }}) as ship_country,
+        coalesce(orders.currency, {{ no_currency() }}) as currency,
+        order_lines.quantity,
+        order_lines.unit_price,
+        coalesce(order_lines.discount_amount, 0) as discount_amount,
+        coalesce(order_statuses.is_cancelled, false) as is_cancelled,
+        order_lines.quantity < 0 as is_return,
+        orders.ordered_at,
+        greatest(orders._loaded_at, order_lines._loaded_at) as _loaded_at,
+        case
+            when orders._loaded_at > order_lines._loaded_at then orders._is_backfill
+            when orders._loaded_at < order_lines._loaded_at then order_lines._is_backfill
+            else orders._is_backfill or order_lines._is_backfill
+        end as _is_backfill
+    from order_lines
+    inner join orders on order_lines.order_id = orders.order_id
+    left join order_statuses on orders.status = order_statuses.order_status
+
+),
+
+fct_order_lines as (
+
+    select
+        lines_with_order.order_id,
+        lines_with_order.line_number,
+        lines_with_order.customer_id,
+        coalesce(dim_customer.customer_key, {{ unknown_key() }}) as customer_key,
+        lines_with_order.product_id,
+        coalesce(dim_product.product_key, {{ unknown_key() }}) as product_key,
+        lines_with_order.channel,
+        lines_with_order.order_status,
+        lines_with_order.ship_country,
+        lines_with_order.currency,
+        lines_with_order.quantity,
+        lines_with_order.unit_price,
+        lines_with_order.discount_amount,
+        cast(lines_with_order.quantity * lines_with_order.unit_price as decimal(18, 4)) as gross_amount,
+        cast(
+            lines_with_order.quantity * lines_with_order.unit_price - lines_with_order.discount_amount
+            as decimal(18, 4)
+        ) as net_amount,
+        lines_with_order.is_cancelled,
+        lines_with_order.is_return,
+        not lines_with_order.is_cancelled and not lines_with_order.is_return as is_sale,
+        cast(lines_with_order.ordered_at as date) as ordered_date,
+        lines_with_order.ordered_at,
+        lines_with_order._loaded_at,
+        lines_with_order._is_backfill
+    from lines_with_order
+    left join dim_customer
+        on {{ as_of('dim_customer', 'lines_with_order.customer_id', 'lines_with_order.ordered_at') }}
+    left join dim_product
+        on {{ as_of('dim_product', 'lines_with_order.product_id', 'lines_with_order.ordered_at') }}
+
+)
+
+select * from fct_order_lines

@@ -1,0 +1,40 @@
+{% test sums_to_source(model, column, by, source, source_column, source_where='true') %}
+
+    {%- set by = [by] if by is string else by %}
+
+    with summed as (
+
+        select
+            {{ by | join(', ') }},
+            sum({{ column }}) as amount
+        from {{ model }}
+        group by {{ by | join(', ') }}
+
+    ),
+
+    source_summed as (
+
+        select
+            {{ by | join(', ') }},
+            sum({{ source_column }}) as amount
+        from {{ source }}
+        where {{ source_where }}
+        group by {{ by | join(', ') }}
+
+    )
+
+    select
+        {%- for column_of_grain in by %}
+        coalesce(summed.{{ column_of_grain }}, source_summed.{{ column_of_grain }}) as {{ column_of_grain }},
+        {%- endfor %}
+        summed.amount,
+        source_summed.amount as source_amount
+    from summed
+    full outer join source_summed
+        on
+            {%- for column_of_grain in by %}
+            {{ 'and ' if not loop.first }}summed.{{ column_of_grain }} = source_summed.{{ column_of_grain }}
+            {%- endfor %}
+    where summed.amount is distinct from source_summed.amount
+
+{% endtest %}
