@@ -2,6 +2,7 @@
 
 import os
 import re
+import sys
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -48,9 +49,14 @@ def data_root() -> Path:
     return (PROJECT / os.environ.get(DATA_VARIABLE, "data")).resolve()
 
 
-def prefect_is_elsewhere() -> bool:
-    """Tell whether a Prefect server was named, so that none needs to be started."""
-    return bool(os.environ.get("PREFECT_API_URL"))
+def prefect_is_elsewhere() -> str | None:
+    """Return the URL of the Prefect server that was named, so that none needs to be started."""
+    return os.environ.get("PREFECT_API_URL") or None
+
+
+def is_activated() -> bool:
+    """Tell whether `python` in the user's shell is the one that runs this."""
+    return os.environ.get("VIRTUAL_ENV") == sys.prefix
 
 
 def export(**variables: str) -> None:

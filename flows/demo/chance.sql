@@ -42,11 +42,14 @@ create macro is_shown(day_number) as coalesce(day_number <= getvariable('until_d
 create macro is_news(day_number) as
     is_shown(day_number) and day_number > getvariable('since_day');
 
+-- A variable takes the narrowest type that its value fits, which products of it would overflow.
+create macro scale_permille() as cast(getvariable('scale_permille') as bigint);
+
 create macro customers_by(day_number) as
-    getvariable('scale_permille') * (40000 + 141 * (day_number + 1)) // 10000;
+    scale_permille() * (40000 + 141 * (day_number + 1)) // 10000;
 
 create macro products_by(day_number) as
-    greatest(12, getvariable('scale_permille') * (460000 + 95 * (day_number + 1)) // 1000000);
+    greatest(12, scale_permille() * (460000 + 95 * (day_number + 1)) // 1000000);
 
 create macro customer_id_of(customer_number) as lpad(cast(customer_number + 1 as varchar), 8, '0');
 
@@ -63,7 +66,7 @@ with days as (
     select
         day_number,
         getvariable('history_starts') + cast(day_number as integer) as day,
-        bits_of('demand', day_number) as demand_bits,
+        bits_of('demand', day_number) as demand_bits
     from range(0, getvariable('until_day') + 1) as numbers (day_number)
 
 ),
@@ -79,7 +82,7 @@ demand_shaped as (
         [124, 112, 104, 98, 96, 72, 94][isodow(day)] as weekday_pct,
         [118, 114, 106, 98, 94, 86, 82, 84, 94, 104, 110, 116][month(day)] as month_pct,
         850 + day_number * 7 // 10 as growth_permille,
-        90 + draw(demand_bits, 0, 21) as noise_pct,
+        90 + draw(demand_bits, 0, 21) as noise_pct
     from days
 
 ),
@@ -90,10 +93,10 @@ orders_counted as (
     select
         *,
         (
-            getvariable('scale_permille') * 94
+            scale_permille() * 94
             * weekday_pct * month_pct * growth_permille * noise_pct // 1000000000
             + draw(demand_bits, 1, 1000)
-        ) // 1000 as order_count,
+        ) // 1000 as order_count
     from demand_shaped
 
 )
@@ -103,9 +106,9 @@ select
     month_number,
     month_first_day_number,
     order_count,
-    coalesce(sum(order_count) over (
+    cast(coalesce(sum(order_count) over (
         order by day_number rows between unbounded preceding and 1 preceding
-    ), 0)::bigint as orders_before,
-    day,
+    ), 0) as bigint) as orders_before,
+    day
 from orders_counted
 order by day_number;

@@ -6,14 +6,14 @@ with registered as (
     select
         customer_number,
         -1 - 1095 * (customers_by(-1) - 1 - customer_number) // customers_by(-1)
-            as registered_day_number,
+            as registered_day_number
     from range(0, customers_by(-1)) as numbers (customer_number)
 
     union all
 
     select
         unnest(range(customers_by(day_number - 1), customers_by(day_number))) as customer_number,
-        day_number as registered_day_number,
+        day_number as registered_day_number
     from calendar
 
 ),
@@ -27,7 +27,7 @@ account_drawn as (
         bits_of('life', customer_number) as life_bits,
         bits_of('hours', customer_number) as hour_bits,
         bits_of('new address', customer_number) as new_address_bits,
-        bits_of('new name', customer_number) as new_name_bits,
+        bits_of('new name', customer_number) as new_name_bits
     from registered
 
 ),
@@ -42,7 +42,7 @@ persons_found as (
             customer_number > 0 and draw(account_bits, 0, 1000) < 20,
             draw_of_many(relation_bits, 0, customer_number),
             customer_number
-        ) as person_number,
+        ) as person_number
     from account_drawn
 
 ),
@@ -55,11 +55,11 @@ person_drawn as (
         bits_of('address', person_number) as address_bits,
         bits_of('contact', person_number) as contact_bits,
         bits_of('gaps', person_number) as gap_bits,
-        draw(account_bits, 2, 1000) < 5 as has_bad_email,
+        draw(account_bits, 2, 1000) < 8 as has_bad_email,
         draw(life_bits, 0, 12000) as moving_draw,
         draw(life_bits, 1, 12000) as consent_draw,
         draw(life_bits, 2, 12000) as renaming_draw,
-        draw(life_bits, 3, 1000) as lapsing_draw,
+        draw(life_bits, 3, 1000) as lapsing_draw
     from persons_found
 
 ),
@@ -92,7 +92,7 @@ timed as (
             null
         ) as renamed_day_number,
         if(lapsing_draw < 350, registered_day_number + 30 + 3 * lapsing_draw, null)
-            as lapsed_day_number,
+            as lapsed_day_number
     from person_drawn
 
 ),
@@ -107,7 +107,7 @@ customers as (
         moment(registered_day_number, draw(hour_bits, 0, 86400)) as registered_at,
         moment(moved_day_number, draw(hour_bits, 1, 86400)) as moved_at,
         moment(consent_day_number, draw(hour_bits, 2, 86400)) as consent_changed_at,
-        moment(renamed_day_number, draw(new_name_bits, 0, 86400)) as renamed_at,
+        moment(renamed_day_number, draw(new_name_bits, 0, 86400)) as renamed_at
     from timed
 
 )
@@ -124,7 +124,7 @@ with changed as (
         is_shown(move_shown_day_number) as has_moved,
         is_shown(consent_day_number) as has_changed_consent,
         is_shown(renamed_day_number) as has_renamed,
-        is_news(registration_shown_day_number) as is_new,
+        is_news(registration_shown_day_number) as is_new
     from customers
     where
         is_shown(registration_shown_day_number)
@@ -175,7 +175,7 @@ described as (
             when draw(changed.gap_bits, 3, 100) < 15 then null
             when draw(changed.gap_bits, 3, 100) < 16 then 'd'
             else ['f', 'm'][1 + draw(changed.identity_bits, 1, len(home.given_names)) % 2]
-        end as gender,
+        end as gender
     from changed
     inner join countries as home on changed.country = home.country
     inner join countries as new_home on changed.new_country = new_home.country
@@ -193,7 +193,7 @@ emails_made as (
         || person_number
         || ['@example.com', '@example.org', '@example.net'][
             1 + (draw(contact_bits, 0, 3) + cast(has_renamed as integer)) % 3
-        ] as email,
+        ] as email
     from described
 
 ),
@@ -203,7 +203,7 @@ respelled as (
 
     select
         *,
-        if(is_second_account, draw(account_bits, 3, 5), 4) as spelling,
+        if(is_second_account, draw(account_bits, 3, 5), 4) as spelling
     from emails_made
 
 ),
@@ -212,7 +212,9 @@ crm_customers as (
 
     select
         customer_id_of(customer_number) as customer_id,
-        case spelling when 0 then upper(given_name) when 2 then left(given_name, 1) || '.'
+        case spelling
+            when 0 then upper(given_name)
+            when 2 then left(given_name, 1) || '.'
             else given_name
         end as given_name,
         case spelling
@@ -230,7 +232,7 @@ crm_customers as (
                     split_part(email, '@', 1) || '@',
                     replace(email, '.', ' '),
                     'n/a',
-                    split_part(email, '.', 1) || '@example',
+                    split_part(email, '.', 1) || '@example'
                 ][1 + customer_number % 5]
             when draw(gap_bits, 0, 100) < 4 then null
             when is_second_account and spelling % 2 = 1 then 'mail.' || email
@@ -250,10 +252,10 @@ crm_customers as (
         split_part(place, '|', 2) as city,
         current_country as country,
         case
-            when has_changed_consent then consent_draw % 3 = 0
+            when has_changed_consent then cast(consent_draw % 3 = 0 as integer)
             when draw(relation_bits, 2, 100) < 12 then null
-            else draw(relation_bits, 2, 100) < 60
-        end::integer as consent,
+            else cast(draw(relation_bits, 2, 100) < 60 as integer)
+        end as consent,
         if(
             customer_number > 0 and draw(relation_bits, 3, 100) < 8,
             customer_id_of(draw_of_many(account_bits, 0, customer_number)),
@@ -266,7 +268,7 @@ crm_customers as (
             if(has_moved, moved_at, null),
             if(has_changed_consent, consent_changed_at, null),
             if(has_renamed, renamed_at, null)
-        ) as updated_at,
+        ) as updated_at
     from respelled
 
 )

@@ -115,12 +115,8 @@ TABLES = (
             "updated_at": "timestamp not null",
         },
     ),
-    SourceTable(
-        name="orders", database="sales", made_as="sales_orders", key="id", columns=RECORD_COLUMNS
-    ),
-    SourceTable(
-        name="order_lines", database="sales", made_as="sales_order_lines", key="id", columns=RECORD_COLUMNS
-    ),
+    SourceTable(name="orders", database="sales", made_as="sales_orders", key="id", columns=RECORD_COLUMNS),
+    SourceTable(name="order_lines", database="sales", made_as="sales_order_lines", key="id", columns=RECORD_COLUMNS),
 )
 
 
@@ -181,7 +177,8 @@ def advance(folder: Path, *, scale: float = 1.0, seed: int = 1, today: date | No
     """Make the pharmacy's sources in `folder`, or move them on by one day; a day is added only when it is over (UTC).
 
     At scale 1: 10,000 customers, 500 products, 100,000 order lines at first, and some 100 orders a day.
-    A kill at any moment costs nothing: the clock is written last, and the next call takes the same step again.
+    A kill at any moment costs nothing: the clock is written last, and the next call takes the same step again. Where a
+    database was deleted, all of them are made anew.
     Raises WrongUse for a scale out of range, or another seed or scale than the folder's.
     """
     if not SMALLEST_SCALE <= scale <= LARGEST_SCALE:
@@ -193,16 +190,13 @@ def advance(folder: Path, *, scale: float = 1.0, seed: int = 1, today: date | No
         raise WrongUse(f"The demo begins with {FIRST_DAY}, which is not over yet.", "Set this machine's clock.")
     clock = _Clock.read(folder / "clock.json")
     _require_same_pharmacy(folder, clock, scale, seed)
-    if clock is None:
-        day = FIRST_DAY
-    elif clock.day < last_day:
-        day = clock.day + timedelta(days=1)
-    else:
-        log.info("The demo's clock stays at %s: the next day is not over yet.", clock.day)
-        return DemoDay(day=clock.day, is_first=False, news={})
+    is_whole = clock is not None and all((folder / table.file_name).exists() for table in TABLES)
+    day = FIRST_DAY if clock is None else min(clock.day + timedelta(days=1), max(clock.day, last_day))
+    if clock is not None and day == clock.day and is_whole:
+        log.info("The demo's clock stays at %s: the next day is not over yet.", day)
+        return DemoDay(day=day, is_first=False, news={})
 
     folder.mkdir(parents=True, exist_ok=True)
-    is_whole = clock is not None and all((folder / table.file_name).exists() for table in TABLES)
     with tempfile.TemporaryDirectory(prefix="demo-") as temporary, closing(duckdb.connect()) as made:
         made.execute("set temp_directory = ?", [temporary])
         _make(made, scale=scale, seed=seed, since=clock.day if clock and is_whole else None, until=day)
@@ -224,16 +218,16 @@ def _require_same_pharmacy(folder: Path, clock: _Clock | None, scale: float, see
 
 def _make(made: duckdb.DuckDBPyConnection, *, scale: float, seed: int, since: date | None, until: date) -> None:
     """Compute, as DuckDB tables, what the sources show on day `until` and did not show on day `since`."""
-    variables: dict[str, object] = {
+    made.execute("set variable history_starts = ?", [HISTORY_STARTS])
+    numbers = {
         "seed": seed,
         "scale_permille": round(scale * 1000),
-        "history_starts": HISTORY_STARTS,
         "since_day": BEFORE_EVERYTHING if since is None else (since - HISTORY_STARTS).days,
         "until_day": (until - HISTORY_STARTS).days,
         "order_life_days": ORDER_LIFE_DAYS,
     }
-    for name, value in variables.items():
-        made.execute(f"set variable {name} = ?", [value])
+    for name, number in numbers.items():
+        made.execute(f"set variable {name} = cast(? as bigint)", [number])
     for step in ("chance", "vocabulary", "shop", "crm", "sales"):
         made.execute(Path(__file__).with_name(f"{step}.sql").read_text(encoding="utf-8"))
 

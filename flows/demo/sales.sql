@@ -1,4 +1,4 @@
--- Orders young enough to change still, or all of them: with every step of their lives, shown or not.
+-- Orders young enough to change still, or all: with every step of their lives, shown or not.
 create table orders as
 
 with placed as (
@@ -6,7 +6,7 @@ with placed as (
     select
         day_number,
         month_number,
-        unnest(range(orders_before, orders_before + order_count)) as order_number,
+        unnest(range(orders_before, orders_before + order_count)) as order_number
     from calendar
     where day_number >= getvariable('since_day') - getvariable('order_life_days')
 
@@ -25,7 +25,7 @@ drawn as (
         bits_of('manner', order_number) as manner_bits,
         customers_by(day_number - 1) as customer_count,
         products_by(day_number - 1) as product_count,
-        draw(bits_of('buyer', order_number), 0, 100) as buyer_draw,
+        draw(bits_of('buyer', order_number), 0, 100) as buyer_draw
     from placed
 
 ),
@@ -48,7 +48,7 @@ buyers_proposed as (
                 + draw_skewed(second_buyer_bits, 100)
             )
         end as first_choice,
-        draw_of_many(second_buyer_bits, 1, customer_count) as second_choice,
+        draw_of_many(second_buyer_bits, 1, customer_count) as second_choice
     from drawn
 
 ),
@@ -61,7 +61,7 @@ buyers_chosen as (
             coalesce(customers.lapsed_day_number <= buyers_proposed.day_number, false),
             buyers_proposed.second_choice,
             buyers_proposed.first_choice
-        ) as customer_number,
+        ) as customer_number
     from buyers_proposed
     left join customers on buyers_proposed.first_choice = customers.customer_number
 
@@ -87,7 +87,7 @@ fates_drawn as (
             day_number,
             draw_from(time_bits, 0, getvariable('hours_by_demand')) * 3600
             + draw(time_bits, 1, 3600)
-        ) as ordered_at,
+        ) as ordered_at
     from buyers_chosen
 
 ),
@@ -104,7 +104,7 @@ paid as (
             + draw(time_bits, 2, if(draw(manner_bits, 1, 12) = 0, 259200, 900))
         ) as would_be_paid_at,
         if(is_cancelled, ordered_at + to_seconds(3600 + draw(time_bits, 3, 100000)), null)
-            as cancelled_at,
+            as cancelled_at
     from fates_drawn
 
 ),
@@ -118,7 +118,7 @@ shipped as (
         ) as paid_at,
         if(
             is_cancelled, null, would_be_paid_at + to_seconds(14400 + draw(time_bits, 3, 201600))
-        ) as shipped_at,
+        ) as shipped_at
     from paid
 
 ),
@@ -127,7 +127,7 @@ completed as (
 
     select
         *,
-        shipped_at + to_seconds(72000 + draw(fate_bits, 1, 360000)) as completed_at,
+        shipped_at + to_seconds(72000 + draw(fate_bits, 1, 360000)) as completed_at
     from shipped
 
 ),
@@ -146,7 +146,7 @@ returned as (
         ) as placement_shown_day_number,
         day_of(completed_at) + if(
             is_imported, 0, days_late(lateness_draw, 20, 4)
-        ) as completion_shown_day_number,
+        ) as completion_shown_day_number
     from completed
 
 ),
@@ -160,7 +160,7 @@ orders as (
                 then draw_from(returned.form_bits, 1, getvariable('countries_by_share'))
             when customers.moved_at <= returned.ordered_at then customers.new_country
             else customers.country
-        end as ship_country,
+        end as ship_country
     from returned
     left join customers on returned.customer_number = customers.customer_number
 
@@ -182,7 +182,7 @@ with stages as (
             when is_shown(day_of(shipped_at)) then 'shipped'
             when is_shown(day_of(paid_at)) then 'paid'
             else 'placed'
-        end as status,
+        end as status
     from orders
     where is_shown(placement_shown_day_number)
 
@@ -199,7 +199,7 @@ stages_timed as (
             when 'shipped' then shipped_at
             when 'paid' then paid_at
             else ordered_at
-        end as updated_at,
+        end as updated_at
     from stages
 
 ),
@@ -211,7 +211,7 @@ stages_dated as (
         greatest(
             placement_shown_day_number,
             if(status = 'completed', completion_shown_day_number, day_of(updated_at))
-        ) as shown_day_number,
+        ) as shown_day_number
     from stages_timed
 
 ),
@@ -220,9 +220,9 @@ sales_orders as (
 
     select
         stages_dated.order_number as id,
-        epoch(stages_dated.updated_at)::bigint as updated_at,
+        cast(epoch(stages_dated.updated_at) as bigint) as updated_at,
         is_news(stages_dated.placement_shown_day_number) as is_new,
-        to_json({
+        cast(to_json({
             order_id: order_id_of(stages_dated.order_number),
             customer_id: customer_id_of(stages_dated.customer_number),
             ordered_at: strftime(stages_dated.ordered_at, '%Y-%m-%dT%H:%M:%SZ'),
@@ -231,7 +231,7 @@ sales_orders as (
             ship_country: stages_dated.ship_country,
             currency: countries.currency,
             updated_at: strftime(stages_dated.updated_at, '%Y-%m-%dT%H:%M:%SZ')
-        })::varchar as record,
+        }) as varchar) as record
     from stages_dated
     inner join countries on stages_dated.ship_country = countries.country
     where is_news(stages_dated.shown_day_number)
@@ -247,7 +247,7 @@ with lines as (
 
     select
         *,
-        unnest(range(1, bought_line_count + 1 + cast(has_gift as integer))) as line_number,
+        unnest(range(1, bought_line_count + 1 + cast(has_gift as integer))) as line_number
     from orders
     where is_shown(placement_shown_day_number)
 
@@ -258,7 +258,7 @@ drawn as (
     select
         *,
         bits_of('line', order_number || '/' || line_number) as line_bits,
-        line_number > bought_line_count as is_gift,
+        line_number > bought_line_count as is_gift
     from lines
 
 ),
@@ -275,7 +275,7 @@ products_chosen as (
             else draw_skewed(line_bits, product_count)
         end as product_number,
         draw_from(line_bits, 3, getvariable('quantities_by_share')) as quantity,
-        bits_of('price', order_number || '/' || line_number) as price_bits,
+        bits_of('price', order_number || '/' || line_number) as price_bits
     from drawn
 
 ),
@@ -307,7 +307,7 @@ priced as (
             when draw(products_chosen.price_bits, 2, 100) < 8 then 10
             when draw(products_chosen.price_bits, 2, 100) < 12 then 20
             when draw(products_chosen.price_bits, 2, 100) < 30 then 0
-        end as discount_pct,
+        end as discount_pct
     from products_chosen
     inner join countries on products_chosen.ship_country = countries.country
     inner join product_months
@@ -324,7 +324,7 @@ valued as (
         if(is_shown(day_of(corrected_at)), corrected_at, null) as seen_corrected_at,
         if(
             is_shown(day_of(corrected_at)), price_cents * 9 // 10, price_cents
-        ) as current_price_cents,
+        ) as current_price_cents
     from priced
 
 ),
@@ -340,7 +340,7 @@ bought as (
         discount_cents,
         placement_shown_day_number as first_shown_day_number,
         greatest(placement_shown_day_number, day_of(seen_corrected_at)) as shown_day_number,
-        coalesce(seen_corrected_at, ordered_at) as updated_at,
+        coalesce(seen_corrected_at, ordered_at) as updated_at
     from valued
 
 ),
@@ -356,7 +356,7 @@ sent_back as (
         -discount_cents as discount_cents,
         day_of(returned_at) as first_shown_day_number,
         day_of(returned_at) as shown_day_number,
-        returned_at as updated_at,
+        returned_at as updated_at
     from valued
     where
         is_shown(day_of(returned_at))
@@ -379,9 +379,9 @@ sales_order_lines as (
 
     select
         order_number * 100 + line_number as id,
-        epoch(updated_at)::bigint as updated_at,
+        cast(epoch(updated_at) as bigint) as updated_at,
         is_news(first_shown_day_number) as is_new,
-        to_json({
+        cast(to_json({
             order_id: order_id_of(order_number),
             line_number: line_number,
             product_id: product_id_of(product_number),
@@ -389,7 +389,7 @@ sales_order_lines as (
             unit_price: cast(price_cents * 0.01 as decimal(18, 2)),
             discount_amount: cast(discount_cents * 0.01 as decimal(18, 2)),
             updated_at: strftime(updated_at, '%Y-%m-%dT%H:%M:%SZ')
-        })::varchar as record,
+        }) as varchar) as record
     from all_lines
     where is_news(shown_day_number)
 

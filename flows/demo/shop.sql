@@ -5,14 +5,14 @@ with launched as (
 
     select
         product_number,
-        -1 - 240 * (products_by(-1) - 1 - product_number) // products_by(-1) as launched_day_number,
+        -1 - 240 * (products_by(-1) - 1 - product_number) // products_by(-1) as launched_day_number
     from range(0, products_by(-1)) as numbers (product_number)
 
     union all
 
     select
         unnest(range(products_by(day_number - 1), products_by(day_number))) as product_number,
-        day_number as launched_day_number,
+        day_number as launched_day_number
     from calendar
 
 ),
@@ -22,7 +22,7 @@ drawn as (
     select
         *,
         bits_of('product', product_number) as product_bits,
-        bits_of('launch', product_number) as launch_bits,
+        bits_of('launch', product_number) as launch_bits
     from launched
 
 ),
@@ -31,7 +31,9 @@ products as (
 
     select
         drawn.product_number,
-        product_kinds.title || ', ' || draw_from(drawn.product_bits, 1, product_kinds.packs) as title,
+        draw_from(drawn.product_bits, 2, getvariable('brands'))
+        || ' ' || product_kinds.title
+        || ', ' || draw_from(drawn.product_bits, 1, product_kinds.packs) as title,
         product_kinds.category,
         draw_from(drawn.product_bits, 2, getvariable('brands')) as brand,
         (
@@ -49,7 +51,7 @@ products as (
         + days_late(draw(drawn.launch_bits, 1, 1000), 150, 0) as launch_shown_day_number,
         moment(
             drawn.launched_day_number, 21600 + draw(drawn.launch_bits, 0, 36000)
-        ) as launched_at,
+        ) as launched_at
     from drawn
     inner join product_kinds
         on product_kinds.kind_number = drawn.product_number % (select count(*) from product_kinds)
@@ -78,7 +80,7 @@ drawn as (
         months.month_number,
         months.month_first_day_number,
         bits_of('change', products.product_number || '/' || months.month_number) as change_bits,
-        bits_of('change day', products.product_number || '/' || months.month_number) as day_bits,
+        bits_of('change day', products.product_number || '/' || months.month_number) as day_bits
     from products
     cross join months
 
@@ -95,7 +97,7 @@ changes as (
         draw(day_bits, 0, 18) as day_of_month,
         days_late(draw(change_bits, 3, 1000), 150, 30) as delay,
         (draw(change_bits, 0, 1000) < 160 or draw(change_bits, 1, 1000) < 12)
-        and launched_day_number + 9 < month_first_day_number as is_changed,
+        and launched_day_number + 9 < month_first_day_number as is_changed
     from drawn
 
 ),
@@ -115,7 +117,7 @@ timed as (
             is_changed,
             moment(month_first_day_number + day_of_month, 14400 + draw(day_bits, 1, 43200)),
             null
-        ) as changed_at,
+        ) as changed_at
     from changes
 
 ),
@@ -136,7 +138,7 @@ product_months as (
             partition by product_number order by month_number
         ) as rename_count,
         change_shown_day_number,
-        changed_at,
+        changed_at
     from timed
 
 )
@@ -153,7 +155,7 @@ with last_changes as (
         max_by(price_after_cents, changed_at) as price_cents,
         max_by(rename_count, changed_at) as rename_count,
         max(change_shown_day_number) as change_shown_day_number,
-        max(changed_at) as changed_at,
+        max(changed_at) as changed_at
     from product_months
     where is_shown(change_shown_day_number)
     group by product_number
@@ -173,7 +175,7 @@ shop_products as (
             products.has_no_prescription_flag, null, products.is_prescription_only
         ) as prescription_only,
         is_news(products.launch_shown_day_number) as is_new,
-        coalesce(last_changes.changed_at, products.launched_at) as updated_at,
+        coalesce(last_changes.changed_at, products.launched_at) as updated_at
     from products
     left join last_changes on products.product_number = last_changes.product_number
     where

@@ -7,10 +7,19 @@ select *
 from (values
     (
         'DE', 46, 'EUR', 100,
-        ['Anna', 'Jürgen', 'Sabine', 'Björn', 'Käthe', 'Thomas', 'Zoë', 'Günther', 'Lea', 'Mehmet', 'Ayşe', 'Uwe'],
-        ['Müller', 'Schäfer', 'Weiß', 'Krüger', 'Hoffmann', 'Yılmaz', 'Böhm', 'Lange', 'Jäger', 'von der Heide', 'Groß', 'Neumann'],
+        [
+            'Anna', 'Jürgen', 'Sabine', 'Björn', 'Käthe', 'Thomas', 'Zoë', 'Günther', 'Lea',
+            'Mehmet', 'Ayşe', 'Uwe'
+        ],
+        [
+            'Müller', 'Schäfer', 'Weiß', 'Krüger', 'Hoffmann', 'Yılmaz', 'Böhm', 'Lange', 'Jäger',
+            'von der Heide', 'Groß', 'Neumann'
+        ],
         ['Lindenstraße', 'Am Mühlbach', 'Goetheweg', 'Hauptstraße', 'Schloßallee', 'Birkenhain'],
-        ['01067|Dresden', '04109|Leipzig', '06108|Halle (Saale)', '10115|Berlin', '20095|Hamburg', '48143|Münster', '50667|Köln', '80331|München', '90402|Nürnberg'],
+        [
+            '01067|Dresden', '04109|Leipzig', '06108|Halle (Saale)', '10115|Berlin',
+            '20095|Hamburg', '48143|Münster', '50667|Köln', '80331|München', '90402|Nürnberg'
+        ],
         ['030 23125 nnn', '069 90009 nnn', '040 66969 nnn', '0221 4710 nnn', '089 99998 nnn']
     ),
     (
@@ -34,7 +43,10 @@ from (values
         ['Élodie', 'François', 'Amélie', 'Loïc', 'Hélène', 'Rémi', 'Inès', 'Jérôme'],
         ['Lefèvre', 'Garçon', 'D''Aubigny', 'Dubois', 'Béranger', 'Noël', 'Moreau', 'Haddad'],
         ['rue des Lilas', 'allée du Château', 'rue de l''Église', 'avenue Foch'],
-        ['06000|Nice', '01000|Bourg-en-Bresse', '13001|Marseille', '33000|Bordeaux', '69001|Lyon', '75011|Paris'],
+        [
+            '06000|Nice', '01000|Bourg-en-Bresse', '13001|Marseille', '33000|Bordeaux',
+            '69001|Lyon', '75011|Paris'
+        ],
         ['01 99 00 00 nn', '02 61 91 00 nn', '06 39 98 00 nn']
     ),
     (
@@ -42,7 +54,10 @@ from (values
         ['Siân', 'Oliver', 'Amelia', 'Hamish', 'Priya', 'George', 'Niamh', '伟'],
         ['Smith', 'O''Connor', 'Fitz-Gerald', 'Patel', 'MacLeod', '王', 'Jones', 'Brontë'],
         ['Church Lane', 'Mill Road', 'Station Approach', 'The Green'],
-        ['EH1 1YZ|Edinburgh', 'M1 1AE|Manchester', 'CF10 1EP|Cardiff', 'LS1 4DY|Leeds', 'N1 9GU|London'],
+        [
+            'EH1 1YZ|Edinburgh', 'M1 1AE|Manchester', 'CF10 1EP|Cardiff', 'LS1 4DY|Leeds',
+            'N1 9GU|London'
+        ],
         ['020 7946 0nnn', '0117 496 0nnn', '07700 900nnn']
     ),
     (

@@ -8,13 +8,13 @@
 
 with orders as (
 
-    {{ current_rows('sales.orders', touched_by='order_id') }}
+    {{ current_rows('sales.orders', key='order_id', touched_by='order_id') }}
 
 ),
 
 order_lines as (
 
-    {{ current_rows('sales.order_lines', touched_by='order_id') }}
+    {{ current_rows('sales.order_lines', key=['order_id', 'line_number'], touched_by='order_id') }}
 
 ),
 

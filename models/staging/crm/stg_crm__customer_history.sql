@@ -1,6 +1,6 @@
 with ordered_history as (
 
-    {{ order_history('crm.customers') }}
+    {{ order_history('crm.customers', key='customer_id') }}
 
 ),
 

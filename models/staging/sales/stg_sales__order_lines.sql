@@ -1,6 +1,6 @@
 with order_lines as (
 
-    {{ current_rows('sales.order_lines') }}
+    {{ current_rows('sales.order_lines', key=['order_id', 'line_number']) }}
 
 ),
 

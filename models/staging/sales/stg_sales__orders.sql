@@ -1,6 +1,6 @@
 with orders as (
 
-    {{ current_rows('sales.orders') }}
+    {{ current_rows('sales.orders', key='order_id') }}
 
 ),
 

@@ -1,6 +1,6 @@
 with ordered_history as (
 
-    {{ order_history('shop.products') }}
+    {{ order_history('shop.products', key='product_id') }}
 
 ),
 

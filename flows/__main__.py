@@ -1,0 +1,117 @@
+"""The one command line.
+
+Exit codes, for schedulers: 0 done · 1 a defect of ours · 2 wrong use · 3 a gate failed · 4 a source failed ·
+5 another run holds the data folder.
+"""
+
+import logging
+import sys
+import traceback
+from pathlib import Path
+from typing import Annotated, Literal
+
+import typer
+
+from flows import settings
+from flows.errors import WarehouseError
+
+app = typer.Typer(
+    help="Extract, load, build, test and publish the warehouse.",
+    epilog=(
+        "Exit codes: 0 done, 1 a defect of the project, 2 wrong use, 3 a gate failed and nothing was published, "
+        "4 a source failed, 5 another run holds the data folder."
+    ),
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+)
+
+ConnectionSet = Annotated[
+    str | None,
+    typer.Option("--set", help="Set of connections; default: ML_WAREHOUSE_SET, else the file's first.", metavar="NAME"),
+]
+ConnectionsFile = Annotated[
+    Path, typer.Option("--connections", help="File that says where the data comes from.", metavar="PATH")
+]
+FullRefresh = Annotated[bool, typer.Option("--full-refresh", help="Build incremental models anew.")]
+Select = Annotated[
+    str | None,
+    typer.Option("--select", help="Build and test these dbt nodes only; nothing is published then.", metavar="NODES"),
+]
+DEFAULT_CONNECTIONS = Path("connections.yml")
+
+
+@app.command()
+def elt(
+    connection_set: ConnectionSet = None,
+    connections: ConnectionsFile = DEFAULT_CONNECTIONS,
+    full_refresh: FullRefresh = False,
+    select: Select = None,
+) -> None:
+    """Load what is new, build, test, and publish if every gate passes."""
+    from flows.prefect_server import prefect_server, prepare_prefect, wait_for_server
+    from flows.sources.connections import read_connections
+
+    place = connections.resolve()
+    folder = read_connections(place, connection_set).folder
+    prepare_prefect()
+    with prefect_server() as url:
+        from flows.elt import elt as run
+        from flows.report import summarise
+
+        wait_for_server(url)
+        outcome = run(connection_set, str(place), full_refresh, select)
+    typer.echo(summarise(outcome, folder, "from release"))
+
+
+@app.command()
+def query(
+    sql: Annotated[str, typer.Argument(help="DuckDB SQL; models are found by their names.")],
+    connection_set: ConnectionSet = None,
+    connections: ConnectionsFile = DEFAULT_CONNECTIONS,
+    form: Annotated[Literal["table", "csv", "json"], typer.Option("--format", help="How rows are printed.")] = "table",
+    limit: Annotated[int, typer.Option(help="Rows that a table shows.", min=1)] = 100,
+) -> None:
+    """Ask the published warehouse."""
+    from flows.ask import ask
+    from flows.sources.connections import read_connections
+
+    typer.echo(ask(read_connections(connections.resolve(), connection_set).folder, sql, form, limit))
+
+
+@app.command()
+def ui(port: Annotated[int, typer.Option(help="Port on 127.0.0.1.")] = 4200) -> None:
+    """Serve Prefect's UI on loopback, and run the schedules of prefect.yaml until interrupted."""
+    from flows.prefect_server import prepare_prefect, serve_schedules
+
+    prepare_prefect()
+    serve_schedules(port, say=typer.echo)
+
+
+@app.callback()
+def show_progress() -> None:
+    """Extract, load, build, test and publish the warehouse."""
+    progress = logging.StreamHandler(sys.stderr)
+    progress.setFormatter(logging.Formatter("%(asctime)s  %(message)s", "%H:%M:%S"))
+    logger = logging.getLogger("flows")
+    logger.addHandler(progress)
+    logger.setLevel(logging.INFO)
+
+
+def main() -> None:
+    """Run a command; turn failures into a message and an exit code, with no secret in either."""
+    from flows.demo.command import demo
+
+    app.command()(demo)
+    try:
+        app()
+    except WarehouseError as error:
+        typer.secho(settings.scrub(str(error)), err=True, fg=typer.colors.RED)
+        sys.exit(error.exit_code)
+    except Exception:  # the last resort: a defect of ours, whose trace must not show a secret either
+        typer.echo(settings.scrub(traceback.format_exc()), err=True)
+        sys.exit(1)
+
+
+if __name__ == "__main__":
+    main()

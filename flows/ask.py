@@ -1,0 +1,41 @@
+"""Questions to the published warehouse."""
+
+import csv
+import io
+import json
+from typing import Literal
+
+import duckdb
+
+from flows.errors import WrongUse
+from flows.names import identifier, literal
+from flows.settings import DataFolder
+
+Form = Literal["table", "csv", "json"]
+
+
+def ask(folder: DataFolder, sql: str, form: Form, limit: int) -> str:
+    """Run SQL on the published release, opened for reading; models are found by name, whatever their schema.
+
+    Raises WrongUse if nothing is published yet, or the SQL cannot be run.
+    """
+    if not folder.warehouse.exists():
+        raise WrongUse(f"Nothing is published in {folder.path.name} yet.", "Publish first: make run")
+    with duckdb.connect(str(folder.warehouse.resolve()), read_only=True) as connection:
+        schemas = [name for (name,) in connection.execute("select distinct schema_name from duckdb_tables()").fetchall()]
+        connection.execute(f"set search_path = {literal(','.join(map(identifier, sorted(schemas))))}")
+        connection.execute("set TimeZone = 'UTC'")
+        try:
+            relation = connection.sql(sql)
+            if relation is None:
+                return ""
+            if form == "table":
+                return str(relation.limit(limit))
+            names, rows = relation.columns, relation.fetchall()
+        except duckdb.Error as error:
+            raise WrongUse(str(error), "See what there is: python -m flows query \"show all tables\"") from None
+    if form == "json":
+        return "\n".join(json.dumps(dict(zip(names, row, strict=True)), default=str) for row in rows)
+    text = io.StringIO()
+    csv.writer(text, lineterminator="\n").writerows([names, *rows])
+    return text.getvalue().rstrip("\n")

@@ -1,0 +1,38 @@
+"""The pharmacy's day: its sources move on, its sales API answers, the warehouse is brought up to date."""
+
+import logging
+import secrets
+
+from prefect import flow, task
+from prefect.cache_policies import NO_CACHE
+
+from flows import settings
+from flows.demo.api import serve_sales
+from flows.demo.pharmacy import DemoDay, advance
+from flows.elt import Outcome, elt
+from flows.settings import DataFolder
+
+logger = logging.getLogger(__name__)
+
+SET = "demo"
+
+
+@flow(name="demo", flow_run_name="demo day", log_prints=False)
+def demo_day(scale: float = 1.0, seed: int = 1, full_refresh: bool = False) -> tuple[DemoDay, Outcome]:
+    """Make the pharmacy's sources, or move them on by a day, and run `elt` on them."""
+    folder = DataFolder.of(SET)
+    day = move_on(folder, scale, seed)
+    token = secrets.token_urlsafe(24)
+    with serve_sales(folder.path / "source", token) as url:
+        settings.export(DEMO_SALES_URL=url, DEMO_SALES_TOKEN=token)
+        outcome = elt(SET, full_refresh=full_refresh)
+    return day, outcome
+
+
+@task(name="move sources on", cache_policy=NO_CACHE)
+def move_on(folder: DataFolder, scale: float, seed: int) -> DemoDay:
+    """Make the sources, or move them on by one day."""
+    day = advance(folder.path / "source", scale=scale, seed=seed)
+    logger.info("the pharmacy's sources hold all days up to %s", day.day.isoformat())
+    return day
+

@@ -1,0 +1,239 @@
+"""The main job: extract, check, load, build, test, publish."""
+
+import logging
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from uuid import uuid4
+
+from prefect import flow, task
+from prefect.cache_policies import NO_CACHE
+from prefect.client.schemas.objects import TaskRun
+from prefect.futures import wait
+from prefect.runtime import flow_run
+from prefect.states import State
+from prefect.task_runners import ThreadPoolTaskRunner
+
+from flows.errors import SourceFailed, WarehouseError, WrongUse
+from flows.lake.catalog import Pin, pin_catalog
+from flows.lake.conservation import require_conservation
+from flows.lake.contract import Contract, contracts_of
+from flows.lake.history import keep_snapshots, restore_snapshots
+from flows.lake.ops import note_run
+from flows.load import LoadResult, load_table
+from flows.lock import run_lock
+from flows.names import TableName
+from flows.settings import PROJECT, DataFolder, scrub
+from flows.sources.connections import Connection, Connections, read_connections
+from flows.warehouse.build import Build, build_candidate, prepare_candidate
+from flows.warehouse.docs import write_docs
+from flows.warehouse.gates import Verdict, require_freshness, require_gates
+from flows.warehouse.release import Release, publish_candidate
+from flows.warehouse.runner import Dbt
+
+logger = logging.getLogger(__name__)
+
+WORKERS = 2
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What a run did; `release` is None if a selection was built and tested only."""
+
+    loads: tuple[LoadResult, ...]
+    build: Build
+    verdict: Verdict
+    release: Release | None
+    notes: tuple[str, ...]
+    seconds: float
+
+
+@flow(name="elt", flow_run_name="elt {connection_set}", log_prints=False, task_runner=ThreadPoolTaskRunner(max_workers=WORKERS))
+def elt(
+    connection_set: str | None = None,
+    connections: str = "connections.yml",
+    full_refresh: bool = False,
+    select: str | None = None,
+) -> Outcome:
+    """Bring the warehouse up to date and publish it, if every gate passes.
+
+    Raises GateFailed or SourceFailed (after retries): nothing is published; RunLocked: nothing is done.
+    """
+    started = time.monotonic()
+    sources = read_connections(PROJECT / connections, connection_set)
+    folder = sources.folder
+    with run_lock(folder), noted_run(folder) as note:
+        dbt = parse_project(folder)
+        contracts = contracts_of(dbt.manifest.sources.values())
+        loads = load_tables(sources, contracts)
+        check_conservation(folder, loads)
+        pins = pin_versions(folder, contracts)
+        start_candidate(dbt)
+        stale = check_freshness(dbt, pins)
+        build = build_models(dbt, full_refresh, select)
+        verdict = check_gates(dbt, build)
+        release = None
+        if select is None:
+            release = publish(dbt, build, pins)
+            note.release = release.name
+            generate_docs(dbt)
+    notes = tuple(text for load in loads for text in load.notes) + stale
+    return Outcome(tuple(loads), build, verdict, release, notes, time.monotonic() - started)
+
+
+@task(name="parse project", cache_policy=NO_CACHE)
+def parse_project(folder: DataFolder) -> Dbt:
+    """Read contracts, models and tests from dbt's manifest."""
+    return Dbt.parse(folder)
+
+
+def load_tables(sources: Connections, contracts: Mapping[TableName, Contract]) -> list[LoadResult]:
+    """Load every table that the set names, several at a time; raises the first failure once all have ended."""
+    wanted = tables_of(sources, contracts)
+    run_id = str(flow_run.id or uuid4())
+    futures = [load.submit(str(name), connection, contracts[name], sources.folder, run_id) for name, connection in wanted]
+    wait(futures)
+    failures = [future.state.result(raise_on_failure=False) for future in futures if not future.state.is_completed()]
+    for failure in failures[1:]:
+        logger.error("%s", scrub(str(failure)))
+    if failures:
+        raise failures[0] if isinstance(failures[0], BaseException) else RuntimeError(str(failures[0]))
+    return [future.result() for future in futures]
+
+
+def tables_of(
+    sources: Connections, contracts: Mapping[TableName, Contract]
+) -> list[tuple[TableName, Connection]]:
+    """Return the contract tables to load: those that a source's connection names, or all of the source's.
+
+    Raises WrongUse for a source or table without a contract.
+    """
+    wanted = []
+    for connection in sources:
+        declared = {name.table: name for name in contracts if name.source == connection.source}
+        named = list(connection.tables) or list(declared)
+        for table in named:
+            if table not in declared:
+                known = ", ".join(map(str, contracts))
+                raise WrongUse(
+                    f"connections.yml: {sources.name}.{connection.source}.{table} has no contract; there are {known}.",
+                    f"Declare it in models/staging/{connection.source}/_{connection.source}__sources.yml.",
+                )
+            wanted.append((declared[table], connection))
+        if not named:
+            raise WrongUse(
+                f"connections.yml: {sources.name}.{connection.source} is no declared source.",
+                f"Declare it in models/staging/{connection.source}/_{connection.source}__sources.yml.",
+            )
+    return wanted
+
+
+def is_transient(_task: object, _run: TaskRun, state: State[object]) -> bool:
+    """Tell whether a failed load is worth another try: only the outside heals by itself."""
+    failure = state.result(raise_on_failure=False)  # type: ignore[call-overload]
+    return isinstance(failure, SourceFailed) and failure.is_transient
+
+
+@task(
+    name="load",
+    task_run_name="load {table}",
+    cache_policy=NO_CACHE,
+    retries=2,
+    retry_delay_seconds=[2, 10],
+    retry_condition_fn=is_transient,
+)
+def load(table: str, connection: Connection, contract: Contract, folder: DataFolder, run_id: str) -> LoadResult:
+    """Extract a table, check it against its contract and commit what is new to the lake."""
+    return load_table(connection, contract, folder.lake, run_id=run_id)
+
+
+@task(name="check conservation", cache_policy=NO_CACHE)
+def check_conservation(folder: DataFolder, loads: list[LoadResult]) -> None:
+    """Recount what was read, accepted, quarantined and duplicate."""
+    require_conservation(folder.lake, {load.table: (load.load_id, load.counts) for load in loads})
+
+
+@task(name="pin catalog", cache_policy=NO_CACHE)
+def pin_versions(folder: DataFolder, contracts: Mapping[TableName, Contract]) -> dict[TableName, Pin]:
+    """Point the catalog's views at the newest version of each table."""
+    return pin_catalog(folder.catalog, folder.lake, contracts)
+
+
+@task(name="prepare candidate", cache_policy=NO_CACHE)
+def start_candidate(dbt: Dbt) -> None:
+    """Copy the last release; if there is none, put back the snapshots that the lake keeps."""
+    prepare_candidate(dbt.folder)
+    if not dbt.folder.warehouse.exists():
+        restored = restore_snapshots(dbt.folder.lake, dbt.folder.candidate, snapshots_of(dbt))
+        if restored:
+            logger.warning("no release stands; snapshots were restored from the lake: %s", ", ".join(restored))
+
+
+@task(name="check freshness", cache_policy=NO_CACHE)
+def check_freshness(dbt: Dbt, pins: Mapping[TableName, Pin]) -> tuple[str, ...]:
+    """Compare the age of the loaded sources with what their contracts promise."""
+    return require_freshness(dbt, [name for name, pin in pins.items() if pin.version is not None])
+
+
+@task(name="build", cache_policy=NO_CACHE)
+def build_models(dbt: Dbt, full_refresh: bool, select: str | None) -> Build:
+    """Build and test the candidate."""
+    return build_candidate(dbt, full_refresh=full_refresh, select=select)
+
+
+@task(name="check gates", cache_policy=NO_CACHE)
+def check_gates(dbt: Dbt, build: Build) -> Verdict:
+    """Let nothing on while a test fails."""
+    return require_gates(dbt, build)
+
+
+@task(name="publish", cache_policy=NO_CACHE)
+def publish(dbt: Dbt, build: Build, pins: Mapping[TableName, Pin]) -> Release:
+    """Flip the readers to the candidate, and keep its snapshots in the lake."""
+    release = publish_candidate(dbt.folder, build, {name: pin.version for name, pin in pins.items()})
+    logger.info("release %s is published", release.name)
+    keep_snapshots(dbt.folder.lake, release.path, snapshots_of(dbt))
+    return release
+
+
+@task(name="write docs", cache_policy=NO_CACHE)
+def generate_docs(dbt: Dbt) -> None:
+    """Generate the docs site of the published release."""
+    write_docs(dbt)
+
+
+def snapshots_of(dbt: Dbt) -> list[tuple[str, str]]:
+    """Return schema and name of every snapshot."""
+    nodes = dbt.manifest.nodes.values()
+    return [(node.schema, node.alias) for node in nodes if node.resource_type == "snapshot"]
+
+
+class noted_run:
+    """Records a run in the lake when it ends, failed or not."""
+
+    def __init__(self, folder: DataFolder) -> None:
+        self.folder = folder
+        self.release: str | None = None
+
+    def __enter__(self) -> "noted_run":
+        self.started_at = _now()
+        return self
+
+    def __exit__(self, _kind: object, error: BaseException | None, _trace: object) -> None:
+        text = None
+        if error is not None:
+            text = scrub(str(error)) if isinstance(error, WarehouseError) else type(error).__name__
+        note_run(
+            self.folder.lake,
+            run_id=str(flow_run.id or uuid4()),
+            started_at=self.started_at,
+            ended_at=_now(),
+            release=self.release,
+            error=text,
+        )
+
+
+def _now() -> datetime:
+    return datetime.now(UTC).replace(tzinfo=None)
+

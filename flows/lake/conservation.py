@@ -1,0 +1,44 @@
+"""Conservation: what loads say that they counted, recounted from the tables themselves."""
+
+from collections.abc import Mapping
+from pathlib import Path
+
+import duckdb
+
+from flows.errors import GateFailed
+from flows.lake.tables import Counts, open_table, relation_of
+from flows.names import TableName
+
+
+def require_conservation(lake: Path, loads: Mapping[TableName, tuple[str, Counts]]) -> None:
+    """Recount each load (its id and counts, by table) in raw history and quarantine; raises GateFailed if it differs.
+
+    Tombstones were not read, so they do not count.
+    """
+    findings = []
+    for name, (load_id, counts) in loads.items():
+        accepted = _count(lake / "raw" / name.source / name.table, "_load_id = $1 and not _deleted", load_id)
+        quarantined = _count(lake / "quarantine" / name.source / name.table, "_load_id = $1", load_id)
+        if (accepted, quarantined) != (counts.accepted, counts.quarantined):
+            findings.append(
+                f"{name}: the load counted {counts.accepted:,} accepted and {counts.quarantined:,} quarantined, "
+                f"the lake holds {accepted:,} and {quarantined:,}"
+            )
+        if not counts.is_conserved:
+            findings.append(
+                f"{name}: {counts.read:,} read, but {counts.accepted:,} accepted + {counts.quarantined:,} quarantined "
+                f"+ {counts.duplicate:,} duplicate"
+            )
+    if findings:
+        raise GateFailed(
+            "conservation", tuple(findings), "Records were lost or doubled on their way; keep the lake and report it."
+        )
+
+
+def _count(path: Path, predicate: str, load_id: str) -> int:
+    relation = relation_of(open_table(path))
+    if relation is None:
+        return 0
+    with duckdb.connect() as connection:
+        rows = connection.execute(f"select count(*) from {relation} where {predicate}", [load_id]).fetchall()
+    return int(rows[0][0])

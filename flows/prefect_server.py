@@ -1,0 +1,127 @@
+"""Prefect on loopback: a server of the run's own unless one is named, its database under the data folder."""
+
+import socket
+import subprocess
+import sys
+import time
+import urllib.error
+import urllib.request
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from importlib.util import find_spec
+from pathlib import Path
+
+from flows import settings
+
+STARTUP_SECONDS = 90
+WORK_POOL = "local"
+
+
+def prepare_prefect() -> None:
+    """Say where Prefect keeps its runs and what it logs; call it before Prefect is imported."""
+    if not settings.prefect_is_elsewhere():
+        settings.export(PREFECT_HOME=str(settings.data_root() / "prefect"))
+    settings.export(
+        PREFECT_SERVER_ANALYTICS_ENABLED="false",
+        PREFECT_LOGGING_EXTRA_LOGGERS="flows",
+        PREFECT_LOGGING_TO_API_WHEN_MISSING_FLOW="ignore",
+        PREFECT_LOGGING_HANDLERS_CONSOLE_LEVEL="CRITICAL",
+        PREFECT_CLI_PROMPT="false",
+        DO_NOT_TRACK="1",
+    )
+
+
+@contextmanager
+def prefect_server() -> Iterator[str]:
+    """Give a run a Prefect API, and yield its URL: the one that PREFECT_API_URL names, or a server that ends with the run.
+
+    It starts in the background; `wait_for_server` waits for it, so that other work goes on meanwhile.
+    """
+    if url := settings.prefect_is_elsewhere():
+        yield url
+        return
+    port = free_port()
+    url = f"http://127.0.0.1:{port}/api"
+    settings.export(PREFECT_API_URL=url)
+    with serving(port, with_ui=False):
+        yield url
+
+
+def serve_schedules(port: int, say: Callable[[str], None]) -> None:
+    """Serve the UI, deploy prefect.yaml to it and work off its schedules until interrupted."""
+    url = f"http://127.0.0.1:{port}/api"
+    settings.export(PREFECT_API_URL=url)
+    with serving(port, with_ui=True):
+        wait_for_server(url)
+        for arguments in (
+            ["work-pool", "create", WORK_POOL, "--type", "process", "--overwrite"],
+            ["--no-prompt", "deploy", "--all"],
+        ):
+            subprocess.run(
+                [sys.executable, "-m", "prefect", *arguments],
+                cwd=settings.PROJECT,
+                env=settings.environment(),
+                stdout=subprocess.DEVNULL,
+                check=True,
+            )
+        say(f"Prefect is at http://127.0.0.1:{port}, schedules are worked off; Ctrl-C ends both.")
+        worker = subprocess.Popen(
+            [sys.executable, "-m", "prefect", "worker", "start", "--pool", WORK_POOL],
+            cwd=settings.PROJECT,
+            env=settings.environment(),
+        )
+        try:
+            worker.wait()
+        except KeyboardInterrupt:
+            worker.wait(timeout=30)
+
+
+@contextmanager
+def serving(port: int, *, with_ui: bool) -> Iterator[subprocess.Popen[bytes]]:
+    """Run a Prefect server on loopback, and stop it by its process in the end."""
+    package = find_spec("prefect")
+    assert package is not None and package.origin is not None, "prefect is installed"
+    log = settings.data_root() / "prefect" / "server.log"
+    log.parent.mkdir(parents=True, exist_ok=True)
+    factory = ["--app-dir", str(Path(package.origin).parent), "--factory", "prefect.server.api.server:create_app"]
+    place = ["--host", "127.0.0.1", "--port", str(port), "--log-level", "error", "--lifespan", "on"]
+    environment = settings.environment() | {"PREFECT_UI_ENABLED": str(int(with_ui))}
+    if not with_ui:
+        environment |= {"PREFECT__SERVER_EPHEMERAL": "1", "PREFECT__SERVER_FINAL": "1"}
+    with log.open("wb") as output:
+        server = subprocess.Popen(
+            [sys.executable, "-m", "uvicorn", *factory, *place],
+            env=environment,
+            stdout=output,
+            stderr=output,
+            start_new_session=True,
+        )
+        try:
+            yield server
+        finally:
+            server.terminate()
+            try:
+                server.wait(timeout=10)
+            except subprocess.TimeoutExpired:
+                server.kill()
+                server.wait()
+
+
+def wait_for_server(url: str) -> None:
+    """Wait until a Prefect API answers; raises TimeoutError if it does not."""
+    deadline = time.monotonic() + STARTUP_SECONDS
+    while time.monotonic() < deadline:
+        try:
+            with urllib.request.urlopen(f"{url}/health", timeout=5):
+                return
+        except (urllib.error.URLError, ConnectionError, TimeoutError):
+            time.sleep(0.1)
+    raise TimeoutError(f"Prefect did not answer within {STARTUP_SECONDS} seconds; see data/prefect/server.log")
+
+
+def free_port() -> int:
+    """Return a port of loopback that nobody listens on."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port: int = probe.getsockname()[1]
+    return port

@@ -1,0 +1,69 @@
+"""What a run tells in the terminal when it ends: what happened, what is where, what next."""
+
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+from flows.elt import Outcome
+from flows.settings import PROJECT, DataFolder, is_activated
+
+
+def summarise(outcome: Outcome, folder: DataFolder, question: str) -> str:
+    """Return a run's summary: a row a source table, what was built and tested, the release, three next steps.
+
+    `question` is a SQL query that the published file answers, as an example.
+    """
+    return "\n".join([*_loads(outcome), "", *_build(outcome), "", *_next_steps(outcome, folder, question)])
+
+
+def _loads(outcome: Outcome) -> Iterator[str]:
+    head = ("", "read", "accepted", "quarantined", "duplicate", "seconds")
+    rows = [
+        (
+            str(load.table),
+            f"{load.counts.read:,}",
+            f"{load.counts.accepted:,}",
+            f"{load.counts.quarantined:,}",
+            f"{load.counts.duplicate:,}",
+            f"{load.seconds:.1f}",
+        )
+        for load in outcome.loads
+    ]
+    widths = [max(map(len, column)) for column in zip(head, *rows, strict=True)]
+    for row in (head, *rows):
+        cells = [row[0].ljust(widths[0]), *(cell.rjust(width) for cell, width in zip(row[1:], widths[1:], strict=True))]
+        yield "  " + "   ".join(cells)
+
+
+def _build(outcome: Outcome) -> Iterator[str]:
+    models = outcome.build.count("model", "seed", "snapshot")
+    warnings = [*outcome.verdict.warnings, *outcome.notes]
+    yield f"  {models} models built, {outcome.verdict.passed} tests passed, {len(warnings)} warnings"
+    for warning in warnings:
+        yield f"    {warning}"
+    if outcome.release is not None:
+        yield f"  release {outcome.release.name} is published, {outcome.seconds:.0f} s"
+    else:
+        yield "  the selection was built and tested in the candidate; nothing is published, a release holds every model"
+
+
+def _next_steps(outcome: Outcome, folder: DataFolder, question: str) -> Iterator[str]:
+    yield f'  look:   {command()} query "{question}"{set_option(folder)}'
+    yield f"  read:   open {_relative(folder.docs)} in a browser"
+    yield "  watch:  make ui"
+
+
+def command() -> str:
+    """Return how this command line is called from the project's folder, so that what is printed can be pasted."""
+    if is_activated():
+        return "python -m flows"
+    return f"{_relative(Path(sys.executable))} -m flows"
+
+
+def set_option(folder: DataFolder) -> str:
+    """Return the option that names the set of a data folder."""
+    return f" --set {folder.path.name}"
+
+
+def _relative(path: Path) -> str:
+    return str(path.relative_to(PROJECT)) if path.is_relative_to(PROJECT) else str(path)

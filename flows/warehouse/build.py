@@ -1,0 +1,114 @@
+"""The candidate: a copy of the last release that a run builds and tests."""
+
+import fcntl
+import logging
+import shutil
+import time
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import duckdb
+from dbt_common.events.base_types import EventMsg
+
+from flows.settings import DataFolder
+from flows.warehouse.runner import Dbt
+
+logger = logging.getLogger(__name__)
+
+FICLONE = 0x40049409
+"""The ioctl of Linux that shares a file's blocks until one side is written."""
+
+
+@dataclass(frozen=True)
+class Fingerprint:
+    """Tells whether a file is still the one that was looked at: inode, bytes, nanoseconds of its last write."""
+
+    inode: int
+    size: int
+    written_ns: int
+
+    @classmethod
+    def of(cls, path: Path) -> "Fingerprint":
+        """Take a file's fingerprint."""
+        status = path.stat()
+        return cls(status.st_ino, status.st_size, status.st_mtime_ns)
+
+
+@dataclass(frozen=True)
+class Build:
+    """A built candidate: dbt's result for each node, its invocation, and the file as the tests left it."""
+
+    results: tuple[Any, ...]
+    invocation_id: str
+    fingerprint: Fingerprint
+    seconds: float
+
+    def count(self, *kinds: str) -> int:
+        """Count the nodes of these resource types that ran."""
+        return sum(result.node.resource_type in kinds for result in self.results if result.status != "skipped")
+
+
+def prepare_candidate(folder: DataFolder) -> None:
+    """Make the candidate from the last release, or empty if there is none; what an earlier run left is deleted first.
+
+    A log that a killed run left beside the file would be replayed onto the fresh copy.
+    """
+    shutil.rmtree(folder.candidate.parent, ignore_errors=True)
+    folder.candidate.parent.mkdir(parents=True)
+    if folder.warehouse.exists():
+        copy_file(folder.warehouse.resolve(), folder.candidate)
+
+
+def build_candidate(dbt: Dbt, *, full_refresh: bool, select: str | None) -> Build:
+    """Run dbt build on the candidate and close it; failures stand in the results, the gates judge them."""
+    started = time.monotonic()
+    arguments = ["build"]
+    if full_refresh:
+        arguments.append("--full-refresh")
+    if select is not None:
+        arguments += ["--select", *select.split()]
+    progress = Progress()
+    results = tuple(dbt.run(*arguments, on_event=progress.see))
+    candidate = dbt.folder.candidate
+    if not candidate.exists():  # a selection that matches nothing
+        duckdb.connect(str(candidate)).close()
+    require_closed(candidate)
+    return Build(results, progress.invocation_id, Fingerprint.of(candidate), time.monotonic() - started)
+
+
+def require_closed(database: Path) -> None:
+    """Fail if a database's latest changes still sit in its log: the file alone would not hold them."""
+    log = database.with_name(f"{database.name}.wal")
+    if log.exists():
+        raise RuntimeError(f"{log.name} was left beside the database, so it was not closed")
+
+
+def copy_file(source: Path, target: Path) -> None:
+    """Copy a file, sharing its blocks where the file system can."""
+    with source.open("rb") as reading, target.open("wb") as writing:
+        try:
+            fcntl.ioctl(writing.fileno(), FICLONE, reading.fileno())
+        except OSError:
+            shutil.copyfileobj(reading, writing, 16 * 1024 * 1024)
+
+
+class Progress:
+    """Says now and then how far a build is."""
+
+    EVERY_SECONDS = 2.0
+
+    def __init__(self) -> None:
+        self.invocation_id = ""
+        self._done = 0
+        self._last = time.monotonic()
+
+    def see(self, event: EventMsg) -> None:
+        """Take one of dbt's events."""
+        self.invocation_id = event.info.invocation_id
+        if event.info.name != "NodeFinished":
+            return
+        self._done += 1
+        if time.monotonic() - self._last >= self.EVERY_SECONDS:
+            self._last = time.monotonic()
+            logger.info("build: %s nodes done", self._done)

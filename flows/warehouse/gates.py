@@ -1,0 +1,147 @@
+"""The gates before a release: freshness of the sources, and every test of the build."""
+
+from collections.abc import Collection
+from dataclasses import dataclass
+from typing import Any
+
+import duckdb
+
+from flows.errors import GateFailed
+from flows.names import TableName, identifier, literal
+from flows.warehouse.build import Build
+from flows.warehouse.runner import Dbt, without_values
+
+ROWS_SHOWN = 5
+TESTS = ("test", "unit_test")
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """What the gates found: how many tests passed, and the warnings of those that may fail."""
+
+    passed: int
+    warnings: tuple[str, ...]
+
+
+def require_freshness(dbt: Dbt, loaded: Collection[TableName]) -> tuple[str, ...]:
+    """Check the loaded sources against the freshness that their contracts promise; return warnings.
+
+    A source that is absent or was never loaded is skipped, not stale. Raises GateFailed for one that is too old.
+    """
+    selected = [f"source:{name}" for name in sorted(loaded)]
+    if not selected:
+        return ()
+    findings, warnings = [], []
+    for result in dbt.run("source", "freshness", "--select", *selected):
+        if result.node.resource_type != "source":  # a hook of the project
+            continue
+        name = f"{result.node.source_name}.{result.node.name}"
+        age = getattr(result, "age", None)
+        text = f"{name}: its newest rows arrived {_in_words(age)} ago" if age is not None else f"{name}: no age"
+        if result.status == "warn":
+            warnings.append(text)
+        elif result.status != "pass":
+            findings.append(text)
+    if findings:
+        raise GateFailed(
+            "freshness",
+            tuple(findings),
+            "Load newer data, or change `freshness` in the source's contract if older data is good enough.",
+        )
+    return tuple(warnings)
+
+
+def require_gates(dbt: Dbt, build: Build) -> Verdict:
+    """Pass a build of which every node succeeded and that was really tested.
+
+    Raises GateFailed with model, test and the keys of failing rows; values of other columns are never shown. A build
+    without a test that can fail is not a pass.
+    """
+    failed = [result for result in build.results if result.status in ("error", "fail", "runtime error")]
+    if failed:
+        with _open_candidate(dbt) as candidate:
+            findings = tuple(line for result in failed for line in _describe(dbt, candidate, result))
+        skipped = sum(result.status == "skipped" for result in build.results)
+        if skipped:
+            findings += (f"{skipped} nodes behind them were not built",)
+        raise GateFailed("build", findings, f"Look at the set-aside candidate: {_look(dbt)}")
+    tests = [result for result in build.results if result.node.resource_type in TESTS]
+    decisive = [result for result in tests if _severity(result.node) == "error" and result.status == "pass"]
+    if not decisive:
+        raise GateFailed(
+            "build",
+            (f"{len(tests)} tests ran, none of which can fail",),
+            "Select at least one test of severity error: a build that nothing can stop is not tested.",
+        )
+    warnings = tuple(_warning(result) for result in tests if result.status == "warn")
+    return Verdict(sum(result.status == "pass" for result in tests), warnings)
+
+
+def _describe(dbt: Dbt, candidate: duckdb.DuckDBPyConnection, result: Any) -> list[str]:
+    node = result.node
+    if node.resource_type == "test" and result.status == "fail":
+        model = _tested(dbt, node)
+        name = model.name if model is not None else "the project"
+        lines = [f"{name}: test {node.name} found {result.failures:,} failures"]
+        return lines + [f"  {row}" for row in _failing_keys(dbt, candidate, node, model)]
+    if node.resource_type == "unit_test":
+        return [f"{node.model}: unit test {node.name}: its rule does not hold: dbt test --select {node.name}"]
+    return [f"{node.name}: {node.resource_type} ended in an error: {without_values(str(result.message))}"]
+
+
+def _failing_keys(dbt: Dbt, candidate: duckdb.DuckDBPyConnection, test: Any, model: Any | None) -> list[str]:
+    """Return the first failing rows by the model's key and by the column that was tested, if it is a key itself."""
+    if model is None:
+        return []
+    personal = {name for name, column in model.columns.items() if column.config.meta.keys() & {"pii", "phi"}}
+    key = set(model.config.meta.get("key", ()))
+    arguments = getattr(getattr(test, "test_metadata", None), "kwargs", {})
+    column = arguments.get("column_name")
+    renamed = {"unique_field": column, "from_field": column}
+    try:
+        names = [row[0] for row in candidate.execute(f"describe {test.compiled_code}").fetchall()]
+        shown = {
+            name: renamed.get(name) or name
+            for name in names
+            if _is_key(renamed.get(name) or name, key) and (renamed.get(name) or name) not in personal
+        }
+        if not shown:
+            return []
+        listed = ", ".join(f"{literal(label + '=')} || {identifier(name)}" for name, label in shown.items())
+        sql = f"select distinct concat_ws(', ', {listed}) as row from ({test.compiled_code}) order by row limit {ROWS_SHOWN}"
+        return [row for (row,) in candidate.execute(sql).fetchall()]
+    except duckdb.Error:
+        return []
+
+
+def _is_key(name: str, key: set[str]) -> bool:
+    return name in key or name.endswith("_key")
+
+
+def _tested(dbt: Dbt, test: Any) -> Any | None:
+    unique_id = test.attached_node or next(iter(test.depends_on.nodes), None)
+    return dbt.manifest.nodes.get(unique_id) or dbt.manifest.sources.get(unique_id)
+
+
+def _open_candidate(dbt: Dbt) -> duckdb.DuckDBPyConnection:
+    connection = duckdb.connect(str(dbt.folder.candidate), read_only=True)
+    connection.execute(f"attach {literal(str(dbt.folder.catalog))} as lake (read_only)")
+    connection.execute("set TimeZone = 'UTC'")
+    return connection
+
+
+def _severity(node: Any) -> str:
+    return "error" if node.resource_type == "unit_test" else str(node.config.severity).lower()
+
+
+def _warning(result: Any) -> str:
+    return f"{result.node.name.replace('_', ' ')}: {result.failures:,}"
+
+
+def _look(dbt: Dbt) -> str:
+    return f"duckdb.connect({str(dbt.folder.candidate.relative_to(dbt.folder.path.parent.parent))!r}, read_only=True)"
+
+
+def _in_words(seconds: float) -> str:
+    hours = seconds / 3600
+    return f"{hours / 24:.1f} days" if hours >= 48 else f"{hours:.1f} hours"

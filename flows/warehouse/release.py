@@ -1,0 +1,138 @@
+"""Publishing: the tested candidate becomes an immutable, named file, and one link flips to it."""
+
+import logging
+import os
+import subprocess
+from collections.abc import Mapping
+from contextlib import suppress
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+
+import duckdb
+
+from flows import settings
+from flows.errors import GateFailed
+from flows.names import TableName, identifier
+from flows.settings import DataFolder
+from flows.warehouse.build import Build, Fingerprint, require_closed
+
+logger = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class Release:
+    """A published warehouse: its name, such as 2026-03-02.1, and its file."""
+
+    name: str
+    path: Path
+
+
+def publish_candidate(folder: DataFolder, build: Build, versions: Mapping[TableName, int | None]) -> Release:
+    """Turn the candidate into a release that names what it was made of, and flip the link.
+
+    `versions` are the Delta versions of the raw tables that it was built from. Until the flip readers see the old
+    release, afterwards the new one; a reader that has the old one open keeps it. Raises GateFailed if the candidate is
+    not the file that was tested.
+    """
+    if Fingerprint.of(folder.candidate) != build.fingerprint:
+        raise GateFailed(
+            "publish", ("the candidate was changed after it was tested",), "Run again: python -m flows elt"
+        )
+    name = _next_name(folder.releases)
+    _seal(folder.candidate, name, build, versions)
+    place = folder.releases / name
+    place.mkdir(parents=True)
+    os.rename(folder.candidate, place / folder.warehouse.name)
+    _sync(place)
+    _flip(folder, place)
+    return Release(name, place / folder.warehouse.name)
+
+
+def published(folder: DataFolder) -> Release | None:
+    """Return the release that readers see, None if nothing was published yet."""
+    if not folder.warehouse.exists():
+        return None
+    path = folder.warehouse.resolve()
+    return Release(path.parent.name, path)
+
+
+def _seal(candidate: Path, name: str, build: Build, versions: Mapping[TableName, int | None]) -> None:
+    """Drop the views, which cannot be read without the lake, write the table `release`, and close the file for good."""
+    with duckdb.connect(str(candidate)) as database:
+        views = database.execute(
+            "select schema_name, view_name from duckdb_views() where not internal and database_name = current_database()"
+        ).fetchall()
+        for schema, view in views:
+            database.execute(f"drop view if exists {identifier(schema)}.{identifier(view)} cascade")
+        for schema in {schema for schema, _ in views}:
+            with suppress(duckdb.Error):  # it holds tables too
+                database.execute(f"drop schema {identifier(schema)}")
+        tests = {
+            result.node.name: str(result.status)
+            for result in build.results
+            if result.node.resource_type in ("test", "unit_test")
+        }
+        database.execute(
+            "create or replace table main.release as select $name as release_name, $built as built_at, "
+            "$commit as git_commit, $invocation as dbt_invocation_id, "
+            "cast($versions as map(varchar, bigint)) as raw_versions, cast($tests as map(varchar, varchar)) as tests",
+            {
+                "name": name,
+                "built": datetime.now(UTC).replace(tzinfo=None),
+                "commit": _git_commit(),
+                "invocation": build.invocation_id,
+                "versions": _map({str(table): version for table, version in versions.items() if version is not None}),
+                "tests": _map(tests),
+            },
+        )
+        database.execute("comment on table main.release is 'What this file was made of, one row.'")
+        database.execute("checkpoint")
+    require_closed(candidate)
+    with candidate.open("rb") as file:
+        os.fsync(file.fileno())
+
+
+def _map(entries: Mapping[str, object]) -> dict[str, list[object]]:
+    return {"key": list(entries.keys()), "value": list(entries.values())}
+
+
+def _next_name(releases: Path) -> str:
+    today = f"{datetime.now(UTC):%Y-%m-%d}"
+    taken = [
+        int(path.name.rpartition(".")[2])
+        for path in releases.glob(f"{today}.*")
+        if path.name.rpartition(".")[2].isdigit()
+    ]
+    return f"{today}.{max(taken, default=0) + 1}"
+
+
+def _flip(folder: DataFolder, place: Path) -> None:
+    fresh = folder.warehouse.with_name(f"{folder.warehouse.name}.new")
+    fresh.unlink(missing_ok=True)
+    fresh.symlink_to(Path(folder.releases.name) / place.name / folder.warehouse.name)
+    os.replace(fresh, folder.warehouse)
+    _sync(folder.path)
+
+
+def _sync(directory: Path) -> None:
+    handle = os.open(directory, os.O_RDONLY)
+    try:
+        os.fsync(handle)
+    finally:
+        os.close(handle)
+
+
+def _git_commit() -> str | None:
+    """Return the commit that is checked out, marked if the tree differs from it; None outside a checkout."""
+    try:
+        described = subprocess.run(
+            ["git", "describe", "--always", "--dirty", "--abbrev=40", "--exclude=*"],
+            cwd=settings.PROJECT,
+            capture_output=True,
+            text=True,
+            timeout=10,
+        )
+    except (OSError, subprocess.TimeoutExpired):
+        return None
+    return described.stdout.strip() or None
