@@ -4,11 +4,13 @@ Exit codes, for schedulers: 0 done · 1 a defect of ours · 2 wrong use · 3 a g
 5 another run holds the data folder.
 """
 
+import atexit
 import logging
+import os
 import sys
 import traceback
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated, Literal, NoReturn
 
 import typer
 
@@ -98,20 +100,31 @@ def show_progress() -> None:
     logger.setLevel(logging.INFO)
 
 
-def main() -> None:
+def main() -> int:
     """Run a command; turn failures into a message and an exit code, with no secret in either."""
     from flows.demo.command import demo
 
     app.command()(demo)
     try:
         app()
+    except SystemExit as end:  # how click ends a command that went well, or was used wrongly
+        return end.code if isinstance(end.code, int) else 1
     except WarehouseError as error:
         typer.secho(settings.scrub(str(error)), err=True, fg=typer.colors.RED)
-        sys.exit(error.exit_code)
-    except Exception:  # the last resort: a defect of ours, whose trace must not show a secret either
+        return error.exit_code
+    except Exception:  # noqa: BLE001 - the last resort: a defect of ours, whose trace must not show a secret either
         typer.echo(settings.scrub(traceback.format_exc()), err=True)
-        sys.exit(1)
+        return 1
+    return 0
+
+
+def leave(code: int) -> NoReturn:
+    """End the process without tearing the interpreter down, where DuckDB would report what Prefect's threads still hold."""
+    atexit._run_exitfuncs()
+    sys.stdout.flush()
+    sys.stderr.flush()
+    os._exit(code)
 
 
 if __name__ == "__main__":
-    main()
+    leave(main())

@@ -44,7 +44,19 @@ def prefect_server() -> Iterator[str]:
     url = f"http://127.0.0.1:{port}/api"
     settings.export(PREFECT_API_URL=url)
     with serving(port, with_ui=False):
-        yield url
+        try:
+            yield url
+        finally:
+            _send_what_waits()
+
+
+def _send_what_waits() -> None:
+    """Hand the last logs and events to the server while it still stands."""
+    from prefect.events.worker import EventsWorker
+    from prefect.logging.handlers import APILogWorker
+
+    APILogWorker.drain_all(timeout=10)
+    EventsWorker.drain_all(timeout=10)
 
 
 def serve_schedules(port: int, say: Callable[[str], None]) -> None:

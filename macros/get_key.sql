@@ -2,8 +2,8 @@
 {% macro get_key() -%}
     {%- set key = ['1'] -%}
     {%- if execute -%}
-        {%- set tested = graph.nodes.get(model.attached_node) or graph.sources.get(model.attached_node) -%}
-        {%- set key = tested.config.meta['key'] -%}
+        {%- set tested = model.attached_node -%}
+        {%- set key = (graph.nodes.get(tested) or graph.sources.get(tested)).config.meta.key -%}
     {%- endif -%}
     {{ return(key) }}
 {%- endmacro %}

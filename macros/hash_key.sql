@@ -3,9 +3,8 @@
     {%- set written = [] -%}
     {%- for part in parts -%}
         {%- set text = 'cast(' ~ part ~ ' as ' ~ dbt.type_string() ~ ')' -%}
-        {%- do written.append(
-            "coalesce(cast(length(" ~ text ~ ") as " ~ dbt.type_string() ~ ") || ':' || " ~ text ~ ", '-')"
-        ) -%}
+        {%- set text_length = 'cast(length(' ~ text ~ ') as ' ~ dbt.type_string() ~ ')' -%}
+        {%- do written.append("coalesce(" ~ text_length ~ " || ':' || " ~ text ~ ", '-')") -%}
     {%- endfor -%}
     {{ dbt.hash(written | join(' || ')) }}
 {%- endmacro %}

@@ -7,18 +7,18 @@
         hard_deletes='invalidate',
     ) }}
 
-    {# An --empty build knows no customers: it must not end the history of those that were published. #}
-    {% if flags.EMPTY and adapter.get_relation(this.database, this.schema, this.identifier) -%}
-    select
-        customer_id,
-        segment
-    from {{ this }}
-    where dbt_valid_to is null
-    {%- else -%}
-    select
-        customer_id,
-        segment
-    from {{ ref('customer_360') }}
-    {%- endif %}
+    {# A build with --empty knows no customers; it must not end the history of all of them. #}
+    {% if flags.EMPTY and adapter.get_relation(this.database, this.schema, this.identifier) %}
+        select
+            customer_id,
+            segment
+        from {{ this }}
+        where dbt_valid_to is null
+    {% else %}
+        select
+            customer_id,
+            segment
+        from {{ ref('customer_360') }}
+    {% endif %}
 
 {% endsnapshot %}

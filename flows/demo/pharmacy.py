@@ -1,7 +1,7 @@
 """Make the demo pharmacy's sources, and move them on by a day at a time.
 
-The pharmacy is a function of seed, scale and day, computed in DuckDB by the SQL files beside this one: the state of a row
-on a day never depends on how that day was reached, so a step that was interrupted is simply taken again.
+The pharmacy is a function of seed, scale and day, computed in DuckDB by the SQL files beside this one: the state of a
+row on a day never depends on how that day was reached, so a step that was interrupted is simply taken again.
 """
 
 import json
@@ -130,7 +130,7 @@ class TableNews:
 
 @dataclass(frozen=True)
 class DemoDay:
-    """The demo's clock after a call: the last day that the sources include, and what came with it, by `source.table`."""
+    """The demo's clock after a call: the last day that the sources include, and what it brought by `source.table`."""
 
     day: date
     is_first: bool

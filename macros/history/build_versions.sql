@@ -17,7 +17,7 @@
             *,
             row_number() over changes_of_key = 1
             {%- for attribute in ['is_deleted'] + attributes %}
-            or {{ attribute }} is distinct from lag({{ attribute }}) over changes_of_key
+            or ({{ attribute }} is distinct from lag({{ attribute }}) over changes_of_key)
             {%- endfor %} as is_a_change
         from changes_at_one_time_ranked
         where number_from_last = 1

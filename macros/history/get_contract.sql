@@ -1,4 +1,7 @@
-{# A unit test sees no graph, and dbt has none while it parses: then a model's own key and the defaults must do. #}
+{#
+    A unit test sees no graph, and dbt has none while it parses: then the model's own key and the
+    defaults must do.
+#}
 {% macro get_contract(input, key=none) -%}
     {%- set source_name, table_name = input.split('.') -%}
     {%- set contract = {

@@ -1,7 +1,10 @@
 {% macro order_history(input, key, touched_by=none) -%}
     {%- set contract = get_contract(input, key) -%}
     {%- set key_columns = contract.key | join(', ') -%}
-    {%- set order_of_history = '_generation, _is_tombstone desc, _cursor nulls first, _batch, _row' -%}
+    {%- set order_of_history -%}
+        partition by {{ key_columns }}
+        order by _generation, _is_tombstone desc, _cursor nulls first, _batch, _row
+    {%- endset -%}
     with arrived as (
 
         select
@@ -18,7 +21,10 @@
 
         select
             *,
-            row_number() over (partition by {{ key_columns }} order by _batch, _row) as _arrival_number
+            row_number() over (
+                partition by {{ key_columns }}
+                order by _batch, _row
+            ) as _arrival_number
         from arrived
 
     ),
@@ -59,7 +65,10 @@
                     then _loaded_at
                 when _generation > 0
                     then greatest(coalesce(_cursor, _loaded_at), _loaded_at)
-                when max(case when _generation = 0 then _cursor end) over (partition by {{ key_columns }}) is null
+                when
+                    max(case when _generation = 0 then _cursor end) over (
+                        partition by {{ key_columns }}
+                    ) is null
                     then _loaded_at
                 else _cursor
             end as _seen_at
@@ -70,14 +79,14 @@
     select
         *,
         max(_seen_at) over (
-            partition by {{ key_columns }}
-            order by {{ order_of_history }}
+            {{ order_of_history }}
             rows between unbounded preceding and current row
         ) as _changed_at,
-        row_number() over (partition by {{ key_columns }} order by {{ order_of_history }}) as _change_number,
+        row_number() over ({{ order_of_history }}) as _change_number,
         row_number() over (
             partition by {{ key_columns }}
-            order by _generation desc, _is_tombstone, _cursor desc nulls last, _batch desc, _row desc
+            order by
+                _generation desc, _is_tombstone, _cursor desc nulls last, _batch desc, _row desc
         ) as _number_from_last
     from changes_timed
 {%- endmacro %}

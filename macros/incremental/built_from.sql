@@ -1,4 +1,4 @@
-{# Lives beside the models, in the same file: what a model holds and what it says it holds change together. #}
+{# In the models' own file: what a model holds and what it notes of it change together. #}
 {% macro get_built_from() -%}
     {{ return(api.Relation.create(
         database=target.database, schema=target.schema, identifier='built_from', type='table'
@@ -19,7 +19,7 @@
     )
 {%- endmacro %}
 
-{# What the rows follow from besides the inputs: the model's own SQL, and the seeds that it joins. #}
+{# What the rows follow from besides the inputs: the model's own SQL, the seeds that it joins. #}
 {% macro get_definition() -%}
     {%- set parts = [modules.re.sub(keep_touched_pattern(), '', compiled_code or '')] -%}
     {%- for unique_id in model.depends_on.nodes | sort if unique_id.startswith('seed.') -%}

@@ -20,10 +20,14 @@
             {%- for input in inputs %}
             {%- set arrived = get_contract(input).relation %}
             {%- set noted_input = "from noted where input = '" ~ input ~ "'" %}
-            or (select count(*) from {{ arrived }} where _batch <= (select batch {{ noted_input }}))
-            <> (select row_count {{ noted_input }})
-            or (select max(_load_id) from {{ arrived }} where _batch = (select batch {{ noted_input }}))
-            is distinct from (select load_id {{ noted_input }})
+            or (
+                select count(*) from {{ arrived }}
+                where _batch <= (select batch {{ noted_input }})
+            ) <> (select row_count {{ noted_input }})
+            or (
+                select max(_load_id) from {{ arrived }}
+                where _batch = (select batch {{ noted_input }})
+            ) is distinct from (select load_id {{ noted_input }})
             {%- endfor %} as is_rewritten
 
     )

@@ -12,7 +12,9 @@
         '{{ input }}' as input,
         coalesce(max(_batch), 0) as batch,
         count(*) as row_count,
-        max(case when _batch = (select max(_batch) from {{ arrived }}) then _load_id end) as load_id,
+        max(
+            case when _batch = (select max(_batch) from {{ arrived }}) then _load_id end
+        ) as load_id,
         '{{ get_definition() }}' as definition,
         cast(current_timestamp as timestamp) as built_at
     from {{ arrived }}

@@ -7,8 +7,8 @@ with orders as (
 years_bounded as (
 
     select
-        cast(date_trunc('year', min(ordered_at)) as date) as first_day,
-        cast(date_trunc('year', max(ordered_at)) as date) + interval '1' year - interval '1' day as last_day
+        date_trunc('year', min(ordered_at)) as first_day,
+        date_trunc('year', max(ordered_at)) + interval '1' year - interval '1' day as last_day
     from orders
 
 ),

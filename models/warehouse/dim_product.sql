@@ -7,7 +7,8 @@ with product_history as (
 product_versions as (
 
     {{ build_versions('product_history', key='product_id', attributes=[
-        'product_name', 'category', 'brand', 'list_price_currency', 'list_price', 'is_prescription_only',
+        'product_name', 'category', 'brand', 'list_price_currency', 'list_price',
+        'is_prescription_only',
     ]) }}
 
 ),

@@ -2,7 +2,12 @@
     materialized='incremental',
     incremental_strategy='append',
     on_schema_change='fail',
-    pre_hook="{{ forget_touched(key='order_id', inputs=['sales.orders', 'sales.order_lines'], dimensions=['dim_customer', 'dim_product'], at='ordered_at') }}",
+    pre_hook="{{ forget_touched(
+        key='order_id',
+        inputs=['sales.orders', 'sales.order_lines'],
+        dimensions=['dim_customer', 'dim_product'],
+        at='ordered_at',
+    ) }}",
     post_hook="{{ note_built_from(['sales.orders', 'sales.order_lines']) }}",
 ) }}
 
@@ -50,6 +55,7 @@ lines_with_order as (
         order_lines.quantity,
         order_lines.unit_price,
         coalesce(order_lines.discount_amount, 0) as discount_amount,
+        order_lines.quantity * order_lines.unit_price as gross_amount,
         coalesce(order_statuses.is_cancelled, false) as is_cancelled,
         order_lines.quantity < 0 as is_return,
         orders.ordered_at,
@@ -81,10 +87,9 @@ fct_order_lines as (
         lines_with_order.quantity,
         lines_with_order.unit_price,
         lines_with_order.discount_amount,
-        cast(lines_with_order.quantity * lines_with_order.unit_price as decimal(18, 4)) as gross_amount,
+        cast(lines_with_order.gross_amount as decimal(18, 4)) as gross_amount,
         cast(
-            lines_with_order.quantity * lines_with_order.unit_price - lines_with_order.discount_amount
-            as decimal(18, 4)
+            lines_with_order.gross_amount - lines_with_order.discount_amount as decimal(18, 4)
         ) as net_amount,
         lines_with_order.is_cancelled,
         lines_with_order.is_return,
@@ -95,9 +100,13 @@ fct_order_lines as (
         lines_with_order._is_backfill
     from lines_with_order
     left join dim_customer
-        on {{ as_of('dim_customer', 'lines_with_order.customer_id', 'lines_with_order.ordered_at') }}
+        on {{ as_of(
+            'dim_customer', 'lines_with_order.customer_id', at='lines_with_order.ordered_at'
+        ) }}
     left join dim_product
-        on {{ as_of('dim_product', 'lines_with_order.product_id', 'lines_with_order.ordered_at') }}
+        on {{ as_of(
+            'dim_product', 'lines_with_order.product_id', at='lines_with_order.ordered_at'
+        ) }}
 
 )
 

@@ -1,124 +1,122 @@
-{{ config(tags=['macros']) }}
-
 with results as (
 
     select
-        'beginning_of_time' as macro,
+        'beginning_of_time' as macro_name,
         cast({{ beginning_of_time() }} as varchar) as result,
         '0001-01-01 00:00:00' as worked_result
 
     union all
 
     select
-        'end_of_time' as macro,
+        'end_of_time' as macro_name,
         cast({{ end_of_time() }} as varchar) as result,
         '9999-12-31 23:59:59.999999' as worked_result
 
     union all
 
     select
-        'unknown_key' as macro,
+        'unknown_key' as macro_name,
         {{ unknown_key() }} as result,
         '00000000000000000000000000000000' as worked_result
 
     union all
 
     select
-        'unknown_code' as macro,
+        'unknown_code' as macro_name,
         {{ unknown_code() }} as result,
         'unknown' as worked_result
 
     union all
 
     select
-        'no_currency' as macro,
+        'no_currency' as macro_name,
         {{ no_currency() }} as result,
         'XXX' as worked_result
 
     union all
 
     select
-        'hash_key' as macro,
+        'hash_key' as macro_name,
         {{ hash_key(["'C1'", "'1767225600000000'"]) }} as result,
         md5('2:C116:1767225600000000') as worked_result
 
     union all
 
     select
-        'hash_key of null' as macro,
+        'hash_key of null' as macro_name,
         {{ hash_key(["'C1'", "null"]) }} as result,
         md5('2:C1-') as worked_result
 
     union all
 
     select
-        'hash_version' as macro,
+        'hash_version' as macro_name,
         {{ hash_version("'C1'", "timestamp '2026-01-01'") }} as result,
         md5('2:C116:1767225600000000') as worked_result
 
     union all
 
     select
-        'hash_version before every known time' as macro,
+        'hash_version before every known time' as macro_name,
         {{ hash_version("'C1'", "cast(null as timestamp)") }} as result,
         md5('2:C17:unknown') as worked_result
 
     union all
 
     select
-        'mask_date_to_year' as macro,
+        'mask_date_to_year' as macro_name,
         cast({{ mask_date_to_year("date '1980-07-31'") }} as varchar) as result,
         '1980' as worked_result
 
     union all
 
     select
-        'mask_postcode_to_area' as macro,
+        'mask_postcode_to_area' as macro_name,
         {{ mask_postcode_to_area("' sw1a 1aa'") }} as result,
         'SW' as worked_result
 
     union all
 
     select
-        'mask_text_to_presence' as macro,
+        'mask_text_to_presence' as macro_name,
         cast({{ mask_text_to_presence("'ann@example.org'") }} as varchar) as result,
         'true' as worked_result
 
     union all
 
     select
-        'mask_text_to_presence of blanks' as macro,
+        'mask_text_to_presence of blanks' as macro_name,
         cast({{ mask_text_to_presence("' '") }} as varchar) as result,
         'false' as worked_result
 
     union all
 
     select
-        'convert_to_epoch_us' as macro,
-        cast({{ convert_to_epoch_us("timestamp '2026-01-01 00:00:00.000001'") }} as varchar) as result,
-        '1767225600000001' as worked_result
+        'convert_to_epoch_us' as macro_name,
+        cast({{ convert_to_epoch_us("timestamp '2026-01-01 00:00:01'") }} as varchar) as result,
+        '1767225601000000' as worked_result
 
     union all
 
     select
-        'extract_iso_day_of_week' as macro,
+        'extract_iso_day_of_week' as macro_name,
         cast({{ extract_iso_day_of_week("date '2026-04-19'") }} as varchar) as result,
         '7' as worked_result
 
     union all
 
     select
-        'list_days' as macro,
-        string_agg(cast(days.day_listed as varchar), ' ' order by days.day_listed) as result,
+        'list_days' as macro_name,
+        string_agg(cast(listed.date_day as varchar), ' ' order by listed.date_day) as result,
         '2026-02-28 2026-03-01' as worked_result
     from (
-        select {{ list_days("date '2026-02-28'", "date '2026-03-01'") }} as day_listed
-    ) as days
+        select {{ list_days("date '2026-02-28'", "date '2026-03-01'") }} as date_day
+    ) as listed
 
     union all
 
     select
-        'as_of at the moment of a change' as macro,
+        'as_of at the moment of a change' as macro_name,
         string_agg(dim_customer.city, ' ') as result,
         'Derby' as worked_result
     from (
@@ -131,13 +129,12 @@ with results as (
     union all
 
     select
-        'build_versions' as macro,
+        'build_versions' as macro_name,
         string_agg(
-            versions.city || ' ' || cast(versions.valid_from as varchar) || ' ' || cast(versions.valid_to as varchar),
-            ' ' order by versions.valid_from
+            versions.city || ' until ' || cast(versions.valid_to as varchar), ', '
+            order by versions.valid_from
         ) as result,
-        'Leeds 0001-01-01 00:00:00 2026-02-01 00:00:00 York 2026-02-01 00:00:00 9999-12-31 23:59:59.999999'
-            as worked_result
+        'Leeds until 2026-02-01 00:00:00, York until 9999-12-31 23:59:59.999999' as worked_result
     from (
         with customer_history (customer_id, city, change_number, is_deleted, changed_at) as (
 
@@ -157,7 +154,7 @@ with results as (
 )
 
 select
-    macro,
+    macro_name,
     result,
     worked_result
 from results

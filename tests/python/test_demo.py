@@ -25,7 +25,7 @@ from flows.errors import WrongUse
 
 PROJECT = Path(__file__).parents[2]
 SMALL = 0.02
-TOKEN = "a-token-for-tests"  # noqa: S105
+TOKEN = "a-token-for-tests"
 
 Row = dict[str, Any]
 Rows = dict[str, dict[Any, Row]]

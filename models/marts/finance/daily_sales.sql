@@ -4,6 +4,27 @@ with order_lines as (
 
 ),
 
+amounts_sorted as (
+
+    select
+        order_id,
+        channel,
+        ship_country,
+        currency,
+        case when is_sale then quantity else 0 end as units_sold,
+        case when is_return then quantity else 0 end as units_returned,
+        case when is_sale then gross_amount else 0 end as gross_amount,
+        case when is_sale then discount_amount else 0 end as discount_amount,
+        case when is_return then net_amount else 0 end as returned_amount,
+        case when is_sale or is_return then net_amount else 0 end as net_amount,
+        case when is_cancelled and not is_return then net_amount else 0 end as cancelled_amount,
+        is_sale,
+        is_cancelled,
+        ordered_date
+    from order_lines
+
+),
+
 daily_sales as (
 
     select
@@ -13,17 +34,15 @@ daily_sales as (
         count(distinct case when is_sale then order_id end) as order_count,
         count(distinct case when is_cancelled then order_id end) as cancelled_order_count,
         count(case when is_sale then 1 end) as line_count,
-        cast(sum(case when is_sale then quantity else 0 end) as bigint) as units_sold,
-        cast(sum(case when is_return then quantity else 0 end) as bigint) as units_returned,
-        cast(sum(case when is_sale then gross_amount else 0 end) as decimal(18, 4)) as gross_amount,
-        cast(sum(case when is_sale then discount_amount else 0 end) as decimal(18, 4)) as discount_amount,
-        cast(sum(case when is_return then net_amount else 0 end) as decimal(18, 4)) as returned_amount,
-        cast(sum(case when is_sale or is_return then net_amount else 0 end) as decimal(18, 4)) as net_amount,
-        cast(
-            sum(case when is_cancelled and not is_return then net_amount else 0 end) as decimal(18, 4)
-        ) as cancelled_amount,
+        cast(sum(units_sold) as bigint) as units_sold,
+        cast(sum(units_returned) as bigint) as units_returned,
+        cast(sum(gross_amount) as decimal(18, 4)) as gross_amount,
+        cast(sum(discount_amount) as decimal(18, 4)) as discount_amount,
+        cast(sum(returned_amount) as decimal(18, 4)) as returned_amount,
+        cast(sum(net_amount) as decimal(18, 4)) as net_amount,
+        cast(sum(cancelled_amount) as decimal(18, 4)) as cancelled_amount,
         ordered_date
-    from order_lines
+    from amounts_sorted
     group by ordered_date, channel, ship_country, currency
 
 )

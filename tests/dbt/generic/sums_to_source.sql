@@ -24,16 +24,16 @@
     )
 
     select
-        {%- for column_of_grain in by %}
-        coalesce(summed.{{ column_of_grain }}, source_summed.{{ column_of_grain }}) as {{ column_of_grain }},
+        {%- for grain in by %}
+        coalesce(summed.{{ grain }}, source_summed.{{ grain }}) as {{ grain }},
         {%- endfor %}
         summed.amount,
         source_summed.amount as source_amount
     from summed
     full outer join source_summed
         on
-            {%- for column_of_grain in by %}
-            {{ 'and ' if not loop.first }}summed.{{ column_of_grain }} = source_summed.{{ column_of_grain }}
+            {%- for grain in by %}
+            {{ 'and ' if not loop.first }}summed.{{ grain }} = source_summed.{{ grain }}
             {%- endfor %}
     where summed.amount is distinct from source_summed.amount
 

@@ -1,0 +1,59 @@
+# The same commands for people, pre-commit and CI. `make run` and `make test` set up what they need.
+.DEFAULT_GOAL := help
+.PHONY: help setup run test lint format docs ui lock clean
+
+PYTHON ?= python3
+BIN := .venv/bin
+UV_VERSION := 0.13.9
+DATA := $(or $(ML_WAREHOUSE_DATA),data)
+SET := $(or $(ML_WAREHOUSE_SET),demo)
+export DO_NOT_TRACK := 1
+export PREFECT_SERVER_ANALYTICS_ENABLED := false
+
+help:  ## what there is
+	@grep -E '^[a-z-]+:.*##' Makefile | sed -E 's/:.*## /\t/' | expand -t 10
+
+setup: .venv/ready  ## virtual environment, locked dependencies, Prefect's database
+
+.venv/ready: requirements.txt
+	@echo "Setting up: a virtual environment and the locked dependencies …"
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "Python 3.11 or newer is needed: make PYTHON=python3.12")'
+	@$(PYTHON) -m venv .venv
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check uv==$(UV_VERSION)
+	@$(BIN)/uv pip sync --quiet --require-hashes --compile-bytecode requirements.txt
+	@mkdir -p $(DATA)/prefect
+	@echo "Making Prefect's database, and parsing the dbt project …"
+	@PREFECT_HOME=$(abspath $(DATA))/prefect $(BIN)/python -m prefect server database upgrade --yes >/dev/null & \
+	  $(BIN)/dbt --quiet parse; wait $$!
+	@touch $@
+
+run: setup  ## the demo, from its sources to a release; every further run is a day later
+	@$(BIN)/python -m flows demo
+
+test: setup lint  ## lint, then all tests
+	@$(BIN)/python -m pytest -n 2
+
+lint: setup  ## what CI checks of style and types
+	@$(BIN)/ruff check flows tests
+	@$(BIN)/ruff format --check flows tests
+	@$(BIN)/mypy
+	@$(BIN)/sqlfluff lint --processes 2 models macros snapshots tests/dbt
+
+format: setup  ## mend what a machine can mend
+	@$(BIN)/ruff check --fix flows tests
+	@$(BIN)/ruff format flows tests
+	@$(BIN)/sqlfluff fix models snapshots tests/dbt
+
+docs: setup  ## the docs site of the last release, or of the dev database if nothing is published
+	@$(BIN)/dbt --quiet docs generate --static
+	@echo "open target/static_index.html"
+
+ui: setup  ## Prefect's UI on 127.0.0.1:4200, and the schedules of prefect.yaml
+	@$(BIN)/python -m flows ui
+
+lock:  ## compile requirements.in to requirements.txt, with hashes
+	@$(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url \
+	  --no-emit-find-links --custom-compile-command 'make lock' requirements.in -o requirements.txt
+
+clean:  ## remove what was set up and built; data/ stays
+	rm -rf .venv target logs
