@@ -7,9 +7,11 @@ Exit codes, for schedulers: 0 done · 1 a defect of ours · 2 wrong use · 3 a g
 import atexit
 import logging
 import os
+import signal
 import sys
 import traceback
 from pathlib import Path
+from types import FrameType
 from typing import Annotated, Literal, NoReturn
 
 import typer
@@ -105,6 +107,7 @@ def main() -> int:
     from flows.demo.command import demo
 
     app.command()(demo)
+    signal.signal(signal.SIGTERM, _stop)
     try:
         app()
     except SystemExit as end:  # how click ends a command that went well, or was used wrongly
@@ -116,6 +119,11 @@ def main() -> int:
         typer.echo(settings.scrub(traceback.format_exc()), err=True)
         return 1
     return 0
+
+
+def _stop(number: int, _frame: FrameType | None) -> NoReturn:
+    """End in an orderly way when asked to: the servers that this run started end with it."""
+    sys.exit(128 + number)
 
 
 def leave(code: int) -> NoReturn:

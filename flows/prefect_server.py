@@ -8,10 +8,9 @@ import urllib.error
 import urllib.request
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from importlib.util import find_spec
-from pathlib import Path
 
 from flows import settings
+from flows.errors import WrongUse
 
 STARTUP_SECONDS = 90
 WORK_POOL = "local"
@@ -47,10 +46,10 @@ def prefect_server() -> Iterator[str]:
         try:
             yield url
         finally:
-            _send_what_waits()
+            send_what_waits()
 
 
-def _send_what_waits() -> None:
+def send_what_waits() -> None:
     """Hand the last logs and events to the server while it still stands."""
     from prefect.events.worker import EventsWorker
     from prefect.logging.handlers import APILogWorker
@@ -61,6 +60,8 @@ def _send_what_waits() -> None:
 
 def serve_schedules(port: int, say: Callable[[str], None]) -> None:
     """Serve the UI, deploy prefect.yaml to it and work off its schedules until interrupted."""
+    if is_taken(port):
+        raise WrongUse(f"Port {port} of 127.0.0.1 is taken.", "Name another: python -m flows ui --port …")
     url = f"http://127.0.0.1:{port}/api"
     settings.export(PREFECT_API_URL=url)
     with serving(port, with_ui=True):
@@ -84,26 +85,26 @@ def serve_schedules(port: int, say: Callable[[str], None]) -> None:
         )
         try:
             worker.wait()
-        except KeyboardInterrupt:
-            worker.wait(timeout=30)
+        except KeyboardInterrupt:  # the worker was interrupted as well
+            say("Stopping …")
+        finally:
+            _end(worker)
 
 
 @contextmanager
 def serving(port: int, *, with_ui: bool) -> Iterator[subprocess.Popen[bytes]]:
     """Run a Prefect server on loopback, and stop it by its process in the end."""
-    package = find_spec("prefect")
-    assert package is not None and package.origin is not None, "prefect is installed"
     log = settings.data_root() / "prefect" / "server.log"
     log.parent.mkdir(parents=True, exist_ok=True)
-    factory = ["--app-dir", str(Path(package.origin).parent), "--factory", "prefect.server.api.server:create_app"]
-    place = ["--host", "127.0.0.1", "--port", str(port), "--log-level", "error", "--lifespan", "on"]
     environment = settings.environment() | {"PREFECT_UI_ENABLED": str(int(with_ui))}
     if not with_ui:
         environment |= {"PREFECT__SERVER_EPHEMERAL": "1", "PREFECT__SERVER_FINAL": "1"}
     with log.open("wb") as output:
         server = subprocess.Popen(
-            [sys.executable, "-m", "uvicorn", *factory, *place],
+            [sys.executable, "-m", "flows.prefect_serve", str(port)],
+            cwd=settings.PROJECT,
             env=environment,
+            stdin=subprocess.PIPE,
             stdout=output,
             stderr=output,
             start_new_session=True,
@@ -111,12 +112,16 @@ def serving(port: int, *, with_ui: bool) -> Iterator[subprocess.Popen[bytes]]:
         try:
             yield server
         finally:
-            server.terminate()
-            try:
-                server.wait(timeout=10)
-            except subprocess.TimeoutExpired:
-                server.kill()
-                server.wait()
+            _end(server)
+
+
+def _end(process: subprocess.Popen[bytes]) -> None:
+    process.terminate()
+    try:
+        process.wait(timeout=15)
+    except subprocess.TimeoutExpired:
+        process.kill()
+        process.wait()
 
 
 def wait_for_server(url: str) -> None:
@@ -129,6 +134,12 @@ def wait_for_server(url: str) -> None:
         except (urllib.error.URLError, ConnectionError, TimeoutError):
             time.sleep(0.1)
     raise TimeoutError(f"Prefect did not answer within {STARTUP_SECONDS} seconds; see data/prefect/server.log")
+
+
+def is_taken(port: int) -> bool:
+    """Tell whether somebody listens on a port of loopback."""
+    with socket.socket() as probe:
+        return probe.connect_ex(("127.0.0.1", port)) == 0
 
 
 def free_port() -> int:

@@ -48,7 +48,7 @@ def serve_sales(folder: Path, token: str) -> Iterator[str]:
         thread.join()
 
 
-class _Refused(Exception):
+class _RefusedError(Exception):
     """A request that cannot be served, with the status that says why."""
 
     def __init__(self, status: HTTPStatus, reason: str) -> None:
@@ -67,22 +67,22 @@ class _PageRequest:
 
     @classmethod
     def parse(cls, path: str) -> "_PageRequest":
-        """Read a request's path and query; raises _Refused."""
+        """Read a request's path and query; raises _RefusedError."""
         url = urlsplit(path)
         table = url.path.strip("/")
         if table not in TABLES:
-            raise _Refused(HTTPStatus.NOT_FOUND, f"there are /{' and /'.join(TABLES)}")
+            raise _RefusedError(HTTPStatus.NOT_FOUND, f"there are /{' and /'.join(TABLES)}")
         query = {name: values[-1] for name, values in parse_qs(url.query).items()}
         try:
             limit = int(query.get("limit", LARGEST_PAGE))
             since = _to_seconds(query["updated_since"]) if "updated_since" in query else 0
             after = _read_cursor(query["after"]) if "after" in query else None
         except ValueError as error:
-            raise _Refused(
+            raise _RefusedError(
                 HTTPStatus.BAD_REQUEST, "limit is a number, updated_since an ISO time, after what a next link says"
             ) from error
         if limit < 1:
-            raise _Refused(HTTPStatus.BAD_REQUEST, "limit is at least 1")
+            raise _RefusedError(HTTPStatus.BAD_REQUEST, "limit is at least 1")
         return cls(table=table, limit=min(limit, LARGEST_PAGE), since=since, after=after)
 
     def read(self, database: sqlite3.Connection) -> list[tuple[int, int, str]]:
@@ -139,7 +139,7 @@ class _Handler(BaseHTTPRequestHandler):
         try:
             self._authorize()
             body = self._make_page(_PageRequest.parse(self.path))
-        except _Refused as refused:
+        except _RefusedError as refused:
             self._send(refused.status, json.dumps({"error": str(refused)}))
         except sqlite3.Error:
             log.exception("The demo's sales database cannot be read.")
@@ -150,7 +150,7 @@ class _Handler(BaseHTTPRequestHandler):
     def _authorize(self) -> None:
         given = self.headers.get("Authorization", "").encode("utf-8", "surrogateescape")
         if not hmac.compare_digest(given, self.server.authorization):
-            raise _Refused(HTTPStatus.UNAUTHORIZED, "a bearer token is needed")
+            raise _RefusedError(HTTPStatus.UNAUTHORIZED, "a bearer token is needed")
 
     def _make_page(self, request: _PageRequest) -> str:
         rows = request.read(self.database)
@@ -169,7 +169,7 @@ class _Handler(BaseHTTPRequestHandler):
         self.end_headers()
         self.wfile.write(content)
 
-    def log_message(self, format: str, *args: Any) -> None:
+    def log_message(self, *_: Any) -> None:
         """Keep requests out of the logs."""
 
 

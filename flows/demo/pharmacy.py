@@ -170,7 +170,7 @@ class _Clock:
             json.dump({"seed": self.seed, "scale": self.scale, "day": self.day.isoformat()}, file)
             file.flush()
             os.fsync(file.fileno())
-        os.replace(unfinished, path)
+        unfinished.replace(path)
 
 
 def advance(folder: Path, *, scale: float = 1.0, seed: int = 1, today: date | None = None) -> DemoDay:
@@ -247,7 +247,7 @@ def _write(folder: Path, database: str, made: duckdb.DuckDBPyConnection, *, anew
                     table.create(connection)
                 table.upsert(connection, made)
     if anew:
-        os.replace(target, path)
+        target.replace(path)
 
 
 def _count_news(made: duckdb.DuckDBPyConnection, table: SourceTable) -> TableNews:

@@ -96,6 +96,7 @@ class Warehouse:
 
     def __init__(self, folder: Path, manifest: Manifest) -> None:
         self.folder = folder
+        self.path = folder / "warehouse.duckdb"
         self.manifest = manifest
         folder.mkdir(parents=True)
 
@@ -122,7 +123,7 @@ class Warehouse:
     @contextmanager
     def connect(self) -> Iterator[duckdb.DuckDBPyConnection]:
         """Open the database, for reading or for doing it harm."""
-        with duckdb.connect(str(self.folder / "warehouse.duckdb")) as connection:
+        with duckdb.connect(str(self.path)) as connection:
             yield connection
 
     def rows(self, query: str) -> list[tuple[Any, ...]]:
@@ -135,7 +136,7 @@ class Warehouse:
         assert self.tables() == other.tables()
         found: dict[str, list[tuple[Any, ...]]] = {}
         with self.connect() as warehouse:
-            warehouse.execute(f"attach '{other.folder / 'warehouse.duckdb'}' as other (read_only)")
+            warehouse.execute(f"attach '{other.path}' as other (read_only)")
             for table in self.tables():
                 rows = warehouse.execute(
                     f"(select 'only here', * from (from {table} except all from other.{table}))"

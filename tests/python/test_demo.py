@@ -414,7 +414,7 @@ def test_another_scale_or_seed_than_the_folders_is_refused(pharmacy: Path, scale
 
 @pytest.mark.parametrize("scale", [0, 0.005, 101, float("nan")])
 def test_a_scale_out_of_range_is_refused(tmp_path: Path, scale: float) -> None:
-    with pytest.raises(WrongUse, match="from 0.01 to 100"):
+    with pytest.raises(WrongUse, match=r"from 0\.01 to 100"):
         advance(tmp_path, scale=scale)
 
 

@@ -3,30 +3,13 @@
 import os
 import random
 from datetime import datetime, timedelta
-from pathlib import Path
 
 import pytest
-from dbt.contracts.graph.manifest import Manifest
-from lake_by_hand import Lake, Row, Warehouse, parse
+from lake_by_hand import Lake, Row, Warehouse
 
 ROUNDS = int(os.environ.get("INCREMENTAL_ROUNDS", "3"))
 NOON = datetime(2026, 3, 1, 12)
 NOTED = "select model, input, batch, row_count, load_id, definition from core.built_from order by all"
-
-
-@pytest.fixture(scope="session")
-def manifest(tmp_path_factory: pytest.TempPathFactory) -> Manifest:
-    return parse(tmp_path_factory.mktemp("manifest") / "parsed")
-
-
-@pytest.fixture
-def incremental(tmp_path: Path, manifest: Manifest) -> Warehouse:
-    return Warehouse(tmp_path / "incremental", manifest)
-
-
-@pytest.fixture
-def full(tmp_path: Path, manifest: Manifest) -> Warehouse:
-    return Warehouse(tmp_path / "full", manifest)
 
 
 @pytest.fixture
@@ -66,17 +49,17 @@ class Chance:
             "sales__orders": self.order,
             "sales__order_lines": self.line,
         }
-        tables = self.random.sample(list(batches), self.random.randint(1, 4))
+        tables = self.random.sample(list(batches), self.random.randint(2, 4))
         self.lake.load(
             self.clock,
-            **{table: [batches[table]() for _ in range(self.random.randint(1, 12))] for table in tables},
+            **{table: [batches[table]() for _ in range(self.random.randint(1, 25))] for table in tables},
         )
-        if self.random.random() < 0.1:
-            self.rewrite(self.random.choice(["sales.orders", "sales.order_lines"]))
+        if self.random.random() < 0.2:
+            self.rewrite(self.random.choice(list(self.lake.arrived)))
 
     def rewrite(self, table: str) -> None:
         """Lose some of a table's history, as an erasure does, or a lake that is made anew."""
-        rows = self.lake.arrived.get(table, [])
+        rows = self.lake.arrived[table]
         self.lake.rewrite(table, [row for row in rows if self.random.random() < 0.7])
 
     def state(self, key: Row, attributes: Row) -> Row:

@@ -1,0 +1,194 @@
+"""A shop of a shape that the project has never seen, brought in by YAML alone, and runs of the whole flow on it."""
+
+import csv
+import os
+import shutil
+import sys
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import duckdb
+import yaml
+
+from flows import settings
+from flows.settings import DataFolder
+
+SET = "own_shop"
+CANARY = "canary.person@example.com"
+"""A customer's address: it may stand in the lake and nowhere else."""
+
+SALES = ["Receipt", "Pos", "Sold", "Client", "Article", "Pieces", "Each", "State"]
+CLIENTS = ["No", "Mail", "Land", "Changed"]
+ARTICLES = ["Code", "Label", "Group", "Each", "Changed"]
+
+CONNECTIONS: Mapping[str, Any] = {
+    "crm": {
+        "tables": {
+            "customers": {
+                "from": "clients*.csv",
+                "columns": {"customer_id": "No", "email": "Mail", "country": "Land", "updated_at": "Changed"},
+            }
+        }
+    },
+    "shop": {
+        "tables": {
+            "products": {
+                "from": "articles*.csv",
+                "columns": {
+                    "product_id": "Code",
+                    "product_name": "Label",
+                    "category": '"Group"',
+                    "unit_price": "Each",
+                    "updated_at": "Changed",
+                },
+            }
+        }
+    },
+    "sales": {
+        "tables": {
+            "orders": {
+                "from": "sales*.csv",
+                "time_zone": "Europe/Berlin",
+                "query": (
+                    "select _file, min(_row) as _row, Receipt as order_id, min(Client) as customer_id, "
+                    "min(Sold) as ordered_at, min(State) as status, 'store' as channel, 'EUR' as currency, "
+                    "min(Sold) as updated_at from source group by _file, Receipt order by _row"
+                ),
+            },
+            "order_lines": {
+                "from": "sales*.csv",
+                "columns": {
+                    "order_id": "Receipt",
+                    "line_number": "Pos",
+                    "product_id": "Article",
+                    "quantity": "Pieces",
+                    "unit_price": "replace(Each, ',', '.')",
+                },
+            },
+        }
+    },
+}
+
+
+@dataclass(frozen=True)
+class FlowShop:
+    """The shop's drop folder, its connections file and its data folder."""
+
+    drops: Path
+    connections: Path
+    folder: DataFolder
+
+    def drop(self, name: str, header: Sequence[str], rows: Sequence[Sequence[object]]) -> None:
+        """Put a CSV file into the drop folder."""
+        with (self.drops / name).open("w", newline="") as file:
+            csv.writer(file, delimiter=";").writerows([header, *rows])
+
+    def drop_day(self, day: int, orders: int = 30) -> None:
+        """Put a day of sales, clients and articles there; every day some clients move and some articles are renamed."""
+        moment = f"2026-01-{day:02d}"
+        self.drop(
+            f"clients-{day}.csv",
+            CLIENTS,
+            [[f"{n:04d}", CANARY if n == 1 else f"c{n}@example.com", "DE" if (n + day) % 7 else "AT", f"{moment} 06:00"]
+             for n in range(1, 12)],
+        )
+        self.drop(
+            f"articles-{day}.csv",
+            ARTICLES,
+            [[f"A{n}", f"Article {n}" if (n + day) % 5 else f"Article {n}, new", "tea", "2.50", f"{moment} 05:00"]
+             for n in range(1, 9)],
+        )
+        self.drop(
+            f"sales-{day}.csv",
+            SALES,
+            [
+                [f"{day}-{n}", line, f"{moment} {8 + n % 12:02d}:15", f"{n % 14:04d}" if n % 14 else "",
+                 f"A{1 + (n + line) % 8}", -1 if n % 9 == 0 else line, "2,50", "completed"]
+                for n in range(1, orders + 1)
+                for line in (1, 2)
+            ],
+        )
+
+    def elt(self, **options: Any) -> Any:
+        """Run the flow as the command line does; raises what it raises."""
+        from flows.elt import elt
+
+        return elt(SET, str(self.connections), **options)
+
+    def rows(self, sql: str) -> list[tuple[Any, ...]]:
+        """Ask the published release."""
+        with duckdb.connect(str(self.folder.warehouse.resolve()), read_only=True) as connection:
+            return connection.execute(sql).fetchall()
+
+    @property
+    def release_name(self) -> str:
+        """The release that readers see."""
+        return self.folder.warehouse.resolve().parent.name
+
+    def fingerprint(self) -> dict[str, list[tuple[Any, ...]]]:
+        """Return every published table's rows, less what says when and by which run they were made."""
+        with duckdb.connect(str(self.folder.warehouse.resolve()), read_only=True) as connection:
+            tables = connection.execute(
+                "select schema_name, table_name from duckdb_tables() "
+                "where schema_name not in ('main', 'history') and table_name <> 'built_from'"
+            ).fetchall()
+            return {
+                table: sorted(
+                    connection.execute(
+                        f'select columns(lambda c: c not in (\'_loaded_at\', \'_is_backfill\')) from "{schema}"."{table}"'
+                    ).fetchall(),
+                    key=repr,
+                )
+                for schema, table in tables
+            }
+
+    def written_bytes(self) -> Iterator[tuple[Path, bytes]]:
+        """Yield all files outside the lake's own data: what people and tools come to see."""
+        for path in self.folder.path.rglob("*"):
+            if path.is_file() and self.folder.lake not in path.parents:
+                yield path, path.read_bytes()
+
+
+def make_shop(root: Path, data: Path) -> FlowShop:
+    """Make an empty shop; the parsed dbt project of an earlier one in the same data folder is kept, it takes seconds."""
+    folder = DataFolder(data / SET)
+    if folder.path.exists():
+        for path in folder.path.iterdir():
+            if path != folder.target:
+                shutil.rmtree(path) if path.is_dir() and not path.is_symlink() else path.unlink()
+    drops = root / "drops"
+    drops.mkdir(parents=True)
+    connections = root / "connections.yml"
+    sources = {name: {"url": f"file:{drops}", **entry} for name, entry in CONNECTIONS.items()}
+    connections.write_text(yaml.safe_dump({SET: sources}))
+    return FlowShop(drops, connections, folder)
+
+
+@contextmanager
+def prefect_for_tests(home: Path) -> Iterator[str]:
+    """Serve Prefect for a test session from a database of its own; yield its URL."""
+    from flows.prefect_server import free_port, prepare_prefect, send_what_waits, serving, wait_for_server
+
+    made_by_setup = settings.PROJECT / "data" / "prefect" / "prefect.db"
+    (home / "prefect").mkdir(parents=True)
+    if made_by_setup.exists():  # making one takes ten seconds
+        shutil.copy(made_by_setup, home / "prefect" / "prefect.db")
+    os.environ[settings.DATA_VARIABLE] = str(home)
+    prepare_prefect()
+    port = free_port()
+    url = f"http://127.0.0.1:{port}/api"
+    os.environ["PREFECT_API_URL"] = url
+    with serving(port, with_ui=False):
+        wait_for_server(url)
+        try:
+            yield url
+        finally:
+            send_what_waits()
+
+
+def command(*arguments: str) -> list[str]:
+    """Return the command line that a user types."""
+    return [sys.executable, "-m", "flows", *arguments]

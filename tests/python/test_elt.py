@@ -1,0 +1,285 @@
+"""The whole flow on a shop of one's own: from files to a release, and every gate broken once."""
+
+import json
+import os
+import signal
+import subprocess
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import duckdb
+import pytest
+
+from flow_shop import CANARY, SALES, SET, FlowShop, command, make_shop, prefect_for_tests
+from flows import settings
+from flows.errors import GateFailed, RunLocked, SourceFailed
+from flows.lock import run_lock
+
+pytestmark = pytest.mark.xdist_group("flow")
+
+
+@pytest.fixture(scope="module")
+def data(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
+    home = tmp_path_factory.mktemp("data")
+    before = dict(os.environ)
+    with prefect_for_tests(home):
+        yield home
+    os.environ.clear()
+    os.environ.update(before)
+
+
+@pytest.fixture
+def shop(tmp_path: Path, data: Path) -> FlowShop:
+    shop = make_shop(tmp_path, data)
+    shop.drop_day(1)
+    shop.drop_day(2)
+    return shop
+
+
+@pytest.fixture
+def published(shop: FlowShop) -> FlowShop:
+    shop.elt()
+    return shop
+
+
+def test_a_shop_of_another_shape_is_published_and_grows_by_what_is_new(shop: FlowShop) -> None:
+    # Given two days of files
+    first = shop.elt()
+
+    # Then all of it is conserved, built, tested and published
+    assert all(load.counts.is_conserved for load in first.loads)
+    assert shop.rows("select count(*) from core.fct_order_lines") == [(120,)]
+    assert shop.rows("select min(ordered_at) from core.fct_order_lines")[0][0].hour == 7  # 08:15 in Berlin
+    assert first.release.name == shop.release_name
+    versions, tests = shop.rows("select raw_versions, tests from release")[0]
+    assert set(versions) == {"crm.customers", "shop.products", "sales.orders", "sales.order_lines"}
+    assert set(tests.values()) <= {"pass", "warn"}
+    assert shop.folder.docs.stat().st_size > 500_000
+
+    # And the published file is read without the lake
+    lake = shop.folder.lake.rename(shop.folder.lake.with_name("away"))
+    assert shop.rows("select sum(net_amount) > 0 from finance.daily_sales") == [(True,)]
+    lake.rename(shop.folder.lake)
+
+    # When a third day comes while a reader has the release open
+    reader = duckdb.connect(str(shop.folder.warehouse.resolve()), read_only=True)
+    shop.drop_day(3)
+    second = shop.elt()
+
+    # Then the new day alone is accepted, and the reader keeps what it opened
+    counts = {str(load.table): load.counts for load in second.loads}
+    assert (counts["sales.order_lines"].accepted, counts["sales.order_lines"].duplicate) == (60, 120)
+    assert reader.execute("select count(*) from core.fct_order_lines").fetchall() == [(120,)]
+    assert shop.rows("select count(*) from core.fct_order_lines") == [(180,)]
+    reader.close()
+
+    # And the same as built anew, from a lost warehouse too, whose segment history comes back from the lake
+    grown = shop.fingerprint()
+    history = shop.rows("select * from history.customer_segments order by all")
+    shop.elt(full_refresh=True)
+    assert shop.fingerprint() == grown
+    shop.folder.warehouse.unlink()
+    shop.elt()
+    assert shop.fingerprint() == grown
+    assert [row[:2] for row in shop.rows("select * from history.customer_segments order by all")] == [
+        row[:2] for row in history
+    ]
+
+
+@pytest.mark.parametrize(
+    ("damage", "test_name", "shown"),
+    [
+        ("insert into core.fct_order_lines by name from core.fct_order_lines where order_id = '1-3'",
+         "an_order_line_is_counted_once", "order_id=1-3, line_number=1"),
+        ("update core.fct_order_lines set channel = 'pigeon' where order_id = '1-4'",
+         "channel", "1-4"),
+        ("update core.fct_order_lines set net_amount = net_amount + 1000 where order_id = '1-5' and line_number = 1",
+         "no_revenue_is_lost", "core"),
+    ],
+    ids=["a duplicate key", "a broken relationship", "a wrong total"],
+)
+def test_a_broken_gate_publishes_nothing(published: FlowShop, damage: str, test_name: str, shown: str) -> None:
+    # Given a release that something has damaged behind the pipeline's back
+    before = published.release_name
+    with duckdb.connect(str(published.folder.warehouse.resolve())) as connection:
+        connection.execute(damage)
+
+    # When the next run copies it
+    with pytest.raises(GateFailed) as failure:
+        published.elt()
+
+    # Then the gate says model, test and keys, and readers see the release that they saw
+    message = str(failure.value)
+    assert "fct_order_lines" in message or "daily_sales" in message
+    assert test_name in message
+    assert CANARY not in message
+    assert published.release_name == before
+    assert published.folder.candidate.exists(), "the candidate is set aside for a look"
+
+
+def test_a_batch_out_of_contract_publishes_nothing(published: FlowShop) -> None:
+    # Given a file whose quantities are words
+    before = published.release_name
+    rows = [[f"9-{n}", 1, "2026-01-09 10:00", "", "A1", "many", "2,50", "completed"] for n in range(40)]
+    published.drop("sales-9.csv", SALES, rows)
+
+    # When it is loaded
+    with pytest.raises(GateFailed) as failure:
+        published.elt()
+
+    # Then the error names table, rule and keys, and nothing changed for readers
+    assert "sales.order_lines" in str(failure.value)
+    assert "quantity: is no integer: 40 records" in str(failure.value)
+    assert "order_id=9-0, line_number=1" in str(failure.value)
+    assert published.release_name == before
+    runs = _delta(published, "runs")
+    assert [row["outcome"] for row in runs] == ["completed", "failed"]
+
+
+def test_personal_data_stands_in_the_lake_alone(published: FlowShop) -> None:
+    # Given a published shop, one of whose customers has a known address
+    # Then neither the release, nor the docs, nor dbt's artifacts, nor Prefect's database hold it
+    for path, content in published.written_bytes():
+        assert CANARY.encode() not in content, path
+    for path in settings.data_root().joinpath("prefect").iterdir():
+        assert path.is_dir() or CANARY.encode() not in path.read_bytes(), path
+
+
+def test_fault_58_no_secret_is_written_or_said(
+    shop: FlowShop, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    # Given a source whose password comes from the environment, and that cannot be reached
+    secret = "correct-horse-canary"
+    monkeypatch.setenv("OWN_SHOP_PASSWORD", secret)
+    text = shop.connections.read_text()
+    start = text.index("  crm:")
+    url = "url: \"http://someone:{{ env_var('OWN_SHOP_PASSWORD') }}@127.0.0.1:9/\""
+    shop.connections.write_text(
+        text[:start] + f"  crm: {{{url}, bearer: \"{{{{ env_var('OWN_SHOP_PASSWORD') }}}}\", tables: {{customers: {{}}}}}}\n"
+        + text[text.index("  sales:"):]
+    )
+    monkeypatch.setattr("flows.sources.rest.ATTEMPTS", 1)
+    monkeypatch.setattr("flows.elt.load.retries", 0)
+
+    # When the run fails
+    with pytest.raises(SourceFailed) as failure:
+        shop.elt()
+
+    # Then it is in no message, log or file, the lake and Prefect's database included
+    assert secret not in str(failure.value)
+    assert secret not in caplog.text
+    for root in (shop.folder.path, settings.data_root() / "prefect"):
+        for path in root.rglob("*"):
+            assert not path.is_file() or secret.encode() not in path.read_bytes(), path
+
+
+def test_fault_03_a_kill_in_the_build_leaves_the_release_and_the_next_run_heals(published: FlowShop) -> None:
+    # Given new data
+    before, release = published.fingerprint(), published.release_name
+    published.drop_day(3)
+
+    # When the run is killed while dbt builds
+    script = (
+        "import os, signal\n"
+        "from flows.warehouse.build import Progress\n"
+        "see = Progress.see\n"
+        "def kill(self, event):\n"
+        "    see(self, event)\n"
+        "    if self._done == 25: os.kill(os.getpid(), signal.SIGKILL)\n"
+        "Progress.see = kill\n"
+        "from flows.elt import elt\n"
+        f"elt({SET!r}, {str(published.connections)!r})\n"
+    )
+    killed = subprocess.run([*command()[:1], "-c", script], cwd=settings.PROJECT, capture_output=True, text=True)
+    assert killed.returncode == -signal.SIGKILL, killed.stderr
+
+    # Then readers see the old release, and the next run publishes all of it
+    assert published.release_name == release
+    assert published.fingerprint() == before
+    published.elt()
+    assert published.rows("select count(*) from core.fct_order_lines") == [(180,)]
+
+
+def test_fault_11_a_second_run_is_refused_and_told_whose_lock_it_is(shop: FlowShop) -> None:
+    # Given a run that holds the data folder
+    with run_lock(shop.folder):
+        # When another is started, in this process or by the command line
+        with pytest.raises(RunLocked, match=f"process {os.getpid()}"):
+            shop.elt()
+        second = subprocess.run(
+            command("elt", "--set", SET, "--connections", str(shop.connections)),
+            cwd=settings.PROJECT,
+            capture_output=True,
+            text=True,
+        )
+
+    # Then it says who has it, and ends with the code for that
+    assert second.returncode == 5
+    assert f"process {os.getpid()}" in second.stderr
+    assert "Traceback" not in second.stderr
+
+
+def test_fault_12_the_lock_of_a_run_that_died_is_taken_over(shop: FlowShop) -> None:
+    # Given a process that was killed while it held the lock
+    script = (
+        "import sys, time\nfrom flows.lock import run_lock\nfrom flows.settings import DataFolder\n"
+        f"with run_lock(DataFolder.of({SET!r})):\n    print('held', flush=True)\n    time.sleep(60)\n"
+    )
+    holder = subprocess.Popen([*command()[:1], "-c", script], cwd=settings.PROJECT, stdout=subprocess.PIPE)
+    assert holder.stdout is not None
+    assert holder.stdout.readline() == b"held\n"
+    holder.kill()
+    holder.wait()
+    assert json.loads(shop.folder.lock.read_text())["process"] == holder.pid
+
+    # Then the next run takes it at once
+    started = time.monotonic()
+    with run_lock(shop.folder):
+        assert time.monotonic() - started < 1
+
+
+def test_fault_72_a_build_that_nothing_can_stop_is_no_pass(published: FlowShop) -> None:
+    # Given a selection without a test, and one whose only test warns
+    release = published.release_name
+    for selection in ("stg_crm__customers,resource_type:model", "no_price_is_zero"):
+        # Then neither passes
+        with pytest.raises(GateFailed, match="none of which can fail"):
+            published.elt(select=selection)
+
+    # And a tested selection passes, but is not published: a release holds every model
+    outcome = published.elt(select="dim_channel")
+    assert outcome.release is None
+    assert published.release_name == release
+
+
+def test_an_old_source_fails_the_freshness_gate(published: FlowShop) -> None:
+    # Given orders that arrived a month ago
+    release = published.release_name
+    aged = "update core.x set y"  # the lake is append only, so its clock is moved instead
+    del aged
+    from flows.warehouse import gates
+
+    class Old:
+        resource_type, source_name, name = "source", "sales", "orders"
+
+    class Result:
+        node, status, age = Old, "error", 30 * 86_400.0
+
+    class Dbt:
+        @staticmethod
+        def run(*_arguments: str) -> list[type[Result]]:
+            return [Result]
+
+    # Then the gate says which source and how old it is
+    with pytest.raises(GateFailed, match=r"sales\.orders: its newest rows arrived 30\.0 days ago"):
+        gates.require_freshness(Dbt, ["sales.orders"])  # type: ignore[arg-type]
+    assert published.release_name == release
+
+
+def _delta(shop: FlowShop, table: str) -> list[dict[str, object]]:
+    from deltalake import DeltaTable
+
+    return sorted(
+        DeltaTable(str(shop.folder.lake / "ops" / table)).to_pyarrow_table().to_pylist(), key=lambda row: row["started_at"]
+    )
