@@ -13,9 +13,10 @@ from uuid import uuid4
 
 import duckdb
 import pyarrow as pa
+from deltalake.exceptions import DeltaError
 
-from flows.errors import GateFailed, WarehouseError, WrongUse
-from flows.lake.check import CHECKED, Mapped, check_batch
+from flows.errors import GateFailed, SourceFailed, WarehouseError, WrongUse
+from flows.lake.check import CHECKED, Mapped, check_batch, check_nothing
 from flows.lake.contract import Contract
 from flows.lake.duplicates import FRESH, keep_fresh
 from flows.lake.ops import note_load, was_loaded
@@ -23,9 +24,9 @@ from flows.lake.tables import FILES, QUARANTINE, Counts, LakeTable, Stamp
 from flows.names import TableName, identifier, literal
 from flows.settings import scrub
 from flows.sources import connect
-from flows.sources.batches import Batch, Rejected, Request, source_columns
+from flows.sources.batches import RECORD, SOURCE, Batch, Rejected, Request, source_columns
 from flows.sources.connections import Connection, TableMapping
-from flows.sources.mapping import map_batch, mapped_cursor
+from flows.sources.mapping import map_batch, mapped_cursor, without_values
 
 logger = logging.getLogger(__name__)
 
@@ -63,7 +64,8 @@ def load_table(connection: Connection, contract: Contract, lake: Path, *, run_id
     load = Load(connection, mapping, contract, LakeTable(lake, contract.name), f"{started_at:%Y%m%dT%H%M%S}-{uuid4().hex[:8]}")
     error: str | None = "interrupted"
     try:
-        load.run(is_backfill=not was_loaded(lake, contract.name))
+        with _values_hidden(contract.name):
+            load.run(is_backfill=not was_loaded(lake, contract.name))
         error = None
     except WarehouseError as failure:
         error = scrub(str(failure))
@@ -96,7 +98,8 @@ class Load:
         self.counts = Counts()
         self.ignored: set[str] = set()
         self.missing: set[str] = set()
-        self.is_empty = False
+        self.new: set[str] = set()
+        self.is_empty = self.is_partial = False
 
     def run(self, *, is_backfill: bool) -> None:
         """Load batch after batch; a full load is compared with the lake once all of it was seen."""
@@ -128,6 +131,10 @@ class Load:
             yield f"{name}: the contract ignores the source's columns {', '.join(sorted(self.ignored))}"
         if self.missing:
             yield f"{name}: the source has no {', '.join(sorted(self.missing))}; taken as null"
+        if self.new:
+            yield f"{name}: the source has new columns, which the lake keeps: {', '.join(sorted(self.new))}"
+        if self.is_partial:
+            yield f"{name}: some records of the full copy have no readable key; nothing was deleted"
         if self.is_empty:
             yield f"{name}: the full copy of the source was empty; nothing was deleted"
 
@@ -142,13 +149,16 @@ class Load:
 
     def _load_full(self, duck: duckdb.DuckDBPyConnection, batches: Iterator[Batch]) -> None:
         """Gather the whole copy, on disk where memory is short, then compare."""
-        read, extras = 0, ()
+        read = 0
+        extras: tuple[str, ...] = ()
         rejected: list[Rejected] = []
         for number, batch in enumerate(batches):
-            seen, extras = self._check(duck, batch)
+            seen, found = self._check(duck, batch)
             if number == 0:
                 duck.execute(f"create or replace temp table gathered as from {CHECKED}")
+                extras = found
             else:
+                extras += _widen(duck, extras, found)
                 duck.execute(
                     f"insert into gathered by name select * replace (_row + {read} as _row) from {CHECKED}"
                 )
@@ -160,6 +170,9 @@ class Load:
 
     def _check(self, duck: duckdb.DuckDBPyConnection, batch: Batch) -> tuple[int, tuple[str, ...]]:
         """Map and check a batch; return how many records there were, malformed ones included, and the extra columns."""
+        if batch.read == len(batch.rejected) and not source_columns(duck):
+            check_nothing(duck, self.contract)
+            return batch.read, ()
         mapped = map_batch(
             duck,
             self.mapping,
@@ -169,8 +182,8 @@ class Load:
         )
         self.ignored.update(mapped.ignored)
         self.missing.update(mapped.missing)
-        recorded = tuple(source_columns(duck, mapped.relation))
-        checkable = Mapped(mapped.relation, recorded, mapped.where, mapped.expressions, mapped.extras)
+        record, is_text = _record(duck, mapped.relation)
+        checkable = Mapped(mapped.relation, record, is_text, mapped.where, mapped.expressions, mapped.extras)
         return check_batch(duck, self.contract, checkable) + len(batch.rejected), mapped.extras
 
     def _commit(
@@ -184,15 +197,18 @@ class Load:
         """Write quarantine and files under the next batch number, then the rows: that commit makes all of it count."""
         loaded_at = datetime.now(UTC).replace(tzinfo=None)
         stamp = Stamp(self.table.batch + 1, self.load_id, loaded_at, self.is_backfill)
-        conflicts = keep_fresh(duck, self.contract, extras, self.table.stored([*self.contract.types, *extras]))
+        stored = self.table.stored([*self.contract.types, *extras])
+        self._note_new_columns(extras)
+        if self.contract.load == "full":
+            self.is_partial = bool(rejected) or _has_no_key(duck, self.contract)
+        conflicts = keep_fresh(duck, self.contract, extras, stored, all_keys_seen=not self.is_partial)
         accepted, deleted = duck.execute(
             f"select count(*) filter (not _deleted), count(*) filter (_deleted) from {FRESH}"
         ).fetchall()[0]
         passed = duck.execute(f"select count(*) from {CHECKED} where _reasons is null").fetchall()[0][0]
         quarantined, repeated = self._quarantine(duck, rejected, stamp)
         self._require_contract(duck, accepted, quarantined)
-        if batch.files:
-            self.table.note_files(self._files(duck, batch, stamp), stamp.batch)
+        self.table.note_files(self._files(duck, batch, stamp), stamp.batch)
         counts = Counts(read, accepted, quarantined, passed - accepted + repeated, conflicts, deleted)
         self.table.append(duck, self.contract, extras, stamp, counts, batch.position)
         self.counts += counts
@@ -268,11 +284,57 @@ class Load:
             (table, file.sha256, mapping, file.name, by_file.get(file.name, 0), stamp.batch, self.load_id)
             for file in batch.files
         ]
-        columns = zip(zip(*rows, strict=True), FILES, strict=True)
+        columns = zip(list(zip(*rows, strict=True)) or [()] * len(FILES), FILES, strict=True)
         return pa.Table.from_arrays([pa.array(values, field.type) for values, field in columns], schema=FILES)
+
+    def _note_new_columns(self, extras: tuple[str, ...]) -> None:
+        stored = {name.casefold() for name in self.table.types()}
+        if stored:
+            self.new.update(name for name in extras if name.casefold() not in stored)
 
     def _mapping_hash(self) -> str:
         return hashlib.sha256(self.mapping.definition().encode()).hexdigest()[:16]
+
+
+def _record(duck: duckdb.DuckDBPyConnection, relation: str) -> tuple[str, bool]:
+    """Return SQL for a record as it came, and whether that is a text already."""
+    if relation == SOURCE and RECORD in {name for name, *_ in duck.execute(f"describe {SOURCE}").fetchall()}:
+        return RECORD, True
+    columns = map(identifier, source_columns(duck, relation))
+    return f"struct_pack({', '.join(f'{column} := {column}' for column in columns)})", False
+
+
+def _widen(duck: duckdb.DuckDBPyConnection, extras: tuple[str, ...], found: tuple[str, ...]) -> tuple[str, ...]:
+    """Give `gathered` the extra columns of a further batch, and return those that it did not have."""
+    kinds = {name.casefold(): kind for name, kind, *_ in duck.execute(f"describe {CHECKED}").fetchall()}
+    gathered = {name.casefold(): kind for name, kind, *_ in duck.execute("describe gathered").fetchall()}
+    known = {name.casefold() for name in extras}
+    for name in found:
+        kind = kinds[name.casefold()]
+        if name.casefold() not in known:
+            duck.execute(f"alter table gathered add column {identifier(name)} {kind}")
+        elif gathered[name.casefold()] != kind:
+            duck.execute(f"alter table gathered alter column {identifier(name)} type varchar")
+    return tuple(name for name in found if name.casefold() not in known)
+
+
+def _has_no_key(duck: duckdb.DuckDBPyConnection, contract: Contract) -> bool:
+    """Tell whether some record of a batch has a key that cannot be read."""
+    is_missing = " or ".join(f"{identifier(name)} is null" for name in contract.key)
+    return bool(duck.execute(f"select count(*) from {CHECKED} where {is_missing}").fetchall()[0][0])
+
+
+@contextmanager
+def _values_hidden(name: TableName) -> Iterator[None]:
+    """Turn what DuckDB or Delta raise into an error of ours, without the values that theirs may quote."""
+    try:
+        yield
+    except duckdb.Error as error:
+        raise SourceFailed(str(name), without_values(error), "Run again; if it stays, mend the source or mapping.") from None
+    except DeltaError as error:
+        raise SourceFailed(
+            str(name), f"the lake could not be written: {type(error).__name__}", "Run again.", is_transient=True
+        ) from None
 
 
 @contextmanager

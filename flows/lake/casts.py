@@ -8,6 +8,7 @@ from flows.names import identifier
 INTEGERS = {"tinyint", "smallint", "integer", "int", "bigint", "hugeint", "utinyint", "usmallint", "uinteger", "ubigint"}
 FLOATS = {"double", "float", "real"}
 TEXTS = {"varchar", "text", "string"}
+BOOLEANS = {"boolean", "bool"}
 TIMES = {"timestamp", "datetime", "timestamp without time zone"}
 
 
@@ -31,7 +32,8 @@ def lossless_cast(name: str, found: str, wanted: str) -> Cast:
         nested = found.startswith(("struct", "map")) or found.endswith("]")
         return Cast(f"cast(to_json({value}) as varchar)" if nested else f"cast({value} as varchar)", "true")
     if wanted in TIMES:
-        return Cast(f"timezone('UTC', try_cast({value} as timestamptz))", "true")
+        typed = f"timezone('UTC', try_cast({value} as timestamptz))"
+        return Cast(typed, f"isfinite({typed}){_is_of_microseconds(value, found)}")
     if wanted in INTEGERS and found in TEXTS:
         exact = f"try_cast({value} as decimal(38, 10)) = {typed}"
         return Cast(typed, f"(not regexp_matches({value}, '[.eE]') or coalesce({exact}, false))")
@@ -43,16 +45,33 @@ def lossless_cast(name: str, found: str, wanted: str) -> Cast:
         same = f"cast({typed} as double) = {value}" if found in FLOATS else f"{typed} = {value}"
         return Cast(typed, same)
     if wanted in FLOATS:
-        return Cast(typed, f"isfinite({typed})")
+        return Cast(typed, f"isfinite({typed}){_is_exact_if_whole(value, typed, found)}")
+    if wanted in BOOLEANS and found not in (*TEXTS, *BOOLEANS):
+        return Cast(typed, f"try_cast({value} as double) in (0, 1)")
     if wanted == "date" and found != "date":
         moment = f"try_cast({value} as timestamp)"
-        return Cast(typed, f"(cast({typed} as timestamp) = {moment})")
-    return Cast(typed, "true")
+        return Cast(typed, f"(isfinite({typed}) and cast({typed} as timestamp) = {moment})")
+    return Cast(typed, f"isfinite({typed})" if wanted == "date" else "true")
+
+
+def _is_of_microseconds(value: str, found: str) -> str:
+    """Refuse the digits of a second that a timestamp has no room for."""
+    if found in TEXTS:
+        return f" and not regexp_matches({value}, '[.][0-9]{{6}}[0-9]*[1-9]')"
+    return f" and epoch_ns({value}) % 1000 = 0" if found == "timestamp_ns" else ""
+
+
+def _is_exact_if_whole(value: str, typed: str, found: str) -> str:
+    """Refuse whole numbers that a float would round, such as 2^53 + 1."""
+    same = f"try_cast({typed} as hugeint) is not distinct from try_cast({value} as hugeint)"
+    if found in TEXTS:
+        return f" and (not regexp_full_match(trim({value}), '[+-]?[0-9]{{7,}}') or {same})"
+    return f" and {same}" if found in INTEGERS else ""
 
 
 def _text_fits_decimal(value: str, typed: str, wanted: str) -> str:
     """Count the digits behind the point as they are written: a wider cast would round those that it does not hold."""
     scale = int(match[1]) if (match := re.search(r",\s*(\d+)\s*\)", wanted)) else 0
-    digits = f"length(rtrim(rtrim(split_part({value}, '.', 2)), '0'))"
+    digits = f"length(rtrim(split_part(trim({value}), '.', 2), '0'))"
     scientific = f"cast({typed} as double) = try_cast({value} as double)"
     return f"case when regexp_matches({value}, '[eE]') then {scientific} else {digits} <= {scale} end"

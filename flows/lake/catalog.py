@@ -16,7 +16,7 @@ from deltalake import DeltaTable
 
 from flows.errors import WarehouseError
 from flows.lake.contract import SYSTEM_COLUMNS, Contract
-from flows.lake.tables import LakeTable
+from flows.lake.tables import LakeTable, files_of
 from flows.names import TableName, identifier, literal
 
 
@@ -106,15 +106,16 @@ def _view_sql(lake: Path, contract: Contract, pin: Pin) -> str:
     delta = DeltaTable(str(table.raw_path), version=pin.version)
     if any("deletionVectors" in feature for feature in delta.protocol().reader_features or ()):
         raise WarehouseError(f"{contract.name}: its Delta table has deletion vectors, which are not read here.")
-    files = delta.file_uris()
+    files = files_of(delta)
     if not files:
         return f"select {empty} where false"
-    present = {field.name for field in delta.schema().fields}
+    present = {field.name.casefold() for field in delta.schema().fields}
+    declared = {name.casefold() for name in types}
     listed = [
-        f"cast({identifier(name) if name in present else 'null'} as {kind}) as {identifier(name)}"
+        f"cast({identifier(name) if name.casefold() in present else 'null'} as {kind}) as {identifier(name)}"
         for name, kind in types.items()
     ]
-    listed += [identifier(field.name) for field in delta.schema().fields if field.name not in types]
+    listed += [identifier(field.name) for field in delta.schema().fields if field.name.casefold() not in declared]
     return f"select {', '.join(listed)} from read_parquet([{', '.join(map(literal, files))}], union_by_name = true)"
 
 

@@ -19,11 +19,12 @@ the batch, from 1), `_position`, `_reasons` (null if the record passes) and `_ra
 class Mapped:
     """What is to be checked: a relation with `_file` and `_row`, and SQL for each contract column and extra one.
 
-    `recorded` are the columns that make up the raw record, should it be rejected.
+    `record` is SQL for the record as it came, should it be rejected: a text, or a struct that is kept as JSON.
     """
 
     relation: str
-    recorded: tuple[str, ...]
+    record: str
+    is_text: bool
     where: str
     expressions: Mapping[str, str]
     extras: tuple[str, ...]
@@ -53,6 +54,15 @@ def check_batch(connection: duckdb.DuckDBPyConnection, contract: Contract, mappe
             f"Mend connections.yml under {contract.name.source}.tables.{contract.name.table}.",
         ) from None
     return int(read)
+
+
+def check_nothing(connection: duckdb.DuckDBPyConnection, contract: Contract) -> None:
+    """Make the relation `checked` for a source that has no records, and so no columns either."""
+    columns = ", ".join(f"cast(null as {kind}) as {identifier(name)}" for name, kind in contract.types.items())
+    connection.execute(
+        f"create or replace temp table {CHECKED} as select {columns}, null::bigint as _row, null::varchar as _position, "
+        "null::varchar as _reasons, null::varchar as _raw where false"
+    )
 
 
 def _mapped_types(connection: duckdb.DuckDBPyConnection, mapped: Mapped) -> list[str]:
@@ -85,6 +95,7 @@ def _check_sql(contract: Contract, mapped: Mapped, found: list[str], *, is_caref
     reasons = [f"_f{at}" for at in range(len(columns))] + [
         _check_fault(column, check, is_careful=is_careful) for column in columns for check in column.checks
     ]
+    raw = "_record" if mapped.is_text else "cast(to_json(_record) as varchar)"
     passed = ", ".join([*(identifier(column.name) for column in columns), *extras])
     return f"""
         create or replace temp table {CHECKED} as
@@ -96,7 +107,7 @@ def _check_sql(contract: Contract, mapped: Mapped, found: list[str], *, is_caref
                 {where_raised} as _where_raised,
                 row_number() over () as _seq,
                 _file || ':' || _row as _place,
-                struct_pack({", ".join(f"{name} := {name}" for name in map(identifier, mapped.recorded))}) as _record
+                {mapped.record} as _record
             from {mapped.relation}
             where {kept}
         ),
@@ -120,7 +131,7 @@ def _check_sql(contract: Contract, mapped: Mapped, found: list[str], *, is_caref
             _seq as _row,
             _place as _position,
             nullif(_judgement, '') as _reasons,
-            case when _judgement <> '' then cast(to_json(_record) as varchar) end as _raw
+            case when _judgement <> '' then {raw} end as _raw
         from judged
     """
 

@@ -25,6 +25,21 @@ batch, where it stood in the source, whether it is a tombstone, and whether it c
 PERSONAL_TAGS = {"pii", "phi"}
 """A column with one of these in its meta holds personal data: its values are never shown."""
 
+UNKEPT_TYPES: Mapping[str, str] = {
+    "utinyint": "smallint",
+    "usmallint": "integer",
+    "uinteger": "bigint",
+    "ubigint": "decimal(20, 0)",
+    "hugeint": "decimal(38, 0)",
+    "uhugeint": "decimal(38, 0)",
+    "time": "varchar",
+    "interval": "varchar",
+    "timestamp_s": "timestamp",
+    "timestamp_ms": "timestamp",
+    "timestamp_ns": "timestamp",
+}
+"""DuckDB's types that Delta has none for, each with one that holds its values."""
+
 PERIODS = {"minute": 60, "hour": 3_600, "day": 86_400}
 
 
@@ -98,7 +113,8 @@ def _contract(node: dict[str, Any]) -> Contract:
         (not set(key) <= names, f"its key {list(key)} is not among its columns"),
         (cursor is not None and cursor not in names, f"its cursor {cursor!r} is not among its columns"),
         (load not in ("append", "upsert", "full"), f"its load {load!r} is none of append, upsert, full"),
-        (names & SYSTEM_COLUMNS.keys(), "names that begin with _ are the lake's own"),
+        (any(name.startswith("_") for name in names), "names that begin with _ are the lake's own"),
+        (len({name.casefold() for name in names}) < len(columns), "two columns differ by case alone"),
     ):
         if wrong:
             raise WrongUse(f"The contract of {name} cannot be used.", f"In its sources.yml, {remedy}.")
@@ -121,11 +137,17 @@ def _column(table: TableName, node: dict[str, Any], key: tuple[str, ...]) -> Col
     constraints = node.get("constraints") or []
     if not node.get("data_type"):
         raise WrongUse(f"The contract of {table} cannot be used.", f"Give its column {node['name']!r} a data_type.")
+    kind = node["data_type"].lower()
+    if kind in UNKEPT_TYPES:
+        raise WrongUse(
+            f"The contract of {table} cannot be used: the lake keeps no {kind}.",
+            f"Give its column {node['name']!r} the data_type {UNKEPT_TYPES[kind]}.",
+        )
     kinds = {constraint["type"] for constraint in constraints}
     meta = {**(node.get("meta") or {}), **((node.get("config") or {}).get("meta") or {})}
     return Column(
         name=node["name"],
-        data_type=node["data_type"].lower(),
+        data_type=kind,
         is_required="not_null" in kinds or node["name"] in key,
         is_personal=bool(meta.keys() & PERSONAL_TAGS),
         checks=tuple(

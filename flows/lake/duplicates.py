@@ -6,7 +6,7 @@ import duckdb
 
 from flows.lake.check import CHECKED
 from flows.lake.contract import Contract
-from flows.names import identifier
+from flows.names import identifier, literal
 
 FRESH = "fresh"
 """The relation of rows to append: the columns of `checked` less reasons and raw, then `_deleted`."""
@@ -15,13 +15,19 @@ STORED = "stored"
 
 
 def keep_fresh(
-    connection: duckdb.DuckDBPyConnection, contract: Contract, extras: Sequence[str], stored: str | None
+    connection: duckdb.DuckDBPyConnection,
+    contract: Contract,
+    extras: Sequence[str],
+    stored: str | None,
+    *,
+    all_keys_seen: bool = True,
 ) -> int:
     """Make the relation `fresh` from what passed the check; return how many conflicts there are.
 
     `stored` is SQL for the rows that the lake holds, or None if it holds none. A conflict is a key that came again with
-    another payload and, for upserts, the same cursor. Rows are looked up among stored ones from the batch's own smallest
-    cursor value on, so that a large history is not scanned for a small batch.
+    another payload and, for upserts, the same known cursor. Changes are looked up among stored rows from the batch's own
+    smallest cursor value on, so that a large history is not scanned for a small batch; events among all keys, because the
+    same key may come with another cursor. Without `all_keys_seen`, a full copy cannot tell which keys are gone.
     """
     payload = [column.name for column in contract.columns] + list(extras)
     match contract.load:
@@ -30,7 +36,7 @@ def keep_fresh(
         case "upsert":
             sql, conflicts = _upsert(contract, payload)
         case "full":
-            return _full(connection, contract, payload, stored)
+            return _full(connection, contract, payload, stored, all_keys_seen)
     _bound(connection, contract, stored, _listed(payload))
     connection.execute(sql)
     return int(connection.execute(conflicts).fetchall()[0][0])
@@ -38,18 +44,19 @@ def keep_fresh(
 
 def _bound(connection: duckdb.DuckDBPyConnection, contract: Contract, stored: str | None, columns: str) -> None:
     """Make `stored`: the rows among which a duplicate can be."""
-    source = stored or f"(select {columns}, null::bigint as _batch, _row from {CHECKED} where false)"
+    source = stored or f"(select {columns}, null::bigint as _batch, _row, false as _deleted from {CHECKED} where false)"
     bound = ""
-    if stored and contract.cursor:
+    if stored and contract.cursor and contract.load == "upsert":
         cursor = identifier(contract.cursor)
-        smallest, has_null = connection.execute(
-            f"select cast(min({cursor}) as varchar), coalesce(bool_or({cursor} is null), false) "
-            f"from {CHECKED} where _reasons is null"
+        (smallest,) = connection.execute(
+            f"select cast(min({cursor}) as varchar) from {CHECKED} where _reasons is null"
         ).fetchall()[0]
-        if smallest is not None and not (has_null and contract.load == "append"):
+        if smallest is not None:
             kind = contract.types[contract.cursor]
-            bound = f" where {cursor} >= cast('{smallest}' as {kind}) or {cursor} is null"
-    connection.execute(f"create or replace temp view {STORED} as select * from {source}{bound}")
+            bound = f" and ({cursor} >= cast({literal(smallest)} as {kind}) or {cursor} is null)"
+    connection.execute(
+        f"create or replace temp view {STORED} as select * from {source} where not _deleted{bound}"
+    )
 
 
 def _append(contract: Contract, payload: Sequence[str]) -> tuple[str, str]:
@@ -87,22 +94,27 @@ def _upsert(contract: Contract, payload: Sequence[str]) -> tuple[str, str]:
             and _row in (select min(_row) from {CHECKED} where _reasons is null group by {columns})
             and not exists (select 1 from {STORED} where {_same("new_rows", STORED, payload)})
     """
-    state = [*contract.key, *([contract.cursor] if contract.cursor else [])]
-    listed = _listed(state)
+    if contract.cursor is None:
+        return fresh, "select 0"
+    state = [*contract.key, contract.cursor]
+    listed, is_known = _listed(state), f"{identifier(contract.cursor)} is not null"
     conflicts = f"""
         select count(*) from (
-            select {listed} from {FRESH} where {identifier(state[-1])} is not null group by all
-            having count(*) > 1
+            select {listed} from {FRESH} where {is_known} group by all having count(*) > 1
             union
             select {listed} from {FRESH} as new_rows
-            where exists (select 1 from {STORED} where {_same("new_rows", STORED, state)})
+            where {is_known} and exists (select 1 from {STORED} where {_same("new_rows", STORED, state)})
         )
     """
-    return fresh, conflicts if contract.cursor else "select 0"
+    return fresh, conflicts
 
 
 def _full(
-    connection: duckdb.DuckDBPyConnection, contract: Contract, payload: Sequence[str], stored: str | None
+    connection: duckdb.DuckDBPyConnection,
+    contract: Contract,
+    payload: Sequence[str],
+    stored: str | None,
+    all_keys_seen: bool,
 ) -> int:
     """Compare a whole copy of the source with the lake's current rows: changes are appended, what is gone leaves a tombstone.
 
@@ -131,7 +143,7 @@ def _full(
         union all by name
         select {nulls}, null::bigint as _row, null::varchar as _position, true as _deleted
         from current_rows as gone
-        where exists (select 1 from last_rows)
+        where {"exists (select 1 from last_rows)" if all_keys_seen else "false"}
             and not exists (select 1 from {CHECKED} as seen where {_same("seen", "gone", contract.key)})
     """)
     conflicts = connection.execute(f"""

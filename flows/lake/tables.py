@@ -6,23 +6,31 @@ count only up to the number that was committed; so a batch that died half-way is
 """
 
 import json
-from collections.abc import Mapping, Sequence
+import time
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from pathlib import Path
 from typing import Any
+from urllib.parse import unquote
 
 import duckdb
 import pyarrow as pa
 from deltalake import CommitProperties, DeltaTable, PostCommitHookProperties, Transaction, write_deltalake
-from deltalake.exceptions import TableNotFoundError
+from deltalake.exceptions import CommitFailedError, TableNotFoundError
 
-from flows.errors import SchemaMismatch
+from flows.errors import SchemaMismatch, WrongUse
 from flows.lake.contract import Contract
 from flows.names import TableName, identifier, literal
 
 KEEP_LOG = {"delta.logRetentionDuration": "interval 36500 days"}
 """The log holds positions and counts of every batch; no clean-up may cut it."""
+
+UNUSABLE = "[]%\\"
+"""Characters that the Delta library cannot have in a path."""
+
+TRIES = 8
+"""How often a write to a table that several loads share is tried, should they get in each other's way."""
 
 HISTORY = 100
 """How many commits back the position is looked for; every one of ours carries it, maintenance too."""
@@ -91,7 +99,12 @@ class Stamp:
 
 
 def open_table(path: Path | str) -> DeltaTable | None:
-    """Return a Delta table, or None where there is none."""
+    """Return a Delta table, or None where there is none; raises WrongUse for a path that cannot be one."""
+    if any(sign in str(path) for sign in UNUSABLE):
+        raise WrongUse(
+            f"A lake cannot be at {path}: the path has one of {' '.join(UNUSABLE)} in it.",
+            "Name another folder for it: ML_WAREHOUSE_DATA, or ML_WAREHOUSE_LAKE.",
+        )
     try:
         return DeltaTable(str(path))
     except TableNotFoundError:
@@ -100,10 +113,15 @@ def open_table(path: Path | str) -> DeltaTable | None:
 
 def relation_of(table: DeltaTable | None) -> str | None:
     """Return SQL that reads a table's files, or None if it holds none."""
-    files = table.file_uris() if table is not None else []
+    files = files_of(table) if table is not None else []
     if not files:
         return None
     return f"read_parquet([{', '.join(map(literal, files))}], union_by_name = true)"
+
+
+def files_of(table: DeltaTable) -> list[str]:
+    """Return the paths of a table's files; delta-rs gives them with spaces and the like written as in URLs."""
+    return [unquote(uri) for uri in table.file_uris()]
 
 
 @dataclass
@@ -156,7 +174,7 @@ class LakeTable:
             return None
         present = {name.casefold() for name in self.types()}
         listed = ", ".join(
-            identifier(name) if name.casefold() in present else f"null as {identifier(name)}" for name in columns
+            f"{identifier(name) if name.casefold() in present else 'null'} as {identifier(name)}" for name in columns
         )
         return f"(select {listed}, _batch, _row, _deleted from {relation})"
 
@@ -177,7 +195,7 @@ class LakeTable:
     ) -> None:
         """Commit the relation `fresh` as one batch, with the source's position and the counts in its metadata.
 
-        Raises SchemaMismatch if an extra column changed its type.
+        Raises SchemaMismatch if a column does not have the type that it is stored with.
         """
         rows = connection.sql(
             self._fresh_sql(connection, contract, extras),
@@ -202,25 +220,30 @@ class LakeTable:
                 post_commithook_properties=PostCommitHookProperties(cleanup_expired_logs=False),
             )
         except duckdb.ConversionException:
-            raise SchemaMismatch(
-                str(self.name),
+            raise self._mismatch(
                 f"the extra columns {', '.join(extras)} must keep the types that they came with",
-                tuple(f"{name} {kind}" for name, kind in self.types().items()),
                 "Declare the column in the contract, with a type that holds all its values.",
             ) from None
         if self._raw is None:
             self._raw = open_table(self.raw_path)
 
     def _fresh_sql(self, connection: duckdb.DuckDBPyConnection, contract: Contract, extras: Sequence[str]) -> str:
+        """Write what is to be stored: under the spelling and type that a column has there, should it be there already."""
         kinds = {name: kind for name, kind, *_ in connection.execute("describe fresh").fetchall()}
-        types = {name: _storable(kinds[name]) for name in extras}
+        stored = {name.casefold(): (name, _duckdb_type(connection, kind)) for name, kind in self.types().items()}
+        listed = []
+        for name, wanted in contract.types.items():
+            kind = connection.execute(f"describe select cast(null as {wanted}) as value").fetchall()[0][1]
+            spelling, found = stored.get(name.casefold(), (name, _kept_as(kind)))
+            if found != _kept_as(kind):
+                raise self._mismatch(
+                    f"the contract says that column {name!r} is {wanted}, and it is stored as {found.lower()}",
+                    f"Keep its type in the contract, or move {self.raw_path} away to load the table anew.",
+                )
+            listed.append(f"cast({identifier(name)} as {wanted}) as {identifier(spelling)}")
         for name in extras:
-            if name in self.types():
-                types[name] = _duckdb_type(connection, self.types()[name])
-        listed = [f"cast({identifier(name)} as {kind}) as {identifier(name)}" for name, kind in contract.types.items()]
-        listed += [
-            f"cast({_as_text_if_nested(name, kinds[name])} as {types[name]}) as {identifier(name)}" for name in extras
-        ]
+            spelling, kind = stored.get(name.casefold(), (name, _storable(kinds[name])))
+            listed.append(f"cast({_as_text_if_nested(name, kinds[name])} as {kind}) as {identifier(spelling)}")
         return f"""
             select {", ".join(listed)},
                 cast($1 as timestamp) as _loaded_at, cast($2 as varchar) as _load_id, cast($3 as bigint) as _batch,
@@ -229,6 +252,10 @@ class LakeTable:
             from fresh
             order by _row
         """
+
+    def _mismatch(self, expected: str, remedy: str) -> SchemaMismatch:
+        found = tuple(f"{name} {kind}" for name, kind in self.types().items())
+        return SchemaMismatch(str(self.name), expected, found, remedy)
 
     # Quarantine
 
@@ -239,10 +266,7 @@ class LakeTable:
 
     def quarantine(self, records: pa.Table, batch: int) -> None:
         """Write a batch's rejected records in place of those that an earlier try under the same number left."""
-        table = open_table(self.quarantine_path)
-        if table is None and records.num_rows == 0:
-            return
-        _replace_batch(table, self.quarantine_path, records.cast(QUARANTINE), f"_batch = {batch}", batch)
+        _replace_batch(self.quarantine_path, records.cast(QUARANTINE), f"_batch = {batch}")
 
     # Files
 
@@ -260,28 +284,46 @@ class LakeTable:
         )
 
     def note_files(self, files: pa.Table, batch: int) -> None:
-        """Write which files a batch reads, in place of what an earlier try under the same number left."""
-        predicate = f"table_name = '{self.name}' and _batch = {batch}"
-        _replace_batch(open_table(self.files_path), self.files_path, files.cast(FILES), predicate, batch)
+        """Write which files a batch reads, none included, in place of what an earlier try under the same number left."""
+        predicate = f"table_name = {literal(str(self.name))} and _batch = {batch}"
+        _replace_batch(self.files_path, files.cast(FILES), predicate)
 
 
-def _replace_batch(table: DeltaTable | None, path: Path, rows: pa.Table, predicate: str, batch: int) -> None:
-    if table is None:
-        write_deltalake(str(path), rows, mode="append", configuration=KEEP_LOG)
-        return
-    relation = relation_of(table)
-    with duckdb.connect() as connection:
-        sql = f"select count(*) from {relation} where {predicate}" if relation else "select 0"
-        is_second_try = connection.execute(sql).fetchall()[0][0] > 0
-    if is_second_try:
-        write_deltalake(table, rows, mode="overwrite", predicate=predicate)
-    elif rows.num_rows:
-        write_deltalake(table, rows, mode="append")
+def _replace_batch(path: Path, rows: pa.Table, predicate: str) -> None:
+    def write() -> None:
+        table = open_table(path)
+        relation = relation_of(table)
+        is_second_try = False
+        if relation is not None:
+            with duckdb.connect() as connection:
+                sql = f"select count(*) from {relation} where {predicate}"
+                is_second_try = connection.execute(sql).fetchall()[0][0] > 0
+        if is_second_try:
+            write_deltalake(table or str(path), rows, mode="overwrite", predicate=predicate)
+        elif rows.num_rows:
+            write_deltalake(table or str(path), rows, mode="append", configuration=None if table else KEEP_LOG)
+
+    _write_beside_others(write)
+
+
+def _write_beside_others(write: Callable[[], None]) -> None:
+    """Write to a table that other loads write to as well: two that make it at the same time cannot both succeed at once."""
+    for tries_left in reversed(range(TRIES)):
+        try:
+            return write()
+        except CommitFailedError:
+            if not tries_left:
+                raise
+            time.sleep(0.05 * (TRIES - tries_left))
 
 
 def _storable(kind: str) -> str:
     plain = ("VARCHAR", "BIGINT", "INTEGER", "DOUBLE", "BOOLEAN", "DATE", "TIMESTAMP", "SMALLINT", "FLOAT")
     return kind if kind in plain or kind.startswith("DECIMAL") else "varchar"
+
+
+def _kept_as(kind: str) -> str:
+    return "VARCHAR" if kind in ("JSON", "UUID") else kind
 
 
 def _as_text_if_nested(name: str, kind: str) -> str:
@@ -298,8 +340,12 @@ def _duckdb_type(connection: duckdb.DuckDBPyConnection, kind: pa.DataType) -> st
 
 def write_operations(path: Path, row: dict[str, Any], schema: pa.Schema) -> None:
     """Append one row to an operations table, which several loads may do at once."""
-    write_deltalake(
-        str(path), pa.Table.from_pylist([row], schema=schema), mode="append", configuration=KEEP_LOG
-    )
+    rows = pa.Table.from_pylist([row], schema=schema)
+
+    def write() -> None:
+        table = open_table(path)
+        write_deltalake(table or str(path), rows, mode="append", configuration=None if table else KEEP_LOG)
+
+    _write_beside_others(write)
 
 

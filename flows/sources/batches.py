@@ -15,6 +15,10 @@ SERVICE_COLUMNS = ("_file", "_row")
 """Where a record stood: file, table or endpoint, and its number within it, from 1."""
 
 
+RECORD = "_record"
+"""A further column of `source`, where a record came as a text of its own: that text."""
+
+
 @dataclass(frozen=True)
 class Rejected:
     """A record that could not even be read as one, as it came."""
@@ -74,4 +78,4 @@ class Connector(Protocol):
 def source_columns(connection: duckdb.DuckDBPyConnection, relation: str = SOURCE) -> Mapping[str, str]:
     """Return a relation's columns and their DuckDB types, service columns left out."""
     described = connection.execute(f"describe select * from {relation}").fetchall()
-    return {name: kind for name, kind, *_ in described if name not in SERVICE_COLUMNS}
+    return {name: kind for name, kind, *_ in described if name not in (*SERVICE_COLUMNS, RECORD)}

@@ -85,9 +85,9 @@ class Connection:
         environment = SandboxedEnvironment(undefined=StrictUndefined)
         try:
             return environment.from_string(template).render(data=str(self.data), env_var=settings.env_var)
-        except TemplateError as error:
+        except (TemplateError, TypeError) as error:
             raise WrongUse(
-                f"connections.yml: {self.source}: cannot read the template {template!r}: {error.message}.",
+                f"connections.yml: {self.source}: cannot read the template {template!r}: {error}.",
                 "Templates know {{ data }} and {{ env_var('NAME') }}.",
             ) from None
 
@@ -114,7 +114,9 @@ def read_connections(path: Path, connection_set: str | None = None) -> Connectio
     except FileNotFoundError:
         raise WrongUse(f"There is no connections file {path}.", "Name one: --connections PATH") from None
     except yaml.YAMLError as error:
-        raise WrongUse(f"{path} is no YAML: {error}", "Mend the file.") from None
+        mark = getattr(error, "problem_mark", None)
+        where = f" at line {mark.line + 1}" if mark is not None else ""
+        raise WrongUse(f"{path} is no YAML{where}: {getattr(error, 'problem', None)}.", "Mend the file.") from None
     if not isinstance(sets, dict) or not sets:
         raise WrongUse(f"{path} holds no set of connections.", "Write one as CONTRIBUTING.md shows.")
     name = connection_set or settings.chosen_set() or next(iter(sets))
@@ -135,10 +137,15 @@ def _connection(where: str, source: str, entry: Any, data: Path) -> Connection:
     _knows_only(where, _is_a_map(where, entry), CONNECTION_KEYS)
     if not isinstance(entry.get("url"), str):
         raise WrongUse(f"{where} has no url.", "Every source needs one, such as sqlite:///shop.sqlite.")
-    tables = _is_a_map(f"{where}.tables", entry.get("tables") or {})
+    named = _is_a_map(f"{where}.tables", entry.get("tables") or {})
+    tables = {table: {} if mapping is None else mapping for table, mapping in named.items()}
     for table, mapping in tables.items():
         place = f"{where}.tables.{table}"
         _knows_only(place, _is_a_map(place, mapping), TABLE_KEYS | REST_KEYS)
+        _is_a_map(f"{place}.columns", mapping.get("columns", {}))
+        for key in mapping.keys() - {"columns"}:
+            if not isinstance(mapping[key], str):
+                raise WrongUse(f"{place}.{key} is no text.", "Write it in quotes.")
         if "query" in mapping and mapping.keys() & {"from", "where", "columns"} - {"from"}:
             raise WrongUse(f"{place} has both a query and where or columns.", "A query stands in place of them.")
         if mapping.get("load", "upsert") not in LOADS:

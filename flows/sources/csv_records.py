@@ -2,17 +2,21 @@
 
 import csv
 import gzip
+import io
 from collections import deque
 from collections.abc import Iterator
 from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
+from typing import IO
 
 import pyarrow as pa
 
 from flows.sources.batches import Rejected, SourceFile
 
 DELIMITERS = ",;\t|"
+HEADER_BYTES = 256 * 1024
+LARGEST_FIELD = 100_000_000
 RECORDS_A_PIECE = 50_000
 LINES_A_RECORD = 1_000
 """A record that goes on for longer has lost a closing quote."""
@@ -20,19 +24,35 @@ LINES_A_RECORD = 1_000
 
 @dataclass(frozen=True)
 class Dialect:
-    """How a file's header was written."""
+    """How a file's header was written: after how many blank lines, and over how many lines."""
 
     delimiter: str
     columns: tuple[str, ...]
+    blank_lines: int = 0
+    lines: int = 1
 
 
 def read_dialect(path: Path) -> Dialect:
-    """Read a file's header line; a file without one has no columns."""
-    lines = _lines(path)
-    first = next(lines, b"").decode("utf-8-sig", errors="replace")
-    delimiter = max(DELIMITERS, key=lambda sign: len(next(csv.reader([first], delimiter=sign), [])))
-    fields = next(csv.reader([first.rstrip("\r\n")], delimiter=delimiter), [])
-    return Dialect(delimiter, tuple(field.strip() or f"column{at}" for at, field in enumerate(fields)))
+    """Read a file's header; a file without one has no columns."""
+    with _opened(path) as stream:
+        text = stream.read(HEADER_BYTES).decode("utf-8-sig", errors="replace")
+    return max((_header(text, sign) for sign in DELIMITERS), key=lambda dialect: len(dialect.columns))
+
+
+def _header(text: str, delimiter: str) -> Dialect:
+    """Read the first line that says anything."""
+    reader = csv.reader(io.StringIO(text, newline=None), delimiter=delimiter)
+    before = 0
+    try:
+        for fields in reader:
+            names = [field.strip() for field in fields]
+            if any(names):
+                columns = tuple(name or f"column{at}" for at, name in enumerate(names))
+                return Dialect(delimiter, columns, before, reader.line_num - before)
+            before = reader.line_num
+    except csv.Error:
+        pass
+    return Dialect(delimiter, ())
 
 
 def read_record_by_record(file: SourceFile, dialect: Dialect) -> tuple[pa.Table, list[Rejected]]:
@@ -59,14 +79,16 @@ def _to_table(dialect: Dialect, records: list[tuple[int, list[str]]]) -> pa.Tabl
 def _records(path: Path, dialect: Dialect) -> Iterator[tuple[bytes, list[str] | None, str]]:
     """Yield each record's bytes with its fields, or with None and a reason."""
     lines = _lines(path)
-    next(lines, None)  # the header
+    deque(islice(lines, dialect.blank_lines + dialect.lines), maxlen=0)  # the header
     ahead: deque[bytes] = deque(islice(lines, LINES_A_RECORD))
     while ahead:
-        if not ahead[0].strip():
+        if not ahead[0].strip() and len(dialect.columns) > 1:
             used = 1
         else:
             fields, used, reason = _parse(ahead, dialect)
             raw = b"".join(islice(ahead, used)).rstrip(b"\r\n")
+            if fields is not None and len(fields) == len(dialect.columns) + 1 and not fields[-1]:
+                fields.pop()  # a delimiter at the end of the line
             if fields is not None and len(fields) != len(dialect.columns):
                 fields, reason = None, f"has {len(fields)} fields, the header {len(dialect.columns)}"
             yield raw, fields, reason
@@ -85,8 +107,9 @@ def _parse(ahead: deque[bytes], dialect: Dialect) -> tuple[list[str] | None, int
             used += 1
             yield line.decode("utf-8")
 
+    csv.field_size_limit(LARGEST_FIELD)
     try:
-        fields = next(csv.reader(fed(), delimiter=dialect.delimiter, strict=True))
+        fields = next(csv.reader(fed(), delimiter=dialect.delimiter, strict=True)) or [""]
     except UnicodeDecodeError:
         return None, 1, "is no UTF-8"
     except (csv.Error, StopIteration):
@@ -95,6 +118,9 @@ def _parse(ahead: deque[bytes], dialect: Dialect) -> tuple[list[str] | None, int
 
 
 def _lines(path: Path) -> Iterator[bytes]:
-    opened = gzip.open(path, "rb") if path.suffix == ".gz" else path.open("rb")
-    with opened as stream:
+    with _opened(path) as stream:
         yield from stream
+
+
+def _opened(path: Path) -> IO[bytes]:
+    return gzip.open(path, "rb") if path.suffix == ".gz" else path.open("rb")  # type: ignore[return-value]

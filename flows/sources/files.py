@@ -5,21 +5,25 @@ import hashlib
 import shutil
 import tarfile
 import zipfile
+import zlib
 from collections.abc import Iterator
 from dataclasses import dataclass
 from fnmatch import fnmatch
+from itertools import islice
 from pathlib import Path
+from tempfile import NamedTemporaryFile
 from typing import IO
 
 import duckdb
 import pyarrow as pa
+from pyarrow import parquet
 
 from flows.errors import SourceFailed
 from flows.names import identifier, literal
 from flows.sources.batches import SOURCE, Batch, Rejected, Request, SourceFile
 from flows.sources.connections import Connection, TableMapping
-from flows.sources.csv_records import Dialect, read_dialect, read_record_by_record
-from flows.sources.json_records import land_json, refuse_colliding_names
+from flows.sources.csv_records import LARGEST_FIELD, Dialect, read_dialect, read_record_by_record
+from flows.sources.json_records import keep_digits, land_json, refuse_colliding_names
 
 BYTES_A_BATCH = 64 * 1024 * 1024
 FILES_A_BATCH = 500
@@ -27,6 +31,10 @@ KINDS = {".csv": "csv", ".tsv": "csv", ".txt": "csv", ".jsonl": "lines", ".ndjso
     ".parquet": "parquet"
 }
 LANDED = "landed_files"
+LINES_A_PIECE = 50_000
+RECORDS = pa.schema([("_record", pa.string()), ("_file", pa.string()), ("_row", pa.int64())])
+BROKEN = (OSError, EOFError, zlib.error, tarfile.TarError, zipfile.BadZipFile, RuntimeError, NotImplementedError)
+"""What the standard library raises for a file or archive that is cut short, damaged, encrypted or out of reach."""
 
 
 @dataclass(frozen=True)
@@ -47,7 +55,7 @@ class FileTable:
                 waiting.append(file)
             else:
                 known_rows += rows
-                file.path.unlink() if request.work in file.path.parents else None
+                _forget_copy(file, request.work)
             if len(waiting) >= FILES_A_BATCH or sum(one.size for one in waiting) >= BYTES_A_BATCH:
                 yield self._read(connection, waiting, request)
                 waiting = []
@@ -64,18 +72,21 @@ class FileTable:
 
     def _files(self, work: Path) -> Iterator[SourceFile]:
         root = Path(self.connection.url().removeprefix("file:").removeprefix("//")).expanduser()
-        place, bang, members = str(root / self.mapping.origin).partition("!")
+        origin, bang, members = self.mapping.origin.partition("!")
+        at = origin
         try:
-            for path in _matching(Path(place)):
+            for path in _matching(root / origin):
+                at = path.relative_to(root).as_posix() if path.is_relative_to(root) else path.name
                 if bang:
-                    yield from _members(path, members, work)
+                    yield from _members(path, at, members, work)
                 else:
-                    yield _stamp(path, path.relative_to(root).as_posix() if path.is_relative_to(root) else path.name)
-        except (OSError, tarfile.TarError, zipfile.BadZipFile) as error:
-            cause = error.strerror if isinstance(error, OSError) and error.strerror else str(error)
-            raise SourceFailed(
-                str(self.mapping.name), f"{self.mapping.origin}: {cause}", "Mend the file, then run again."
-            ) from None
+                    yield _stamp(path, at)
+        except BROKEN as error:
+            raise self._broken(at, error) from None
+
+    def _broken(self, name: str, error: Exception) -> SourceFailed:
+        cause = error.strerror if isinstance(error, OSError) and error.strerror else str(error)
+        return SourceFailed(str(self.mapping.name), f"{name}: {cause}", "Mend the file, then run again.")
 
     def _read(self, connection: duckdb.DuckDBPyConnection, files: list[SourceFile], request: Request) -> Batch:
         table = str(self.mapping.name)
@@ -85,15 +96,18 @@ class FileTable:
             raise SourceFailed(
                 table, f"cannot read files of {names} as one table", f"One of {', '.join(sorted(KINDS))} is expected."
             )
-        match kinds.pop():
-            case "csv":
-                rejected = read_csv_files(connection, files, table)
-            case "parquet":
-                rejected = _read_parquet(connection, files, table)
-            case kind:
-                rejected = _read_json(connection, files, table, as_lines=kind == "lines")
+        try:
+            match kinds.pop():
+                case "csv":
+                    rejected = read_csv_files(connection, files, table)
+                case "parquet":
+                    rejected = _read_parquet(connection, files, table)
+                case kind:
+                    rejected = _read_json(connection, files, table, as_lines=kind == "lines")
+        except BROKEN as error:
+            raise self._broken(_first_broken(files), error) from None
         for file in files:
-            file.path.unlink() if request.work in file.path.parents else None
+            _forget_copy(file, request.work)
         records = connection.execute(f"select count(*) from {SOURCE}").fetchall()[0][0]
         return Batch(read=records + len(rejected), rejected=rejected, files=tuple(files))
 
@@ -140,7 +154,8 @@ def _insert_csv(connection: duckdb.DuckDBPyConnection, dialect: Dialect, paths: 
     connection.execute(
         f"insert into {LANDED} by name select * from read_csv([{names}], auto_detect = false, header = true, "
         f"delim = {literal(dialect.delimiter)}, quote = '\"', escape = '\"', nullstr = '', filename = '_path', "
-        f"strict_mode = true, max_line_size = 100000000, columns = {{{columns}}})"
+        f"strict_mode = true, max_line_size = {LARGEST_FIELD}, skip = {dialect.blank_lines}, "
+        f"hive_partitioning = false, columns = {{{columns}}})"
     )
 
 
@@ -179,12 +194,16 @@ def _read_parquet(
 ) -> tuple[Rejected, ...]:
     names = ", ".join(literal(str(file.path)) for file in files)
     try:
+        for file in files:
+            refuse_colliding_names(table, parquet.read_schema(file.path).names)
         connection.execute(
             f"create or replace temp table {LANDED} as select * exclude (file_row_number), file_row_number + 1 as _row "
             f"from read_parquet([{names}], union_by_name = true, filename = '_path', file_row_number = true)"
         )
-    except duckdb.Error as error:
-        raise SourceFailed(table, f"cannot be read as Parquet: {type(error).__name__}", "Mend the file.") from None
+    except (duckdb.Error, pa.ArrowInvalid) as error:
+        raise SourceFailed(
+            table, f"{file.name} or a file beside it cannot be read as Parquet: {type(error).__name__}", "Mend the file."
+        ) from None
     _number_and_name(connection, files)
     return ()
 
@@ -192,42 +211,59 @@ def _read_parquet(
 def _read_json(
     connection: duckdb.DuckDBPyConnection, files: list[SourceFile], table: str, *, as_lines: bool
 ) -> tuple[Rejected, ...]:
-    pieces: list[pa.Table] = []
     rejected: list[Rejected] = []
-    for file in files:
-        records: list[str] = []
-        rows: list[int] = []
-        with _opened(file.path) as stream:
-            raws = stream if as_lines else _array_members(connection, stream.read(), file, rejected)
-            for row, raw in enumerate(raws, start=1):
+    pieces = (piece for file in files for piece in _json_pieces(file, rejected, as_lines=as_lines))
+    landed = land_json(connection, pa.RecordBatchReader.from_batches(RECORDS, pieces), table)
+    return (*rejected, *landed)
+
+
+def _json_pieces(
+    file: SourceFile, rejected: list[Rejected], *, as_lines: bool
+) -> Iterator[pa.RecordBatch]:
+    """Yield a file's records as texts, a bounded number at a time; those that are no text are rejected."""
+    with _opened(file.path) as stream:
+        raws = stream if as_lines else _array_members(stream.read(), file, rejected)
+        numbered = enumerate(raws, start=1)
+        while piece := list(islice(numbered, LINES_A_PIECE)):
+            texts, rows = [], []
+            for row, raw in piece:
                 if not raw.strip():
                     continue
                 try:
-                    records.append(raw.decode("utf-8-sig" if row == 1 else "utf-8").rstrip("\r\n"))
+                    texts.append(keep_digits(raw.decode("utf-8-sig" if row == 1 else "utf-8").rstrip("\r\n")))
                     rows.append(row)
                 except UnicodeDecodeError:
                     rejected.append(Rejected(raw.rstrip(b"\r\n"), "is no UTF-8", f"{file.name}:{row}"))
-        names = pa.array([file.name] * len(records), pa.string())
-        pieces.append(
-            pa.table({"_record": pa.array(records, pa.string()), "_file": names, "_row": pa.array(rows, pa.int64())})
-        )
-    return (*rejected, *land_json(connection, pa.concat_tables(pieces), table))
+            yield pa.RecordBatch.from_arrays(
+                [pa.array(texts, pa.string()), pa.array([file.name] * len(texts), pa.string()), pa.array(rows, pa.int64())],
+                schema=RECORDS,
+            )
 
 
-def _array_members(
-    connection: duckdb.DuckDBPyConnection, content: bytes, file: SourceFile, rejected: list[Rejected]
-) -> list[bytes]:
-    """Split a JSON document into its records: the members of a list, or the one object that it is."""
-    try:
-        text = content.decode("utf-8-sig")
-        is_list = connection.execute("select json_type($text) = 'ARRAY'", {"text": text}).fetchall()[0][0]
-    except (UnicodeDecodeError, duckdb.Error):
-        rejected.append(Rejected(content, "is no JSON", f"{file.name}:1"))
-        return []
-    if not is_list:
-        return [text.replace("\n", " ").encode()]
-    members = connection.execute("select unnest(from_json($text, '[\"json\"]'))::varchar", {"text": text}).fetchall()
-    return [member.encode() for (member,) in members]
+def _array_members(content: bytes, file: SourceFile, rejected: list[Rejected]) -> list[bytes]:
+    """Split a JSON document into its records: the members of a list, or the one object that it is.
+
+    One that begins with an object on a line of its own holds JSON lines, whatever it is called.
+    """
+    with duckdb.connect() as connection:
+        try:
+            text = keep_digits(content.decode("utf-8-sig"))
+            kind = _json_type(connection, text) or _json_type(connection, text.lstrip().partition("\n")[0])
+        except UnicodeDecodeError:
+            kind = None
+        if kind == "OBJECT":
+            is_one = _json_type(connection, text) == "OBJECT"
+            return [text.replace("\n", " ").encode()] if is_one else content.splitlines()
+        if kind != "ARRAY":
+            rejected.append(Rejected(content, "is no JSON", f"{file.name}:1"))
+            return []
+        sql = "select unnest(from_json($text, '[\"json\"]'))::varchar"
+        return [member.encode() for (member,) in connection.execute(sql, {"text": text}).fetchall()]
+
+
+def _json_type(connection: duckdb.DuckDBPyConnection, text: str) -> str | None:
+    sql = "select case when json_valid($text) then json_type($text) end"
+    return connection.execute(sql, {"text": text}).fetchall()[0][0]  # type: ignore[no-any-return]
 
 
 def _kind(name: str) -> str | None:
@@ -249,33 +285,45 @@ def _matching(place: Path) -> list[Path]:
     return sorted(path for path in (anchor if place.is_absolute() else Path()).glob(pattern) if path.is_file())
 
 
-def _members(archive: Path, pattern: str, work: Path) -> Iterator[SourceFile]:
+def _members(archive: Path, name: str, pattern: str, work: Path) -> Iterator[SourceFile]:
     """Yield an archive's regular files that match, each copied under a name of our own: theirs is never a path."""
     if zipfile.is_zipfile(archive):
         with zipfile.ZipFile(archive) as zipped:
             for entry in sorted(zipped.infolist(), key=lambda one: one.filename):
                 if not entry.is_dir() and fnmatch(entry.filename, pattern):
                     with zipped.open(entry) as stream:
-                        yield _copied(stream, f"{archive.name}!{entry.filename}", work)
+                        yield _copied(stream, f"{name}!{entry.filename}", work)
         return
     with tarfile.open(archive) as tarred:
-        members = [member for member in tarred.getmembers() if member.isfile() and fnmatch(member.name, pattern)]
-    with tarfile.open(archive) as tarred:
-        wanted = {member.name for member in members}
         for member in tarred:
-            if member.name in wanted and member.isfile():
-                stream = tarred.extractfile(member)
-                assert stream is not None, "a regular file has content"
-                yield _copied(stream, f"{archive.name}!{member.name}", work)
+            if member.isfile() and fnmatch(member.name, pattern):
+                content = tarred.extractfile(member)
+                assert content is not None, "a regular file has content"
+                yield _copied(content, f"{name}!{member.name}", work)
 
 
 def _copied(stream: IO[bytes], name: str, work: Path) -> SourceFile:
-    work.mkdir(parents=True, exist_ok=True)
-    inner = name.rpartition("!")[2]
-    path = work / (hashlib.sha256(name.encode()).hexdigest()[:16] + "".join(Path(inner).suffixes[-2:]))
-    with path.open("wb") as copy:
+    extension = Path(name.removesuffix(".gz")).suffix + (".gz" if name.endswith(".gz") else "")
+    known = extension if _kind(name) else ""
+    with NamedTemporaryFile(dir=work, prefix="member-", suffix=known, delete=False) as copy:
         shutil.copyfileobj(stream, copy)
-    return _stamp(path, name)
+    return _stamp(Path(copy.name), name)
+
+
+def _forget_copy(file: SourceFile, work: Path) -> None:
+    if work in file.path.parents:
+        file.path.unlink()
+
+
+def _first_broken(files: list[SourceFile]) -> str:
+    for file in files:
+        try:
+            with _opened(file.path) as stream:
+                while stream.read(1024 * 1024):
+                    pass
+        except BROKEN:
+            return file.name
+    return files[0].name
 
 
 def _stamp(path: Path, name: str) -> SourceFile:

@@ -1,16 +1,35 @@
 """Records that came as JSON text: kept as text until DuckDB reads them, so that nothing is rounded on the way."""
 
+import re
+from decimal import Decimal
+
 import duckdb
 import pyarrow as pa
 
 from flows.errors import SchemaMismatch
 from flows.names import identifier, literal
-from flows.sources.batches import SOURCE, Rejected
+from flows.sources.batches import RECORD, SERVICE_COLUMNS, SOURCE, Rejected
 
 LANDED = "landed_json"
+TEXTS_AND_FRACTIONS = re.compile(r'"(?:[^"\\]|\\.)*"|-?[0-9]+(?:\.[0-9]+(?:[eE][+-]?[0-9]+)?|[eE][+-]?[0-9]+)')
+LONG_NUMBER = re.compile(r"[0-9][0-9.]{15}")
 
 
-def land_json(connection: duckdb.DuckDBPyConnection, records: pa.Table, table: str) -> tuple[Rejected, ...]:
+def keep_digits(text: str) -> str:
+    """Write those numbers of a JSON text as texts that a double cannot hold, since DuckDB reads fractions as doubles."""
+    return TEXTS_AND_FRACTIONS.sub(_exact, text) if LONG_NUMBER.search(text) else text
+
+
+def _exact(match: re.Match[str]) -> str:
+    token = match[0]
+    if token.startswith('"') or Decimal(repr(float(token))) == Decimal(token):
+        return token
+    return f'"{token}"'
+
+
+def land_json(
+    connection: duckdb.DuckDBPyConnection, records: pa.Table | pa.RecordBatchReader, table: str
+) -> tuple[Rejected, ...]:
     """Make `source` from a table with the columns `_record` (text), `_file` and `_row`; return what is no JSON object.
 
     Every key that any record has becomes a text column; nested values stay JSON text.
@@ -29,23 +48,34 @@ def land_json(connection: duckdb.DuckDBPyConnection, records: pa.Table, table: s
         ).fetchall()
     ]
     refuse_colliding_names(table, keys)
-    paths = ", ".join(literal(f'$."{key}"') for key in keys)
+    paths = ", ".join(literal(json_pointer([key])) for key in keys)
     columns = "".join(f"_values[{at}] as {identifier(key)}, " for at, key in enumerate(keys, start=1))
     values = f"json_extract_string(_record, [{paths}])" if keys else "[]"
     connection.execute(
-        f"create or replace temp table {SOURCE} as select {columns}_file, _row "
-        f"from (select {values} as _values, _file, _row from {LANDED} where _is_object)"
+        f"create or replace temp table {SOURCE} as select {columns}_file, _row, _record as {RECORD} "
+        f"from (select {values} as _values, _file, _row, _record from {LANDED} where _is_object)"
     )
     rejected = connection.execute(
         f"select _record, _file || ':' || _row from {LANDED} where not coalesce(_is_object, false)"
     ).fetchall()
+    connection.execute(f"drop table {LANDED}")
     return tuple(Rejected((text or "").encode(), "is no JSON object", position) for text, position in rejected)
 
 
+def json_pointer(keys: list[str]) -> str:
+    """Return the path of nested keys, whatever stands in them."""
+    return "".join("/" + key.replace("~", "~0").replace("/", "~1") for key in keys)
+
+
 def refuse_colliding_names(table: str, names: list[str]) -> None:
-    """Raise SchemaMismatch if two columns of a source differ by case alone, or one is named like the lake's own."""
+    """Raise SchemaMismatch if two columns of a source differ by case alone, or one is named like one that connectors add."""
     folded: dict[str, str] = {}
     for name in names:
+        if name.casefold() in (*SERVICE_COLUMNS, RECORD):
+            raise SchemaMismatch(
+                table, f"columns must not be called {name!r}, which says where a record stood", tuple(names),
+                "Rename it in the source, or by a query in its mapping where the source is a database.",
+            )  # fmt: skip
         if name.casefold() in folded:
             raise SchemaMismatch(
                 table,

@@ -13,6 +13,15 @@ from flows.sources.batches import SERVICE_COLUMNS, SOURCE, source_columns
 from flows.sources.connections import TableMapping
 
 QUERIED = "queried"
+HARMLESS = (
+    duckdb.BinderException,
+    duckdb.ParserException,
+    duckdb.CatalogException,
+    duckdb.IOException,
+    duckdb.OutOfMemoryException,
+)
+"""Errors that speak of names, paths and sizes, never of a value."""
+
 ExtraColumns = Literal["evolve", "ignore", "freeze"]
 
 
@@ -138,9 +147,9 @@ def _first_failing_file(connection: duckdb.DuckDBPyConnection, sql: str) -> str:
 
 
 def without_values(error: Exception) -> str:
-    """Return the first line of a DuckDB error; quoted values, which may be personal, are left out of all but binder errors."""
+    """Return the first lines of a DuckDB error, or its kind alone where they could quote a value, which may be personal."""
     lines = str(error).splitlines()
-    if isinstance(error, duckdb.BinderException | duckdb.ParserException | duckdb.CatalogException):
+    if isinstance(error, HARMLESS):
         return " ".join(line.strip() for line in lines[:2])
     return f"{type(error).__name__} on a value, which is not shown"
 

@@ -2,30 +2,39 @@
 
 import json
 from datetime import date, datetime, timedelta
+from decimal import Decimal
 from typing import Any
 
 import duckdb
 
 from flows.names import identifier
 
-Cursor = str | int | float | datetime | date
+Cursor = str | int | float | Decimal | datetime | date
 
 
 def largest_cursor(connection: duckdb.DuckDBPyConnection, relation: str, column: str) -> Cursor | None:
-    """Return the largest value of a cursor column, texts that are times compared as times; None if all are null."""
+    """Return the largest value of a cursor column, texts compared as the times or numbers that they are; None if all are null.
+
+    What is neither time nor number is passed over if others are: a cell that says n/a must not hide all that follows.
+    """
     name = identifier(column)
     as_time = f"try_cast(cast({name} as varchar) as timestamptz)"
-    newest, count, times, last = connection.execute(
-        f"select arg_max({name}, {as_time}), count({name}), count({as_time}), max({name}) from {relation}"
+    as_number = f"try_cast(cast({name} as varchar) as decimal(38, 9))"
+    latest, greatest, last = connection.execute(
+        f"select arg_max({name}, {as_time}), arg_max({name}, {as_number}), max({name}) from {relation}"
     ).fetchall()[0]
-    return newest if count == times else last
+    if latest is not None:
+        return latest  # type: ignore[no-any-return]
+    return last if greatest is None else greatest
 
 
 def to_position(cursor: Cursor) -> str:
     """Write a cursor value as a position."""
     if isinstance(cursor, datetime | date):
         return json.dumps({"time": cursor.isoformat()})
-    return json.dumps({"value": cursor})
+    if isinstance(cursor, str | int | float):
+        return json.dumps({"value": cursor})
+    return json.dumps({"value": float(cursor) if isinstance(cursor, Decimal) else str(cursor)})
 
 
 def from_position(position: str, overlap: timedelta) -> Cursor:
@@ -34,31 +43,37 @@ def from_position(position: str, overlap: timedelta) -> Cursor:
     if "time" in entry:
         return datetime.fromisoformat(entry["time"]) - overlap
     value: Cursor = entry["value"]
-    if not isinstance(value, str):
-        return value
-    try:
-        moment = datetime.fromisoformat(value)
-    except ValueError:
-        return value
-    return _in_the_form_of(value, moment - overlap)
+    moment = _moment(value) if isinstance(value, str) else None
+    return value if moment is None else _in_the_form_of(str(value), moment - overlap)
 
 
 def later(one: str | None, other: str | None) -> str | None:
     """Return the position that is further on, so that a source whose clock goes back never moves it back."""
     if one is None or other is None:
         return one or other
-    none = timedelta(0)
-    first, second = from_position(one, none), from_position(other, none)
+    first, second = _comparable(one), _comparable(other)
     try:
-        if isinstance(first, str) and isinstance(second, str):
-            return other if _moment(second) >= _moment(first) else one
-        return other if second >= first else one  # type: ignore[operator]
-    except (TypeError, ValueError):
+        return other if second >= first else one
+    except TypeError:
         return other if str(second) >= str(first) else one
 
 
-def _moment(text: str) -> datetime:
-    return datetime.fromisoformat(text)
+def _comparable(position: str) -> Any:
+    value = from_position(position, timedelta(0))
+    if not isinstance(value, str):
+        return value
+    try:
+        return _moment(value) or float(value)
+    except ValueError:
+        return value
+
+
+def _moment(text: str) -> datetime | None:
+    """Read a text as a time if it is written with dashes, as DuckDB reads it: 20260101 is a number."""
+    try:
+        return datetime.fromisoformat(text) if text[4:5] == "-" else None
+    except ValueError:
+        return None
 
 
 def _in_the_form_of(example: str, moment: datetime) -> str:

@@ -1,7 +1,7 @@
 """REST sources: JSON pages by next link or cursor, a bearer token, and patience with servers that ask for it."""
 
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
 from urllib.parse import urljoin
@@ -16,7 +16,7 @@ from flows.names import literal
 from flows.settings import scrub
 from flows.sources.batches import SOURCE, Batch, Request
 from flows.sources.connections import Connection, TableMapping
-from flows.sources.json_records import land_json
+from flows.sources.json_records import json_pointer, keep_digits, land_json
 from flows.sources.position import from_position, largest_cursor, later, to_position
 
 ROWS_A_BATCH = 200_000
@@ -30,8 +30,14 @@ class NotNow(Exception):
     """A response that asks to be tried again: 429, or a server's own failure."""
 
     def __init__(self, status: int, seconds: float | None) -> None:
-        super().__init__(f"HTTP status {status}")
+        asked = "" if seconds is None else f", and asks to wait for {seconds:,.0f} seconds"
+        super().__init__(f"HTTP status {status}{asked}")
         self.seconds = seconds
+
+    @property
+    def is_worth_waiting(self) -> bool:
+        """Tell whether the wait that it asks for, if any, is within bounds; to ask again earlier would be rude."""
+        return self.seconds is None or self.seconds <= LONGEST_WAIT_SECONDS
 
 
 @dataclass(frozen=True)
@@ -42,18 +48,18 @@ class RestEndpoint:
     mapping: TableMapping
 
     def batches(self, connection: duckdb.DuckDBPyConnection, request: Request) -> Iterator[Batch]:
-        """Yield pages gathered into batches, from the position on where the endpoint takes one."""
-        position = request.position
-        gathered = Gathered()
+        """Yield pages gathered into batches, from the position on where the endpoint takes one.
+
+        Pages come in the API's own order, so the position moves with the last batch only: a read that dies begins again.
+        """
+        reached, gathered = request.position, Gathered()
         for page in self._pages(connection, request):
-            records = self._records(connection, page)
-            gathered.add(records, self.mapping.origin)
+            gathered.add(self._records(connection, page), self.mapping.origin)
             if gathered.rows >= ROWS_A_BATCH or gathered.bytes >= BYTES_A_BATCH:
-                batch = self._land(connection, gathered, request, position)
-                yield batch
-                position, gathered = batch.position, Gathered(first=gathered.first + gathered.rows)
-        if gathered.rows or gathered.first == 1:
-            yield self._land(connection, gathered, request, position)
+                batch = self._land(connection, gathered, request, reached)
+                reached, gathered = batch.position, Gathered(first=gathered.first + gathered.rows)
+                yield replace(batch, position=request.position)
+        yield self._land(connection, gathered, request, reached)
 
     def _pages(self, connection: duckdb.DuckDBPyConnection, request: Request) -> Iterator[str]:
         paging, seen = self.mapping.paging, set()
@@ -78,7 +84,7 @@ class RestEndpoint:
     def _get(self, client: httpx.Client, url: httpx.URL) -> str:
         try:
             for attempt in Retrying(
-                retry=retry_if_exception(lambda error: isinstance(error, NotNow | httpx.TransportError)),
+                retry=retry_if_exception(_is_worth_another_try),
                 stop=stop_after_attempt(ATTEMPTS),
                 wait=_wait,
                 reraise=True,
@@ -92,15 +98,24 @@ class RestEndpoint:
                             f"{url.path} answered with HTTP status {response.status_code}",
                             "Check the url, the endpoint and the token in connections.yml.",
                         )
-                    return response.text
-        except (NotNow, httpx.TransportError) as error:
+                    return self._text(response)
+        except (NotNow, httpx.RequestError) as error:
+            is_patient = not isinstance(error, NotNow) or error.is_worth_waiting
             raise SourceFailed(
                 str(self.mapping.name),
-                scrub(f"{url.path}: {error} after {ATTEMPTS} attempts"),
+                scrub(f"{url.path}: {error}" + (f" after {ATTEMPTS} attempts" if is_patient else "")),
                 "Run again once the API answers.",
-                is_transient=True,
+                is_transient=is_patient,
             ) from None
         raise AssertionError("a retry either returns or raises")
+
+    def _text(self, response: httpx.Response) -> str:
+        try:
+            return keep_digits(response.content.decode(response.charset_encoding or "utf-8-sig"))
+        except (UnicodeDecodeError, LookupError):
+            raise self._failed(
+                f"{response.url.path} answered with bytes that are no text", "Ask the API's owner."
+            ) from None
 
     def _records(self, connection: duckdb.DuckDBPyConnection, page: str) -> pa.Array:
         path = _json_path(self.mapping.paging.records)
@@ -109,9 +124,9 @@ class RestEndpoint:
             if kind != "ARRAY":
                 where = self.mapping.paging.records or "the body itself"
                 raise self._failed(f"its answer has no list of records at {where}", "Mend `records` in its mapping.")
-            listed = connection.execute(
+            listed = connection.sql(
                 f"select unnest(from_json(json_extract($page, {path}), '[\"json\"]'))::varchar as _record",
-                {"page": page},
+                params={"page": page},
             ).to_arrow_table()
         except duckdb.Error:
             raise self._failed("its answer is no JSON", "Check the url and the endpoint.") from None
@@ -129,7 +144,10 @@ class RestEndpoint:
         if not link:
             return None
         if paging.next:
-            following = current.join(link)
+            try:
+                following = current.join(link)
+            except httpx.InvalidURL:
+                raise self._failed("the link to its next page is none", "Ask the API's owner.") from None
             if (following.scheme, following.host, following.port) != (current.scheme, current.host, current.port):
                 raise self._failed(
                     f"its next page is on another host, {following.host}; it was not asked, and no token was sent",
@@ -184,7 +202,11 @@ class Gathered:
 
 
 def _json_path(dotted: str) -> str:
-    return literal("$" + "".join(f'."{part}"' for part in dotted.split(".") if part))
+    return literal(json_pointer([part for part in dotted.split(".") if part]) or "$")
+
+
+def _is_worth_another_try(error: BaseException) -> bool:
+    return error.is_worth_waiting if isinstance(error, NotNow) else isinstance(error, httpx.RequestError)
 
 
 def _retry_after(response: httpx.Response) -> float | None:
@@ -201,5 +223,5 @@ def _wait(state: RetryCallState) -> float:
     error = state.outcome.exception() if state.outcome is not None else None
     asked = error.seconds if isinstance(error, NotNow) else None
     if asked is not None:
-        return min(max(asked, 0.0), LONGEST_WAIT_SECONDS)
-    return wait_exponential_jitter(initial=0.5, max=20)(state)
+        return max(asked, 0.0)
+    return wait_exponential_jitter(multiplier=0.5, max=20)(state)

@@ -9,6 +9,7 @@ from datetime import date, datetime, time
 from decimal import Decimal
 from pathlib import Path
 from typing import Any
+from urllib.parse import quote
 
 import adbc_driver_sqlite.dbapi
 import duckdb
@@ -54,20 +55,21 @@ class SqliteTable:
 
     def _typed_or_text(self, connection: duckdb.DuckDBPyConnection, request: Request) -> Iterator[Batch]:
         """Read typed columns; where one holds several types, as SQLite allows, read on as text from there."""
-        position = request.position
+        position, done = request.position, 0
         try:
-            for batch in self._read(connection, request, position, as_text=False):
+            for batch in self._read(connection, request, position, 0, as_text=False):
                 yield batch
                 position = batch.position or position
+                done += batch.read
         except (AdbcError, pa.ArrowInvalid) as error:
             if "Type mismatch" not in str(error):
                 raise
-            yield from self._read(connection, request, position, as_text=True)
+            yield from self._read(connection, request, position, done, as_text=True)
 
     def _read(
-        self, connection: duckdb.DuckDBPyConnection, request: Request, position: str | None, *, as_text: bool
+        self, connection: duckdb.DuckDBPyConnection, request: Request, position: str | None, done: int, *, as_text: bool
     ) -> Iterator[Batch]:
-        uri = f"file:{self.path}?mode=ro"
+        uri = f"file:{quote(str(self.path))}?mode=ro"
         with closing(adbc_driver_sqlite.dbapi.connect(uri)) as database, closing(database.cursor()) as cursor:
             cursor.adbc_statement.set_options(**{"adbc.sqlite.query.batch_rows": str(ROWS_A_FETCH)})
             relation = self._relation(cursor, as_text=as_text)
@@ -78,8 +80,10 @@ class SqliteTable:
                     sql += f" where {name} >= ? or {name} is null"
                     values.append(_plain(from_position(position, request.overlap)))
                 sql += f" order by {name}"
+            elif done:
+                sql += f" limit -1 offset {done}"
             cursor.execute(sql, values or None)
-            yield from _arrow_batches(connection, cursor.fetch_record_batch(), self.mapping, request, position)
+            yield from _arrow_batches(connection, cursor.fetch_record_batch(), self.mapping, request, position, first=done + 1)
 
     def _relation(self, cursor: Any, *, as_text: bool) -> str:
         relation = _relation(self.mapping)
@@ -87,8 +91,15 @@ class SqliteTable:
             return relation
         cursor.execute(f"select * from {relation} limit 0")
         names = [column[0] for column in cursor.description]
-        texts = ", ".join(f"cast({identifier(name)} as text) as {identifier(name)}" for name in names)
+        texts = ", ".join(f"{_exact_text(identifier(name))} as {identifier(name)}" for name in names)
         return f"(select {texts} from {relation})"
+
+
+def _exact_text(name: str) -> str:
+    """SQLite writes 15 digits of a real number, which is short and mostly exact; where it is not, it takes 17."""
+    short, long = f"printf('%!.15g', {name})", f"printf('%!.17g', {name})"
+    real = f"case when cast({short} as real) = {name} then {short} else {long} end"
+    return f"case typeof({name}) when 'real' then {real} else cast({name} as text) end"
 
 
 @dataclass(frozen=True)
@@ -119,14 +130,19 @@ class SqlTable:
         except sqlalchemy.exc.SQLAlchemyError as error:
             cause = getattr(error, "orig", None) or error
             transient = isinstance(error, sqlalchemy.exc.OperationalError)
+            is_about_a_value = isinstance(error, sqlalchemy.exc.DataError | sqlalchemy.exc.IntegrityError)
+            text = "on a value, which is not shown" if is_about_a_value else str(cause)
             raise SourceFailed(
-                str(self.mapping.name), scrub(f"{type(cause).__name__}: {cause}"), "Mend it and run again.", transient
+                str(self.mapping.name), scrub(f"{type(cause).__name__}: {text}"), "Mend it and run again.", transient
             ) from None
         finally:
             engine.dispose()
 
     def _select(self, request: Request) -> sqlalchemy.Select[Any]:
-        statement = sqlalchemy.select(sqlalchemy.text("*")).select_from(sqlalchemy.text(_relation(self.mapping)))
+        is_a_name = not self.mapping.query and re.fullmatch(r"\w+", self.mapping.origin) is not None
+        escaped = _relation(self.mapping).replace(":", "\\:")  # else a colon begins a parameter
+        relation = sqlalchemy.table(self.mapping.origin) if is_a_name else sqlalchemy.text(escaped)
+        statement = sqlalchemy.select(sqlalchemy.text("*")).select_from(relation)
         if request.cursor is None:
             return statement
         column: sqlalchemy.ColumnClause[Any] = sqlalchemy.column(request.cursor)
@@ -150,10 +166,11 @@ def _arrow_batches(
     request: Request,
     position: str | None,
     names: Sequence[str] = (),
+    first: int = 1,
 ) -> Iterator[Batch]:
     """Gather fetched pieces into batches; the position of each is its largest cursor value, and never moves back."""
     pieces: list[pa.Table] = []
-    rows, first = 0, 1
+    rows, start = 0, first
     schema = getattr(tables, "schema", None) or pa.schema([(name, pa.string()) for name in names])
     refuse_colliding_names(str(mapping.name), schema.names)
     for piece in tables:
@@ -163,7 +180,7 @@ def _arrow_batches(
             batch = _land(connection, pieces, mapping, request, position, first)
             yield batch
             position, first, rows, pieces = batch.position, first + rows, 0, []
-    if rows or first == 1:
+    if rows or first == start:
         yield _land(connection, pieces or [schema.empty_table()], mapping, request, position, first)
 
 
@@ -175,7 +192,7 @@ def _land(
     position: str | None,
     first: int,
 ) -> Batch:
-    table = pa.concat_tables(pieces, promote_options="permissive")
+    table = _concatenated(pieces)
     connection.register("arrow_rows", table)
     connection.execute(
         f"create or replace temp table {SOURCE} as "
@@ -186,6 +203,22 @@ def _land(
     newest = largest_cursor(connection, SOURCE, request.cursor) if request.cursor is not None else None
     reached = later(position, to_position(newest)) if newest is not None else position
     return Batch(read=table.num_rows, position=reached)
+
+
+def _concatenated(pieces: list[pa.Table]) -> pa.Table:
+    """Put pieces together; a column whose type differs between them becomes text, since a wider type may round."""
+    present: dict[str, set[pa.DataType]] = {}
+    for piece in pieces:
+        for column in piece.schema:
+            if not pa.types.is_null(column.type):
+                present.setdefault(column.name, set()).add(column.type)
+    unlike = {name for name, types in present.items() if len(types) > 1}
+    if unlike:
+        pieces = [
+            piece.cast(pa.schema([(one.name, pa.string() if one.name in unlike else one.type) for one in piece.schema]))
+            for piece in pieces
+        ]
+    return pa.concat_tables(pieces, promote_options="permissive")
 
 
 def _to_arrow(names: list[str], rows: Sequence[Any]) -> pa.Table:
@@ -203,6 +236,8 @@ def _to_arrow(names: list[str], rows: Sequence[Any]) -> pa.Table:
 def _plain_value(value: Any) -> Any:
     if value is None or isinstance(value, str | int | float | bool | bytes | Decimal | datetime | date | time):
         return value
+    if isinstance(value, memoryview):
+        return bytes(value)
     return json.dumps(value, default=str) if isinstance(value, dict | list) else str(value)
 
 

@@ -66,7 +66,8 @@ def build_candidate(dbt: Dbt, *, full_refresh: bool, select: str | None) -> Buil
     arguments = ["build"]
     if full_refresh:
         arguments.append("--full-refresh")
-    if select is not None:
+    if select is not None:  # a release holds no views, and what is selected may read some
+        dbt.run("run", "--select", "config.materialized:view")
         arguments += ["--select", *select.split()]
     progress = Progress()
     results = tuple(dbt.run(*arguments, on_event=progress.see))

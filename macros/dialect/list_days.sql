@@ -7,5 +7,5 @@
 {%- endmacro %}
 
 {% macro spark__list_days(first_day, last_day) -%}
-    explode(sequence({{ first_day }}, {{ last_day }}, interval '1' day))
+    explode(sequence(cast({{ first_day }} as date), cast({{ last_day }} as date), interval '1' day))
 {%- endmacro %}

@@ -25,5 +25,5 @@
     {%- for unique_id in model.depends_on.nodes | sort if unique_id.startswith('seed.') -%}
         {%- do parts.append(graph.nodes[unique_id].checksum.checksum) -%}
     {%- endfor -%}
-    {{ return(local_md5(parts | join(' ') | replace('\n', ' '))) }}
+    {{ return(local_md5(parts | join(' '))) }}
 {%- endmacro %}

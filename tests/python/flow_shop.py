@@ -118,10 +118,10 @@ class FlowShop:
 
         return elt(SET, str(self.connections), **options)
 
-    def rows(self, sql: str) -> list[tuple[Any, ...]]:
+    def rows(self, sql: str, values: Sequence[object] = ()) -> list[tuple[Any, ...]]:
         """Ask the published release."""
         with duckdb.connect(str(self.folder.warehouse.resolve()), read_only=True) as connection:
-            return connection.execute(sql).fetchall()
+            return connection.execute(sql, list(values)).fetchall()
 
     @property
     def release_name(self) -> str:
@@ -153,18 +153,33 @@ class FlowShop:
 
 
 def make_shop(root: Path, data: Path) -> FlowShop:
-    """Make an empty shop; the parsed dbt project of an earlier one in the same data folder is kept, it takes seconds."""
+    """Make a shop that was never loaded."""
     folder = DataFolder(data / SET)
-    if folder.path.exists():
-        for path in folder.path.iterdir():
-            if path != folder.target:
-                shutil.rmtree(path) if path.is_dir() and not path.is_symlink() else path.unlink()
+    clear(folder)
     drops = root / "drops"
     drops.mkdir(parents=True)
     connections = root / "connections.yml"
     sources = {name: {"url": f"file:{drops}", **entry} for name, entry in CONNECTIONS.items()}
     connections.write_text(yaml.safe_dump({SET: sources}))
     return FlowShop(drops, connections, folder)
+
+
+def clear(folder: DataFolder) -> None:
+    """Empty a data folder but for the parsed dbt project, which takes seconds to make."""
+    for path in folder.path.iterdir() if folder.path.exists() else ():
+        if path != folder.target:
+            shutil.rmtree(path) if path.is_dir() and not path.is_symlink() else path.unlink()
+
+
+def keep_copy(folder: DataFolder, place: Path) -> None:
+    """Copy a data folder, so that tests need not build the same release again."""
+    shutil.copytree(folder.path, place, symlinks=True, ignore=lambda path, _: ["target"] if path == str(folder.path) else [])
+
+
+def put_back(folder: DataFolder, place: Path) -> None:
+    """Make a data folder what it was when it was copied."""
+    clear(folder)
+    shutil.copytree(place, folder.path, symlinks=True, dirs_exist_ok=True)
 
 
 @contextmanager

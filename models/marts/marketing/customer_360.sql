@@ -22,13 +22,6 @@ segment_rules as (
 
 ),
 
-current_customers as (
-
-    select * from dim_customer
-    where is_current and not is_deleted and customer_id is not null
-
-),
-
 latest_order as (
 
     select max(ordered_date) as as_of_date
@@ -107,13 +100,13 @@ categories_ranked as (
 customers_described as (
 
     select
-        current_customers.customer_id,
-        current_customers.customer_key,
-        current_customers.gender,
-        current_customers.postcode_area,
-        current_customers.city,
-        current_customers.country,
-        current_customers.birth_year,
+        dim_customer.customer_id,
+        dim_customer.customer_key,
+        dim_customer.gender,
+        dim_customer.postcode_area,
+        dim_customer.city,
+        dim_customer.country,
+        dim_customer.birth_year,
         channels_ranked.channel as favourite_channel,
         categories_ranked.category as favourite_category,
         currencies_ranked.currency,
@@ -125,29 +118,33 @@ customers_described as (
         coalesce(purchases_counted.units_returned, 0) as units_returned,
         {{ dbt.datediff('purchases_counted.last_ordered_at', 'latest_order.as_of_date', 'day') }}
             as recency_days,
-        current_customers.has_email,
-        current_customers.has_phone,
-        current_customers.has_marketing_consent,
-        current_customers.referred_by_customer_id is not null as is_referred,
+        dim_customer.has_email,
+        dim_customer.has_phone,
+        dim_customer.has_marketing_consent,
+        dim_customer.referred_by_customer_id is not null as is_referred,
         latest_order.as_of_date,
-        current_customers.registered_at,
+        dim_customer.registered_at,
         purchases_counted.first_ordered_at,
         purchases_counted.last_ordered_at
-    from current_customers
+    from dim_customer
     cross join latest_order
-    left join purchases_counted on current_customers.customer_id = purchases_counted.customer_id
+    left join purchases_counted on dim_customer.customer_id = purchases_counted.customer_id
     left join currencies_ranked
         on
-            current_customers.customer_id = currencies_ranked.customer_id
+            dim_customer.customer_id = currencies_ranked.customer_id
             and currencies_ranked.currency_rank = 1
     left join channels_ranked
         on
-            current_customers.customer_id = channels_ranked.customer_id
+            dim_customer.customer_id = channels_ranked.customer_id
             and channels_ranked.channel_rank = 1
     left join categories_ranked
         on
-            current_customers.customer_id = categories_ranked.customer_id
+            dim_customer.customer_id = categories_ranked.customer_id
             and categories_ranked.category_rank = 1
+    where
+        dim_customer.is_current
+        and not dim_customer.is_deleted
+        and dim_customer.customer_id is not null
 
 ),
 

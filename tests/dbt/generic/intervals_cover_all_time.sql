@@ -1,9 +1,11 @@
 {% test intervals_cover_all_time(model, key) %}
 
+    {%- set columns = (get_key() + [key]) | unique | join(', ') %}
+
     with intervals as (
 
         select
-            {{ key }},
+            {{ columns }},
             valid_from,
             valid_to,
             lag(valid_to, 1, {{ beginning_of_time() }}) over versions_of_key as previous_valid_to,
@@ -14,7 +16,7 @@
     )
 
     select
-        {{ key }},
+        {{ columns }},
         valid_from,
         valid_to
     from intervals

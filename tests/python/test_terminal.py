@@ -1,0 +1,78 @@
+"""What people type: dbt in a terminal at any time, and the command line's codes."""
+
+import os
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from flow_shop import command
+from flows.lock import run_lock
+from flows.settings import PROJECT, DataFolder
+
+DBT = str(Path(sys.executable).with_name("dbt"))
+
+
+def typed(arguments: list[str], home: Path, **variables: str) -> subprocess.CompletedProcess[str]:
+    """Run a command as a user does, on a data folder of the test's own."""
+    environment = os.environ | {"ML_WAREHOUSE_DATA": str(home), "DBT_TARGET_PATH": str(home / "target")} | variables
+    environment.pop("PREFECT_API_URL", None)
+    return subprocess.run(arguments, cwd=PROJECT, capture_output=True, text=True, env=environment)
+
+
+def test_dbt_build_works_before_anything_was_loaded_and_while_a_run_is_going_on(tmp_path: Path) -> None:
+    # Given a project that was only set up, and a run that holds its data folder
+    with run_lock(DataFolder(tmp_path / "demo")):
+        # When dbt build is typed in a terminal
+        built = typed([DBT, "build"], tmp_path)
+
+    # Then every model and test passes on typed, empty sources
+    assert built.returncode == 0, built.stdout
+    assert "ERROR=0" in built.stdout
+    assert (tmp_path / "demo" / "dev.duckdb").exists()
+    assert not (tmp_path / "demo" / "warehouse.duckdb").exists()
+
+
+@pytest.mark.parametrize(
+    ("arguments", "code", "said"),
+    [
+        (["elt", "--set", "nowhere"], 2, "holds no set 'nowhere'; it holds demo"),
+        (["elt", "--connections", "nowhere.yml"], 2, "no connections file"),
+        (["elt", "--sett", "demo"], 2, "No such option"),
+        (["query", "select 1"], 2, "Nothing is published in demo yet"),
+        (["--help"], 0, "Exit codes: 0 done"),
+    ],
+    ids=["unknown set", "no file", "unknown option", "nothing published", "help"],
+)
+def test_wrong_use_is_told_apart_from_failure(tmp_path: Path, arguments: list[str], code: int, said: str) -> None:
+    # When a command is typed
+    ended = typed(command(*arguments), tmp_path, COLUMNS="200")
+
+    # Then its code and its words say what to do, without a traceback
+    assert ended.returncode == code
+    assert said in ended.stdout + ended.stderr
+    assert "Traceback" not in ended.stderr
+
+
+def test_the_demo_runs_by_one_command_and_its_next_step_can_be_pasted(tmp_path: Path) -> None:
+    # Given Prefect's database, as make setup leaves it
+    made_by_setup = PROJECT / "data" / "prefect" / "prefect.db"
+    if made_by_setup.exists():
+        (tmp_path / "prefect").mkdir()
+        shutil.copy(made_by_setup, tmp_path / "prefect")
+
+    # When a small pharmacy is run
+    ended = typed(command("demo", "--scale", "0.05"), tmp_path)
+
+    # Then it is published, and the query that it prints works as it stands
+    assert ended.returncode == 0, ended.stderr
+    step = next(line for line in ended.stdout.splitlines() if "look:" in line).partition("look:")[2].strip()
+    looked = typed(["bash", "-c", step], tmp_path)
+    assert looked.returncode == 0, looked.stderr
+    assert "net_amount" in looked.stdout
+    assert (tmp_path / "demo" / "docs" / "index.html").exists()
+
+    # And no process of it is left
+    assert "prefect_serve" not in subprocess.run(["pgrep", "-fa", str(tmp_path)], capture_output=True, text=True).stdout
