@@ -16,7 +16,7 @@ import pyarrow as pa
 from deltalake.exceptions import DeltaError
 
 from flows.errors import GateFailed, SourceFailed, WarehouseError, WrongUse
-from flows.lake.check import CHECKED, Mapped, check_batch, check_nothing
+from flows.lake.check import CHECKED, SEPARATOR, Mapped, check_batch, check_nothing
 from flows.lake.contract import Contract
 from flows.lake.duplicates import FRESH, keep_fresh
 from flows.lake.ops import note_load, was_loaded
@@ -220,7 +220,7 @@ class Load:
         """Write what was rejected and is not in quarantine yet; return how many that is, and how many are."""
         rows = [(reject.raw, [reject.reason], reject.position) for reject in rejected]
         rows += [
-            (raw.encode(), reasons.split("; "), position)
+            (raw.encode(), reasons.split(SEPARATOR), position)
             for raw, reasons, position in duck.execute(
                 f"select _raw, _reasons, _position from {CHECKED} where _reasons is not null order by _row"
             ).fetchall()
@@ -247,7 +247,7 @@ class Load:
         if quarantined < FEW or quarantined * 100 <= self.contract.quarantine_limit_pct * new:
             return
         reasons = duck.execute(
-            f"select reason, count(*) as records from (select unnest(string_split(_reasons, '; ')) as reason "
+            f"select reason, count(*) as records from (select unnest(string_split(_reasons, '{SEPARATOR}')) as reason "
             f"from {CHECKED} where _reasons is not null) group by all order by records desc, reason limit 5"
         ).fetchall()
         name = self.contract.name

@@ -12,7 +12,9 @@ from flows.names import identifier, literal
 
 CHECKED = "checked"
 """The relation that a check leaves: the contract's columns typed, extra columns as they came, then `_row` (order within
-the batch, from 1), `_position`, `_reasons` (null if the record passes) and `_raw` (JSON, for those that do not)."""
+the batch, from 1), `_position`, `_reasons` (null if the record passes, else joined by SEPARATOR) and `_raw` (JSON, for those that do not)."""
+
+SEPARATOR = "\x1f"
 
 
 @dataclass(frozen=True)
@@ -122,7 +124,7 @@ def _check_sql(contract: Contract, mapped: Mapped, found: list[str], *, is_caref
         judged as (
             select
                 {passed}, _seq, _place, _record,
-                concat_ws('; ', case when _where_raised then 'where cannot be evaluated' end, {", ".join(reasons)})
+                concat_ws('{SEPARATOR}', case when _where_raised then 'where cannot be evaluated' end, {", ".join(reasons)})
                     as _judgement
             from typed
         )

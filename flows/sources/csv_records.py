@@ -3,6 +3,7 @@
 import csv
 import gzip
 import io
+import re
 from collections import deque
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -15,6 +16,7 @@ import pyarrow as pa
 from flows.sources.batches import Rejected, SourceFile
 
 DELIMITERS = ",;\t|"
+QUOTED = re.compile(r'"(?:[^"]|"")*"')
 HEADER_BYTES = 256 * 1024
 LARGEST_FIELD = 100_000_000
 RECORDS_A_PIECE = 50_000
@@ -33,26 +35,28 @@ class Dialect:
 
 
 def read_dialect(path: Path) -> Dialect:
-    """Read a file's header; a file without one has no columns."""
+    """Read a file's header, and the delimiter that stands in it most often; a file without one has no columns."""
     with _opened(path) as stream:
         text = stream.read(HEADER_BYTES).decode("utf-8-sig", errors="replace")
-    return max((_header(text, sign) for sign in DELIMITERS), key=lambda dialect: len(dialect.columns))
+    lines = io.StringIO(text, newline=None).readlines()
+    return max((_header(lines, sign) for sign in DELIMITERS), key=lambda found: found[0])[1]
 
 
-def _header(text: str, delimiter: str) -> Dialect:
-    """Read the first line that says anything."""
-    reader = csv.reader(io.StringIO(text, newline=None), delimiter=delimiter)
+def _header(lines: list[str], delimiter: str) -> tuple[int, Dialect]:
+    """Read the first record that says anything; return how many delimiters it has outside of quotes, and its dialect."""
+    reader = csv.reader(lines, delimiter=delimiter)
     before = 0
     try:
         for fields in reader:
             names = [field.strip() for field in fields]
             if any(names):
                 columns = tuple(name or f"column{at}" for at, name in enumerate(names))
-                return Dialect(delimiter, columns, before, reader.line_num - before)
+                unquoted = QUOTED.sub("", "".join(lines[before : reader.line_num]))
+                return unquoted.count(delimiter), Dialect(delimiter, columns, before, reader.line_num - before)
             before = reader.line_num
     except csv.Error:
         pass
-    return Dialect(delimiter, ())
+    return -1, Dialect(delimiter, ())
 
 
 def read_record_by_record(file: SourceFile, dialect: Dialect) -> tuple[pa.Table, list[Rejected]]:

@@ -68,9 +68,11 @@ def json_pointer(keys: list[str]) -> str:
 
 
 def refuse_colliding_names(table: str, names: list[str]) -> None:
-    """Raise SchemaMismatch if two columns of a source differ by case alone, or one is named like one that connectors add."""
+    """Raise SchemaMismatch if two columns of a source differ by case alone, or one has no name or one of the connectors'."""
     folded: dict[str, str] = {}
     for name in names:
+        if not name:
+            raise SchemaMismatch(table, "every column must have a name", tuple(names), "Name it in the source.")
         if name.casefold() in (*SERVICE_COLUMNS, RECORD):
             raise SchemaMismatch(
                 table, f"columns must not be called {name!r}, which says where a record stood", tuple(names),

@@ -1,23 +1,177 @@
-from pathlib import Path
+"""What the tests of loading share: a shop of one's own in a temporary folder."""
 
+import json
+import os
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import duckdb
 import pytest
-from dbt.contracts.graph.manifest import Manifest
-from lake_by_hand import Warehouse, parse
+import yaml
+
+from flows.errors import WarehouseError
+from flows.lake.conservation import require_conservation
+from flows.lake.contract import Contract, contracts_of
+from flows.lake.tables import LakeTable, open_table, relation_of
+from flows.load import LoadResult, load_table
+from flows.names import TableName
+from flows.sources.connections import read_connections
+
+Row = dict[str, Any]
+
+ORDERS = {
+    "order_id": "varchar not null",
+    "customer": "varchar",
+    "quantity": "integer",
+    "price": "decimal(18, 4)",
+    "updated_at": "timestamp",
+}
+"""Columns of the contract that a shop has if a test declares none."""
+
+
+def make_contract(
+    table: str = "sales.orders",
+    columns: Mapping[str, str | Row] = ORDERS,
+    *,
+    key: Sequence[str] = ("order_id",),
+    **meta: Any,
+) -> Contract:
+    """Declare a contract as dbt's source YAML would; a column is `type`, `type not null`, or its whole YAML."""
+    name = TableName.parse(table)
+    nodes: dict[str, Row] = {}
+    for column, said in columns.items():
+        if isinstance(said, str):
+            constraints = [{"type": "not_null"}] if said.endswith(" not null") else []
+            said = {"data_type": said.removesuffix(" not null"), "constraints": constraints}
+        nodes[column] = {"name": column, **said}
+    node = {
+        "source_name": name.source,
+        "name": name.table,
+        "config": {"meta": {"key": list(key), **meta}},
+        "columns": nodes,
+    }
+    return contracts_of([node])[name]
+
+
+@dataclass
+class Shop:
+    """A source in a folder, a connections file for it, a contract, and the lake that it is loaded into."""
+
+    folder: Path
+    contract: Contract
+    connection: Row
+    last: LoadResult | None = None
+
+    @property
+    def exports(self) -> Path:
+        return self.folder / "exports"
+
+    @property
+    def name(self) -> TableName:
+        return self.contract.name
+
+    @property
+    def connections_file(self) -> Path:
+        return self.folder / "connections.yml"
+
+    @property
+    def lake(self) -> Path:
+        return read_connections(self.connections_file).folder.lake
+
+    def declare(self, table: str = "sales.orders", columns: Mapping[str, str | Row] = ORDERS, **said: Any) -> None:
+        """Declare another contract, or the same one anew."""
+        self.contract = make_contract(table, columns, **said)
+
+    def change(self, **fields: Any) -> None:
+        """Change single fields of the contract."""
+        self.contract = replace(self.contract, **fields)
+
+    def map(self, **mapping: Any) -> None:
+        """Say how the table is read, as `tables.<table>` of its connection."""
+        self.connection["tables"] = {self.name.table: mapping}
+
+    def connect(self, url: str, **further: Any) -> None:
+        """Read from another source."""
+        self.connection = {"url": url, **further}
+
+    def drop(self, name: str, content: str | bytes) -> Path:
+        """Put a file into the folder of exports."""
+        path = self.exports / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_bytes(content.encode() if isinstance(content, str) else content)
+        return path
+
+    def drop_rows(self, name: str, rows: Iterable[Row]) -> Path:
+        """Put rows into the folder of exports, as JSON lines."""
+        return self.drop(name, "".join(json.dumps(row, ensure_ascii=False, default=str) + "\n" for row in rows))
+
+    def load(self) -> LoadResult:
+        """Load the table; whatever comes of it, no record is lost or counted twice."""
+        self.connections_file.write_text(yaml.safe_dump({"test": {self.name.source: self.connection}}))
+        connections = read_connections(self.connections_file)
+        connection = connections.sources[self.name.source]
+        batch = LakeTable(self.lake, self.name).batch if (self.lake / "raw").exists() else 0
+        try:
+            load = load_table(connection, self.contract, self.lake, run_id="a-run")
+        except WarehouseError:
+            assert self.loads()[-1]["outcome"] == "failed"
+            raise
+        counts = load.counts
+        assert counts.read == counts.accepted + counts.quarantined + counts.duplicate
+        assert load.batch >= batch
+        assert self.loads()[-1] | {"outcome": "completed", "read": counts.read, "error": None} == self.loads()[-1]
+        require_conservation(self.lake, {self.name: (load.load_id, counts)})
+        self.last = load
+        return load
+
+    def rows(self, *columns: str, where: str = "not _deleted") -> list[Any]:
+        """Return what the lake's history holds, in the order of its arrival."""
+        listed = ", ".join(columns) or "*"
+        relation = relation_of(open_table(self.lake / "raw" / self.name.source / self.name.table))
+        if relation is None:
+            return []
+        rows = duckdb.sql(f"select {listed} from {relation} where {where} order by _batch, _row").fetchall()
+        return [row[0] for row in rows] if len(columns) == 1 else rows
+
+    def stored(self) -> set[tuple[Any, ...]]:
+        """Return the contract's columns of all rows, without when and how they came."""
+        return set(self.rows(*(f'"{name}"' for name in self.contract.types)))
+
+    def quarantine(self) -> list[tuple[bytes, list[str]]]:
+        """Return the raw record and the reasons of everything in quarantine."""
+        table = LakeTable(self.lake, self.name)
+        relation = table.quarantined()
+        if relation is None:
+            return []
+        return duckdb.sql(f"select _raw, _reasons from {relation} order by _batch, _row").fetchall()
+
+    def loads(self) -> list[Row]:
+        """Return what ops/loads says of the table, in the order of time."""
+        relation = relation_of(open_table(self.lake / "ops" / "loads"))
+        found = duckdb.sql(f"select * from {relation} order by started_at")
+        return [dict(zip(found.columns, row, strict=True)) for row in found.fetchall()]
+
+
+@pytest.fixture
+def shop(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Shop:
+    """A shop whose orders are files; a test may declare and connect what it likes."""
+    monkeypatch.setenv("ML_WAREHOUSE_DATA", str(tmp_path / "data"))
+    for variable in ("ML_WAREHOUSE_SET", "ML_WAREHOUSE_LAKE"):
+        monkeypatch.delenv(variable, raising=False)
+    (tmp_path / "exports").mkdir()
+    made = Shop(tmp_path, make_contract(load="upsert", cursor="updated_at"), {"url": f"file:{tmp_path / 'exports'}"})
+    made.map(**{"from": "*"})
+    return made
 
 
 @pytest.fixture(scope="session")
-def manifest(tmp_path_factory: pytest.TempPathFactory) -> Manifest:
-    """The project, parsed once for all tests that build from a lake by hand."""
-    return parse(tmp_path_factory.mktemp("manifest") / "parsed")
-
-
-@pytest.fixture
-def incremental(tmp_path: Path, manifest: Manifest) -> Warehouse:
-    """A warehouse that is built again and again."""
-    return Warehouse(tmp_path / "incremental", manifest)
-
-
-@pytest.fixture
-def full(tmp_path: Path, manifest: Manifest) -> Warehouse:
-    """A warehouse that is built once, to compare with."""
-    return Warehouse(tmp_path / "full", manifest)
+def shared_data() -> Path:
+    """The real data beside the repository; a clone without it skips the test, CI must have it."""
+    path = Path(__file__).parents[3] / "shared" / "data"
+    if not path.exists():
+        if os.environ.get("CI"):
+            pytest.fail(f"{path} is not there, and CI must not skip what needs it")
+        pytest.skip(f"needs the real data in {path}")
+    return path

@@ -10,7 +10,7 @@ from typing import Any
 import duckdb
 import pytest
 
-from flow_shop import prefect_for_tests
+from flow_shop import clear, prefect_for_tests
 from flows.settings import PROJECT, DataFolder
 
 FILES = PROJECT.parent / "shared" / "data" / "online_retail"
@@ -56,7 +56,7 @@ def test_three_batches_with_files_sent_again_and_one_late_give_the_same_facts(ho
     text = (PROJECT / "connections.yml").read_text().replace("by-day.tar.gz!*.csv", '"*.csv"')
     connections.write_text(text)
     os.environ["ONLINE_RETAIL"] = str(drop)
-    DataFolder(home / SET).path.rename(tmp_path / "first")
+    clear(DataFolder(home / SET))
     run(connections)
 
     # When the others come with ten files again under other names, then the late one
