@@ -65,7 +65,7 @@ def elt(
 
         wait_for_server(url)
         outcome = run(connection_set, str(place), full_refresh, select)
-    typer.echo(summarise(outcome, folder, "from release"))
+    typer.echo(summarise(outcome, folder))
 
 
 @app.command()

@@ -22,7 +22,9 @@ def ask(folder: DataFolder, sql: str, form: Form, limit: int) -> str:
     if not folder.warehouse.exists():
         raise WrongUse(f"Nothing is published in {folder.path.name} yet.", "Publish first: make run")
     with duckdb.connect(str(folder.warehouse.resolve()), read_only=True) as connection:
-        schemas = [name for (name,) in connection.execute("select distinct schema_name from duckdb_tables()").fetchall()]
+        schemas = [
+            name for (name,) in connection.execute("select distinct schema_name from duckdb_tables()").fetchall()
+        ]
         connection.execute(f"set search_path = {literal(','.join(map(identifier, sorted(schemas))))}")
         connection.execute("set TimeZone = 'UTC'")
         try:
@@ -33,7 +35,7 @@ def ask(folder: DataFolder, sql: str, form: Form, limit: int) -> str:
                 return str(relation.limit(limit))
             names, rows = relation.columns, relation.fetchall()
         except duckdb.Error as error:
-            raise WrongUse(str(error), "See what there is: python -m flows query \"show all tables\"") from None
+            raise WrongUse(str(error), 'See what there is: python -m flows query "show all tables"') from None
     if form == "json":
         return "\n".join(json.dumps(dict(zip(names, row, strict=True)), default=str) for row in rows)
     text = io.StringIO()

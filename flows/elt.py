@@ -39,17 +39,23 @@ WORKERS = 2
 
 @dataclass(frozen=True)
 class Outcome:
-    """What a run did; `release` is None if a selection was built and tested only."""
+    """What a run did; `release` is None if a selection was built and tested only, `example` a query on what it made."""
 
     loads: tuple[LoadResult, ...]
     build: Build
     verdict: Verdict
     release: Release | None
     notes: tuple[str, ...]
+    example: str
     seconds: float
 
 
-@flow(name="elt", flow_run_name="elt {connection_set}", log_prints=False, task_runner=ThreadPoolTaskRunner(max_workers=WORKERS))
+@flow(
+    name="elt",
+    flow_run_name="elt {connection_set}",
+    log_prints=False,
+    task_runner=ThreadPoolTaskRunner(max_workers=WORKERS),
+)
 def elt(
     connection_set: str | None = None,
     connections: str = "connections.yml",
@@ -79,7 +85,7 @@ def elt(
             note.release = release.name
             generate_docs(dbt)
     notes = tuple(text for load in loads for text in load.notes) + stale
-    return Outcome(tuple(loads), build, verdict, release, notes, time.monotonic() - started)
+    return Outcome(tuple(loads), build, verdict, release, notes, example_of(dbt), time.monotonic() - started)
 
 
 @task(name="parse project", cache_policy=NO_CACHE)
@@ -92,7 +98,9 @@ def load_tables(sources: Connections, contracts: Mapping[TableName, Contract]) -
     """Load every table that the set names, several at a time; raises the first failure once all have ended."""
     wanted = tables_of(sources, contracts)
     run_id = str(flow_run.id or uuid4())
-    futures = [load.submit(str(name), connection, contracts[name], sources.folder, run_id) for name, connection in wanted]
+    futures = [
+        load.submit(str(name), connection, contracts[name], sources.folder, run_id) for name, connection in wanted
+    ]
     wait(futures)
     failures = [future.state.result(raise_on_failure=False) for future in futures if not future.state.is_completed()]
     for failure in failures[1:]:
@@ -102,9 +110,7 @@ def load_tables(sources: Connections, contracts: Mapping[TableName, Contract]) -
     return [future.result() for future in futures]
 
 
-def tables_of(
-    sources: Connections, contracts: Mapping[TableName, Contract]
-) -> list[tuple[TableName, Connection]]:
+def tables_of(sources: Connections, contracts: Mapping[TableName, Contract]) -> list[tuple[TableName, Connection]]:
     """Return the contract tables to load: those that a source's connection names, or all of the source's.
 
     Raises WrongUse for a source or table without a contract.
@@ -203,6 +209,12 @@ def generate_docs(dbt: Dbt) -> None:
     write_docs(dbt)
 
 
+def example_of(dbt: Dbt) -> str:
+    """Return a query that shows some rows of the first mart."""
+    marts = sorted(node.name for node in dbt.manifest.nodes.values() if node.fqn[1:2] == ["marts"])
+    return f"from {marts[0]} limit 5" if marts else "from release"
+
+
 def snapshots_of(dbt: Dbt) -> list[tuple[str, str]]:
     """Return schema and name of every snapshot."""
     nodes = dbt.manifest.nodes.values()
@@ -236,4 +248,3 @@ class noted_run:
 
 def _now() -> datetime:
     return datetime.now(UTC).replace(tzinfo=None)
-

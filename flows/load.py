@@ -61,7 +61,9 @@ def load_table(connection: Connection, contract: Contract, lake: Path, *, run_id
             f"connections.yml: the cursor {contract.cursor!r} of {contract.name} is not in its contract.",
             f"It is one of {', '.join(contract.types)}.",
         )
-    load = Load(connection, mapping, contract, LakeTable(lake, contract.name), f"{started_at:%Y%m%dT%H%M%S}-{uuid4().hex[:8]}")
+    load = Load(
+        connection, mapping, contract, LakeTable(lake, contract.name), f"{started_at:%Y%m%dT%H%M%S}-{uuid4().hex[:8]}"
+    )
     error: str | None = "interrupted"
     try:
         with _values_hidden(contract.name):
@@ -124,9 +126,9 @@ class Load:
         """Yield what someone should know of this load."""
         counts, name = self.counts, self.contract.name
         if counts.quarantined:
-            yield f"{counts.quarantined:,} records of {name} were quarantined"
+            yield f"{name}: {counts.quarantined:,} newly in quarantine"
         if counts.conflicts:
-            yield f"{counts.conflicts:,} keys of {name} came again with another payload"
+            yield f"{name}: {counts.conflicts:,} came again under the same key with another payload"
         if self.ignored:
             yield f"{name}: the contract ignores the source's columns {', '.join(sorted(self.ignored))}"
         if self.missing:
@@ -159,9 +161,7 @@ class Load:
                 extras = found
             else:
                 extras += _widen(duck, extras, found)
-                duck.execute(
-                    f"insert into gathered by name select * replace (_row + {read} as _row) from {CHECKED}"
-                )
+                duck.execute(f"insert into gathered by name select * replace (_row + {read} as _row) from {CHECKED}")
             read += seen
             rejected += batch.rejected
         duck.execute(f"create or replace temp table {CHECKED} as from gathered")
@@ -330,7 +330,9 @@ def _values_hidden(name: TableName) -> Iterator[None]:
     try:
         yield
     except duckdb.Error as error:
-        raise SourceFailed(str(name), without_values(error), "Run again; if it stays, mend the source or mapping.") from None
+        raise SourceFailed(
+            str(name), without_values(error), "Run again; if it stays, mend the source or mapping."
+        ) from None
     except DeltaError as error:
         raise SourceFailed(
             str(name), f"the lake could not be written: {type(error).__name__}", "Run again.", is_transient=True

@@ -8,12 +8,9 @@ from flows.elt import Outcome
 from flows.settings import PROJECT, DataFolder, is_activated
 
 
-def summarise(outcome: Outcome, folder: DataFolder, question: str) -> str:
-    """Return a run's summary: a row a source table, what was built and tested, the release, three next steps.
-
-    `question` is a SQL query that the published file answers, as an example.
-    """
-    return "\n".join([*_loads(outcome), "", *_build(outcome), "", *_next_steps(outcome, folder, question)])
+def summarise(outcome: Outcome, folder: DataFolder) -> str:
+    """Return a run's summary: a row a source table, what was built and tested, the release, three next steps."""
+    return "\n".join([*_loads(outcome), "", *_build(outcome), "", *_next_steps(outcome, folder)])
 
 
 def _loads(outcome: Outcome) -> Iterator[str]:
@@ -47,8 +44,8 @@ def _build(outcome: Outcome) -> Iterator[str]:
         yield "  the selection was built and tested in the candidate; nothing is published, a release holds every model"
 
 
-def _next_steps(outcome: Outcome, folder: DataFolder, question: str) -> Iterator[str]:
-    yield f'  look:   {command()} query "{question}"{set_option(folder)}'
+def _next_steps(outcome: Outcome, folder: DataFolder) -> Iterator[str]:
+    yield f'  look:   {command()} query "{outcome.example}" --set {folder.path.name}'
     yield f"  read:   open {_relative(folder.docs)} in a browser"
     yield "  watch:  make ui"
 
@@ -58,11 +55,6 @@ def command() -> str:
     if is_activated():
         return "python -m flows"
     return f"{_relative(Path(sys.executable))} -m flows"
-
-
-def set_option(folder: DataFolder) -> str:
-    """Return the option that names the set of a data folder."""
-    return f" --set {folder.path.name}"
 
 
 def _relative(path: Path) -> str:

@@ -21,4 +21,4 @@ def demo(
 
         wait_for_server(url)
         _, outcome = demo_day(scale, seed, full_refresh)
-    typer.echo(summarise(outcome, DataFolder.of(SET), "from daily_sales limit 5"))
+    typer.echo(summarise(outcome, DataFolder.of(SET)))

@@ -35,4 +35,3 @@ def move_on(folder: DataFolder, scale: float, seed: int) -> DemoDay:
     day = advance(folder.path / "source", scale=scale, seed=seed)
     logger.info("the pharmacy's sources hold all days up to %s", day.day.isoformat())
     return day
-

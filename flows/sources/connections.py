@@ -142,7 +142,12 @@ def _connection(where: str, source: str, entry: Any, data: Path) -> Connection:
     for table, mapping in tables.items():
         place = f"{where}.tables.{table}"
         _knows_only(place, _is_a_map(place, mapping), TABLE_KEYS | REST_KEYS)
-        _is_a_map(f"{place}.columns", mapping.get("columns", {}))
+        for column, expression in _is_a_map(f"{place}.columns", mapping.get("columns", {})).items():
+            if isinstance(expression, bool) or not isinstance(expression, str | int | float):
+                raise WrongUse(
+                    f"{place}.columns.{column} is read as {expression!r}, not as SQL.",
+                    "Write it in quotes: YAML takes words such as No, On and Yes for truth values.",
+                )
         for key in mapping.keys() - {"columns"}:
             if not isinstance(mapping[key], str):
                 raise WrongUse(f"{place}.{key} is no text.", "Write it in quotes.")

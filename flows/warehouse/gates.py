@@ -135,7 +135,7 @@ def _severity(node: Any) -> str:
 
 
 def _warning(result: Any) -> str:
-    return f"{result.node.name.replace('_', ' ')}: {result.failures:,}"
+    return f"{result.failures:,} against «{result.node.name.replace('_', ' ')}»"
 
 
 def _look(dbt: Dbt) -> str:

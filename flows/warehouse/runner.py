@@ -28,9 +28,7 @@ class Dbt:
     @classmethod
     def parse(cls, folder: DataFolder) -> "Dbt":
         """Parse the project for a set; raises WrongUse if it does not parse."""
-        settings.export(
-            **{settings.DATA_VARIABLE: str(folder.path.parent), settings.SET_VARIABLE: folder.path.name}
-        )
+        settings.export(**{settings.DATA_VARIABLE: str(folder.path.parent), settings.SET_VARIABLE: folder.path.name})
         result = _invoke(dbtRunner(), folder, ["parse"], "candidate")
         if not isinstance(result.result, Manifest):
             raise WrongUse(

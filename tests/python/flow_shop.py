@@ -92,21 +92,38 @@ class FlowShop:
         self.drop(
             f"clients-{day}.csv",
             CLIENTS,
-            [[f"{n:04d}", CANARY if n == 1 else f"c{n}@example.com", "DE" if (n + day) % 7 else "AT", f"{moment} 06:00"]
-             for n in range(1, 12)],
+            [
+                [
+                    f"{n:04d}",
+                    CANARY if n == 1 else f"c{n}@example.com",
+                    "DE" if (n + day) % 7 else "AT",
+                    f"{moment} 06:00",
+                ]
+                for n in range(1, 12)
+            ],
         )
         self.drop(
             f"articles-{day}.csv",
             ARTICLES,
-            [[f"A{n}", f"Article {n}" if (n + day) % 5 else f"Article {n}, new", "tea", "2.50", f"{moment} 05:00"]
-             for n in range(1, 9)],
+            [
+                [f"A{n}", f"Article {n}" if (n + day) % 5 else f"Article {n}, new", "tea", "2.50", f"{moment} 05:00"]
+                for n in range(1, 9)
+            ],
         )
         self.drop(
             f"sales-{day}.csv",
             SALES,
             [
-                [f"{day}-{n}", line, f"{moment} {8 + n % 12:02d}:15", f"{n % 14:04d}" if n % 14 else "",
-                 f"A{1 + (n + line) % 8}", -1 if n % 9 == 0 else line, "2,50", "completed"]
+                [
+                    f"{day}-{n}",
+                    line,
+                    f"{moment} {8 + n % 12:02d}:15",
+                    f"{n % 14:04d}" if n % 14 else "",
+                    f"A{1 + (n + line) % 8}",
+                    -1 if n % 9 == 0 else line,
+                    "2,50",
+                    "completed",
+                ]
                 for n in range(1, orders + 1)
                 for line in (1, 2)
             ],
@@ -138,7 +155,7 @@ class FlowShop:
             return {
                 table: sorted(
                     connection.execute(
-                        f'select columns(lambda c: c not in (\'_loaded_at\', \'_is_backfill\')) from "{schema}"."{table}"'
+                        f"select columns(lambda c: c not in ('_loaded_at', '_is_backfill')) from \"{schema}\".\"{table}\""
                     ).fetchall(),
                     key=repr,
                 )
@@ -173,7 +190,9 @@ def clear(folder: DataFolder) -> None:
 
 def keep_copy(folder: DataFolder, place: Path) -> None:
     """Copy a data folder, so that tests need not build the same release again."""
-    shutil.copytree(folder.path, place, symlinks=True, ignore=lambda path, _: ["target"] if path == str(folder.path) else [])
+    shutil.copytree(
+        folder.path, place, symlinks=True, ignore=lambda path, _: ["target"] if path == str(folder.path) else []
+    )
 
 
 def put_back(folder: DataFolder, place: Path) -> None:

@@ -104,12 +104,21 @@ def test_a_shop_of_another_shape_is_published_and_grows_by_what_is_new(shop: Flo
 @pytest.mark.parametrize(
     ("damage", "test_name", "shown"),
     [
-        ("insert into core.fct_order_lines by name from core.fct_order_lines where order_id = '1-3'",
-         "an_order_line_is_counted_once", "order_id=1-3, line_number=1"),
-        ("update core.fct_order_lines set channel = 'pigeon' where order_id = '1-4'",
-         "every_line_came_through_a_known_channel", "order_id=1-4, line_number=1"),
-        ("update core.fct_order_lines set net_amount = net_amount + 1000 where order_id = '1-5' and line_number = 1",
-         "no_revenue_is_lost", ""),
+        (
+            "insert into core.fct_order_lines by name from core.fct_order_lines where order_id = '1-3'",
+            "an_order_line_is_counted_once",
+            "order_id=1-3, line_number=1",
+        ),
+        (
+            "update core.fct_order_lines set channel = 'pigeon' where order_id = '1-4'",
+            "every_line_came_through_a_known_channel",
+            "order_id=1-4, line_number=1",
+        ),
+        (
+            "update core.fct_order_lines set net_amount = net_amount + 1000 where order_id = '1-5' and line_number = 1",
+            "no_revenue_is_lost",
+            "",
+        ),
     ],
     ids=["a duplicate key", "a broken relationship", "a wrong total"],
 )
@@ -157,7 +166,7 @@ def test_personal_data_stands_in_the_lake_alone(published: FlowShop) -> None:
     # Then neither the release's tables, nor the docs, nor dbt's artifacts, nor Prefect's database hold it
     tables = published.rows("select distinct schema_name, table_name from duckdb_tables()")
     for schema, table in tables:
-        found = f"select count(*) from \"{schema}\".\"{table}\" as t where contains(cast(to_json(t) as varchar), $1)"
+        found = f'select count(*) from "{schema}"."{table}" as t where contains(cast(to_json(t) as varchar), $1)'
         assert published.rows(found, [CANARY]) == [(0,)], f"{schema}.{table}"
     for path, content in published.written_bytes():
         assert CANARY.encode() not in content, path
@@ -175,8 +184,9 @@ def test_fault_58_no_secret_is_written_or_said(
     start = text.index("  crm:")
     url = "url: \"http://someone:{{ env_var('OWN_SHOP_PASSWORD') }}@127.0.0.1:9/\""
     shop.connections.write_text(
-        text[:start] + f"  crm: {{{url}, bearer: \"{{{{ env_var('OWN_SHOP_PASSWORD') }}}}\", tables: {{customers: {{}}}}}}\n"
-        + text[text.index("  sales:"):]
+        text[:start]
+        + f"  crm: {{{url}, bearer: \"{{{{ env_var('OWN_SHOP_PASSWORD') }}}}\", tables: {{customers: {{}}}}}}\n"
+        + text[text.index("  sales:") :]
     )
     monkeypatch.setattr("flows.sources.rest.ATTEMPTS", 1)
     monkeypatch.setattr("flows.elt.load.retries", 0)
@@ -277,9 +287,13 @@ def test_an_old_source_fails_the_freshness_gate(published: FlowShop) -> None:
     release = published.release_name
     raw = published.folder.lake / "raw" / "sales" / "orders"
     aged = DeltaTable(str(raw)).to_pyarrow_table()
-    month_ago = pa.array([datetime.now(UTC).replace(tzinfo=None) - timedelta(days=30)] * aged.num_rows, pa.timestamp("us"))
+    month_ago = pa.array(
+        [datetime.now(UTC).replace(tzinfo=None) - timedelta(days=30)] * aged.num_rows, pa.timestamp("us")
+    )
     aged = aged.set_column(aged.schema.get_field_index("_loaded_at"), "_loaded_at", month_ago)
-    write_deltalake(str(raw), aged, mode="overwrite", commit_properties=CommitProperties(custom_metadata={"position": "null"}))
+    write_deltalake(
+        str(raw), aged, mode="overwrite", commit_properties=CommitProperties(custom_metadata={"position": "null"})
+    )
 
     # When a run brings nothing newer
     with pytest.raises(GateFailed, match=r"sales\.orders: its newest rows arrived 30\.0 days ago"):
@@ -291,5 +305,6 @@ def test_an_old_source_fails_the_freshness_gate(published: FlowShop) -> None:
 
 def _delta(shop: FlowShop, table: str) -> list[dict[str, object]]:
     return sorted(
-        DeltaTable(str(shop.folder.lake / "ops" / table)).to_pyarrow_table().to_pylist(), key=lambda row: row["started_at"]
+        DeltaTable(str(shop.folder.lake / "ops" / table)).to_pyarrow_table().to_pylist(),
+        key=lambda row: row["started_at"],
     )

@@ -54,7 +54,7 @@ class Chance:
             self.clock,
             **{table: [batches[table]() for _ in range(self.random.randint(1, 25))] for table in tables},
         )
-        if self.random.random() < 0.1:
+        if self.random.random() < 0.2:
             self.rewrite(self.random.choice(list(self.lake.arrived)))
 
     def rewrite(self, table: str) -> None:

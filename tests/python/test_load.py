@@ -97,7 +97,7 @@ def test_fault_16_of_an_event_that_comes_again_the_first_stays(shop: Shop) -> No
     # Then the first to arrive stays, and the conflicts are counted and told
     assert (load.counts.accepted, load.counts.duplicate, load.counts.conflicts) == (1, 5, 2)
     assert shop.rows("order_id", "quantity") == [("0001", 1), ("0002", 1), ("0003", 1)]
-    assert "2 keys of sales.orders came again with another payload" in load.notes
+    assert "sales.orders: 2 came again under the same key with another payload" in load.notes
 
 
 def test_fault_16_an_event_is_known_even_if_it_comes_again_with_a_later_cursor(shop: Shop) -> None:

@@ -137,9 +137,7 @@ def require_facts(home: Path, outcome: Any) -> None:
             "2010-12-01 08:26:00",
             "2011-12-09 12:50:00",
         )
-    warned = {
-        result.node.name: result.failures for result in outcome.build.results if str(result.status) == "warn"
-    }
+    warned = {result.node.name: result.failures for result in outcome.build.results if str(result.status) == "warn"}
     assert warned["no_line_repeats_another_of_its_order"] == 5_271
     assert warned["no_two_stock_codes_differ_by_case_alone"] == 112
     assert warned["no_price_is_negative"] == 2
