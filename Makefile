@@ -37,15 +37,15 @@ lint: setup  ## what CI checks of style and types
 	@$(BIN)/ruff check flows tests
 	@$(BIN)/ruff format --check flows tests
 	@$(BIN)/mypy
-	@$(BIN)/sqlfluff lint --processes 2 models macros snapshots tests/dbt
+	@$(BIN)/sqlfluff lint --processes 2 models snapshots tests/dbt
 
 format: setup  ## mend what a machine can mend
 	@$(BIN)/ruff check --fix flows tests
 	@$(BIN)/ruff format flows tests
 	@$(BIN)/sqlfluff fix models snapshots tests/dbt
 
-docs: setup  ## the docs site of the last release, or of the dev database if nothing is published
-	@$(BIN)/dbt --quiet docs generate --static
+docs: setup  ## the docs site of the last release, or of your dev database if nothing is published
+	@$(BIN)/dbt --quiet docs generate --static --target $(if $(wildcard $(DATA)/$(SET)/warehouse.duckdb),release,dev)
 	@echo "open target/static_index.html"
 
 ui: setup  ## Prefect's UI on 127.0.0.1:4200, and the schedules of prefect.yaml

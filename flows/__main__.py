@@ -115,7 +115,7 @@ def main() -> int:
     except WarehouseError as error:
         typer.secho(settings.scrub(str(error)), err=True, fg=typer.colors.RED)
         return error.exit_code
-    except Exception:  # noqa: BLE001 - the last resort: a defect of ours, whose trace must not show a secret either
+    except Exception:  # noqa: BLE001 - the last resort; a defect's trace must not show a secret either
         typer.echo(settings.scrub(traceback.format_exc()), err=True)
         return 1
     return 0
@@ -127,7 +127,7 @@ def _stop(number: int, _frame: FrameType | None) -> NoReturn:
 
 
 def leave(code: int) -> NoReturn:
-    """End the process without tearing the interpreter down, where DuckDB would report what Prefect's threads still hold."""
+    """End without tearing the interpreter down, where DuckDB would report what Prefect's threads still hold."""
     atexit._run_exitfuncs()
     sys.stdout.flush()
     sys.stderr.flush()

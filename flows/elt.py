@@ -2,18 +2,18 @@
 
 import logging
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from typing import Any, ParamSpec, TypeVar, cast
 from uuid import uuid4
 
 from prefect import flow, task
 from prefect.cache_policies import NO_CACHE
-from prefect.client.schemas.objects import TaskRun
+from prefect.client.schemas.objects import State, TaskRun
 from prefect.futures import wait
 from prefect.runtime import flow_run
-from prefect.states import State
-from prefect.task_runners import ThreadPoolTaskRunner
+from prefect.task_runners import TaskRunner, ThreadPoolTaskRunner
 
 from flows.errors import SourceFailed, WarehouseError, WrongUse
 from flows.lake.catalog import Pin, pin_catalog
@@ -33,8 +33,16 @@ from flows.warehouse.release import Release, publish_candidate
 from flows.warehouse.runner import Dbt
 
 logger = logging.getLogger(__name__)
+P = ParamSpec("P")
+R = TypeVar("R")
 
-WORKERS = 2
+RUNNER: TaskRunner[Any] = ThreadPoolTaskRunner(max_workers=2)
+"""Loads wait for each other's disk more than for a core: two at a time is what two cores gain from."""
+
+
+def step(name: str) -> Callable[[Callable[P, R]], Callable[P, R]]:
+    """Make a function a task that the UI shows by this name; its arguments are not hashed, they may be large."""
+    return cast(Callable[[Callable[P, R]], Callable[P, R]], task(name=name, task_run_name=name, cache_policy=NO_CACHE))
 
 
 @dataclass(frozen=True)
@@ -54,7 +62,7 @@ class Outcome:
     name="elt",
     flow_run_name="elt {connection_set}",
     log_prints=False,
-    task_runner=ThreadPoolTaskRunner(max_workers=WORKERS),
+    task_runner=RUNNER,
 )
 def elt(
     connection_set: str | None = None,
@@ -69,7 +77,7 @@ def elt(
     started = time.monotonic()
     sources = read_connections(PROJECT / connections, connection_set)
     folder = sources.folder
-    with run_lock(folder), noted_run(folder) as note:
+    with run_lock(folder), NotedRun(folder) as note:
         dbt = parse_project(folder)
         contracts = contracts_of(dbt.manifest.sources.values())
         loads = load_tables(sources, contracts)
@@ -88,7 +96,7 @@ def elt(
     return Outcome(tuple(loads), build, verdict, release, notes, example_of(dbt), time.monotonic() - started)
 
 
-@task(name="parse project", cache_policy=NO_CACHE)
+@step("parse project")
 def parse_project(folder: DataFolder) -> Dbt:
     """Read contracts, models and tests from dbt's manifest."""
     return Dbt.parse(folder)
@@ -135,9 +143,9 @@ def tables_of(sources: Connections, contracts: Mapping[TableName, Contract]) -> 
     return wanted
 
 
-def is_transient(_task: object, _run: TaskRun, state: State[object]) -> bool:
+def is_transient(_task: object, _run: TaskRun, state: State[Any]) -> bool:
     """Tell whether a failed load is worth another try: only the outside heals by itself."""
-    failure = state.result(raise_on_failure=False)  # type: ignore[call-overload]
+    failure = state.result(raise_on_failure=False)
     return isinstance(failure, SourceFailed) and failure.is_transient
 
 
@@ -154,19 +162,19 @@ def load(table: str, connection: Connection, contract: Contract, folder: DataFol
     return load_table(connection, contract, folder.lake, run_id=run_id)
 
 
-@task(name="check conservation", cache_policy=NO_CACHE)
+@step("check conservation")
 def check_conservation(folder: DataFolder, loads: list[LoadResult]) -> None:
     """Recount what was read, accepted, quarantined and duplicate."""
     require_conservation(folder.lake, {load.table: (load.load_id, load.counts) for load in loads})
 
 
-@task(name="pin catalog", cache_policy=NO_CACHE)
+@step("pin catalog")
 def pin_versions(folder: DataFolder, contracts: Mapping[TableName, Contract]) -> dict[TableName, Pin]:
     """Point the catalog's views at the newest version of each table."""
     return pin_catalog(folder.catalog, folder.lake, contracts)
 
 
-@task(name="prepare candidate", cache_policy=NO_CACHE)
+@step("prepare candidate")
 def start_candidate(dbt: Dbt) -> None:
     """Copy the last release; if there is none, put back the snapshots that the lake keeps."""
     prepare_candidate(dbt.folder)
@@ -176,25 +184,25 @@ def start_candidate(dbt: Dbt) -> None:
             logger.warning("no release stands; snapshots were restored from the lake: %s", ", ".join(restored))
 
 
-@task(name="check freshness", cache_policy=NO_CACHE)
+@step("check freshness")
 def check_freshness(dbt: Dbt, pins: Mapping[TableName, Pin]) -> tuple[str, ...]:
     """Compare the age of the loaded sources with what their contracts promise."""
     return require_freshness(dbt, [name for name, pin in pins.items() if pin.version is not None])
 
 
-@task(name="build", cache_policy=NO_CACHE)
+@step("build")
 def build_models(dbt: Dbt, full_refresh: bool, select: str | None) -> Build:
     """Build and test the candidate."""
     return build_candidate(dbt, full_refresh=full_refresh, select=select)
 
 
-@task(name="check gates", cache_policy=NO_CACHE)
+@step("check gates")
 def check_gates(dbt: Dbt, build: Build) -> Verdict:
     """Let nothing on while a test fails."""
     return require_gates(dbt, build)
 
 
-@task(name="publish", cache_policy=NO_CACHE)
+@step("publish")
 def publish(dbt: Dbt, build: Build, pins: Mapping[TableName, Pin]) -> Release:
     """Flip the readers to the candidate, and keep its snapshots in the lake."""
     release = publish_candidate(dbt.folder, build, {name: pin.version for name, pin in pins.items()})
@@ -203,7 +211,7 @@ def publish(dbt: Dbt, build: Build, pins: Mapping[TableName, Pin]) -> Release:
     return release
 
 
-@task(name="write docs", cache_policy=NO_CACHE)
+@step("write docs")
 def generate_docs(dbt: Dbt) -> None:
     """Generate the docs site of the published release."""
     write_docs(dbt)
@@ -211,7 +219,9 @@ def generate_docs(dbt: Dbt) -> None:
 
 def example_of(dbt: Dbt) -> str:
     """Return a query that shows some rows of the first mart."""
-    marts = sorted(node.name for node in dbt.manifest.nodes.values() if node.fqn[1:2] == ["marts"])
+    marts = sorted(
+        node.name for node in dbt.manifest.nodes.values() if node.resource_type == "model" and node.fqn[1] == "marts"
+    )
     return f"from {marts[0]} limit 5" if marts else "from release"
 
 
@@ -221,14 +231,14 @@ def snapshots_of(dbt: Dbt) -> list[tuple[str, str]]:
     return [(node.schema, node.alias) for node in nodes if node.resource_type == "snapshot"]
 
 
-class noted_run:
+class NotedRun:
     """Records a run in the lake when it ends, failed or not."""
 
     def __init__(self, folder: DataFolder) -> None:
         self.folder = folder
         self.release: str | None = None
 
-    def __enter__(self) -> "noted_run":
+    def __enter__(self) -> "NotedRun":
         self.started_at = _now()
         return self
 

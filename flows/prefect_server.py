@@ -32,7 +32,7 @@ def prepare_prefect() -> None:
 
 @contextmanager
 def prefect_server() -> Iterator[str]:
-    """Give a run a Prefect API, and yield its URL: the one that PREFECT_API_URL names, or a server that ends with the run.
+    """Give a run a Prefect API and yield its URL: the one PREFECT_API_URL names, or a server that ends with the run.
 
     It starts in the background; `wait_for_server` waits for it, so that other work goes on meanwhile.
     """

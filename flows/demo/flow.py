@@ -3,13 +3,12 @@
 import logging
 import secrets
 
-from prefect import flow, task
-from prefect.cache_policies import NO_CACHE
+from prefect import flow
 
 from flows import settings
 from flows.demo.api import serve_sales
 from flows.demo.pharmacy import DemoDay, advance
-from flows.elt import Outcome, elt
+from flows.elt import Outcome, elt, step
 from flows.settings import DataFolder
 
 logger = logging.getLogger(__name__)
@@ -29,7 +28,7 @@ def demo_day(scale: float = 1.0, seed: int = 1, full_refresh: bool = False) -> t
     return day, outcome
 
 
-@task(name="move sources on", cache_policy=NO_CACHE)
+@step("move sources on")
 def move_on(folder: DataFolder, scale: float, seed: int) -> DemoDay:
     """Make the sources, or move them on by one day."""
     day = advance(folder.path / "source", scale=scale, seed=seed)

@@ -1,4 +1,4 @@
-"""What cannot be computed again, kept in the lake: the rows of dbt snapshots, so that a lost warehouse is rebuilt whole."""
+"""The rows of dbt snapshots, which cannot be computed again: kept in the lake, so that a lost warehouse is rebuilt whole."""
 
 from collections.abc import Iterable
 from pathlib import Path

@@ -33,7 +33,7 @@ KINDS = {".csv": "csv", ".tsv": "csv", ".txt": "csv", ".jsonl": "lines", ".ndjso
 LANDED = "landed_files"
 LINES_A_PIECE = 50_000
 RECORDS = pa.schema([("_record", pa.string()), ("_file", pa.string()), ("_row", pa.int64())])
-BROKEN = (OSError, EOFError, zlib.error, tarfile.TarError, zipfile.BadZipFile, RuntimeError, NotImplementedError)
+BROKEN = (OSError, EOFError, zlib.error, tarfile.TarError, zipfile.BadZipFile, RuntimeError)
 """What the standard library raises for a file or archive that is cut short, damaged, encrypted or out of reach."""
 
 
@@ -104,8 +104,11 @@ class FileTable:
                     rejected = _read_parquet(connection, files, table)
                 case kind:
                     rejected = _read_json(connection, files, table, as_lines=kind == "lines")
-        except BROKEN as error:
-            raise self._broken(_first_broken(files), error) from None
+        except (*BROKEN, duckdb.Error):
+            for file in files:
+                if cause := _damage(file):
+                    raise self._broken(file.name, cause) from None
+            raise
         for file in files:
             _forget_copy(file, request.work)
         records = connection.execute(f"select count(*) from {SOURCE}").fetchall()[0][0]
@@ -315,15 +318,14 @@ def _forget_copy(file: SourceFile, work: Path) -> None:
         file.path.unlink()
 
 
-def _first_broken(files: list[SourceFile]) -> str:
-    for file in files:
-        try:
-            with _opened(file.path) as stream:
-                while stream.read(1024 * 1024):
-                    pass
-        except BROKEN:
-            return file.name
-    return files[0].name
+def _damage(file: SourceFile) -> Exception | None:
+    try:
+        with _opened(file.path) as stream:
+            while stream.read(1024 * 1024):
+                pass
+    except BROKEN as error:
+        return error
+    return None
 
 
 def _stamp(path: Path, name: str) -> SourceFile:

@@ -2,7 +2,7 @@
 
 import json
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import closing
 from dataclasses import dataclass
 from datetime import date, datetime, time
@@ -14,6 +14,7 @@ from urllib.parse import quote
 import adbc_driver_sqlite.dbapi
 import duckdb
 import pyarrow as pa
+import pyarrow.compute as pc
 import sqlalchemy
 from adbc_driver_manager import Error as AdbcError
 
@@ -27,6 +28,7 @@ from flows.sources.position import from_position, largest_cursor, later, to_posi
 
 ROWS_A_BATCH = 200_000
 ROWS_A_FETCH = 50_000
+LARGEST_EXACT = 2.0**53
 
 
 def connect_sql(connection: Connection, mapping: TableMapping) -> "SqliteTable | SqlTable":
@@ -50,7 +52,7 @@ class SqliteTable:
             raise _failed(self.mapping, f"there is no SQLite file {self.path.name}", "Mend its url in connections.yml.")
         try:
             yield from self._typed_or_text(connection, request)
-        except AdbcError as error:
+        except (AdbcError, OSError) as error:
             raise _failed(self.mapping, str(error), "Mend the source or its mapping, then run again.") from None
 
     def _typed_or_text(self, connection: duckdb.DuckDBPyConnection, request: Request) -> Iterator[Batch]:
@@ -61,7 +63,7 @@ class SqliteTable:
                 yield batch
                 position = batch.position or position
                 done += batch.read
-        except (AdbcError, pa.ArrowInvalid) as error:
+        except (SeveralTypes, OSError) as error:
             if "Type mismatch" not in str(error):
                 raise
             yield from self._read(connection, request, position, done, as_text=True)
@@ -83,7 +85,9 @@ class SqliteTable:
             elif done:
                 sql += f" limit -1 offset {done}"
             cursor.execute(sql, values or None)
-            yield from _arrow_batches(connection, cursor.fetch_record_batch(), self.mapping, request, position, first=done + 1)
+            reader = cursor.fetch_record_batch()
+            pieces = (_one_type_a_column(pa.Table.from_batches([piece])) for piece in reader)
+            yield from _arrow_batches(connection, pieces, reader.schema, self.mapping, request, position, done + 1)
 
     def _relation(self, cursor: Any, *, as_text: bool) -> str:
         relation = _relation(self.mapping)
@@ -93,6 +97,18 @@ class SqliteTable:
         names = [column[0] for column in cursor.description]
         texts = ", ".join(f"{_exact_text(identifier(name))} as {identifier(name)}" for name in names)
         return f"(select {texts} from {relation})"
+
+
+class SeveralTypes(Exception):
+    """A column holds values of several types, which one type cannot keep."""
+
+
+def _one_type_a_column(piece: pa.Table) -> pa.Table:
+    """Refuse doubles so large that they may be whole numbers that the driver has rounded."""
+    for column in piece.columns:
+        if pa.types.is_float64(column.type) and (pc.max(pc.abs(column)).as_py() or 0) >= LARGEST_EXACT:
+            raise SeveralTypes("Type mismatch")
+    return piece
 
 
 def _exact_text(name: str) -> str:
@@ -125,8 +141,9 @@ class SqlTable:
             with engine.connect().execution_options(stream_results=True, yield_per=ROWS_A_FETCH) as database:
                 result = database.execute(self._select(request))
                 names = list(result.keys())
-                tables = (_to_arrow(names, rows) for rows in result.partitions(ROWS_A_FETCH))
-                yield from _arrow_batches(connection, tables, self.mapping, request, request.position, names)
+                pieces = (_to_arrow(names, rows) for rows in result.partitions(ROWS_A_FETCH))
+                schema = pa.schema([(name, pa.string()) for name in names])
+                yield from _arrow_batches(connection, pieces, schema, self.mapping, request, request.position, 1)
         except sqlalchemy.exc.SQLAlchemyError as error:
             cause = getattr(error, "orig", None) or error
             transient = isinstance(error, sqlalchemy.exc.OperationalError)
@@ -161,20 +178,19 @@ def _relation(mapping: TableMapping) -> str:
 
 def _arrow_batches(
     connection: duckdb.DuckDBPyConnection,
-    tables: Any,
+    tables: Iterable[pa.Table],
+    schema: pa.Schema,
     mapping: TableMapping,
     request: Request,
     position: str | None,
-    names: Sequence[str] = (),
-    first: int = 1,
+    first: int,
 ) -> Iterator[Batch]:
     """Gather fetched pieces into batches; the position of each is its largest cursor value, and never moves back."""
     pieces: list[pa.Table] = []
     rows, start = 0, first
-    schema = getattr(tables, "schema", None) or pa.schema([(name, pa.string()) for name in names])
     refuse_colliding_names(str(mapping.name), schema.names)
     for piece in tables:
-        pieces.append(pa.Table.from_batches([piece]) if isinstance(piece, pa.RecordBatch) else piece)
+        pieces.append(piece)
         rows += piece.num_rows
         if rows >= ROWS_A_BATCH:
             batch = _land(connection, pieces, mapping, request, position, first)

@@ -108,7 +108,8 @@ def _failing_keys(dbt: Dbt, candidate: duckdb.DuckDBPyConnection, test: Any, mod
         if not shown:
             return []
         listed = ", ".join(f"{literal(label + '=')} || {identifier(name)}" for name, label in shown.items())
-        sql = f"select distinct concat_ws(', ', {listed}) as row from ({test.compiled_code}) order by row limit {ROWS_SHOWN}"
+        rows = f"select distinct concat_ws(', ', {listed}) as row from ({test.compiled_code})"
+        sql = f"{rows} order by row limit {ROWS_SHOWN}"
         return [row for (row,) in candidate.execute(sql).fetchall()]
     except duckdb.Error:
         return []

@@ -61,7 +61,8 @@ def _seal(candidate: Path, name: str, build: Build, versions: Mapping[TableName,
     """Drop the views, which cannot be read without the lake, write the table `release`, and close the file for good."""
     with duckdb.connect(str(candidate)) as database:
         views = database.execute(
-            "select schema_name, view_name from duckdb_views() where not internal and database_name = current_database()"
+            "select schema_name, view_name from duckdb_views() "
+            "where not internal and database_name = current_database()"
         ).fetchall()
         for schema, view in views:
             database.execute(f"drop view if exists {identifier(schema)}.{identifier(view)} cascade")

@@ -1,4 +1,4 @@
-"""dbt, run in this process: the manifest is parsed once and handed on, and connections are closed when a command ends."""
+"""dbt, run in this process: the manifest is parsed once and handed on; an ended command leaves no connection open."""
 
 import logging
 import re

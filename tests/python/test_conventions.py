@@ -4,6 +4,8 @@ from typing import Any
 
 from dbt.contracts.graph.manifest import Manifest
 
+pytest_plugins = ["warehouse_fixtures"]
+
 PACKAGE = "ml_warehouse"
 ADAPTERS = ("default__", "spark__")
 

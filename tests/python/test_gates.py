@@ -6,6 +6,8 @@ from typing import Any
 import pytest
 from lake_by_hand import Lake, Warehouse
 
+pytest_plugins = ["warehouse_fixtures"]
+
 NOON = datetime(2026, 3, 1, 12)
 
 

@@ -1,6 +1,8 @@
 """SQL sources: SQLite and any database that SQLAlchemy speaks, from a position on, whatever their columns hold."""
 
 import sqlite3
+import subprocess
+import sys
 from collections.abc import Iterable
 from contextlib import closing
 from pathlib import Path
@@ -105,11 +107,13 @@ def test_columns_of_several_types_lose_nothing(shop: Shop, scheme: str, load: st
     monkeypatch.setattr("flows.sources.sql.ROWS_A_FETCH", 2)
     monkeypatch.setattr("flows.sources.sql.ROWS_A_BATCH", 4)
     path = connect(shop, scheme)
-    columns = {"id": "varchar not null", "value": "varchar", "n": "bigint", "x": "double", "updated_at": "bigint"}
+    columns = {"id": "varchar not null", "value": "varchar", "n": "bigint", "x": "double", "y": "varchar", "updated_at": "bigint"}
     shop.declare("crm.people", columns, key=["id"], load=load, cursor=None if load == "full" else "updated_at")
-    rows = [(str(n), n, n, 0.1 + 0.2, n) for n in range(1, 8)]
-    rows += [("8", 9007199254740993, 9007199254740993, 1.5, 8), ("9", "text", 9, 2, 9), ("10", 2.5, 10, None, 10), ("11", None, 11, 9.99, 11)]
-    execute(path, "create table people (id, value, n, x, updated_at)", rows=rows)
+    whole = 2**53 + 1
+    rows = [(str(n), n, n, 0.1 + 0.2, 0.5, n) for n in range(1, 8)]
+    rows += [("8", whole, whole, 1.5, whole, 8), ("9", "text", 9, 2, 1.5, 9)]
+    rows += [("10", 2.5, 10, None, 1, 10), ("11", None, 11, 9.99, None, 11)]
+    execute(path, "create table people (id, value, n, x, y, updated_at)", rows=rows)
 
     # When it is loaded, twice
     loaded, again = shop.load(), shop.load()
@@ -118,10 +122,12 @@ def test_columns_of_several_types_lose_nothing(shop: Shop, scheme: str, load: st
     assert loaded.counts.accepted == 11
     assert loaded.counts.read == 11 or load == "upsert"
     assert again.counts.accepted == 0
-    stored = {row[0]: row[1:] for row in shop.rows("id", "value", "n", "x")}
-    assert stored["8"] == ("9007199254740993", 9007199254740993, 1.5)
-    assert (stored["9"], stored["10"], stored["11"]) == (("text", 9, 2.0), ("2.5", 10, None), (None, 11, 9.99))
-    assert stored["1"] == ("1", 1, 0.30000000000000004)
+    stored = {row[0]: row[1:] for row in shop.rows("id", "value", "n", "x", "y")}
+    assert stored["1"] == ("1", 1, 0.30000000000000004, "0.5")
+    assert stored["8"] == (str(whole), whole, 1.5, str(whole))
+    assert stored["9"] == ("text", 9, 2.0, "1.5")
+    assert stored["10"][:3] == ("2.5", 10, None)
+    assert stored["11"] == (None, 11, 9.99, None)
 
 
 @BOTH
@@ -197,19 +203,23 @@ def test_a_file_that_is_not_there_is_not_made(shop: Shop) -> None:
 
 
 @BOTH
-def test_a_locked_source_is_worth_another_try(shop: Shop, scheme: str, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_locked_source_is_worth_another_try(shop: Shop, scheme: str) -> None:
     # Given a database that another process holds
     path = connect(shop, scheme)
     execute(path, "create table people (id text, name text, updated_at text)")
     if scheme == "sqlite+pysqlite":
         shop.connect(f"{scheme}:///{path}?timeout=0.1")
-    with closing(sqlite3.connect(path, isolation_level=None)) as other:
-        other.execute("begin exclusive")
+    hold = f"import sqlite3, sys; c = sqlite3.connect({str(path)!r}); c.execute('begin exclusive'); print(flush=True); sys.stdin.read()"
+    with subprocess.Popen([sys.executable, "-c", hold], stdin=subprocess.PIPE, stdout=subprocess.PIPE) as other:
+        assert other.stdin is not None
+        assert other.stdout is not None
+        other.stdout.readline()
 
         # When it is loaded, then the failure says that it will pass
         with pytest.raises(SourceFailed, match="locked") as failure:
             shop.load()
         assert failure.value.is_transient
+        other.stdin.close()
 
 
 @BOTH
