@@ -272,7 +272,7 @@ class Load:
         """List a batch's files with the rows that each counts for: what its mapping yielded, and what was malformed."""
         by_file = dict(
             duck.execute(
-                f"select regexp_replace(_position, ':[^:]*$', '') as file, count(*) from {CHECKED} "
+                f"select regexp_replace(_position, ':[0-9]+$', '') as file, count(*) from {CHECKED} "
                 "where _position is not null group by file"
             ).fetchall()
         )

@@ -46,7 +46,7 @@ def check_batch(connection: duckdb.DuckDBPyConnection, contract: Contract, mappe
         except (duckdb.BinderException, duckdb.ParserException, duckdb.CatalogException):
             raise
         except duckdb.Error:
-            connection.execute(_check_sql(contract, mapped, found, is_careful=True))
+            _check_carefully(connection, _check_sql(contract, mapped, found, is_careful=True))
             read = connection.execute(f"select count(*) from {CHECKED}").fetchall()[0][0]
     except (duckdb.BinderException, duckdb.ParserException, duckdb.CatalogException) as error:
         raise SchemaMismatch(
@@ -56,6 +56,15 @@ def check_batch(connection: duckdb.DuckDBPyConnection, contract: Contract, mappe
             f"Mend connections.yml under {contract.name.source}.tables.{contract.name.table}.",
         ) from None
     return int(read)
+
+
+def _check_carefully(connection: duckdb.DuckDBPyConnection, sql: str) -> None:
+    """Run the careful form as it is written: DuckDB would share the parts that expressions have in common outside `try`."""
+    connection.execute("set disabled_optimizers = 'common_subexpressions'")
+    try:
+        connection.execute(sql)
+    finally:
+        connection.execute("reset disabled_optimizers")
 
 
 def check_nothing(connection: duckdb.DuckDBPyConnection, contract: Contract) -> None:
@@ -108,7 +117,7 @@ def _check_sql(contract: Contract, mapped: Mapped, found: list[str], *, is_caref
                 {"".join(f"{extra}, " for extra in extras)}
                 {where_raised} as _where_raised,
                 row_number() over () as _seq,
-                _file || ':' || _row as _place,
+                _file || coalesce(':' || _row, '') as _place,
                 {mapped.record} as _record
             from {mapped.relation}
             where {kept}

@@ -260,7 +260,7 @@ def _array_members(content: bytes, file: SourceFile, rejected: list[Rejected]) -
         if kind != "ARRAY":
             rejected.append(Rejected(content, "is no JSON", f"{file.name}:1"))
             return []
-        sql = "select unnest(from_json($text, '[\"json\"]'))::varchar"
+        sql = "select coalesce(unnest(from_json($text, '[\"json\"]'))::varchar, 'null')"
         return [member.encode() for (member,) in connection.execute(sql, {"text": text}).fetchall()]
 
 

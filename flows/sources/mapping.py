@@ -136,7 +136,9 @@ def _run_query(connection: duckdb.DuckDBPyConnection, mapping: TableMapping) -> 
 def _first_failing_file(connection: duckdb.DuckDBPyConnection, sql: str) -> str:
     files = [file for (file,) in connection.execute(f"select distinct _file from {SOURCE} order by 1").fetchall()]
     for file in files:
-        connection.execute(f"create or replace temp table one_file as select * from {SOURCE} where _file = $file", [file])
+        connection.execute(
+            f"create or replace temp table one_file as select * from {SOURCE} where _file = $file", {"file": file}
+        )
         try:
             connection.execute(f"with {SOURCE} as (from one_file) select count(*) from ({sql})").fetchall()
         except duckdb.BinderException:

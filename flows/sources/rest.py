@@ -125,7 +125,7 @@ class RestEndpoint:
                 where = self.mapping.paging.records or "the body itself"
                 raise self._failed(f"its answer has no list of records at {where}", "Mend `records` in its mapping.")
             listed = connection.sql(
-                f"select unnest(from_json(json_extract($page, {path}), '[\"json\"]'))::varchar as _record",
+                f"select coalesce(unnest(from_json(json_extract($page, {path}), '[\"json\"]'))::varchar, 'null') as _record",
                 params={"page": page},
             ).to_arrow_table()
         except duckdb.Error:

@@ -136,7 +136,7 @@ def test_naive_times_are_of_the_mappings_zone_and_others_of_their_own(shop: Shop
 
     # When they are loaded, twice, then all are UTC
     shop.load()
-    assert shop.rows("at") == [datetime(2026, 7, 1, 9), datetime(2026, 1, 1, 10), datetime(2026, 7, 1, 10)]
+    assert shop.rows('"at"') == [datetime(2026, 7, 1, 9), datetime(2026, 1, 1, 10), datetime(2026, 7, 1, 10)]
     assert shop.load().counts.duplicate == 3
 
     # And a zone that is none is told

@@ -1,0 +1,60 @@
+"""CONTRIBUTING's recipes, followed to the letter in a copy of the project."""
+
+import os
+import re
+import shutil
+import subprocess
+from pathlib import Path
+
+import duckdb
+import pytest
+
+from flows.settings import PROJECT
+
+pytestmark = pytest.mark.xdist_group("walk")
+
+
+def test_the_recipes_for_a_source_and_a_table_of_ones_own_work_as_they_stand(tmp_path: Path) -> None:
+    # Given a copy of the project, as a clone has it
+    project = tmp_path / "project"
+    tracked = subprocess.run(
+        ["git", "ls-files", "--cached", "--others", "--exclude-standard"],
+        cwd=PROJECT,
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    for name in tracked.stdout.splitlines():
+        if (PROJECT / name).is_file():
+            (project / name).parent.mkdir(parents=True, exist_ok=True)
+            shutil.copy(PROJECT / name, project / name)
+    (project / ".venv").symlink_to(PROJECT / ".venv")
+    made_by_setup = PROJECT / "data" / "prefect" / "prefect.db"
+    if made_by_setup.exists():
+        (project / "data" / "prefect").mkdir(parents=True)
+        shutil.copy(made_by_setup, project / "data" / "prefect")
+
+    # When every shell block is pasted, one after the other, and the second run is made
+    blocks = re.findall(r"```sh\n(.*?)```", (project / "CONTRIBUTING.md").read_text(), re.DOTALL)
+    again = "printf 'R4;1;2026-01-08 09:30;0007;oolong-50;1;7,20\\n' >> data/inbox/tea/receipts.csv\n"
+    script = "set -e\nsource .venv/bin/activate\n" + "\n".join([*blocks, again, "python -m flows elt --set tea"])
+    environment = {name: value for name, value in os.environ.items() if not name.startswith(("ML_", "PREFECT", "DBT"))}
+    walked = subprocess.run(
+        ["bash", "-c", script], cwd=project, capture_output=True, text=True, env=environment | {"COLUMNS": "200"}
+    )
+
+    # Then all of it works, and the shop's figures are right
+    assert walked.returncode == 0, walked.stdout + walked.stderr
+    assert "crm.customers: 1 newly in quarantine" in walked.stdout
+    with duckdb.connect(str((project / "data" / "tea" / "warehouse.duckdb").resolve()), read_only=True) as release:
+        sales = release.execute(
+            "select ordered_date::varchar, net_amount::varchar from finance.daily_sales order by all"
+        ).fetchall()
+        customers = release.execute("select customer_id from marketing.customer_360 order by all").fetchall()
+    assert sales == [
+        ("2026-01-05", "12.9000"),
+        ("2026-01-06", "4.5000"),
+        ("2026-01-07", "-3.9000"),
+        ("2026-01-08", "7.2000"),
+    ]
+    assert customers == [("0007",), ("0008",)]
