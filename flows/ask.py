@@ -3,6 +3,8 @@
 import csv
 import io
 import json
+import shutil
+from contextlib import redirect_stdout
 from typing import Literal
 
 import duckdb
@@ -32,7 +34,7 @@ def ask(folder: DataFolder, sql: str, form: Form, limit: int) -> str:
             if relation is None:
                 return ""
             if form == "table":
-                return str(relation.limit(limit))
+                return _as_table(relation, limit)
             names, rows = relation.columns, relation.fetchall()
         except duckdb.Error as error:
             raise WrongUse(str(error), 'See what there is: python -m flows query "show all tables"') from None
@@ -41,3 +43,12 @@ def ask(folder: DataFolder, sql: str, form: Form, limit: int) -> str:
     text = io.StringIO()
     csv.writer(text, lineterminator="\n").writerows([names, *rows])
     return text.getvalue().rstrip("\n")
+
+
+def _as_table(relation: duckdb.DuckDBPyRelation, limit: int) -> str:
+    """Draw rows as wide as the terminal is, and whole where there is none."""
+    width = shutil.get_terminal_size((10_000, 0)).columns
+    drawn = io.StringIO()
+    with redirect_stdout(drawn):
+        relation.show(max_width=width, max_rows=limit)
+    return drawn.getvalue().rstrip()

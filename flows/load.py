@@ -9,6 +9,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import cast
 from uuid import uuid4
 
 import duckdb
@@ -18,6 +19,7 @@ from deltalake.exceptions import DeltaError
 from flows.errors import GateFailed, SourceFailed, WarehouseError, WrongUse
 from flows.lake.check import CHECKED, SEPARATOR, Mapped, check_batch, check_nothing
 from flows.lake.contract import Contract
+from flows.lake.contract import Load as LoadMode
 from flows.lake.duplicates import FRESH, keep_fresh
 from flows.lake.ops import note_load, was_loaded
 from flows.lake.tables import FILES, QUARANTINE, Counts, LakeTable, Stamp
@@ -55,7 +57,8 @@ def load_table(connection: Connection, contract: Contract, lake: Path, *, run_id
     """
     started_at, clock = datetime.now(UTC).replace(tzinfo=None), time.monotonic()
     mapping = connection.mapping(contract.name.table)
-    contract = replace(contract, load=mapping.load or contract.load, cursor=mapping.cursor or contract.cursor)
+    wanted = cast(LoadMode, mapping.load) if mapping.load else contract.load
+    contract = replace(contract, load=wanted, cursor=mapping.cursor or contract.cursor)
     if contract.cursor is not None and contract.cursor not in contract.types:
         raise WrongUse(
             f"connections.yml: the cursor {contract.cursor!r} of {contract.name} is not in its contract.",
@@ -343,7 +346,11 @@ def _values_hidden(name: TableName) -> Iterator[None]:
 def _working_connection(time_zone: str) -> Iterator[tuple[duckdb.DuckDBPyConnection, Path]]:
     """Open a DuckDB of one thread that spills to a folder of its own, in the zone that naive times are read in."""
     with tempfile.TemporaryDirectory(prefix="load-") as folder:
-        config = {"threads": "1", "memory_limit": MEMORY_LIMIT, "temp_directory": f"{folder}/spill"}
+        config: dict[str, str | bool | int | float | list[str]] = {
+            "threads": "1",
+            "memory_limit": MEMORY_LIMIT,
+            "temp_directory": f"{folder}/spill",
+        }
         with duckdb.connect(config=config) as duck:
             try:
                 duck.execute(f"set TimeZone = {literal(time_zone)}")

@@ -5,7 +5,18 @@ from dataclasses import dataclass
 
 from flows.names import identifier
 
-INTEGERS = {"tinyint", "smallint", "integer", "int", "bigint", "hugeint", "utinyint", "usmallint", "uinteger", "ubigint"}
+INTEGERS = {
+    "tinyint",
+    "smallint",
+    "integer",
+    "int",
+    "bigint",
+    "hugeint",
+    "utinyint",
+    "usmallint",
+    "uinteger",
+    "ubigint",
+}
 FLOATS = {"double", "float", "real"}
 TEXTS = {"varchar", "text", "string"}
 BOOLEANS = {"boolean", "bool"}

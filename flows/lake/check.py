@@ -12,7 +12,8 @@ from flows.names import identifier, literal
 
 CHECKED = "checked"
 """The relation that a check leaves: the contract's columns typed, extra columns as they came, then `_row` (order within
-the batch, from 1), `_position`, `_reasons` (null if the record passes, else joined by SEPARATOR) and `_raw` (JSON, for those that do not)."""
+the batch, from 1), `_position`, `_reasons` (null if the record passes, else joined by SEPARATOR) and `_raw` (the record
+as it came, for those that do not)."""
 
 SEPARATOR = "\x1f"
 
@@ -35,7 +36,7 @@ class Mapped:
 def check_batch(connection: duckdb.DuckDBPyConnection, contract: Contract, mapped: Mapped) -> int:
     """Make the relation `checked`, and return how many records there were to check, counted from the relation itself.
 
-    A record whose mapping or check raises an error is rejected; a mapping that fits no record at all raises SchemaMismatch.
+    A record whose mapping or check raises an error is rejected; a mapping that fits none at all raises SchemaMismatch.
     """
     where = f" where {mapped.where}" if mapped.where else ""
     try:
@@ -59,7 +60,7 @@ def check_batch(connection: duckdb.DuckDBPyConnection, contract: Contract, mappe
 
 
 def _check_carefully(connection: duckdb.DuckDBPyConnection, sql: str) -> None:
-    """Run the careful form as it is written: DuckDB would share the parts that expressions have in common outside `try`."""
+    """Run the careful form as it is written: DuckDB would take what expressions have in common out of their `try`."""
     connection.execute("set disabled_optimizers = 'common_subexpressions'")
     try:
         connection.execute(sql)
@@ -71,8 +72,8 @@ def check_nothing(connection: duckdb.DuckDBPyConnection, contract: Contract) -> 
     """Make the relation `checked` for a source that has no records, and so no columns either."""
     columns = ", ".join(f"cast(null as {kind}) as {identifier(name)}" for name, kind in contract.types.items())
     connection.execute(
-        f"create or replace temp table {CHECKED} as select {columns}, null::bigint as _row, null::varchar as _position, "
-        "null::varchar as _reasons, null::varchar as _raw where false"
+        f"create or replace temp table {CHECKED} as select {columns}, null::bigint as _row, "
+        "null::varchar as _position, null::varchar as _reasons, null::varchar as _raw where false"
     )
 
 
@@ -85,7 +86,7 @@ def _mapped_types(connection: duckdb.DuckDBPyConnection, mapped: Mapped) -> list
 def _check_sql(contract: Contract, mapped: Mapped, found: list[str], *, is_careful: bool) -> str:
     """Write the scan: map, then type, then judge.
 
-    The careful form isolates the records whose expressions raise; it is slower, and used once the plain form has raised.
+    The careful form isolates the records whose expressions raise; it is slower, and used if the plain form has raised.
     """
     columns = contract.columns
     expressions = [mapped.expressions[column.name] for column in columns]
@@ -115,7 +116,7 @@ def _check_sql(contract: Contract, mapped: Mapped, found: list[str], *, is_caref
                 {", ".join(mapped_list)},
                 {", ".join(f"{sql} as _x{at}" for at, sql in enumerate(raised))},
                 {"".join(f"{extra}, " for extra in extras)}
-                {where_raised} as _where_raised,
+                case when {where_raised} then 'where cannot be evaluated' end as _where_fault,
                 row_number() over () as _seq,
                 _file || coalesce(':' || _row, '') as _place,
                 {mapped.record} as _record
@@ -127,14 +128,13 @@ def _check_sql(contract: Contract, mapped: Mapped, found: list[str], *, is_caref
                 {", ".join(typed_list)},
                 {", ".join(f"{fault} as _f{at}" for at, fault in enumerate(faults))},
                 {"".join(f"{extra}, " for extra in extras)}
-                _where_raised, _seq, _place, _record
+                _where_fault, _seq, _place, _record
             from mapped
         ),
         judged as (
             select
                 {passed}, _seq, _place, _record,
-                concat_ws('{SEPARATOR}', case when _where_raised then 'where cannot be evaluated' end, {", ".join(reasons)})
-                    as _judgement
+                concat_ws('{SEPARATOR}', {", ".join(["_where_fault", *reasons])}) as _judgement
             from typed
         )
         select

@@ -19,8 +19,8 @@ SYSTEM_COLUMNS: Mapping[str, str] = {
     "_deleted": "boolean",
     "_is_backfill": "boolean",
 }
-"""What the lake adds to each row, with DuckDB types: when and with which load and batch it arrived, its order within the
-batch, where it stood in the source, whether it is a tombstone, and whether it came with the table's first load."""
+"""What the lake adds to each row, with DuckDB types: when and with which load and batch it arrived, its order within
+the batch, where it stood in the source, whether it is a tombstone, and whether it came with the table's first load."""
 
 PERSONAL_TAGS = {"pii", "phi"}
 """A column with one of these in its meta holds personal data: its values are never shown."""

@@ -24,10 +24,10 @@ def keep_fresh(
 ) -> int:
     """Make the relation `fresh` from what passed the check; return how many conflicts there are.
 
-    `stored` is SQL for the rows that the lake holds, or None if it holds none. A conflict is a key that came again with
-    another payload and, for upserts, the same known cursor. Changes are looked up among stored rows from the batch's own
-    smallest cursor value on, so that a large history is not scanned for a small batch; events among all keys, because the
-    same key may come with another cursor. Without `all_keys_seen`, a full copy cannot tell which keys are gone.
+    `stored` is SQL for the rows that the lake holds, or None if it holds none. A conflict is a key that came again
+    with another payload and, for upserts, the same known cursor. Changes are looked up among stored rows from the
+    batch's own smallest cursor value on, so that a large history is not scanned for a small batch; events among all
+    keys, because a key may come again with another cursor. Without `all_keys_seen`, a full copy deletes nothing.
     """
     payload = [column.name for column in contract.columns] + list(extras)
     match contract.load:
@@ -54,9 +54,7 @@ def _bound(connection: duckdb.DuckDBPyConnection, contract: Contract, stored: st
         if smallest is not None:
             kind = contract.types[contract.cursor]
             bound = f" and ({cursor} >= cast({literal(smallest)} as {kind}) or {cursor} is null)"
-    connection.execute(
-        f"create or replace temp view {STORED} as select * from {source} where not _deleted{bound}"
-    )
+    connection.execute(f"create or replace temp view {STORED} as select * from {source} where not _deleted{bound}")
 
 
 def _append(contract: Contract, payload: Sequence[str]) -> tuple[str, str]:
@@ -116,9 +114,9 @@ def _full(
     stored: str | None,
     all_keys_seen: bool,
 ) -> int:
-    """Compare a whole copy of the source with the lake's current rows: changes are appended, what is gone leaves a tombstone.
+    """Compare a whole copy of the source with the current rows: changes are appended, what is gone leaves a tombstone.
 
-    Of a key that comes twice in one copy the last stands. An empty copy deletes nothing: it is likelier a broken export.
+    Of a key that comes twice in a copy the last stands. An empty copy deletes nothing: it is likelier a broken export.
     """
     columns, key = _listed(payload), contract.key_sql
     current = (
@@ -127,14 +125,14 @@ def _full(
         if stored
         else f"(select {columns}, false as _deleted from {CHECKED} where false)"
     )
-    connection.execute(f"create or replace temp table current_rows as select * exclude (_deleted) from {current} where not _deleted")
+    connection.execute(
+        f"create or replace temp table current_rows as select * exclude (_deleted) from {current} where not _deleted"
+    )
     connection.execute(
         f"create or replace temp table last_rows as select {columns}, _row, _position from {CHECKED} "
         f"where _reasons is null and _row in (select max(_row) from {CHECKED} where _reasons is null group by {key})"
     )
-    nulls = ", ".join(
-        identifier(name) if name in contract.key else f"null as {identifier(name)}" for name in payload
-    )
+    nulls = ", ".join(identifier(name) if name in contract.key else f"null as {identifier(name)}" for name in payload)
     connection.execute(f"""
         create or replace temp table {FRESH} as
         select {columns}, _row, _position, false as _deleted
@@ -156,9 +154,7 @@ def _full(
 
 
 def _same(one: str, other: str, names: Sequence[str]) -> str:
-    return " and ".join(
-        f"{one}.{identifier(name)} is not distinct from {other}.{identifier(name)}" for name in names
-    )
+    return " and ".join(f"{one}.{identifier(name)} is not distinct from {other}.{identifier(name)}" for name in names)
 
 
 def _listed(names: Sequence[str]) -> str:

@@ -182,7 +182,7 @@ class LakeTable:
         """Return the Arrow types of the columns that stand, in their order."""
         if self._raw is None:
             return {}
-        return {name: kind for name, kind in ((f.name, f.type) for f in pa.schema(self._raw.schema().to_arrow()))}
+        return {field.name: field.type for field in pa.schema(self._raw.schema().to_arrow())}
 
     def append(
         self,
@@ -228,7 +228,7 @@ class LakeTable:
             self._raw = open_table(self.raw_path)
 
     def _fresh_sql(self, connection: duckdb.DuckDBPyConnection, contract: Contract, extras: Sequence[str]) -> str:
-        """Write what is to be stored: under the spelling and type that a column has there, should it be there already."""
+        """Write what is to be stored, under the spelling and type that a column has if it is there already."""
         kinds = {name: kind for name, kind, *_ in connection.execute("describe fresh").fetchall()}
         stored = {name.casefold(): (name, _duckdb_type(connection, kind)) for name, kind in self.types().items()}
         listed = []
@@ -284,7 +284,7 @@ class LakeTable:
         )
 
     def note_files(self, files: pa.Table, batch: int) -> None:
-        """Write which files a batch reads, none included, in place of what an earlier try under the same number left."""
+        """Write which files a batch reads, if any, in place of what an earlier try under the same number left."""
         predicate = f"table_name = {literal(str(self.name))} and _batch = {batch}"
         _replace_batch(self.files_path, files.cast(FILES), predicate)
 
@@ -307,7 +307,7 @@ def _replace_batch(path: Path, rows: pa.Table, predicate: str) -> None:
 
 
 def _write_beside_others(write: Callable[[], None]) -> None:
-    """Write to a table that other loads write to as well: two that make it at the same time cannot both succeed at once."""
+    """Write to a table that other loads write to as well: of two that make it at the same time, one must try again."""
     for tries_left in reversed(range(TRIES)):
         try:
             return write()
@@ -347,5 +347,3 @@ def write_operations(path: Path, row: dict[str, Any], schema: pa.Schema) -> None
         write_deltalake(table or str(path), rows, mode="append", configuration=None if table else KEEP_LOG)
 
     _write_beside_others(write)
-
-

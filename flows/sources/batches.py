@@ -1,4 +1,4 @@
-"""What every connector yields: a bounded batch of records in a DuckDB connection, and where the source stands behind it."""
+"""What every connector yields: a bounded batch of records in a DuckDB connection, and where the source then stands."""
 
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass

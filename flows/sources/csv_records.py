@@ -43,7 +43,7 @@ def read_dialect(path: Path) -> Dialect:
 
 
 def _header(lines: list[str], delimiter: str) -> tuple[int, Dialect]:
-    """Read the first record that says anything; return how many delimiters it has outside of quotes, and its dialect."""
+    """Read the first record that says anything; return how many delimiters it has outside of quotes, and a dialect."""
     reader = csv.reader(lines, delimiter=delimiter)
     before = 0
     try:
@@ -93,9 +93,10 @@ def _records(path: Path, dialect: Dialect) -> Iterator[tuple[bytes, list[str] | 
             raw = b"".join(islice(ahead, used)).rstrip(b"\r\n")
             if fields is not None and len(fields) == len(dialect.columns) + 1 and not fields[-1]:
                 fields.pop()  # a delimiter at the end of the line
-            if fields is not None and len(fields) != len(dialect.columns):
-                fields, reason = None, f"has {len(fields)} fields, the header {len(dialect.columns)}"
-            yield raw, fields, reason
+            if fields is None or len(fields) == len(dialect.columns):
+                yield raw, fields, reason
+            else:
+                yield raw, None, f"has {len(fields)} fields, the header {len(dialect.columns)}"
         for _ in range(used):
             ahead.popleft()
         ahead.extend(islice(lines, used))

@@ -115,9 +115,7 @@ class FileTable:
         return Batch(read=records + len(rejected), rejected=rejected, files=tuple(files))
 
 
-def read_csv_files(
-    connection: duckdb.DuckDBPyConnection, files: list[SourceFile], table: str
-) -> tuple[Rejected, ...]:
+def read_csv_files(connection: duckdb.DuckDBPyConnection, files: list[SourceFile], table: str) -> tuple[Rejected, ...]:
     """Make `source` from CSV files, every column as text; return the records that are malformed.
 
     Files of the same header are read in one statement with explicit columns; those that DuckDB cannot read so are read
@@ -192,9 +190,7 @@ def _number_and_name(connection: duckdb.DuckDBPyConnection, files: list[SourceFi
     )
 
 
-def _read_parquet(
-    connection: duckdb.DuckDBPyConnection, files: list[SourceFile], table: str
-) -> tuple[Rejected, ...]:
+def _read_parquet(connection: duckdb.DuckDBPyConnection, files: list[SourceFile], table: str) -> tuple[Rejected, ...]:
     names = ", ".join(literal(str(file.path)) for file in files)
     try:
         for file in files:
@@ -205,7 +201,9 @@ def _read_parquet(
         )
     except (duckdb.Error, pa.ArrowInvalid) as error:
         raise SourceFailed(
-            table, f"{file.name} or a file beside it cannot be read as Parquet: {type(error).__name__}", "Mend the file."
+            table,
+            f"{file.name} or a file beside it cannot be read as Parquet: {type(error).__name__}",
+            "Mend the file.",
         ) from None
     _number_and_name(connection, files)
     return ()
@@ -220,9 +218,7 @@ def _read_json(
     return (*rejected, *landed)
 
 
-def _json_pieces(
-    file: SourceFile, rejected: list[Rejected], *, as_lines: bool
-) -> Iterator[pa.RecordBatch]:
+def _json_pieces(file: SourceFile, rejected: list[Rejected], *, as_lines: bool) -> Iterator[pa.RecordBatch]:
     """Yield a file's records as texts, a bounded number at a time; those that are no text are rejected."""
     with _opened(file.path) as stream:
         raws = stream if as_lines else _array_members(stream.read(), file, rejected)
@@ -238,7 +234,11 @@ def _json_pieces(
                 except UnicodeDecodeError:
                     rejected.append(Rejected(raw.rstrip(b"\r\n"), "is no UTF-8", f"{file.name}:{row}"))
             yield pa.RecordBatch.from_arrays(
-                [pa.array(texts, pa.string()), pa.array([file.name] * len(texts), pa.string()), pa.array(rows, pa.int64())],
+                [
+                    pa.array(texts, pa.string()),
+                    pa.array([file.name] * len(texts), pa.string()),
+                    pa.array(rows, pa.int64()),
+                ],
                 schema=RECORDS,
             )
 

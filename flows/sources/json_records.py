@@ -16,7 +16,7 @@ LONG_NUMBER = re.compile(r"[0-9][0-9.]{15}")
 
 
 def keep_digits(text: str) -> str:
-    """Write those numbers of a JSON text as texts that a double cannot hold, since DuckDB reads fractions as doubles."""
+    """Write numbers that a double cannot hold as texts within a JSON text: DuckDB reads fractions as doubles."""
     return TEXTS_AND_FRACTIONS.sub(_exact, text) if LONG_NUMBER.search(text) else text
 
 
@@ -68,7 +68,7 @@ def json_pointer(keys: list[str]) -> str:
 
 
 def refuse_colliding_names(table: str, names: list[str]) -> None:
-    """Raise SchemaMismatch if two columns of a source differ by case alone, or one has no name or one of the connectors'."""
+    """Raise SchemaMismatch if columns differ by case alone, or one has no name, or one that connectors add."""
     folded: dict[str, str] = {}
     for name in names:
         if not name:

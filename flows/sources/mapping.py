@@ -140,7 +140,7 @@ def _first_failing_file(connection: duckdb.DuckDBPyConnection, sql: str) -> str:
             f"create or replace temp table one_file as select * from {SOURCE} where _file = $file", {"file": file}
         )
         try:
-            connection.execute(f"with {SOURCE} as (from one_file) select count(*) from ({sql})").fetchall()
+            connection.execute(f"create or replace temp table tried as with {SOURCE} as (from one_file) from ({sql})")
         except duckdb.BinderException:
             return ""
         except duckdb.Error:
@@ -149,7 +149,7 @@ def _first_failing_file(connection: duckdb.DuckDBPyConnection, sql: str) -> str:
 
 
 def without_values(error: Exception) -> str:
-    """Return the first lines of a DuckDB error, or its kind alone where they could quote a value, which may be personal."""
+    """Return the first lines of a DuckDB error, or its kind alone where they could quote a value."""
     lines = str(error).splitlines()
     if isinstance(error, HARMLESS):
         return " ".join(line.strip() for line in lines[:2])

@@ -13,19 +13,17 @@ Cursor = str | int | float | Decimal | datetime | date
 
 
 def largest_cursor(connection: duckdb.DuckDBPyConnection, relation: str, column: str) -> Cursor | None:
-    """Return the largest value of a cursor column, texts compared as the times or numbers that they are; None if all are null.
+    """Return the largest value of a cursor column, texts as the times or numbers that they are; None if all are null.
 
     What is neither time nor number is passed over if others are: a cell that says n/a must not hide all that follows.
     """
     name = identifier(column)
     as_time = f"try_cast(cast({name} as varchar) as timestamptz)"
     as_number = f"try_cast(cast({name} as varchar) as decimal(38, 9))"
-    latest, greatest, last = connection.execute(
+    candidates: tuple[Cursor | None, ...] = connection.execute(
         f"select arg_max({name}, {as_time}), arg_max({name}, {as_number}), max({name}) from {relation}"
     ).fetchall()[0]
-    if latest is not None:
-        return latest  # type: ignore[no-any-return]
-    return last if greatest is None else greatest
+    return next((value for value in candidates if value is not None), None)
 
 
 def to_position(cursor: Cursor) -> str:

@@ -50,7 +50,7 @@ class RestEndpoint:
     def batches(self, connection: duckdb.DuckDBPyConnection, request: Request) -> Iterator[Batch]:
         """Yield pages gathered into batches, from the position on where the endpoint takes one.
 
-        Pages come in the API's own order, so the position moves with the last batch only: a read that dies begins again.
+        Pages come in the API's own order, so the position moves with the last batch: a read that dies begins again.
         """
         reached, gathered = request.position, Gathered()
         for page in self._pages(connection, request):
@@ -67,7 +67,8 @@ class RestEndpoint:
         url = httpx.URL(urljoin(base, self.mapping.origin.lstrip("/")))
         if request.position is not None and paging.since:
             since = from_position(request.position, request.overlap)
-            url = url.copy_merge_params({paging.since: since.isoformat() if isinstance(since, datetime) else since})
+            text = since.isoformat() if isinstance(since, datetime) else str(since)
+            url = url.copy_merge_params({paging.since: text})
         headers = {"Accept": "application/json"}
         if token := self.connection.bearer():
             headers["Authorization"] = f"Bearer {token}"
@@ -125,16 +126,15 @@ class RestEndpoint:
                 where = self.mapping.paging.records or "the body itself"
                 raise self._failed(f"its answer has no list of records at {where}", "Mend `records` in its mapping.")
             listed = connection.sql(
-                f"select coalesce(unnest(from_json(json_extract($page, {path}), '[\"json\"]'))::varchar, 'null') as _record",
+                f"select coalesce(unnest(from_json(json_extract($page, {path}), '[\"json\"]'))::varchar, 'null') "
+                "as _record",
                 params={"page": page},
             ).to_arrow_table()
         except duckdb.Error:
             raise self._failed("its answer is no JSON", "Check the url and the endpoint.") from None
         return listed.column("_record").combine_chunks()
 
-    def _following(
-        self, connection: duckdb.DuckDBPyConnection, page: str, current: httpx.URL
-    ) -> httpx.URL | None:
+    def _following(self, connection: duckdb.DuckDBPyConnection, page: str, current: httpx.URL) -> httpx.URL | None:
         paging = self.mapping.paging
         dotted = paging.next or paging.next_cursor
         if not dotted:
@@ -214,7 +214,8 @@ def _retry_after(response: httpx.Response) -> float | None:
     if text.isdigit():
         return float(text)
     try:
-        return (parsedate_to_datetime(text) - datetime.now(UTC)).total_seconds()
+        asked: float = (parsedate_to_datetime(text) - datetime.now(UTC)).total_seconds()
+        return asked
     except (TypeError, ValueError):
         return None
 

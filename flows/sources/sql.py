@@ -63,7 +63,7 @@ class SqliteTable:
                 yield batch
                 position = batch.position or position
                 done += batch.read
-        except (SeveralTypes, OSError) as error:
+        except (SeveralTypesError, OSError) as error:
             if "Type mismatch" not in str(error):
                 raise
             yield from self._read(connection, request, position, done, as_text=True)
@@ -99,7 +99,7 @@ class SqliteTable:
         return f"(select {texts} from {relation})"
 
 
-class SeveralTypes(Exception):
+class SeveralTypesError(Exception):
     """A column holds values of several types, which one type cannot keep."""
 
 
@@ -107,7 +107,7 @@ def _one_type_a_column(piece: pa.Table) -> pa.Table:
     """Refuse doubles so large that they may be whole numbers that the driver has rounded."""
     for column in piece.columns:
         if pa.types.is_float64(column.type) and (pc.max(pc.abs(column)).as_py() or 0) >= LARGEST_EXACT:
-            raise SeveralTypes("Type mismatch")
+            raise SeveralTypesError("Type mismatch")
     return piece
 
 
@@ -258,7 +258,7 @@ def _plain_value(value: Any) -> Any:
 
 
 def _plain(value: Any) -> str | int | float:
-    return value.isoformat(sep=" ") if isinstance(value, datetime | date) else value
+    return str(value) if isinstance(value, datetime | date) else value
 
 
 def _failed(mapping: TableMapping, cause: str, remedy: str) -> SourceFailed:

@@ -14,12 +14,14 @@ import duckdb
 import yaml
 
 from flows import settings
+from flows.prefect_server import free_port, prepare_prefect, send_what_waits, serving, wait_for_server
 from flows.settings import DataFolder
 
 SET = "own_shop"
 CANARY = "canary.person@example.com"
 """A customer's address: it may stand in the lake and nowhere else."""
 
+ARRIVAL = "('_loaded_at', '_is_backfill')"
 SALES = ["Receipt", "Pos", "Sold", "Client", "Article", "Pieces", "Each", "State"]
 CLIENTS = ["No", "Mail", "Land", "Changed"]
 ARTICLES = ["Code", "Label", "Group", "Each", "Changed"]
@@ -155,7 +157,7 @@ class FlowShop:
             return {
                 table: sorted(
                     connection.execute(
-                        f"select columns(lambda c: c not in ('_loaded_at', '_is_backfill')) from \"{schema}\".\"{table}\""
+                        f'select columns(lambda name: name not in {ARRIVAL}) from "{schema}"."{table}"'
                     ).fetchall(),
                     key=repr,
                 )
@@ -202,10 +204,8 @@ def put_back(folder: DataFolder, place: Path) -> None:
 
 
 @contextmanager
-def prefect_for_tests(home: Path) -> Iterator[str]:
-    """Serve Prefect for a test session from a database of its own; yield its URL."""
-    from flows.prefect_server import free_port, prepare_prefect, send_what_waits, serving, wait_for_server
-
+def prefect_for_tests(home: Path) -> Iterator[None]:
+    """Serve Prefect from a database in a data folder; one a process, as Prefect reads its settings once."""
     made_by_setup = settings.PROJECT / "data" / "prefect" / "prefect.db"
     (home / "prefect").mkdir(parents=True)
     if made_by_setup.exists():  # making one takes ten seconds
@@ -218,7 +218,7 @@ def prefect_for_tests(home: Path) -> Iterator[str]:
     with serving(port, with_ui=False):
         wait_for_server(url)
         try:
-            yield url
+            yield
         finally:
             send_what_waits()
 

@@ -73,7 +73,10 @@ def test_columns_that_came_later_are_shown_and_null_before(shop: Shop, catalog: 
 
     # When it is pinned, then all columns are there, once, under the contract's spelling
     pin_catalog(catalog, shop.lake, {shop.name: shop.contract})
-    assert query(catalog, "select order_id, gift, note from sales.orders order by 1") == [("1", None, None), ("2", "yes", None)]
+    assert query(catalog, "select order_id, gift, note from sales.orders order by 1") == [
+        ("1", None, None),
+        ("2", "yes", None),
+    ]
     names = [name for name, *_ in query(catalog, "describe sales.orders")]
     assert names == [*ORDERS, "GIFT", "note", *SYSTEM_COLUMNS]
 

@@ -66,7 +66,8 @@ def test_fault_36_a_csv_file_is_read_right_however_it_is_written(items: Shop, co
 
 def test_fault_36_cells_may_hold_quotes_delimiters_and_newlines(items: Shop) -> None:
     # Given cells that hold what structures a file
-    content = b'id,name,size\n1,"5"" pipe",1\n2,5" pipe,2\n3,"a,b;c",3\n4,"two\nlines",4\n5,"two\r\nlines",5\n6,"",6\n7,,7\n8, x ,8\n'
+    content = b'id,name,size\n1,"5"" pipe",1\n2,5" pipe,2\n3,"a,b;c",3\n4,"two\nlines",4\n'
+    content += b'5,"two\r\nlines",5\n6,"",6\n7,,7\n8, x ,8\n'
     items.drop("1.csv", content)
 
     # When it is loaded, in one piece and record by record, then they are as they were
@@ -145,7 +146,9 @@ def test_fault_39_leading_zeros_are_kept(items: Shop, kind: str) -> None:
     assert items_of(items) == [("007", "00", 7)]
 
 
-@pytest.mark.parametrize("name", ["a.csv", "a.tsv", "a.txt", "a.csv.gz", "a.jsonl", "a.ndjson.gz", "a.json", "a.parquet"])
+@pytest.mark.parametrize(
+    "name", ["a.csv", "a.tsv", "a.txt", "a.csv.gz", "a.jsonl", "a.ndjson.gz", "a.json", "a.parquet"]
+)
 def test_every_kind_of_file_is_read_by_its_extension(items: Shop, name: str) -> None:
     # Given the same records in some form
     rows = [{"id": i, "name": n, "size": s} for i, n, s in GOOD]
@@ -229,7 +232,9 @@ def test_a_rejected_json_record_is_kept_as_the_text_that_it_was_and_known_again(
 
 def test_json_keeps_every_digit_key_and_value(items: Shop) -> None:
     # Given numbers that a double cannot hold, nested values, and keys with quotes, dots and slashes
-    items.declare("shop.items", {"id": "varchar", "price": "decimal(18, 4)", "count": "bigint", "rate": "double"}, key=["id"])
+    items.declare(
+        "shop.items", {"id": "varchar", "price": "decimal(18, 4)", "count": "bigint", "rate": "double"}, key=["id"]
+    )
     record = (
         '{"id": "1", "price": 99999999999999.9999, "count": 9007199254740993, "rate": 0.30000000000000004, '
         '"note": "costs 99999999999999.9999, \\"really\\"", "a.b": 1, "a/b~c": 2, "x\\"y": 3, "*": 4, '
@@ -244,7 +249,20 @@ def test_json_keeps_every_digit_key_and_value(items: Shop) -> None:
         items.load()
 
     # Then nothing is rounded or lost
-    columns = ["cast(price as varchar)", "count", "rate", "note", '"a.b"', '"a/b~c"', '"x""y"', '"*"', "nested", "none", "flag", "huge"]
+    columns = [
+        "cast(price as varchar)",
+        "count",
+        "rate",
+        "note",
+        '"a.b"',
+        '"a/b~c"',
+        '"x""y"',
+        '"*"',
+        "nested",
+        "none",
+        "flag",
+        "huge",
+    ]
     row = (
         "99999999999999.9999", 9007199254740993, 0.30000000000000004, 'costs 99999999999999.9999, "really"',
         "1", "2", "3", "4", '{"k":[1,0.1,true,null]}', None, "false", "123456789012345678901234567890",
@@ -318,15 +336,20 @@ def test_paths_and_links_in_archives_write_and_read_nothing_outside(items: Shop,
     secret.write_text("id,name,size\n9,secret,90\n")
     members = {"../../up.csv": b"id,name,size\n1,Ada,10\n", f"{items.folder}/absolute.csv": b"id,name,size\n2,Bob,20\n"}
     link, hard = tarfile.TarInfo("link.csv"), tarfile.TarInfo("hard.csv")
-    link.type, link.linkname, hard.type, hard.linkname = tarfile.SYMTYPE, str(secret), tarfile.LNKTYPE, "../../secret.csv"
+    link.type, link.linkname, hard.type, hard.linkname = (
+        tarfile.SYMTYPE,
+        str(secret),
+        tarfile.LNKTYPE,
+        "../../secret.csv",
+    )
     items.drop(f"all.{kind}", tar_of(members, link=link, hard=hard) if kind == "tar.gz" else zip_of(members))
     items.map(**{"from": f"all.{kind}!*.csv"})
-    before = {path for path in items.folder.rglob("*.csv")}
+    before = set(items.folder.rglob("*.csv"))
 
     # When it is loaded, then its regular files are read as content, and nothing else is
     items.load()
     assert sorted(items_of(items)) == GOOD
-    assert {path for path in items.folder.rglob("*.csv")} == before
+    assert set(items.folder.rglob("*.csv")) == before
 
 
 @pytest.mark.parametrize(

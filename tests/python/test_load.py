@@ -23,7 +23,9 @@ MARCH = HEADER + "1,Ada,1,1.50,2026-03-01 10:00:00\n2,Bob,2,2.50,2026-03-01 11:0
 APRIL = HEADER + "3,Cyd,3,3.50,2026-04-01 10:00:00\n"
 
 
-def order(number: int, *, customer: str | None = "Ada", quantity: int = 1, at: str = "2026-03-01 10:00:00") -> dict[str, object]:
+def order(
+    number: int, *, customer: str | None = "Ada", quantity: int = 1, at: str = "2026-03-01 10:00:00"
+) -> dict[str, object]:
     return {"order_id": f"{number:04}", "customer": customer, "quantity": quantity, "price": "1.50", "updated_at": at}
 
 
@@ -38,13 +40,14 @@ def test_fault_15_the_same_file_again_changes_nothing(shop: Shop, load: str) -> 
     shop.load()
     shop.drop("april.csv", APRIL)
     assert shop.load().counts.accepted == 1
-    before = shop.rows()
+    before, batch = shop.rows(), LakeTable(shop.lake, shop.name).batch
 
     # When it is there still, and comes again under another name
     shop.drop("march (1).csv", MARCH)
     load_again = shop.load()
 
-    # Then every record is known, and the lake holds the same rows
+    # Then every record is known, from the files alone if they are no full copy, and the lake holds the same rows
+    assert load == "full" or load_again.batch == batch
     assert load_again.counts.duplicate == load_again.counts.read == 5
     assert load_again.counts.conflicts == 0
     assert shop.rows() == before
@@ -157,8 +160,8 @@ def test_states_without_a_cursor_value_are_changes_and_no_conflicts(shop: Shop) 
 
 
 def test_fault_17_any_order_of_arrival_gives_the_same_set(shop: Shop, tmp_path: Path) -> None:
-    # Given states in several files
-    rows = [order(n % 5, quantity=n, at=f"2026-03-{1 + n % 9:02} 10:00:00") for n in range(40)] + [order(3), order(3)]
+    # Given states in several files, some of them twice in one
+    rows = [order(n % 5, quantity=n, at=f"2026-03-{1 + n % 9:02} 10:00:00") for n in range(40)] + [order(3)] * 6
     chance = random.Random(17)
     sets = []
     for attempt in range(3):
@@ -171,6 +174,7 @@ def test_fault_17_any_order_of_arrival_gives_the_same_set(shop: Shop, tmp_path: 
             shop.drop_rows(f"../{attempt}/{chance.random()}.jsonl", rows[number::3])
             shop.load()
         sets.append(shop.stored())
+        assert len(shop.rows()) == len(sets[-1])
 
     # Then the same states are stored
     assert sets[0] == sets[1] == sets[2]
@@ -376,7 +380,10 @@ def test_every_reason_of_a_rejected_record_is_told(shop: Shop) -> None:
         columns={
             "order_id": "varchar not null",
             "quantity": "integer",
-            "status": {"data_type": "varchar", "constraints": [{"type": "check", "name": "is_known", "expression": "status in ('open')"}]},
+            "status": {
+                "data_type": "varchar",
+                "constraints": [{"type": "check", "name": "is_known", "expression": "status in ('open')"}],
+            },
         },
         load="append",
     )
@@ -395,7 +402,10 @@ def test_every_reason_of_a_rejected_record_is_told(shop: Shop) -> None:
 def test_a_batch_that_breaks_the_contract_is_refused_without_personal_data(shop: Shop) -> None:
     # Given a loaded source
     pii = {"data_type": "varchar", "config": {"meta": {"pii": "email"}}}
-    email = {**pii, "constraints": [{"type": "check", "name": "looks_like_an_email", "expression": "email like '%@%.%'"}]}
+    email = {
+        **pii,
+        "constraints": [{"type": "check", "name": "looks_like_an_email", "expression": "email like '%@%.%'"}],
+    }
     shop.declare(columns={"customer_id": "varchar not null", "email": email}, key=["customer_id"], load="append")
     shop.drop("1.csv", "customer_id,email\n1,ada@example.com\n")
     shop.load()
@@ -483,8 +493,13 @@ def load_in_a_process(shop: Shop, killed_at: int) -> subprocess.CompletedProcess
 def state(shop: Shop) -> object:
     """Return all that a load leaves but times and ids."""
     kept = [f'"{name}"' for name in shop.contract.types] + ["_batch", "_row", "_position", "_deleted", "_is_backfill"]
-    quarantined = duckdb.sql(f"select _raw, _reasons, _position, _batch from {LakeTable(shop.lake, shop.name).quarantined()}")
-    files = duckdb.sql(f"select table_name, sha256, file_name, rows, _batch from {relation_of(open_table(shop.lake / 'ops' / 'files'))}")
+    quarantined = duckdb.sql(
+        f"select _raw, _reasons, _position, _batch from {LakeTable(shop.lake, shop.name).quarantined()}"
+    )
+    files = duckdb.sql(
+        "select table_name, sha256, file_name, rows, _batch "
+        f"from {relation_of(open_table(shop.lake / 'ops' / 'files'))}"
+    )
     return shop.rows(*kept), sorted(map(repr, quarantined.fetchall())), sorted(files.fetchall())
 
 
@@ -508,7 +523,7 @@ def test_faults_1_2_5_a_load_killed_anywhere_and_begun_again_leaves_what_an_undi
     # When a load is killed before or behind a step: check, quarantine, files, commit, the note of it
     chance = random.Random(1)
     commit_of_batch_2 = range(11, 17)
-    for killed_at in [*chance.sample(commit_of_batch_2, 4), *chance.sample(range(1, steps + 1), 4)]:
+    for killed_at in [*chance.sample(commit_of_batch_2, 3), *chance.sample(range(1, steps + 1), 3)]:
         folder = tmp_path / f"killed-at-{killed_at}-{chance.random()}"
         monkeypatch.setenv("ML_WAREHOUSE_DATA", str(folder / "data"))
         killed = Shop(folder, shop.contract, {"url": f"file:{folder / 'exports'}"})
@@ -615,14 +630,14 @@ def test_loads_at_the_same_time_can_all_make_the_tables_that_they_share(tmp_path
     import pyarrow as pa
 
     schema = pa.schema([("load_id", pa.string())])
-    failures: list[BaseException] = []
+    failures: list[Exception] = []
     together = threading.Barrier(4)
 
     def note(number: int) -> None:
         together.wait()
         try:
             write_operations(tmp_path / "loads", {"load_id": str(number)}, schema)
-        except BaseException as failure:
+        except Exception as failure:  # noqa: BLE001 - whatever it is
             failures.append(failure)
 
     # When each notes itself

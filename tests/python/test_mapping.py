@@ -1,4 +1,4 @@
-"""`connections.yml`: how a source's columns become the contract's, and what is said of a file that cannot be followed."""
+"""`connections.yml`: how columns become the contract's, and what is said of a file that cannot be followed."""
 
 from pathlib import Path
 from typing import Any
@@ -37,7 +37,13 @@ def test_a_record_whose_expression_raises_is_quarantined_and_the_others_are_read
     # Given an expression, a filter and a check that raise for some records
     items.declare(
         "shop.items",
-        {**COLUMNS, "size": {"data_type": "integer", "constraints": [{"type": "check", "name": "ok", "expression": "cast(name as integer) > size"}]}},
+        {
+            **COLUMNS,
+            "size": {
+                "data_type": "integer",
+                "constraints": [{"type": "check", "name": "ok", "expression": "cast(name as integer) > size"}],
+            },
+        },
         key=["id"],
         load="append",
     )
@@ -61,7 +67,12 @@ def test_a_record_whose_expression_raises_is_quarantined_and_the_others_are_read
 
 def test_a_query_stands_in_place_of_the_columns(items: Shop) -> None:
     # Given a query that groups within files
-    items.map(**{"from": "*.csv", "query": "select No as id, min(first) as name, sum(size::int) as size, _file from source group by all"})
+    items.map(
+        **{
+            "from": "*.csv",
+            "query": "select No as id, min(first) as name, sum(size::int) as size, _file from source group by all",
+        }
+    )
 
     # When it is loaded, twice, then what it yields counts as read
     load, again = items.load(), items.load()

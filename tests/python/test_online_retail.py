@@ -2,40 +2,33 @@
 
 import os
 import tarfile
-from collections.abc import Iterator
 from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
 import duckdb
 import pytest
+from flow_shop import clear
 
-from flow_shop import clear, prefect_for_tests
 from flows.settings import PROJECT, DataFolder
 
 FILES = PROJECT.parent / "shared" / "data" / "online_retail"
 SET = "online_retail"
 
-pytestmark = pytest.mark.xdist_group("retail")
 
-
-@pytest.fixture(scope="module")
-def home(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
+@pytest.fixture
+def home(flow_home: Path) -> Path:
     if not FILES.exists():
         if os.environ.get("CI"):
             pytest.fail(f"{FILES.name} is not beside the checkout, and CI must not skip it")
         pytest.skip(f"{FILES.name} is not beside the checkout (../shared/data)")
-    home = tmp_path_factory.mktemp("retail")
-    before = dict(os.environ)
-    with prefect_for_tests(home):
-        yield home
-    os.environ.clear()
-    os.environ.update(before)
+    clear(DataFolder(flow_home / SET))
+    return flow_home
 
 
-def test_the_whole_archive_gives_the_counted_facts(home: Path) -> None:
+def test_the_whole_archive_gives_the_counted_facts(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     # Given the archive of 305 files, mapped by connections.yml
-    os.environ["ONLINE_RETAIL"] = str(FILES)
+    monkeypatch.setenv("ONLINE_RETAIL", str(FILES))
 
     # When it is loaded
     outcome = run()
@@ -46,7 +39,9 @@ def test_the_whole_archive_gives_the_counted_facts(home: Path) -> None:
     require_facts(home, outcome)
 
 
-def test_three_batches_with_files_sent_again_and_one_late_give_the_same_facts(home: Path, tmp_path: Path) -> None:
+def test_three_batches_with_files_sent_again_and_one_late_give_the_same_facts(
+    home: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     # Given the files of two thirds of the days, one of them held back
     days = unpacked(tmp_path)
     late = days[100]
@@ -55,8 +50,7 @@ def test_three_batches_with_files_sent_again_and_one_late_give_the_same_facts(ho
     connections = tmp_path / "connections.yml"
     text = (PROJECT / "connections.yml").read_text().replace("by-day.tar.gz!*.csv", '"*.csv"')
     connections.write_text(text)
-    os.environ["ONLINE_RETAIL"] = str(drop)
-    clear(DataFolder(home / SET))
+    monkeypatch.setenv("ONLINE_RETAIL", str(drop))
     run(connections)
 
     # When the others come with ten files again under other names, then the late one

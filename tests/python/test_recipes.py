@@ -7,11 +7,8 @@ import subprocess
 from pathlib import Path
 
 import duckdb
-import pytest
 
 from flows.settings import PROJECT
-
-pytestmark = pytest.mark.xdist_group("walk")
 
 
 def test_the_recipes_for_a_source_and_a_table_of_ones_own_work_as_they_stand(tmp_path: Path) -> None:

@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from email.utils import formatdate
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from itertools import pairwise
 from typing import Any
 from urllib.parse import parse_qs, urlsplit
 
@@ -80,7 +81,7 @@ Serve = Callable[[Callable[[str, dict[str, str]], Answer]], Api]
 def no_time_to_lose(monkeypatch: pytest.MonkeyPatch) -> None:
     """Wait a twentieth of what the client would; what it would have waited is its own affair."""
     slept = time.sleep
-    monkeypatch.setattr("tenacity.nap.time.sleep", lambda seconds: slept(seconds / 20))
+    monkeypatch.setattr("tenacity.nap.time.sleep", lambda seconds: slept(min(seconds, 60) / 20))
 
 
 def connect(shop: Shop, api: Api, monkeypatch: pytest.MonkeyPatch, **mapping: str) -> None:
@@ -222,7 +223,7 @@ def test_fault_41_a_server_that_asks_for_patience_gets_it(
 
     # Then it was asked again when it had said, and no earlier
     assert len(times) == 3
-    assert all(later - earlier >= 1 / 20 for earlier, later in zip(times, times[1:], strict=False))
+    assert all(later - earlier >= 1 / 20 for earlier, later in pairwise(times))
 
 
 def test_fault_41_patience_has_bounds(shop: Shop, serve: Serve, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -263,9 +264,9 @@ def test_a_server_that_fails_once_is_asked_again(shop: Shop, serve: Serve, monke
         pytest.param((404, {}, b"no"), "/v1/people answered with HTTP status 404", id="not there"),
         pytest.param((302, {"Location": "http://127.0.0.1:1/"}, b""), "HTTP status 302", id="sent elsewhere"),
         pytest.param((200, {"Content-Type": "text/html"}, b"<html>log in</html>"), "its answer is no JSON", id="HTML"),
-        pytest.param(page([])[:2] + (b'{"error": "no"}',), "no list of records at data", id="an error as an answer"),
-        pytest.param(page([])[:2] + (b'{"data": {"id": 1}}',), "no list of records at data", id="no list"),
-        pytest.param(page([])[:2] + (b'{"data": [{"id": "\xff"}]}',), "bytes that are no text", id="no UTF-8"),
+        pytest.param((200, {}, b'{"error": "no"}'), "no list of records at data", id="an error as an answer"),
+        pytest.param((200, {}, b'{"data": {"id": 1}}'), "no list of records at data", id="no list"),
+        pytest.param((200, {}, b'{"data": [{"id": "\xff"}]}'), "bytes that are no text", id="no UTF-8"),
         pytest.param((200, {"Content-Encoding": "gzip"}, b"nonsense"), "after 2 attempts", id="damaged"),
     ],
 )
@@ -300,7 +301,9 @@ def test_pages_that_go_round_in_a_circle_fail_the_load(
 def test_a_link_to_another_host_gets_no_token(shop: Shop, serve: Serve, monkeypatch: pytest.MonkeyPatch) -> None:
     # Given an API that links to another server
     other = serve(lambda _path, _asked: page([person(9)]))
-    connect(shop, serve(lambda _path, _asked: page([person(1)], next=other.url + "/v1/people")), monkeypatch, next="next")
+    connect(
+        shop, serve(lambda _path, _asked: page([person(1)], next=other.url + "/v1/people")), monkeypatch, next="next"
+    )
 
     # When it is loaded, then the other is not asked at all
     with pytest.raises(SourceFailed, match="another host, 127"):

@@ -7,8 +7,8 @@ import sys
 from pathlib import Path
 
 import pytest
-
 from flow_shop import command
+
 from flows.lock import run_lock
 from flows.settings import PROJECT, DataFolder
 
@@ -17,8 +17,8 @@ DBT = str(Path(sys.executable).with_name("dbt"))
 
 def typed(arguments: list[str], home: Path, **variables: str) -> subprocess.CompletedProcess[str]:
     """Run a command as a user does, on a data folder of the test's own."""
-    environment = os.environ | {"ML_WAREHOUSE_DATA": str(home), "DBT_TARGET_PATH": str(home / "target")} | variables
-    environment.pop("PREFECT_API_URL", None)
+    inherited = {name: value for name, value in os.environ.items() if not name.startswith(("ML_", "PREFECT", "COL"))}
+    environment = inherited | {"ML_WAREHOUSE_DATA": str(home), "DBT_TARGET_PATH": str(home / "target")} | variables
     return subprocess.run(arguments, cwd=PROJECT, capture_output=True, text=True, env=environment)
 
 
