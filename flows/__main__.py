@@ -80,7 +80,9 @@ def query(
     from flows.ask import ask
     from flows.sources.connections import read_connections
 
-    typer.echo(ask(read_connections(connections.resolve(), connection_set).folder, sql, form, limit))
+    named = connection_set or settings.chosen_set()
+    folder = settings.DataFolder.of(named) if named else read_connections(connections.resolve()).folder
+    typer.echo(ask(folder, sql, form, limit))
 
 
 @app.command()

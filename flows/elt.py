@@ -26,7 +26,7 @@ from flows.lock import run_lock
 from flows.names import TableName
 from flows.settings import PROJECT, DataFolder, scrub
 from flows.sources.connections import Connection, Connections, read_connections
-from flows.warehouse.build import Build, build_candidate, prepare_candidate
+from flows.warehouse.build import Build, build_candidate, drop_strangers, prepare_candidate
 from flows.warehouse.docs import write_docs
 from flows.warehouse.gates import Verdict, require_freshness, require_gates
 from flows.warehouse.release import Release, publish_candidate
@@ -91,6 +91,7 @@ def elt(
         if select is None:
             release = publish(dbt, build, pins)
             note.release = release.name
+            keep_history(dbt, release)
             generate_docs(dbt)
     notes = tuple(text for load in loads for text in load.notes) + stale
     return Outcome(tuple(loads), build, verdict, release, notes, example_of(dbt), time.monotonic() - started)
@@ -178,6 +179,8 @@ def pin_versions(folder: DataFolder, contracts: Mapping[TableName, Contract]) ->
 def start_candidate(dbt: Dbt) -> None:
     """Copy the last release; if there is none, put back the snapshots that the lake keeps."""
     prepare_candidate(dbt.folder)
+    if dropped := drop_strangers(dbt):
+        logger.info("no model makes %s any more: dropped", ", ".join(dropped))
     if not dbt.folder.warehouse.exists():
         restored = restore_snapshots(dbt.folder.lake, dbt.folder.candidate, snapshots_of(dbt))
         if restored:
@@ -204,11 +207,16 @@ def check_gates(dbt: Dbt, build: Build) -> Verdict:
 
 @step("publish")
 def publish(dbt: Dbt, build: Build, pins: Mapping[TableName, Pin]) -> Release:
-    """Flip the readers to the candidate, and keep its snapshots in the lake."""
+    """Flip the readers to the candidate."""
     release = publish_candidate(dbt.folder, build, {name: pin.version for name, pin in pins.items()})
     logger.info("release %s is published", release.name)
-    keep_snapshots(dbt.folder.lake, release.path, snapshots_of(dbt))
     return release
+
+
+@step("keep snapshots")
+def keep_history(dbt: Dbt, release: Release) -> None:
+    """Write what the release's snapshots hold to the lake, from which a lost warehouse gets them back."""
+    keep_snapshots(dbt.folder.lake, release.path, snapshots_of(dbt))
 
 
 @step("write docs")

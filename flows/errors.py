@@ -4,7 +4,7 @@ Every error that a user can meet is a `WarehouseError`; its `exit_code` is the c
 Personal data never stands in a message: rows are named by their keys, values are left out.
 """
 
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, fields, is_dataclass
 from typing import Any, ClassVar
 
 UNCHANGED = "The published release is unchanged."
@@ -17,7 +17,9 @@ class WarehouseError(Exception):
 
     def __reduce__(self) -> tuple[type, tuple[Any, ...]]:
         """Let an error cross to another process with all its fields."""
-        return type(self), tuple(getattr(self, field.name) for field in fields(self))  # type: ignore[arg-type]
+        if not is_dataclass(self):
+            return type(self), self.args
+        return type(self), tuple(getattr(self, field.name) for field in fields(self))
 
 
 @dataclass(eq=False)

@@ -10,9 +10,10 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
 from flows import settings
-from flows.errors import WrongUse
+from flows.errors import WarehouseError, WrongUse
 
 STARTUP_SECONDS = 90
+ELSEWHERE_SECONDS = 10
 WORK_POOL = "local"
 
 
@@ -37,6 +38,7 @@ def prefect_server() -> Iterator[str]:
     It starts in the background; `wait_for_server` waits for it, so that other work goes on meanwhile.
     """
     if url := settings.prefect_is_elsewhere():
+        wait_for_server(url, ELSEWHERE_SECONDS)
         yield url
         return
     port = free_port()
@@ -87,8 +89,10 @@ def serve_schedules(port: int, say: Callable[[str], None]) -> None:
             worker.wait()
         except KeyboardInterrupt:  # the worker was interrupted as well
             say("Stopping …")
+            return
         finally:
             _end(worker)
+        raise WarehouseError("The worker of the schedules ended by itself; see above.")
 
 
 @contextmanager
@@ -124,16 +128,21 @@ def _end(process: subprocess.Popen[bytes]) -> None:
         process.wait()
 
 
-def wait_for_server(url: str) -> None:
-    """Wait until a Prefect API answers; raises TimeoutError if it does not."""
-    deadline = time.monotonic() + STARTUP_SECONDS
-    while time.monotonic() < deadline:
+def wait_for_server(url: str, seconds: float = STARTUP_SECONDS) -> None:
+    """Wait until a Prefect API answers; raises WarehouseError if it does not."""
+    deadline = time.monotonic() + seconds
+    while True:
         try:
             with urllib.request.urlopen(f"{url}/health", timeout=5):
                 return
-        except (urllib.error.URLError, ConnectionError, TimeoutError):
+        except (urllib.error.URLError, ConnectionError, TimeoutError, ValueError):
+            if time.monotonic() > deadline:
+                raise WarehouseError(
+                    f"Prefect did not answer at {settings.scrub(url)} within {seconds:.0f} seconds. Nothing was done.\n"
+                    f"A server of our own logs to {settings.data_root() / 'prefect' / 'server.log'}; "
+                    "another one is named by PREFECT_API_URL."
+                ) from None
             time.sleep(0.1)
-    raise TimeoutError(f"Prefect did not answer within {STARTUP_SECONDS} seconds; see data/prefect/server.log")
 
 
 def is_taken(port: int) -> bool:

@@ -5,6 +5,7 @@ import re
 import sys
 from dataclasses import dataclass
 from pathlib import Path
+from urllib.parse import quote, unquote
 
 from flows.errors import WrongUse
 
@@ -28,7 +29,7 @@ def env_var(name: str, default: str | None = None) -> str:
             )
         return default
     if len(value) >= 4:  # hiding shorter ones would riddle every message with stars and protect nothing
-        _secrets.add(value)
+        _secrets.update({value, value.strip(), repr(value)[1:-1], quote(value, safe=""), unquote(value)})
     return value
 
 
@@ -46,7 +47,7 @@ def chosen_set() -> str | None:
 
 def data_root() -> Path:
     """Return the folder that holds everything the project writes."""
-    return (PROJECT / os.environ.get(DATA_VARIABLE, "data")).resolve()
+    return (PROJECT / (os.environ.get(DATA_VARIABLE) or "data")).resolve()
 
 
 def prefect_is_elsewhere() -> str | None:
@@ -84,7 +85,9 @@ class DataFolder:
     def lake(self) -> Path:
         """Delta tables: raw history, quarantine, operations."""
         moved = os.environ.get(LAKE_VARIABLE)
-        return Path(moved).resolve() / self.path.name if moved else self.path / "lake"
+        if moved and "://" in moved:
+            raise WrongUse(f"{LAKE_VARIABLE} is {moved!r}, and the lake must be a folder.", "Name a folder.")
+        return PROJECT / moved / self.path.name if moved else self.path / "lake"
 
     @property
     def catalog(self) -> Path:

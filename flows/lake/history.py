@@ -1,4 +1,4 @@
-"""The rows of dbt snapshots, which cannot be computed again: kept in the lake, so that a lost warehouse is rebuilt whole."""
+"""What cannot be computed again, kept in the lake: the rows of dbt snapshots, to rebuild a lost warehouse whole."""
 
 from collections.abc import Iterable
 from pathlib import Path

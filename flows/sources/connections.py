@@ -1,5 +1,6 @@
 """`connections.yml`: where the data comes from, and how a source's columns become the contract's."""
 
+import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -119,6 +120,14 @@ def read_connections(path: Path, connection_set: str | None = None) -> Connectio
         raise WrongUse(f"{path} is no YAML{where}: {getattr(error, 'problem', None)}.", "Mend the file.") from None
     if not isinstance(sets, dict) or not sets:
         raise WrongUse(f"{path} holds no set of connections.", "Write one as CONTRIBUTING.md shows.")
+    odd = [
+        one for one in sets if not (isinstance(one, str) and re.fullmatch(r"[A-Za-z0-9_-]+", one)) or one == "prefect"
+    ]
+    if odd:
+        raise WrongUse(
+            f"{path} holds a set called {odd[0]!r}.",
+            "A set has a folder of its own: name it by letters, digits, - and _, in quotes, and not prefect.",
+        )
     name = connection_set or settings.chosen_set() or next(iter(sets))
     if name not in sets:
         raise WrongUse(

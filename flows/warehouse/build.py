@@ -11,10 +11,14 @@ from typing import Any
 import duckdb
 from dbt_common.events.base_types import EventMsg
 
+from flows.names import identifier
 from flows.settings import DataFolder
 from flows.warehouse.runner import Dbt
 
 logger = logging.getLogger(__name__)
+
+BOOKKEEPING = {"built_from", "release"}
+"""Tables of a release that no model makes: which batches its incremental models hold, and what the file was made of."""
 
 FICLONE = 0x40049409
 """The ioctl of Linux that shares a file's blocks until one side is written."""
@@ -58,6 +62,24 @@ def prepare_candidate(folder: DataFolder) -> None:
     folder.candidate.parent.mkdir(parents=True)
     if folder.warehouse.exists():
         copy_file(folder.warehouse.resolve(), folder.candidate)
+
+
+def drop_strangers(dbt: Dbt) -> list[str]:
+    """Drop tables of the candidate that no model makes any more, before anything is tested; return their names.
+
+    A renamed model would otherwise be published twice, once as it was. Snapshots stay: they cannot be made again.
+    """
+    made = {(node.schema, node.alias) for node in dbt.manifest.nodes.values() if hasattr(node, "alias")}
+    kept_schemas = {node.schema for node in dbt.manifest.nodes.values() if node.resource_type == "snapshot"}
+    dropped = []
+    with duckdb.connect(str(dbt.folder.candidate)) as database:
+        tables = database.execute("select schema_name, table_name from duckdb_tables()").fetchall()
+        for schema, table in tables:
+            if (schema, table) in made or schema in kept_schemas or table in BOOKKEEPING:
+                continue
+            database.execute(f"drop table {identifier(schema)}.{identifier(table)}")
+            dropped.append(f"{schema}.{table}")
+    return dropped
 
 
 def build_candidate(dbt: Dbt, *, full_refresh: bool, select: str | None) -> Build:

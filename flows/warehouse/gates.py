@@ -8,11 +8,13 @@ import duckdb
 
 from flows.errors import GateFailed
 from flows.names import TableName, identifier, literal
+from flows.settings import PROJECT
 from flows.warehouse.build import Build
 from flows.warehouse.runner import Dbt, without_values
 
 ROWS_SHOWN = 5
 TESTS = ("test", "unit_test")
+GOOD = {"success", "pass", "warn", "no-op"}
 
 
 @dataclass(frozen=True)
@@ -57,7 +59,7 @@ def require_gates(dbt: Dbt, build: Build) -> Verdict:
     Raises GateFailed with model, test and the keys of failing rows; values of other columns are never shown. A build
     without a test that can fail is not a pass.
     """
-    failed = [result for result in build.results if result.status in ("error", "fail", "runtime error")]
+    failed = [result for result in build.results if result.status not in GOOD and result.status != "skipped"]
     if failed:
         with _open_candidate(dbt) as candidate:
             findings = tuple(line for result in failed for line in _describe(dbt, candidate, result))
@@ -86,7 +88,10 @@ def _describe(dbt: Dbt, candidate: duckdb.DuckDBPyConnection, result: Any) -> li
         return lines + [f"  {row}" for row in _failing_keys(dbt, candidate, node, model)]
     if node.resource_type == "unit_test":
         return [f"{node.model}: unit test {node.name}: its rule does not hold: dbt test --select {node.name}"]
-    return [f"{node.name}: {node.resource_type} ended in an error: {without_values(str(result.message))}"]
+    said = without_values(str(result.message))
+    if "out of sync" in said:  # the columns of an incremental model were changed
+        said += " Build it anew: python -m flows elt --full-refresh"
+    return [f"{node.name}: {node.resource_type} ended in an error: {said}"]
 
 
 def _failing_keys(dbt: Dbt, candidate: duckdb.DuckDBPyConnection, test: Any, model: Any | None) -> list[str]:
@@ -140,7 +145,10 @@ def _warning(result: Any) -> str:
 
 
 def _look(dbt: Dbt) -> str:
-    return f"duckdb.connect({str(dbt.folder.candidate.relative_to(dbt.folder.path.parent.parent))!r}, read_only=True)"
+    """Say where the candidate is, by a path from the project's folder if it lies in it."""
+    candidate = dbt.folder.candidate
+    shown = candidate.relative_to(PROJECT) if candidate.is_relative_to(PROJECT) else candidate
+    return f"duckdb.connect({str(shown)!r}, read_only=True)"
 
 
 def _in_words(seconds: float) -> str:

@@ -49,14 +49,6 @@ def publish_candidate(folder: DataFolder, build: Build, versions: Mapping[TableN
     return Release(name, place / folder.warehouse.name)
 
 
-def published(folder: DataFolder) -> Release | None:
-    """Return the release that readers see, None if nothing was published yet."""
-    if not folder.warehouse.exists():
-        return None
-    path = folder.warehouse.resolve()
-    return Release(path.parent.name, path)
-
-
 def _seal(candidate: Path, name: str, build: Build, versions: Mapping[TableName, int | None]) -> None:
     """Drop the views, which cannot be read without the lake, write the table `release`, and close the file for good."""
     with duckdb.connect(str(candidate)) as database:

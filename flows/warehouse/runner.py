@@ -32,7 +32,7 @@ class Dbt:
         result = _invoke(dbtRunner(), folder, ["parse"], "candidate")
         if not isinstance(result.result, Manifest):
             raise WrongUse(
-                f"The dbt project does not parse: {without_values(str(result.exception))}", "Mend it: dbt parse"
+                f"The dbt project does not parse: {settings.scrub(str(result.exception))}", "Mend it: dbt parse"
             )
         return cls(folder, result.result)
 
@@ -45,23 +45,34 @@ class Dbt:
             result = _invoke(runner, self.folder, list(arguments), target)
         finally:
             DuckDBConnectionManager.close_all_connections()
+        if isinstance(result.exception, WarehouseError):
+            raise result.exception
         if result.exception is not None:
             raise WarehouseError(f"dbt {arguments[0]} failed: {without_values(str(result.exception))}")
         return list(getattr(result.result, "results", None) or [])
 
 
 def _invoke(runner: dbtRunner, folder: DataFolder, arguments: list[str], target: str) -> dbtRunnerResult:
-    """Keep dbt's own output off the terminal and out of files: it may quote values."""
+    """Keep dbt's own output off the terminal and its results out of files: both may quote values."""
     project = str(settings.PROJECT)
     places = ["--project-dir", project, "--profiles-dir", project, "--target", target]
     outputs = ["--target-path", str(folder.target), "--log-path", str(folder.target)]
     quiet = ["--log-level", "none", "--log-level-file", "none", "--no-use-colors"]
-    return runner.invoke([*quiet, *arguments, *places, *outputs])
+    artifacts = [] if arguments[0] in ("parse", "docs") else ["--no-write-json"]
+    return runner.invoke([*quiet, *artifacts, *arguments, *places, *outputs])
+
+
+HARMLESS = re.compile(
+    r"(Binder|Catalog|Parser) Error: [^\n]*"
+    r"|Constraint Error: (NOT NULL constraint failed: [\w.]+|CHECK constraint failed on table \w+)"
+    r"|Compilation Error[^\n]*\n[^\n]*"
+)
+"""What a database or dbt says of names and rules alone. All else may quote a value, in forms too many to list."""
 
 
 def without_values(message: str) -> str:
-    """Hide what a database error quotes of the data, and secrets; names of columns and rules stay."""
-    message = re.sub(r"'[^'\n]*'", "'…'", message)
-    message = re.sub(r'(?i)(key|value|string)(:?\s*)"[^"\n]*"', r'\1\2"…"', message)
-    kept = [line.strip() for line in message.splitlines() if line.strip() and not line.startswith("LINE")]
-    return settings.scrub(" ".join(kept[:3]))
+    """Return the part of an error that names columns, rules and models; of any other, only its kind."""
+    if found := HARMLESS.search(message):
+        return settings.scrub(" ".join(found[0].split()))
+    kind = re.search(r"(\w+ Error|\w+Exception)(?=:)", message.replace("Runtime Error in", ""))
+    return f"{kind[0] if kind else 'an error'} on a value, which is not shown"
