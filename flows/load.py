@@ -20,7 +20,7 @@ from flows.errors import GateFailed, SourceFailed, WarehouseError, WrongUse
 from flows.lake.check import CHECKED, SEPARATOR, Mapped, check_batch, check_nothing
 from flows.lake.contract import Contract
 from flows.lake.contract import Load as LoadMode
-from flows.lake.duplicates import FRESH, keep_fresh
+from flows.lake.duplicates import FRESH, REPLACED, keep_fresh
 from flows.lake.ops import note_load, was_loaded
 from flows.lake.tables import FILES, QUARANTINE, Counts, LakeTable, Stamp
 from flows.names import TableName, identifier, literal
@@ -58,7 +58,12 @@ def load_table(connection: Connection, contract: Contract, lake: Path, *, run_id
     started_at, clock = datetime.now(UTC).replace(tzinfo=None), time.monotonic()
     mapping = connection.mapping(contract.name.table)
     wanted = cast(LoadMode, mapping.load) if mapping.load else contract.load
-    contract = replace(contract, load=wanted, cursor=mapping.cursor or contract.cursor)
+    contract = replace(
+        contract,
+        load=wanted,
+        cursor=mapping.cursor or contract.cursor,
+        overlap=contract.overlap if mapping.overlap is None else mapping.overlap,
+    )
     if contract.cursor is not None and contract.cursor not in contract.types:
         raise WrongUse(
             f"connections.yml: the cursor {contract.cursor!r} of {contract.name} is not in its contract.",
@@ -70,7 +75,7 @@ def load_table(connection: Connection, contract: Contract, lake: Path, *, run_id
     error: str | None = "interrupted"
     try:
         with _values_hidden(contract.name):
-            load.run(is_backfill=not was_loaded(lake, contract.name))
+            load.run(is_backfill=load.table.version is None or not was_loaded(lake, contract.name))
         error = None
     except WarehouseError as failure:
         error = scrub(str(failure))
@@ -100,6 +105,7 @@ class Load:
         self.mapping, self.contract, self.table, self.load_id = mapping, contract, table, load_id
         self.connector = connect(connection, mapping)
         self.query_in_source = not connection.url().startswith(("file:", "http:", "https:"))
+        self.definition = _definition(mapping, contract)
         self.counts = Counts()
         self.ignored: set[str] = set()
         self.missing: set[str] = set()
@@ -110,9 +116,9 @@ class Load:
         """Load batch after batch; a full load is compared with the lake once all of it was seen."""
         self.is_backfill = is_backfill
         with _working_connection(self.mapping.time_zone) as (duck, work):
-            known = self.table.known_files(duck, self._mapping_hash())
+            known = self.table.known_files(duck, self.definition)
             request = Request(
-                position=None if self.contract.load == "full" else self.table.position(),
+                position=None if self.contract.load == "full" else self.table.position(self.definition),
                 cursor=None if self.contract.load == "full" else mapped_cursor(self.mapping, self.contract.cursor),
                 overlap=self.contract.overlap,
                 known_rows=lambda file: None if self.contract.load == "full" else known.get(file.sha256),
@@ -132,6 +138,8 @@ class Load:
             yield f"{name}: {counts.quarantined:,} newly in quarantine"
         if counts.conflicts:
             yield f"{name}: {counts.conflicts:,} came again under the same key with another payload"
+        if counts.deleted:
+            yield f"{name}: {counts.deleted:,} disappeared from the full copy, and are noted as deleted"
         if self.ignored:
             yield f"{name}: the contract ignores the source's columns {', '.join(sorted(self.ignored))}"
         if self.missing:
@@ -148,7 +156,7 @@ class Load:
             self.counts += Counts(read=batch.read, duplicate=batch.known_rows)
             return
         read, extras = self._check(duck, batch)
-        if read == 0 and batch.position == self.table.position() and not batch.files:
+        if read == 0 and batch.position == self.table.position(self.definition) and not batch.files:
             return
         self._commit(duck, batch, read, extras, batch.rejected)
 
@@ -206,14 +214,15 @@ class Load:
             self.is_partial = bool(rejected) or _has_no_key(duck, self.contract)
         conflicts = keep_fresh(duck, self.contract, extras, stored, all_keys_seen=not self.is_partial)
         accepted, deleted = duck.execute(
-            f"select count(*) filter (not _deleted), count(*) filter (_deleted) from {FRESH}"
+            "select count(*) filter (not _deleted), "
+            f"count(*) filter (_deleted and _position is distinct from '{REPLACED}') from {FRESH}"
         ).fetchall()[0]
         passed = duck.execute(f"select count(*) from {CHECKED} where _reasons is null").fetchall()[0][0]
         quarantined, repeated = self._quarantine(duck, rejected, stamp)
         self._require_contract(duck, accepted, quarantined)
         self.table.note_files(self._files(duck, batch, stamp), stamp.batch)
         counts = Counts(read, accepted, quarantined, passed - accepted + repeated, conflicts, deleted)
-        self.table.append(duck, self.contract, extras, stamp, counts, batch.position)
+        self.table.append(duck, self.contract, extras, stamp, counts, batch.position, self.definition)
         self.counts += counts
         logger.info("%s: %s records read", self.contract.name, f"{self.counts.read:,}")
 
@@ -282,7 +291,7 @@ class Load:
         for reject in batch.rejected:
             name = reject.position.rpartition(":")[0]
             by_file[name] = by_file.get(name, 0) + 1
-        table, mapping = str(self.contract.name), self._mapping_hash()
+        table, mapping = str(self.contract.name), self.definition
         rows = [
             (table, file.sha256, mapping, file.name, by_file.get(file.name, 0), stamp.batch, self.load_id)
             for file in batch.files
@@ -295,8 +304,11 @@ class Load:
         if stored:
             self.new.update(name for name in extras if name.casefold() not in stored)
 
-    def _mapping_hash(self) -> str:
-        return hashlib.sha256(self.mapping.definition().encode()).hexdigest()[:16]
+
+def _definition(mapping: TableMapping, contract: Contract) -> str:
+    """Return a hash of what decides what is read and accepted: under another one nothing counts as read before."""
+    parts = (mapping.definition(), contract.columns, contract.key, contract.load, contract.on_extra_column)
+    return hashlib.sha256(repr(parts).encode()).hexdigest()[:16]
 
 
 def _record(duck: duckdb.DuckDBPyConnection, relation: str) -> tuple[str, bool]:

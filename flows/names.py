@@ -1,6 +1,9 @@
 """Names that the packages share."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
+from datetime import timedelta
+from typing import Any
 
 
 @dataclass(frozen=True, order=True)
@@ -20,6 +23,17 @@ class TableName:
 
     def __str__(self) -> str:
         return f"{self.source}.{self.table}"
+
+
+PERIODS = {"minute": 60, "hour": 3_600, "day": 86_400}
+
+
+def duration(entry: Mapping[str, Any]) -> timedelta:
+    """Read a duration as dbt writes it, `{count: 10, period: day}`; raises ValueError if it is none."""
+    try:
+        return timedelta(seconds=int(entry["count"]) * PERIODS[entry["period"]])
+    except (KeyError, TypeError, ValueError):
+        raise ValueError(f"{entry!r} is no duration; write {{count: 10, period: minute, hour or day}}") from None
 
 
 def identifier(name: str) -> str:

@@ -35,7 +35,8 @@ def _loads(outcome: Outcome) -> Iterator[str]:
 def _build(outcome: Outcome) -> Iterator[str]:
     models = outcome.build.count("model", "seed", "snapshot")
     warnings = [*outcome.verdict.warnings, *outcome.notes]
-    yield f"  {models} models built, {outcome.verdict.passed} tests passed, {len(warnings)} warnings"
+    tests = f"{outcome.verdict.passed} tests passed, {len(warnings)} warnings"
+    yield f"  {models} models, seeds and snapshots built, {tests}"
     for warning in warnings:
         yield f"    {warning}"
     if outcome.release is not None:

@@ -5,8 +5,10 @@ from dataclasses import dataclass
 from datetime import timedelta
 from typing import Any, Literal, cast
 
+import duckdb
+
 from flows.errors import WrongUse
-from flows.names import TableName, identifier
+from flows.names import TableName, duration, identifier
 
 Load = Literal["append", "upsert", "full"]
 
@@ -21,6 +23,8 @@ SYSTEM_COLUMNS: Mapping[str, str] = {
 }
 """What the lake adds to each row, with DuckDB types: when and with which load and batch it arrived, its order within
 the batch, where it stood in the source, whether it is a tombstone, and whether it came with the table's first load."""
+
+EXTRA_COLUMNS = ("evolve", "ignore", "freeze")
 
 PERSONAL_TAGS = {"pii", "phi"}
 """A column with one of these in its meta holds personal data: its values are never shown."""
@@ -39,8 +43,6 @@ UNKEPT_TYPES: Mapping[str, str] = {
     "timestamp_ns": "timestamp",
 }
 """DuckDB's types that Delta has none for, each with one that holds its values."""
-
-PERIODS = {"minute": 60, "hour": 3_600, "day": 86_400}
 
 
 @dataclass(frozen=True)
@@ -74,7 +76,6 @@ class Contract:
     overlap: timedelta = timedelta(hours=1)
     on_extra_column: Literal["evolve", "ignore", "freeze"] = "evolve"
     quarantine_limit_pct: float = 50.0
-    has_freshness: bool = False
 
     @property
     def types(self) -> Mapping[str, str]:
@@ -95,41 +96,45 @@ class Contract:
 def contracts_of(sources: Iterable[Any]) -> dict[TableName, Contract]:
     """Return the contracts of dbt's source nodes, as a manifest holds them (objects or their JSON).
 
-    Raises WrongUse for a table whose meta lacks a key, or a column without a data type.
+    Sources in another database than `lake` are somebody else's. Raises WrongUse for a table whose meta lacks a key,
+    or a column without a data type.
     """
-    contracts = (_contract(node if isinstance(node, dict) else node.to_dict()) for node in sources)
+    nodes = (node if isinstance(node, dict) else node.to_dict() for node in sources)
+    contracts = (_contract(node) for node in nodes if node.get("database", "lake") == "lake")
     return {contract.name: contract for contract in sorted(contracts, key=lambda contract: contract.name)}
 
 
 def _contract(node: dict[str, Any]) -> Contract:
     name = TableName(node["source_name"], node["name"])
     meta = {**node.get("meta", {}), **(node.get("config", {}).get("meta") or {})}
-    key = tuple(meta.get("key", ()))
+    key = tuple(meta.get("key", ())) if not isinstance(meta.get("key"), str) else (meta["key"],)
     columns = tuple(_column(name, column, key) for column in node["columns"].values())
-    cursor, load = meta.get("cursor"), meta.get("load", "append")
+    cursor, load, extra = meta.get("cursor"), meta.get("load", "append"), meta.get("on_extra_column", "evolve")
     names = {column.name for column in columns}
     for wrong, remedy in (
         (not key, "declare its key: config.meta.key, a list of columns"),
         (not set(key) <= names, f"its key {list(key)} is not among its columns"),
         (cursor is not None and cursor not in names, f"its cursor {cursor!r} is not among its columns"),
+        (extra not in EXTRA_COLUMNS, f"its on_extra_column {extra!r} is none of {', '.join(EXTRA_COLUMNS)}"),
         (load not in ("append", "upsert", "full"), f"its load {load!r} is none of append, upsert, full"),
         (any(name.startswith("_") for name in names), "names that begin with _ are the lake's own"),
         (len({name.casefold() for name in names}) < len(columns), "two columns differ by case alone"),
     ):
         if wrong:
             raise WrongUse(f"The contract of {name} cannot be used.", f"In its sources.yml, {remedy}.")
-    overlap = meta.get("overlap", {"count": 1, "period": "hour"})
-    freshness = node.get("freshness") or {}
+    try:
+        overlap = duration(meta.get("overlap", {"count": 1, "period": "hour"}))
+    except ValueError as error:
+        raise WrongUse(f"The contract of {name} cannot be used.", f"In its sources.yml, its overlap {error}.") from None
     return Contract(
         name=name,
         columns=columns,
         key=key,
         load=cast(Load, load),
         cursor=cursor,
-        overlap=timedelta(seconds=overlap["count"] * PERIODS[overlap["period"]]),
-        on_extra_column=meta.get("on_extra_column", "evolve"),
+        overlap=overlap,
+        on_extra_column=extra,
         quarantine_limit_pct=float(meta.get("quarantine_limit_pct", 50)),
-        has_freshness=any((freshness.get(level) or {}).get("count") for level in ("warn_after", "error_after")),
     )
 
 
@@ -137,7 +142,7 @@ def _column(table: TableName, node: dict[str, Any], key: tuple[str, ...]) -> Col
     constraints = node.get("constraints") or []
     if not node.get("data_type"):
         raise WrongUse(f"The contract of {table} cannot be used.", f"Give its column {node['name']!r} a data_type.")
-    kind = node["data_type"].lower()
+    kind = _canonical(table, node)
     if kind in UNKEPT_TYPES:
         raise WrongUse(
             f"The contract of {table} cannot be used: the lake keeps no {kind}.",
@@ -156,3 +161,17 @@ def _column(table: TableName, node: dict[str, Any], key: tuple[str, ...]) -> Col
             if constraint["type"] == "check"
         ),
     )
+
+
+def _canonical(table: TableName, node: dict[str, Any]) -> str:
+    """Return DuckDB's own name of a column's type: int8 and long are bigint, dec(18,4) is decimal(18,4)."""
+    try:
+        with duckdb.connect() as connection:
+            sql = f"describe select cast(null as {node['data_type']}) as value"
+            kind: str = connection.execute(sql).fetchall()[0][1]
+    except duckdb.Error:
+        raise WrongUse(
+            f"The contract of {table} cannot be used: {node['data_type']!r} is no type.",
+            f"Give its column {node['name']!r} a DuckDB type.",
+        ) from None
+    return kind.lower().replace(",", ", ")

@@ -13,6 +13,9 @@ FRESH = "fresh"
 
 STORED = "stored"
 
+REPLACED = "replaced"
+"""The position of a tombstone whose key did not disappear."""
+
 
 def keep_fresh(
     connection: duckdb.DuckDBPyConnection,
@@ -117,6 +120,8 @@ def _full(
     """Compare a whole copy of the source with the current rows: changes are appended, what is gone leaves a tombstone.
 
     Of a key that comes twice in a copy the last stands. An empty copy deletes nothing: it is likelier a broken export.
+    What a copy shows is so, even if its cursor does not say that it is newer: then a tombstone goes before it, because
+    a key's history is ordered by cursor until the key disappears.
     """
     columns, key = _listed(payload), contract.key_sql
     current = (
@@ -132,7 +137,16 @@ def _full(
         f"create or replace temp table last_rows as select {columns}, _row, _position from {CHECKED} "
         f"where _reasons is null and _row in (select max(_row) from {CHECKED} where _reasons is null group by {key})"
     )
-    nulls = ", ".join(identifier(name) if name in contract.key else f"null as {identifier(name)}" for name in payload)
+    nulls = ", ".join(
+        f"{identifier(name) if name in contract.key else 'null'} as {identifier(name)}" for name in payload
+    )
+    keys_only = ", ".join(
+        f"{'before.' + identifier(name) if name in contract.key else 'null'} as {identifier(name)}" for name in payload
+    )
+    does_not_move_on = "false"
+    if contract.cursor:
+        before, now = f"before.{identifier(contract.cursor)}", f"now.{identifier(contract.cursor)}"
+        does_not_move_on = f"{before} is not null and ({now} is null or {now} < {before})"
     connection.execute(f"""
         create or replace temp table {FRESH} as
         select {columns}, _row, _position, false as _deleted
@@ -143,6 +157,11 @@ def _full(
         from current_rows as gone
         where {"exists (select 1 from last_rows)" if all_keys_seen else "false"}
             and not exists (select 1 from {CHECKED} as seen where {_same("seen", "gone", contract.key)})
+        union all by name
+        select {keys_only}, null::bigint as _row, {literal(REPLACED)} as _position, true as _deleted
+        from current_rows as before
+        inner join last_rows as now on {_same("before", "now", contract.key)}
+        where {does_not_move_on}
     """)
     conflicts = connection.execute(f"""
         select count(*) from (

@@ -160,11 +160,14 @@ class LakeTable:
         """The number of the last committed batch; 0 if there is none."""
         return (self._raw.transaction_version(str(self.name)) or 0) if self._raw is not None else 0
 
-    def position(self) -> str | None:
-        """Return where the source stood behind the last committed batch, from the newest commit that says so."""
+    def position(self, definition: str) -> str | None:
+        """Return where the source stood behind the last committed batch, from the newest commit that says so.
+
+        A position that was reached under another definition of what is read says nothing: then it is None.
+        """
         for commit in self._raw.history(HISTORY) if self._raw is not None else []:
             if "position" in commit:
-                return json.loads(commit["position"])  # type: ignore[no-any-return]
+                return json.loads(commit["position"]) if commit.get("definition") == definition else None
         return None
 
     def stored(self, columns: Sequence[str]) -> str | None:
@@ -192,6 +195,7 @@ class LakeTable:
         stamp: Stamp,
         counts: Counts,
         position: str | None,
+        definition: str,
     ) -> None:
         """Commit the relation `fresh` as one batch, with the source's position and the counts in its metadata.
 
@@ -203,6 +207,7 @@ class LakeTable:
         ).to_arrow_reader(100_000)
         metadata = {
             "position": json.dumps(position),
+            "definition": definition,
             "load_id": stamp.load_id,
             "counts": json.dumps(counts.values()),
         }

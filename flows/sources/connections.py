@@ -3,6 +3,7 @@
 import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
@@ -12,10 +13,10 @@ from jinja2.sandbox import SandboxedEnvironment
 
 from flows import settings
 from flows.errors import WrongUse
-from flows.names import TableName
+from flows.names import TableName, duration
 
 CONNECTION_KEYS = {"url", "bearer", "tables"}
-TABLE_KEYS = {"from", "where", "columns", "query", "load", "cursor", "time_zone"}
+TABLE_KEYS = {"from", "where", "columns", "query", "load", "cursor", "overlap", "time_zone"}
 REST_KEYS = {"records", "next", "next_cursor", "since"}
 LOADS = ("append", "upsert", "full")
 
@@ -41,12 +42,14 @@ class TableMapping:
     query: str = ""
     load: str = ""
     cursor: str = ""
+    overlap: timedelta | None = None
     time_zone: str = "UTC"
     paging: RestPaging = RestPaging()
 
     def definition(self) -> str:
-        """Return what decides the mapped rows, so that a changed mapping reads known files again."""
-        return repr((self.where, sorted(self.columns.items()), self.query, self.load, self.cursor, self.time_zone))
+        """Return what decides which rows are read and what they become: if it changes, all is read again."""
+        rows = (self.where, sorted(self.columns.items()), self.query, self.load, self.cursor, self.time_zone)
+        return repr((*rows, self.origin, self.paging))
 
 
 @dataclass(frozen=True)
@@ -64,8 +67,14 @@ class Connection:
         return self._render(self.url_template)
 
     def bearer(self) -> str:
-        """Return the bearer token, or an empty text."""
-        return self._render(self.bearer_template)
+        """Return the bearer token, or an empty text; raises WrongUse for one that no HTTP header can carry."""
+        token = self._render(self.bearer_template).strip()
+        if not (token.isascii() and token.isprintable()):
+            raise WrongUse(
+                f"connections.yml: the bearer token of {self.source} has signs in it that no HTTP header can carry.",
+                "Look at the environment variable that it comes from.",
+            )
+        return token
 
     def mapping(self, table: str) -> TableMapping:
         """Return how a contract table is read; what is not said is taken by the contract's own names."""
@@ -78,6 +87,7 @@ class Connection:
             query=entry.get("query", ""),
             load=entry.get("load", ""),
             cursor=entry.get("cursor", ""),
+            overlap=duration(entry["overlap"]) if "overlap" in entry else None,
             time_zone=entry.get("time_zone", "UTC"),
             paging=RestPaging(**{key: entry[key] for key in REST_KEYS & entry.keys()}),
         )
@@ -157,11 +167,18 @@ def _connection(where: str, source: str, entry: Any, data: Path) -> Connection:
                     f"{place}.columns.{column} is read as {expression!r}, not as SQL.",
                     "Write it in quotes: YAML takes words such as No, On and Yes for truth values.",
                 )
-        for key in mapping.keys() - {"columns"}:
+        for key in mapping.keys() - {"columns", "overlap"}:
             if not isinstance(mapping[key], str):
                 raise WrongUse(f"{place}.{key} is no text.", "Write it in quotes.")
         if "query" in mapping and mapping.keys() & {"from", "where", "columns"} - {"from"}:
             raise WrongUse(f"{place} has both a query and where or columns.", "A query stands in place of them.")
+        if "overlap" in mapping:
+            try:
+                duration(mapping["overlap"])
+            except ValueError as error:
+                raise WrongUse(
+                    f"{place}.overlap: {error}.", "It says how far behind the cursor is read again."
+                ) from None
         if mapping.get("load", "upsert") not in LOADS:
             raise WrongUse(f"{place}.load is {mapping['load']!r}.", f"It is one of {', '.join(LOADS)}.")
     return Connection(source, entry["url"], entry.get("bearer", ""), data, tables)

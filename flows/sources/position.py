@@ -1,7 +1,7 @@
 """How far a source was read: the largest cursor value, kept as JSON in the lake's commit log."""
 
 import json
-from datetime import date, datetime, timedelta
+from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
 from typing import Any
 
@@ -45,6 +45,33 @@ def from_position(position: str, overlap: timedelta) -> Cursor:
     return value if moment is None else _in_the_form_of(str(value), moment - overlap)
 
 
+def reached(
+    connection: duckdb.DuckDBPyConnection, relation: str, column: str | None, position: str | None
+) -> str | None:
+    """Return where the source stands behind a relation's rows; it never moves back, and never past now.
+
+    A row whose time lies in the future would otherwise hide all that comes until then.
+    """
+    newest = largest_cursor(connection, relation, column) if column is not None else None
+    return position if newest is None else later(position, to_position(_not_past_now(newest)))
+
+
+def _not_past_now(cursor: Cursor) -> Cursor:
+    now = datetime.now(UTC)
+    if isinstance(cursor, str):
+        moment = _moment(cursor)
+        return cursor if moment is None or _aware(moment) <= now else _in_the_form_of(cursor, now)
+    if isinstance(cursor, datetime):
+        return cursor if _aware(cursor) <= now else now if cursor.tzinfo else now.replace(tzinfo=None)
+    if isinstance(cursor, date):
+        return min(cursor, now.date())
+    return cursor
+
+
+def _aware(moment: datetime) -> datetime:
+    return moment if moment.tzinfo else moment.replace(tzinfo=UTC)
+
+
 def later(one: str | None, other: str | None) -> str | None:
     """Return the position that is further on, so that a source whose clock goes back never moves it back."""
     if one is None or other is None:
@@ -79,5 +106,7 @@ def _in_the_form_of(example: str, moment: datetime) -> str:
         return moment.date().isoformat()
     fraction = example.partition(".")[2].partition("+")[0].rstrip("Z")
     precision = {0: "seconds", 3: "milliseconds"}.get(len(fraction), "microseconds")
+    if "+" not in example and not example.endswith("Z"):
+        moment = moment.replace(tzinfo=None)
     text = moment.isoformat(sep="T" if "T" in example else " ", timespec=precision)
     return text.replace("+00:00", "Z") if example.endswith("Z") else text

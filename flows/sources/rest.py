@@ -17,7 +17,7 @@ from flows.settings import scrub
 from flows.sources.batches import SOURCE, Batch, Request
 from flows.sources.connections import Connection, TableMapping
 from flows.sources.json_records import json_pointer, keep_digits, land_json
-from flows.sources.position import from_position, largest_cursor, later, to_position
+from flows.sources.position import from_position, reached
 
 ROWS_A_BATCH = 200_000
 BYTES_A_BATCH = 64 * 1024 * 1024
@@ -161,11 +161,8 @@ class RestEndpoint:
     ) -> Batch:
         rejected = land_json(connection, gathered.table(), str(self.mapping.name))
         columns = {name for name, *_ in connection.execute(f"describe {SOURCE}").fetchall()}
-        newest = None
-        if request.cursor is not None and request.cursor in columns:
-            newest = largest_cursor(connection, SOURCE, request.cursor)
-        reached = later(position, to_position(newest)) if newest is not None else position
-        return Batch(read=gathered.rows, rejected=rejected, position=reached)
+        cursor = request.cursor if request.cursor in columns else None
+        return Batch(read=gathered.rows, rejected=rejected, position=reached(connection, SOURCE, cursor, position))
 
     def _failed(self, cause: str, remedy: str) -> SourceFailed:
         return SourceFailed(str(self.mapping.name), cause, remedy)

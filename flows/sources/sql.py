@@ -4,7 +4,7 @@ import json
 import re
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import closing
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import date, datetime, time
 from decimal import Decimal
 from pathlib import Path
@@ -24,7 +24,7 @@ from flows.settings import scrub
 from flows.sources.batches import SOURCE, Batch, Request
 from flows.sources.connections import Connection, TableMapping
 from flows.sources.json_records import refuse_colliding_names
-from flows.sources.position import from_position, largest_cursor, later, to_position
+from flows.sources.position import from_position, reached
 
 ROWS_A_BATCH = 200_000
 ROWS_A_FETCH = 50_000
@@ -74,7 +74,10 @@ class SqliteTable:
         uri = f"file:{quote(str(self.path))}?mode=ro"
         with closing(adbc_driver_sqlite.dbapi.connect(uri)) as database, closing(database.cursor()) as cursor:
             cursor.adbc_statement.set_options(**{"adbc.sqlite.query.batch_rows": str(ROWS_A_FETCH)})
-            relation = self._relation(cursor, as_text=as_text)
+            cursor.execute(f"select * from {_relation(self.mapping)} limit 0")
+            names = [column[0] for column in cursor.description]
+            request = without_missing_cursor(request, names)
+            relation = self._relation(names, as_text=as_text)
             sql, values = f"select * from {relation}", []
             if request.cursor is not None:
                 name = identifier(request.cursor)
@@ -89,12 +92,10 @@ class SqliteTable:
             pieces = (_one_type_a_column(pa.Table.from_batches([piece])) for piece in reader)
             yield from _arrow_batches(connection, pieces, reader.schema, self.mapping, request, position, done + 1)
 
-    def _relation(self, cursor: Any, *, as_text: bool) -> str:
+    def _relation(self, names: list[str], *, as_text: bool) -> str:
         relation = _relation(self.mapping)
         if not as_text:
             return relation
-        cursor.execute(f"select * from {relation} limit 0")
-        names = [column[0] for column in cursor.description]
         texts = ", ".join(f"{_exact_text(identifier(name))} as {identifier(name)}" for name in names)
         return f"(select {texts} from {relation})"
 
@@ -132,13 +133,20 @@ class SqlTable:
         """Yield rows in the order of the cursor from a server-side result, so that memory stays bounded."""
         try:
             engine = sqlalchemy.create_engine(self.url)
-        except (sqlalchemy.exc.ArgumentError, ModuleNotFoundError) as error:
+        except ModuleNotFoundError as error:
             raise WrongUse(
-                f"{self.mapping.name}: its url cannot be used: {scrub(str(error))}.",
-                "Install the driver that the url names, or mend the url in connections.yml.",
+                f"{self.mapping.name}: the driver that its url names is not installed: {error.name}.",
+                "Install it, or name another driver in the url.",
+            ) from None
+        except (sqlalchemy.exc.ArgumentError, ValueError):  # whose messages quote the url, and so the password
+            raise WrongUse(
+                f"{self.mapping.name}: its url cannot be read.",
+                "Signs such as @ : / in a password must be escaped: {{ env_var('PASSWORD') | urlencode }}.",
             ) from None
         try:
             with engine.connect().execution_options(stream_results=True, yield_per=ROWS_A_FETCH) as database:
+                names = list(database.execute(self._relation().limit(0)).keys())
+                request = without_missing_cursor(request, names)
                 result = database.execute(self._select(request))
                 names = list(result.keys())
                 pieces = (_to_arrow(names, rows) for rows in result.partitions(ROWS_A_FETCH))
@@ -155,11 +163,14 @@ class SqlTable:
         finally:
             engine.dispose()
 
-    def _select(self, request: Request) -> sqlalchemy.Select[Any]:
+    def _relation(self) -> sqlalchemy.Select[Any]:
         is_a_name = not self.mapping.query and re.fullmatch(r"\w+", self.mapping.origin) is not None
         escaped = _relation(self.mapping).replace(":", "\\:")  # else a colon begins a parameter
         relation = sqlalchemy.table(self.mapping.origin) if is_a_name else sqlalchemy.text(escaped)
-        statement = sqlalchemy.select(sqlalchemy.text("*")).select_from(relation)
+        return sqlalchemy.select(sqlalchemy.text("*")).select_from(relation)
+
+    def _select(self, request: Request) -> sqlalchemy.Select[Any]:
+        statement = self._relation()
         if request.cursor is None:
             return statement
         column: sqlalchemy.ColumnClause[Any] = sqlalchemy.column(request.cursor)
@@ -167,6 +178,12 @@ class SqlTable:
             since = from_position(request.position, request.overlap)
             statement = statement.where(sqlalchemy.or_(column >= since, column.is_(None)))
         return statement.order_by(column)
+
+
+def without_missing_cursor(request: Request, names: Sequence[str]) -> Request:
+    """Ask for all rows where the source lacks the cursor's column: what is known already is a duplicate."""
+    has_it = request.cursor is not None and request.cursor.casefold() in {name.casefold() for name in names}
+    return request if has_it else replace(request, cursor=None, position=None)
 
 
 def _relation(mapping: TableMapping) -> str:
@@ -216,9 +233,7 @@ def _land(
         {"file": mapping.origin},
     )
     connection.unregister("arrow_rows")
-    newest = largest_cursor(connection, SOURCE, request.cursor) if request.cursor is not None else None
-    reached = later(position, to_position(newest)) if newest is not None else position
-    return Batch(read=table.num_rows, position=reached)
+    return Batch(read=table.num_rows, position=reached(connection, SOURCE, request.cursor, position))
 
 
 def _concatenated(pieces: list[pa.Table]) -> pa.Table:
