@@ -29,13 +29,14 @@ def env_var(name: str, default: str | None = None) -> str:
             )
         return default
     if len(value) >= 4:  # hiding shorter ones would riddle every message with stars and protect nothing
-        _secrets.update({value, value.strip(), repr(value)[1:-1], quote(value, safe=""), unquote(value)})
+        for form in (value, value.strip()):
+            _secrets.update({form, repr(form)[1:-1], quote(form, safe=""), quote(form), unquote(form)})
     return value
 
 
 def scrub(text: str) -> str:
     """Hide every secret that was read from the environment, and passwords within URLs."""
-    for secret in sorted(_secrets, key=len, reverse=True):
+    for secret in sorted(filter(None, _secrets), key=len, reverse=True):
         text = text.replace(secret, "***")
     return re.sub(r"(?<=://)[^/\s:@]*:[^/\s@]*(?=@)", "***", text)
 

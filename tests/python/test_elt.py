@@ -88,43 +88,30 @@ def test_a_shop_of_another_shape_is_published_and_grows_by_what_is_new(shop: Flo
     assert shop.rows(history) == segments
 
 
-@pytest.mark.parametrize(
-    ("damage", "test_name", "shown"),
-    [
-        (
-            "insert into core.fct_order_lines by name from core.fct_order_lines where order_id = '1-3'",
-            "an_order_line_is_counted_once",
-            "order_id=1-3, line_number=1",
-        ),
-        (
-            "update core.fct_order_lines set channel = 'pigeon' where order_id = '1-4'",
-            "every_line_came_through_a_known_channel",
-            "order_id=1-4, line_number=1",
-        ),
-        (
-            "update core.fct_order_lines set net_amount = net_amount + 1000 where order_id = '1-5' and line_number = 1",
-            "no_revenue_is_lost",
-            "",
-        ),
-    ],
-    ids=["a duplicate key", "a broken relationship", "a wrong total"],
-)
-def test_a_broken_gate_publishes_nothing(published: FlowShop, damage: str, test_name: str, shown: str) -> None:
-    # Given a release that something has damaged behind the pipeline's back
+def test_broken_gates_publish_nothing(published: FlowShop) -> None:
+    # Given a release that something has damaged behind the pipeline's back: a key, a relationship, a total
     before = published.release_name
     with duckdb.connect(str(published.folder.warehouse.resolve())) as connection:
-        connection.execute(damage)
+        connection.execute(
+            "insert into core.fct_order_lines by name from core.fct_order_lines where order_id = '1-3'; "
+            "update core.fct_order_lines set channel = 'pigeon' where order_id = '1-4'; "
+            "update core.fct_order_lines set net_amount = net_amount + 1000 where order_id = '1-5' and line_number = 1"
+        )
 
     # When the next run copies it
     with pytest.raises(GateFailed) as failure:
         published.elt()
 
-    # Then the gate says model, test and keys, and readers see the release that they saw
-    message = str(failure.value)
-    assert "fct_order_lines" in message or "daily_sales" in message
-    assert test_name in message
-    assert shown in message
-    assert CANARY not in message
+    # Then each gate says model, test and keys, nothing personal, and readers see the release that they saw
+    said = str(failure.value)
+    for test, row in (
+        ("an_order_line_is_counted_once", "order_id=1-3, line_number=1"),
+        ("every_line_came_through_a_known_channel", "order_id=1-4, line_number=1"),
+        ("no_revenue_is_lost_between_the_shop_and_the_warehouse", "order_id=1-5"),
+    ):
+        found = said.partition(f"fct_order_lines: test {test} found")[2]
+        assert row in found.partition("fct_order_lines: test")[0]
+    assert CANARY not in said
     assert published.release_name == before
     assert published.folder.candidate.exists(), "the candidate is set aside for a look"
 
