@@ -16,25 +16,25 @@ import duckdb
 import pyarrow as pa
 from deltalake.exceptions import DeltaError
 
-from flows.errors import GateFailed, SourceFailed, WarehouseError, WrongUse
-from flows.lake.check import CHECKED, SEPARATOR, Mapped, check_batch, check_nothing
+from flows.errors import SourceFailed, WarehouseError, WrongUse
+from flows.lake.check import CHECKED, Mapped, check_batch, check_nothing
 from flows.lake.contract import Contract
 from flows.lake.contract import Load as LoadMode
 from flows.lake.duplicates import FRESH, REPLACED, keep_fresh
 from flows.lake.ops import note_load, was_loaded
-from flows.lake.tables import FILES, QUARANTINE, Counts, LakeTable, Stamp
+from flows.lake.quarantine import quarantine_rejected, require_contract
+from flows.lake.tables import FILES, Counts, LakeTable, Stamp
 from flows.names import TableName, identifier, literal
+from flows.redaction import without_values
 from flows.settings import scrub
 from flows.sources import connect
 from flows.sources.batches import RECORD, SOURCE, Batch, Rejected, Request, source_columns
 from flows.sources.connections import Connection, TableMapping
-from flows.sources.mapping import map_batch, mapped_cursor, without_values
+from flows.sources.mapping import map_batch, mapped_cursor
 
 logger = logging.getLogger(__name__)
 
 MEMORY_LIMIT = "512MB"
-FEW = 20
-"""A load never fails for fewer rejected records than this, whatever their share."""
 
 
 @dataclass(frozen=True)
@@ -218,67 +218,14 @@ class Load:
             f"count(*) filter (_deleted and _position is distinct from '{REPLACED}') from {FRESH}"
         ).fetchall()[0]
         passed = duck.execute(f"select count(*) from {CHECKED} where _reasons is null").fetchall()[0][0]
-        quarantined, repeated = self._quarantine(duck, rejected, stamp)
-        self._require_contract(duck, accepted, quarantined)
+        malformed = [(reject.raw, [reject.reason], reject.position) for reject in rejected]
+        quarantined, repeated = quarantine_rejected(duck, self.table, malformed, stamp)
+        require_contract(duck, self.contract, accepted, quarantined)
         self.table.note_files(self._files(duck, batch, stamp), stamp.batch)
         counts = Counts(read, accepted, quarantined, passed - accepted + repeated, conflicts, deleted)
         self.table.append(duck, self.contract, extras, stamp, counts, batch.position, self.definition)
         self.counts += counts
         logger.info("%s: %s records read", self.contract.name, f"{self.counts.read:,}")
-
-    def _quarantine(
-        self, duck: duckdb.DuckDBPyConnection, rejected: tuple[Rejected, ...], stamp: Stamp
-    ) -> tuple[int, int]:
-        """Write what was rejected and is not in quarantine yet; return how many that is, and how many are."""
-        rows = [(reject.raw, [reject.reason], reject.position) for reject in rejected]
-        rows += [
-            (raw.encode(), reasons.split(SEPARATOR), position)
-            for raw, reasons, position in duck.execute(
-                f"select _raw, _reasons, _position from {CHECKED} where _reasons is not null order by _row"
-            ).fetchall()
-        ]
-        quarantined = self.table.quarantined() if rows else None
-        known = set()
-        if quarantined:
-            known = {digest for (digest,) in duck.execute(f"select _hash from {quarantined}").fetchall()}
-        records = []
-        for row, (raw, reasons, position) in enumerate(rows, start=1):
-            digest = hashlib.sha256(raw).hexdigest()
-            if digest not in known:
-                known.add(digest)
-                records.append((raw, digest, reasons, position, row))
-        columns = [list(column) for column in zip(*records, strict=True)] or [[], [], [], [], []]
-        stamped = [[stamp.batch] * len(records), [stamp.load_id] * len(records), [stamp.loaded_at] * len(records)]
-        arrays = [pa.array(values, field.type) for values, field in zip(columns + stamped, QUARANTINE, strict=True)]
-        self.table.quarantine(pa.Table.from_arrays(arrays, schema=QUARANTINE), stamp.batch)
-        return len(records), len(rows) - len(records)
-
-    def _require_contract(self, duck: duckdb.DuckDBPyConnection, accepted: int, quarantined: int) -> None:
-        """Fail the load if so much of what is new was rejected that the source, not a record, must be wrong."""
-        new = accepted + quarantined
-        if quarantined < FEW or quarantined * 100 <= self.contract.quarantine_limit_pct * new:
-            return
-        reasons = duck.execute(
-            f"select reason, count(*) as records from (select unnest(string_split(_reasons, '{SEPARATOR}')) as reason "
-            f"from {CHECKED} where _reasons is not null) group by all order by records desc, reason limit 5"
-        ).fetchall()
-        name = self.contract.name
-        findings = [f"{name}: {quarantined:,} of {new:,} new records break the contract"]
-        findings += [f"{name}.{reason}: {records:,} records" for reason, records in reasons]
-        personal = {column.name for column in self.contract.columns if column.is_personal}
-        shown = [column for column in self.contract.key if column not in personal]
-        if shown:
-            listed = ", ".join(f"{literal(column + '=')} || {identifier(column)}" for column in shown)
-            keys = duck.execute(
-                f"select concat_ws(', ', {listed}) from {CHECKED} where _reasons is not null order by _row limit 5"
-            ).fetchall()
-            findings += [f"for example {key}" for (key,) in keys if key]
-        raise GateFailed(
-            "contract",
-            tuple(findings),
-            f"Mend the source, its mapping in connections.yml or the contract of {name}; the limit is "
-            "quarantine_limit_pct in the contract's meta.",
-        )
 
     def _files(self, duck: duckdb.DuckDBPyConnection, batch: Batch, stamp: Stamp) -> pa.Table:
         """List a batch's files with the rows that each counts for: what its mapping yielded, and what was malformed."""

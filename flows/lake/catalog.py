@@ -82,7 +82,8 @@ def _read(path: Path) -> tuple[dict[TableName, Pin], dict[TableName, str], set[T
 def _write(path: Path, lake: Path, contracts: Mapping[TableName, Contract], pins: Mapping[TableName, Pin]) -> None:
     """Write a new catalog beside the old one, then put it in its place."""
     fresh = path.with_name(f"{path.name}.{os.getpid()}.new")
-    fresh.unlink(missing_ok=True)
+    for left in path.parent.glob(f"{path.name}.*.new"):  # of processes that were killed: nobody else writes now
+        left.unlink()
     with duckdb.connect(str(fresh)) as catalog:
         catalog.execute(
             "create table main.pins (source varchar, table_name varchar, version bigint, batch bigint, shape varchar)"

@@ -9,19 +9,11 @@ import duckdb
 
 from flows.errors import SchemaMismatch, SourceFailed
 from flows.names import identifier
+from flows.redaction import without_values
 from flows.sources.batches import SERVICE_COLUMNS, SOURCE, source_columns
 from flows.sources.connections import TableMapping
 
 QUERIED = "queried"
-HARMLESS = (
-    duckdb.BinderException,
-    duckdb.ParserException,
-    duckdb.CatalogException,
-    duckdb.IOException,
-    duckdb.OutOfMemoryException,
-)
-"""Errors that speak of names, paths and sizes, never of a value."""
-
 ExtraColumns = Literal["evolve", "ignore", "freeze"]
 
 
@@ -146,14 +138,6 @@ def _first_failing_file(connection: duckdb.DuckDBPyConnection, sql: str) -> str:
         except duckdb.Error:
             return f" on {file}"
     return ""
-
-
-def without_values(error: Exception) -> str:
-    """Return the first lines of a DuckDB error, or its kind alone where they could quote a value."""
-    lines = str(error).splitlines()
-    if isinstance(error, HARMLESS):
-        return " ".join(line.strip() for line in lines[:2])
-    return f"{type(error).__name__} on a value, which is not shown"
 
 
 def _referenced(connection: duckdb.DuckDBPyConnection, expressions: Sequence[str]) -> set[str]:

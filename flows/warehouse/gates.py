@@ -8,9 +8,10 @@ import duckdb
 
 from flows.errors import GateFailed
 from flows.names import TableName, identifier, literal
+from flows.redaction import without_values
 from flows.settings import PROJECT
 from flows.warehouse.build import Build
-from flows.warehouse.runner import Dbt, without_values
+from flows.warehouse.runner import Dbt
 
 ROWS_SHOWN = 5
 TESTS = ("test", "unit_test")
@@ -88,7 +89,7 @@ def _describe(dbt: Dbt, candidate: duckdb.DuckDBPyConnection, result: Any) -> li
         return lines + [f"  {row}" for row in _failing_keys(dbt, candidate, node, model)]
     if node.resource_type == "unit_test":
         return [f"{node.model}: unit test {node.name}: its rule does not hold: dbt test --select {node.name}"]
-    said = without_values(str(result.message))
+    said = without_values(result.message)
     if "out of sync" in said:  # the columns of an incremental model were changed
         said += " Build it anew: python -m flows elt --full-refresh"
     return [f"{node.name}: {node.resource_type} ended in an error: {said}"]

@@ -1,7 +1,6 @@
 """dbt, run in this process: the manifest is parsed once and handed on; an ended command leaves no connection open."""
 
 import logging
-import re
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
@@ -13,6 +12,7 @@ from dbt_common.events.base_types import EventMsg
 
 from flows import settings
 from flows.errors import WarehouseError, WrongUse
+from flows.redaction import without_values
 from flows.settings import DataFolder
 
 logger = logging.getLogger(__name__)
@@ -60,19 +60,3 @@ def _invoke(runner: dbtRunner, folder: DataFolder, arguments: list[str], target:
     quiet = ["--log-level", "none", "--log-level-file", "none", "--no-use-colors"]
     artifacts = [] if arguments[0] in ("parse", "docs") else ["--no-write-json"]
     return runner.invoke([*quiet, *artifacts, *arguments, *places, *outputs])
-
-
-HARMLESS = re.compile(
-    r"(Binder|Catalog|Parser) Error: [^\n]*"
-    r"|Constraint Error: (NOT NULL constraint failed: [\w.]+|CHECK constraint failed on table \w+)"
-    r"|Compilation Error[^\n]*\n[^\n]*"
-)
-"""What a database or dbt says of names and rules alone. All else may quote a value, in forms too many to list."""
-
-
-def without_values(message: str) -> str:
-    """Return the part of an error that names columns, rules and models; of any other, only its kind."""
-    if found := HARMLESS.search(message):
-        return settings.scrub(" ".join(found[0].split()))
-    kind = re.search(r"(\w+ Error|\w+Exception)(?=:)", message.replace("Runtime Error in", ""))
-    return f"{kind[0] if kind else 'an error'} on a value, which is not shown"

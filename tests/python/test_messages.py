@@ -6,7 +6,7 @@ import pytest
 
 from flows import settings
 from flows.errors import GateFailed, RunLocked, SourceFailed, WarehouseError
-from flows.warehouse.runner import without_values
+from flows.redaction import without_values
 
 
 @pytest.mark.parametrize(

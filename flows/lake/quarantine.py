@@ -1,0 +1,81 @@
+"""What a batch's check has rejected: kept as it came with its reasons, once; too much of it stops the load."""
+
+import hashlib
+from collections.abc import Iterable
+
+import duckdb
+import pyarrow as pa
+
+from flows.errors import GateFailed
+from flows.lake.check import CHECKED, SEPARATOR
+from flows.lake.contract import Contract
+from flows.lake.tables import QUARANTINE, LakeTable, Stamp
+from flows.names import identifier, literal
+
+FEW = 20
+"""A load never fails for fewer rejected records than this, whatever their share."""
+
+Rejection = tuple[bytes, list[str], str]
+"""A record as it came, every reason, and where it stood."""
+
+
+def quarantine_rejected(
+    connection: duckdb.DuckDBPyConnection, table: LakeTable, malformed: Iterable[Rejection], stamp: Stamp
+) -> tuple[int, int]:
+    """Write what is malformed or failed the check, once; return how many are new in quarantine and how many are not."""
+    rejections = [
+        *malformed,
+        *(
+            (raw.encode(), reasons.split(SEPARATOR), position)
+            for raw, reasons, position in connection.execute(
+                f"select _raw, _reasons, _position from {CHECKED} where _reasons is not null order by _row"
+            ).fetchall()
+        ),
+    ]
+    quarantined = table.quarantined() if rejections else None
+    known = set()
+    if quarantined:
+        known = {digest for (digest,) in connection.execute(f"select _hash from {quarantined}").fetchall()}
+    rows = []
+    for row, (raw, reasons, position) in enumerate(rejections, start=1):
+        digest = hashlib.sha256(raw).hexdigest()
+        if digest not in known:
+            known.add(digest)
+            rows.append((raw, digest, reasons, position, row, stamp.batch, stamp.load_id, stamp.loaded_at))
+    columns = list(zip(*rows, strict=True)) or [()] * len(QUARANTINE)
+    arrays = [pa.array(values, field.type) for values, field in zip(columns, QUARANTINE, strict=True)]
+    table.quarantine(pa.Table.from_arrays(arrays, schema=QUARANTINE), stamp.batch)
+    return len(rows), len(rejections) - len(rows)
+
+
+def require_contract(
+    connection: duckdb.DuckDBPyConnection, contract: Contract, accepted: int, quarantined: int
+) -> None:
+    """Fail the load if so much of what is new was rejected that the source, not a record, must be wrong.
+
+    Raises GateFailed with the reasons and the keys of some records, but for keys that are personal data.
+    """
+    new = accepted + quarantined
+    if quarantined < FEW or quarantined * 100 <= contract.quarantine_limit_pct * new:
+        return
+    reasons = connection.execute(
+        "select reason, count(*) as records "
+        f"from (select unnest(string_split(_reasons, {literal(SEPARATOR)})) as reason from {CHECKED}) "
+        "where reason is not null group by all order by records desc, reason limit 5"
+    ).fetchall()
+    findings = [f"{contract.name}: {quarantined:,} of {new:,} new records break the contract"]
+    findings += [f"{contract.name}.{reason}: {records:,} records" for reason, records in reasons]
+    personal = {column.name for column in contract.columns if column.is_personal}
+    shown = [column for column in contract.key if column not in personal]
+    if shown:
+        listed = ", ".join(f"{literal(column + '=')} || {identifier(column)}" for column in shown)
+        keys = connection.execute(
+            f"select concat_ws(', ', {listed}) from {CHECKED} where _reasons is not null order by _row limit 5"
+        ).fetchall()
+        findings += [f"for example {key}" for (key,) in keys if key]
+    raise GateFailed(
+        "contract",
+        tuple(findings),
+        f"Mend the source, its mapping in connections.yml or the contract of {contract.name}; the limit is "
+        "quarantine_limit_pct in the contract's meta.",
+    )
