@@ -68,7 +68,7 @@ class SourceFailed(WarehouseError):
 
 @dataclass(eq=False)
 class SchemaMismatch(WarehouseError):
-    """A source's columns do not fit its contract; nothing of it was loaded."""
+    """A source's columns do not fit its contract, so the batch was not loaded."""
 
     table: str
     expected: str
@@ -79,7 +79,7 @@ class SchemaMismatch(WarehouseError):
     def __str__(self) -> str:
         return (
             f"{self.table}: {self.expected}; the source has {', '.join(self.found) or 'no columns'}.\n"
-            f"Nothing of it was loaded. {UNCHANGED}\n{self.remedy}"
+            f"What does not fit was not loaded; batches before it stay in the lake. {UNCHANGED}\n{self.remedy}"
         )
 
 

@@ -16,7 +16,7 @@ import duckdb
 import pyarrow as pa
 from deltalake.exceptions import DeltaError
 
-from flows.errors import SourceFailed, WarehouseError, WrongUse
+from flows.errors import SchemaMismatch, SourceFailed, WarehouseError, WrongUse
 from flows.lake.check import CHECKED, Mapped, check_batch, check_nothing
 from flows.lake.contract import Contract
 from flows.lake.contract import Load as LoadMode
@@ -191,6 +191,7 @@ class Load:
             self.contract.on_extra_column,
             query_in_source=self.query_in_source,
         )
+        self._require_cursor(duck, mapped.missing)
         self.ignored.update(mapped.ignored)
         self.missing.update(mapped.missing)
         record, is_text = _record(duck, mapped.relation)
@@ -245,6 +246,20 @@ class Load:
         ]
         columns = zip(list(zip(*rows, strict=True)) or [()] * len(FILES), FILES, strict=True)
         return pa.Table.from_arrays([pa.array(values, field.type) for values, field in columns], schema=FILES)
+
+    def _require_cursor(self, duck: duckdb.DuckDBPyConnection, missing: tuple[str, ...]) -> None:
+        """Refuse rows without the cursor that orders a history: they would sort before all that is known."""
+        cursor = self.contract.cursor
+        if self.contract.load != "upsert" or cursor not in missing:
+            return
+        stored = self.table.stored([cursor])
+        if stored and duck.execute(f"select count({identifier(cursor)}) from {stored}").fetchall()[0][0]:
+            raise SchemaMismatch(
+                str(self.contract.name),
+                f"its history is ordered by {cursor!r}",
+                tuple(source_columns(duck)),
+                f"Map {cursor} in connections.yml, or set load: full there.",
+            )
 
     def _note_new_columns(self, extras: tuple[str, ...]) -> None:
         stored = {name.casefold() for name in self.table.types()}

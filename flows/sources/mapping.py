@@ -78,24 +78,31 @@ def map_batch(
             missing.append(column)
     used = _referenced(connection, [*mapping.columns.values(), mapping.where]) | {name.casefold() for name in columns}
     further = tuple(name for folded, name in offered.items() if folded not in used)
+    _require_extras_allowed(mapping, tuple(offered.values()), further, on_extra_column)
+    evolving = further if on_extra_column == "evolve" else ()
+    ignored = further if on_extra_column == "ignore" else ()
+    return MappedBatch(relation, mapping.where, expressions, evolving, ignored, tuple(missing))
+
+
+def _require_extras_allowed(
+    mapping: TableMapping, offered: tuple[str, ...], further: tuple[str, ...], on_extra_column: ExtraColumns
+) -> None:
+    """Raise SchemaMismatch for extra columns of a frozen contract, and for those that are named like the lake's own."""
     if further and on_extra_column == "freeze":
         raise SchemaMismatch(
             str(mapping.name),
             f"the contract is frozen, and {', '.join(further)} is not in it",
-            tuple(offered.values()),
+            offered,
             "Add it to the contract, or set on_extra_column to evolve or ignore.",
         )
-    evolving = further if on_extra_column == "evolve" else ()
-    reserved = [name for name in evolving if name.startswith("_")]
-    if reserved:
+    reserved = [name for name in further if name.startswith("_")]
+    if reserved and on_extra_column == "evolve":
         raise SchemaMismatch(
             str(mapping.name),
             f"names that begin with _ are the lake's own, and {', '.join(reserved)} is not in the contract",
-            tuple(offered.values()),
+            offered,
             "Map it to a contract column, or set on_extra_column to ignore.",
         )
-    ignored = further if on_extra_column == "ignore" else ()
-    return MappedBatch(relation, mapping.where, expressions, evolving, ignored, tuple(missing))
 
 
 def mapped_cursor(mapping: TableMapping, cursor: str | None) -> str | None:

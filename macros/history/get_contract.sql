@@ -20,7 +20,7 @@
             ) -%}
         {%- endif -%}
         {%- do contract.update(
-            key=meta.key, load=meta.load, cursor=meta.get('cursor') or 'cast(null as timestamp)'
+            key=meta.key, load=meta.get('load', 'append'), cursor=meta.get('cursor') or 'cast(null as timestamp)'
         ) -%}
     {%- endfor -%}
     {{ return(contract) }}

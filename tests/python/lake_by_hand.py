@@ -15,6 +15,8 @@ from dbt.adapters.duckdb.connections import DuckDBConnectionManager
 from dbt.cli.main import dbtRunner, dbtRunnerResult
 from dbt.contracts.graph.manifest import Manifest
 
+from flows.lake.contract import SYSTEM_COLUMNS
+
 PROJECT = Path(__file__).parents[2]
 PROFILE = """
 ml_warehouse:
@@ -28,15 +30,6 @@ ml_warehouse:
       attach: [{path: "{{ env_var('LAKE_BY_HAND') }}/catalog.duckdb", alias: lake, read_only: true}]
       settings: {TimeZone: UTC, preserve_insertion_order: false}
 """
-BOOKKEEPING = {
-    "_loaded_at": "timestamp",
-    "_load_id": "varchar",
-    "_batch": "bigint",
-    "_row": "bigint",
-    "_position": "varchar",
-    "_deleted": "boolean",
-    "_is_backfill": "boolean",
-}
 
 Row = dict[str, Any]
 
@@ -80,7 +73,7 @@ class Lake:
         path.unlink(missing_ok=True)
         with duckdb.connect(str(path)) as catalog:
             for source in manifest.sources.values():
-                types = {column.name: column.data_type for column in source.columns.values()} | BOOKKEEPING
+                types = {column.name: column.data_type for column in source.columns.values()} | SYSTEM_COLUMNS
                 columns = ", ".join(f"{name} {data_type}" for name, data_type in types.items())
                 catalog.execute(f"create schema if not exists {source.schema}")
                 catalog.execute(f"create table {source.schema}.{source.name} ({columns})")

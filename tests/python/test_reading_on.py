@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 from conftest import Shop, make_contract
 
-from flows.errors import WrongUse
+from flows.errors import SchemaMismatch, WrongUse
 
 POSITIVE = {"type": "check", "name": "is_above_zero", "expression": "quantity > 0"}
 
@@ -115,6 +115,19 @@ def test_a_table_without_the_cursors_column_is_read_whole_each_time(shop: Shop, 
 
     # Then its rows are taken once
     assert (first.counts.accepted, second.counts.duplicate, third.counts.duplicate) == (1, 1, 1)
+
+
+def test_a_history_that_loses_its_cursor_is_not_gone_on_with(shop: Shop) -> None:
+    # Given orders whose history is ordered by a time
+    shop.drop_rows("1.jsonl", [{"order_id": "1", "quantity": 1, "updated_at": "2026-03-01 10:00:00"}])
+    shop.load()
+
+    # When an export comes without it
+    shop.drop_rows("1.jsonl", [{"order_id": "1", "quantity": 2}])
+
+    # Then its rows, which would sort before what is known, are refused
+    with pytest.raises(SchemaMismatch, match="its history is ordered by 'updated_at'"):
+        shop.load()
 
 
 @pytest.mark.parametrize(
