@@ -106,6 +106,8 @@ def parse_project(folder: DataFolder) -> Dbt:
 def load_tables(sources: Connections, contracts: Mapping[TableName, Contract]) -> list[LoadResult]:
     """Load every table that the set names, several at a time; raises the first failure once all have ended."""
     wanted = tables_of(sources, contracts)
+    for connection in sources:
+        connection.require_environment()
     run_id = str(flow_run.id or uuid4())
     futures = [
         load.submit(str(name), connection, contracts[name], sources.folder, run_id) for name, connection in wanted

@@ -18,15 +18,12 @@ _secrets: set[str] = set()
 def env_var(name: str, default: str | None = None) -> str:
     """Return an environment variable, and remember its value as a secret that `scrub` hides.
 
-    Raises WrongUse if it is not set and there is no default.
+    Raises KeyError if it is not set and there is no default.
     """
-    value = os.environ.get(name)
+    value = os.environ.get(name, default)
     if value is None:
-        if default is None:
-            raise WrongUse(
-                f"The environment variable {name} is not set, and connections.yml needs it.",
-                f"Set it before the run: export {name}=…",
-            )
+        raise KeyError(name)
+    if value == default:
         return default
     if len(value) >= 4:  # hiding shorter ones would riddle every message with stars and protect nothing
         for form in (value, value.strip()):

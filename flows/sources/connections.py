@@ -76,6 +76,11 @@ class Connection:
             )
         return token
 
+    def require_environment(self) -> None:
+        """Raise WrongUse for a variable that is not set, before anything is read."""
+        self.url()
+        self.bearer()
+
     def mapping(self, table: str) -> TableMapping:
         """Return how a contract table is read; what is not said is taken by the contract's own names."""
         entry = self.tables.get(table, {})
@@ -96,6 +101,11 @@ class Connection:
         environment = SandboxedEnvironment(undefined=StrictUndefined)
         try:
             return environment.from_string(template).render(data=str(self.data), env_var=settings.env_var)
+        except KeyError as error:
+            raise WrongUse(
+                f"connections.yml: {self.source} needs the environment variable {error.args[0]}, which is not set.",
+                f"Set it first: export {error.args[0]}=… (or run the command that serves this source, and sets it)",
+            ) from None
         except (TemplateError, TypeError) as error:
             raise WrongUse(
                 f"connections.yml: {self.source}: cannot read the template {template!r}: {error}.",

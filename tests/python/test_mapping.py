@@ -181,7 +181,7 @@ def test_a_set_is_chosen_by_name_or_is_the_first(tmp_path: Path, monkeypatch: py
 @pytest.mark.parametrize(
     ("url", "says"),
     [
-        ("{{ env_var('NOT_SET_AT_ALL') }}", "The environment variable NOT_SET_AT_ALL is not set"),
+        ("{{ env_var('NOT_SET_AT_ALL') }}", "needs the environment variable NOT_SET_AT_ALL, which is not set"),
         ("{{ nothing }}", "crm: cannot read the template"),
         ("{{ env_var() }}", "crm: cannot read the template"),
         ("{{ env_var('X'", "crm: cannot read the template"),
