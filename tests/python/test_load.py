@@ -510,7 +510,7 @@ def fill(shop: Shop) -> None:
         shop.drop(f"{number}.csv", HEADER + good + bad)
 
 
-def test_faults_1_2_5_a_load_killed_anywhere_and_begun_again_leaves_what_an_undisturbed_one_leaves(
+def test_fault_01_02_05_a_load_killed_anywhere_and_begun_again_leaves_what_an_undisturbed_one_leaves(
     shop: Shop, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     # Given several batches, some of whose records are quarantined, and what an undisturbed load leaves of them
