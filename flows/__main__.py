@@ -17,7 +17,8 @@ from typing import Annotated, Literal, NoReturn
 import typer
 
 from flows import settings
-from flows.errors import WarehouseError
+from flows.errors import WarehouseError, WrongUse
+from flows.names import TableName
 
 app = typer.Typer(
     help="Extract, load, build, test and publish the warehouse.",
@@ -78,11 +79,23 @@ def query(
 ) -> None:
     """Ask the published warehouse."""
     from flows.ask import ask
-    from flows.sources.connections import read_connections
 
-    named = connection_set or settings.chosen_set()
-    folder = settings.DataFolder.of(named) if named else read_connections(connections.resolve()).folder
-    typer.echo(ask(folder, sql, form, limit))
+    typer.echo(ask(_folder(connection_set, connections), sql, form, limit))
+
+
+@app.command()
+def quarantine(
+    table: Annotated[str | None, typer.Argument(help="Source table, such as crm.customers; default: all.")] = None,
+    connection_set: ConnectionSet = None,
+    connections: ConnectionsFile = DEFAULT_CONNECTIONS,
+) -> None:
+    """Show why records are in quarantine, how many, and the shape of some."""
+    from flows.lake.quarantine_report import quarantined_tables, reasons_of
+    from flows.report import list_reasons
+
+    lake = _folder(connection_set, connections).lake
+    tables = [_table(table)] if table else quarantined_tables(lake)
+    typer.echo(list_reasons([reason for name in tables for reason in reasons_of(lake, name)]))
 
 
 @app.command()
@@ -102,6 +115,21 @@ def show_progress() -> None:
     logger = logging.getLogger("flows")
     logger.addHandler(progress)
     logger.setLevel(logging.INFO)
+
+
+def _folder(connection_set: str | None, connections: Path) -> settings.DataFolder:
+    """Return a set's data folder; its connections are read only to find out which set is the default."""
+    from flows.sources.connections import read_connections
+
+    named = connection_set or settings.chosen_set()
+    return settings.DataFolder.of(named) if named else read_connections(connections.resolve()).folder
+
+
+def _table(text: str) -> TableName:
+    try:
+        return TableName.parse(text)
+    except ValueError as error:
+        raise WrongUse(f"{error}.", "For example: python -m flows quarantine crm.customers") from None
 
 
 def main() -> int:

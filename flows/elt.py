@@ -29,7 +29,7 @@ from flows.sources.connections import Connection, Connections, read_connections
 from flows.warehouse.build import Build, build_candidate, drop_strangers, prepare_candidate
 from flows.warehouse.docs import write_docs
 from flows.warehouse.gates import Verdict, require_freshness, require_gates
-from flows.warehouse.release import Release, publish_candidate
+from flows.warehouse.release import Release, prune_releases, publish_candidate
 from flows.warehouse.runner import Dbt
 
 logger = logging.getLogger(__name__)
@@ -209,9 +209,11 @@ def check_gates(dbt: Dbt, build: Build) -> Verdict:
 
 @step("publish")
 def publish(dbt: Dbt, build: Build, pins: Mapping[TableName, Pin]) -> Release:
-    """Flip the readers to the candidate."""
+    """Flip the readers to the candidate, and keep the newest releases."""
     release = publish_candidate(dbt.folder, build, {name: pin.version for name, pin in pins.items()})
     logger.info("release %s is published", release.name)
+    if gone := prune_releases(dbt.folder):
+        logger.info("older releases were deleted: %s", ", ".join(gone))
     return release
 
 

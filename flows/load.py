@@ -134,8 +134,6 @@ class Load:
     def notes(self) -> Iterator[str]:
         """Yield what someone should know of this load."""
         counts, name = self.counts, self.contract.name
-        if counts.quarantined:
-            yield f"{name}: {counts.quarantined:,} newly in quarantine"
         if counts.conflicts:
             yield f"{name}: {counts.conflicts:,} came again under the same key with another payload"
         if counts.deleted:

@@ -1,19 +1,23 @@
 """What a run tells in the terminal when it ends: what happened, what is where, what next."""
 
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-from flows.elt import Outcome
+from flows.lake.quarantine_report import Reason
 from flows.settings import PROJECT, DataFolder, is_activated
 
+if TYPE_CHECKING:  # the flow brings Prefect along, which most commands do without
+    from flows.elt import Outcome
 
-def summarise(outcome: Outcome, folder: DataFolder) -> str:
+
+def summarise(outcome: "Outcome", folder: DataFolder) -> str:
     """Return a run's summary: a row a source table, what was built and tested, the release, three next steps."""
-    return "\n".join([*_loads(outcome), "", *_build(outcome), "", *_next_steps(outcome, folder)])
+    return "\n".join([*_loads(outcome), "", *_build(outcome, folder), "", *_next_steps(outcome, folder)])
 
 
-def _loads(outcome: Outcome) -> Iterator[str]:
+def _loads(outcome: "Outcome") -> Iterator[str]:
     head = ("", "read", "accepted", "quarantined", "duplicate", "seconds")
     rows = [
         (
@@ -32,9 +36,15 @@ def _loads(outcome: Outcome) -> Iterator[str]:
         yield "  " + "   ".join(cells)
 
 
-def _build(outcome: Outcome) -> Iterator[str]:
+def _build(outcome: "Outcome", folder: DataFolder) -> Iterator[str]:
     models = outcome.build.count("model", "seed", "snapshot")
-    warnings = [*outcome.verdict.warnings, *outcome.notes]
+    quarantined = [
+        f"{load.table}: {load.counts.quarantined:,} newly in quarantine "
+        f"({command()} quarantine {load.table} --set {folder.path.name})"
+        for load in outcome.loads
+        if load.counts.quarantined
+    ]
+    warnings = [*outcome.verdict.warnings, *quarantined, *outcome.notes]
     tests = f"{outcome.verdict.passed} tests passed, {len(warnings)} warnings"
     yield f"  {models} models, seeds and snapshots built, {tests}"
     for warning in warnings:
@@ -45,10 +55,19 @@ def _build(outcome: Outcome) -> Iterator[str]:
         yield "  the selection was built and tested in the candidate; nothing is published, a release holds every model"
 
 
-def _next_steps(outcome: Outcome, folder: DataFolder) -> Iterator[str]:
+def _next_steps(outcome: "Outcome", folder: DataFolder) -> Iterator[str]:
     yield f'  look:   {command()} query "{outcome.example}" --set {folder.path.name}'
     yield f"  read:   open {_relative(folder.docs)} in a browser"
     yield "  watch:  make ui"
+
+
+def list_reasons(reasons: Sequence[Reason]) -> str:
+    """Return why records are in quarantine, a line a reason and one for each record of its sample."""
+    lines = []
+    for reason in reasons:
+        lines.append(f"{reason.table}  {reason.records:,} × {reason.reason}")
+        lines += [f"    {position}  {shape}" for position, shape in reason.sample]
+    return "\n".join(lines) or "Nothing is in quarantine."
 
 
 def command() -> str:

@@ -2,6 +2,7 @@
 
 import logging
 import os
+import shutil
 import subprocess
 from collections.abc import Mapping
 from contextlib import suppress
@@ -18,6 +19,9 @@ from flows.settings import DataFolder
 from flows.warehouse.build import Build, Fingerprint, require_closed
 
 logger = logging.getLogger(__name__)
+
+
+RELEASES_KEPT = 10
 
 
 @dataclass(frozen=True)
@@ -47,6 +51,24 @@ def publish_candidate(folder: DataFolder, build: Build, versions: Mapping[TableN
     _sync(place)
     _flip(folder, place)
     return Release(name, place / folder.warehouse.name)
+
+
+def prune_releases(folder: DataFolder, keep: int = RELEASES_KEPT) -> list[str]:
+    """Delete all but the newest releases, never the one that readers are sent to; return the names of what is gone.
+
+    A reader that has one of them open keeps it: its bytes go when it is closed.
+    """
+    standing = sorted((path for path in folder.releases.iterdir() if path.is_dir()), key=lambda path: _order(path.name))
+    current = folder.warehouse.resolve().parent
+    gone = [path for path in standing[:-keep] if path != current]
+    for path in gone:
+        shutil.rmtree(path)
+    return [path.name for path in gone]
+
+
+def _order(name: str) -> tuple[str, int]:
+    day, _, number = name.rpartition(".")
+    return day, int(number) if number.isdigit() else 0
 
 
 def _seal(candidate: Path, name: str, build: Build, versions: Mapping[TableName, int | None]) -> None:

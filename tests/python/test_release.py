@@ -14,7 +14,7 @@ from flows.names import TableName
 from flows.settings import DataFolder
 from flows.warehouse import release as publishing
 from flows.warehouse.build import Build, Fingerprint, prepare_candidate
-from flows.warehouse.release import publish_candidate
+from flows.warehouse.release import prune_releases, publish_candidate
 
 VERSIONS = {TableName("sales", "orders"): 3, TableName("crm", "customers"): None}
 STEPS = ("seal", "mkdir", "rename", "symlink", "replace", "sync")
@@ -142,3 +142,25 @@ def test_a_log_that_a_killed_build_left_is_not_replayed(folder: DataFolder) -> N
     # Then it is the last release and nothing else
     with duckdb.connect(str(folder.candidate)) as connection:
         assert connection.execute("select distinct value from core.one").fetchall() == [(1,)]
+
+
+def test_the_newest_releases_are_kept_and_the_one_that_readers_see(folder: DataFolder) -> None:
+    # Given a dozen releases, of which readers have been sent back to the first, and one has the second open
+    for value in range(2, 13):
+        publish_candidate(folder, candidate(folder, value), VERSIONS)
+    first, second = (folder.releases / name for name in sorted(path.name for path in folder.releases.iterdir())[:2])
+    names = {path.name for path in folder.releases.iterdir()}
+    folder.warehouse.unlink()
+    folder.warehouse.symlink_to(first / "warehouse.duckdb")
+    reader = duckdb.connect(str(second / "warehouse.duckdb"), read_only=True)
+
+    # When old ones are deleted
+    gone = prune_releases(folder, keep=3)
+
+    # Then the newest three stay by number, not by the order of their letters, and the first; the reader reads on
+    day = first.name.rpartition(".")[0]
+    assert {path.name for path in folder.releases.iterdir()} == {first.name, *(f"{day}.{n}" for n in (10, 11, 12))}
+    assert set(gone) == names - {path.name for path in folder.releases.iterdir()}
+    assert seen(folder)[0] == 1
+    assert len(reader.execute("select distinct value from core.one").fetchall()) == 1
+    reader.close()

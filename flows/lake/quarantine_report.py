@@ -1,0 +1,70 @@
+"""A look at the quarantine: which rules records break, how many, and the shape of a few, without their values."""
+
+import json
+import re
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import duckdb
+
+from flows.lake.tables import LakeTable
+from flows.names import TableName
+
+SAMPLE = 3
+
+
+@dataclass(frozen=True)
+class Reason:
+    """A rule that records in quarantine break: how many do, and a few by position, their values masked to a shape."""
+
+    table: TableName
+    reason: str
+    records: int
+    sample: tuple[tuple[str, str], ...]
+
+
+def quarantined_tables(lake: Path) -> list[TableName]:
+    """Return the tables that have a quarantine, by name."""
+    return sorted(TableName(path.parent.name, path.name) for path in (lake / "quarantine").glob("*/*") if path.is_dir())
+
+
+def reasons_of(lake: Path, table: TableName) -> list[Reason]:
+    """Return why records of a table are in quarantine, the commonest reason first; a record may have several."""
+    relation = LakeTable(lake, table).quarantined()
+    if relation is None:
+        return []
+    with duckdb.connect() as connection:
+        rows = connection.execute(
+            "select reason, count(*) as records, "
+            f"(array_agg({{position: _position, raw: _raw}} order by _batch, _row))[:{SAMPLE}] as sample "
+            f"from (select unnest(_reasons) as reason, _position, _raw, _batch, _row from {relation}) "
+            "group by reason order by records desc, reason"
+        ).fetchall()
+    return [
+        Reason(table, reason, records, tuple((entry["position"] or "", masked(entry["raw"])) for entry in sample))
+        for reason, records, sample in rows
+    ]
+
+
+def masked(raw: bytes) -> str:
+    """Return a record's shape: its names, and each value with letters as a and digits as 9."""
+    text = raw.decode("utf-8", errors="replace")
+    try:
+        return json.dumps(_masked_values(json.loads(text)), ensure_ascii=False)
+    except ValueError:
+        return _shape(text)
+
+
+def _masked_values(value: Any) -> Any:
+    if isinstance(value, dict):
+        return {name: _masked_values(one) for name, one in value.items()}
+    if isinstance(value, list):
+        return [_masked_values(one) for one in value]
+    return value if value is None or isinstance(value, bool) else _shape(str(value))
+
+
+def _shape(text: str) -> str:
+    """Keep what tells a format apart from another; words keep three letters' length at most, lest they be guessed."""
+    shape = re.sub(r"[^\W\d_]", "a", text)
+    return re.sub(r"a{3,}", "aaa", re.sub(r"\d", "9", shape))[:80]
