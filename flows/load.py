@@ -6,7 +6,7 @@ import tempfile
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import cast
@@ -21,7 +21,7 @@ from flows.lake.check import CHECKED, Mapped, check_batch, check_nothing
 from flows.lake.contract import Contract
 from flows.lake.contract import Load as LoadMode
 from flows.lake.duplicates import FRESH, REPLACED, keep_fresh
-from flows.lake.ops import note_load, was_loaded
+from flows.lake.ops import earlier_tries, note_load, was_loaded
 from flows.lake.quarantine import quarantine_rejected, require_contract
 from flows.lake.tables import FILES, Counts, LakeTable, Stamp
 from flows.names import TableName, identifier, literal
@@ -39,7 +39,10 @@ MEMORY_LIMIT = "512MB"
 
 @dataclass(frozen=True)
 class LoadResult:
-    """What a completed load did: counts, seconds, the last batch that stands, and what someone should know."""
+    """What a completed load did: counts, seconds, the last batch that stands, and what someone should know.
+
+    `earlier` is what failed tries of the same run had committed before it.
+    """
 
     table: TableName
     load_id: str
@@ -47,6 +50,12 @@ class LoadResult:
     seconds: float
     batch: int
     notes: tuple[str, ...] = ()
+    earlier: Counts = field(default_factory=Counts)
+
+    @property
+    def total(self) -> Counts:
+        """What the run did to the table, over all tries."""
+        return self.counts + self.earlier
 
 
 def load_table(connection: Connection, contract: Contract, lake: Path, *, run_id: str) -> LoadResult:
@@ -93,7 +102,8 @@ def load_table(connection: Connection, contract: Contract, lake: Path, *, run_id
             batch=load.table.batch,
             error=error,
         )
-    return LoadResult(contract.name, load.load_id, load.counts, seconds, load.table.batch, tuple(load.notes()))
+    earlier = earlier_tries(lake, run_id, contract.name)
+    return LoadResult(contract.name, load.load_id, load.counts, seconds, load.table.batch, tuple(load.notes()), earlier)
 
 
 class Load:

@@ -22,10 +22,10 @@ def _loads(outcome: "Outcome") -> Iterator[str]:
     rows = [
         (
             str(load.table),
-            f"{load.counts.read:,}",
-            f"{load.counts.accepted:,}",
-            f"{load.counts.quarantined:,}",
-            f"{load.counts.duplicate:,}",
+            f"{load.total.read:,}",
+            f"{load.total.accepted:,}",
+            f"{load.total.quarantined:,}",
+            f"{load.total.duplicate:,}",
             f"{load.seconds:.1f}",
         )
         for load in outcome.loads
@@ -39,10 +39,10 @@ def _loads(outcome: "Outcome") -> Iterator[str]:
 def _build(outcome: "Outcome", folder: DataFolder) -> Iterator[str]:
     models = outcome.build.count("model", "seed", "snapshot")
     quarantined = [
-        f"{load.table}: {load.counts.quarantined:,} newly in quarantine "
+        f"{load.table}: {load.total.quarantined:,} newly in quarantine "
         f"({command()} quarantine {load.table} --set {folder.path.name})"
         for load in outcome.loads
-        if load.counts.quarantined
+        if load.total.quarantined
     ]
     warnings = [*outcome.verdict.warnings, *quarantined, *outcome.notes]
     tests = f"{outcome.verdict.passed} tests passed, {len(warnings)} warnings"

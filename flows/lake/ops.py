@@ -9,6 +9,7 @@ import pyarrow as pa
 from flows.lake.tables import Counts, open_table, relation_of, write_operations
 from flows.names import TableName
 
+COUNTED = ("read", "accepted", "quarantined", "duplicate", "conflicts", "deleted")
 LOADS = pa.schema(
     [
         ("load_id", pa.string()),
@@ -18,7 +19,7 @@ LOADS = pa.schema(
         ("seconds", pa.float64()),
         ("outcome", pa.string()),
         ("error", pa.string()),
-        *((name, pa.int64()) for name in ("read", "accepted", "quarantined", "duplicate", "conflicts", "deleted")),
+        *((name, pa.int64()) for name in COUNTED),
         ("batch", pa.int64()),
     ]
 )
@@ -47,9 +48,7 @@ def note_load(
     error: str | None,
 ) -> None:
     """Record a load; `error` is None if it was completed."""
-    numbers = zip(
-        ("read", "accepted", "quarantined", "duplicate", "conflicts", "deleted"), counts.values(), strict=True
-    )
+    numbers = zip(COUNTED, counts.values(), strict=True)
     row = {
         "load_id": load_id,
         "run_id": run_id,
@@ -61,6 +60,20 @@ def note_load(
         "batch": batch,
     }
     write_operations(lake / "ops" / "loads", row | dict(numbers), LOADS)
+
+
+def earlier_tries(lake: Path, run_id: str, table: TableName) -> Counts:
+    """Return what the failed tries of a run at a table had committed before they failed."""
+    relation = relation_of(open_table(lake / "ops" / "loads"))
+    if relation is None:
+        return Counts()
+    with duckdb.connect() as connection:
+        sums = ", ".join(f"coalesce(cast(sum({name}) as bigint), 0)" for name in COUNTED)
+        rows = connection.execute(
+            f"select {sums} from {relation} where run_id = $1 and table_name = $2 and outcome = 'failed'",
+            [run_id, str(table)],
+        ).fetchall()
+    return Counts(*rows[0])
 
 
 def note_run(

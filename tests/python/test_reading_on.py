@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 from conftest import Shop, make_contract
 
-from flows.errors import SchemaMismatch, WrongUse
+from flows.errors import SchemaMismatch, SourceFailed, WrongUse
 
 POSITIVE = {"type": "check", "name": "is_above_zero", "expression": "quantity > 0"}
 
@@ -151,3 +151,20 @@ def test_a_contract_that_says_what_nobody_knows_is_refused(said: dict[str, Any])
     # When a contract is declared with a word that is none, then it is wrong use
     with pytest.raises(WrongUse, match=r"The contract of sales\.orders cannot be used"):
         make_contract(**said)
+
+
+def test_a_run_tells_what_all_its_tries_have_done(shop: Shop, monkeypatch: pytest.MonkeyPatch) -> None:
+    # Given a load of several batches that fails after the first
+    monkeypatch.setattr("flows.sources.files.FILES_A_BATCH", 1)
+    shop.drop_rows("1.jsonl", [{"order_id": "1", "quantity": 1}])
+    shop.drop_rows("2.parquet", [{"order_id": "2", "quantity": 1}])
+    with pytest.raises(SourceFailed):
+        shop.load()
+
+    # When the run tries again
+    shop.exports.joinpath("2.parquet").unlink()
+    shop.drop_rows("2.jsonl", [{"order_id": "2", "quantity": 1}, {"order_id": "3", "quantity": 1}])
+    load = shop.load()
+
+    # Then what the first try has committed is part of what the run did
+    assert (load.counts.accepted, load.earlier.accepted, load.total.accepted) == (2, 1, 3)
