@@ -180,6 +180,7 @@ def test_fault_58_no_secret_is_written_or_said(
 def test_fault_03_a_kill_in_the_build_leaves_the_release_and_the_next_run_heals(published: FlowShop) -> None:
     # Given new data
     before, release = published.fingerprint(), published.release_name
+    file = published.folder.warehouse.resolve().read_bytes()
     published.drop_day(3)
 
     # When the run is killed while dbt builds
@@ -197,8 +198,11 @@ def test_fault_03_a_kill_in_the_build_leaves_the_release_and_the_next_run_heals(
     killed = subprocess.run([*command()[:1], "-c", script], cwd=settings.PROJECT, capture_output=True, text=True)
     assert killed.returncode == -signal.SIGKILL, killed.stderr
 
-    # Then readers see the old release, and the next run publishes all of it
+    # Then readers see the old release, whose file nobody has written to, and the next run publishes all of it
     assert published.release_name == release
+    assert published.folder.candidate.exists()
+    assert not published.folder.candidate.samefile(published.folder.warehouse)
+    assert published.folder.warehouse.resolve().read_bytes() == file
     assert published.fingerprint() == before
     published.elt()
     assert published.rows("select count(*) from core.fct_order_lines") == [(180,)]
