@@ -37,7 +37,7 @@ lint: setup  ## what CI checks of style and types
 	@$(BIN)/ruff check flows tests
 	@$(BIN)/ruff format --check flows tests
 	@$(BIN)/mypy
-	@$(BIN)/sqlfluff lint --processes 2 models snapshots tests/dbt
+	@PYTHONWARNINGS=ignore:resource_tracker $(BIN)/sqlfluff lint --processes 2 models snapshots tests/dbt
 
 format: setup  ## mend what a machine can mend
 	@$(BIN)/ruff check --fix flows tests
