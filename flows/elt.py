@@ -4,7 +4,6 @@ import logging
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from datetime import UTC, datetime
 from typing import Any, ParamSpec, TypeVar, cast
 from uuid import uuid4
 
@@ -15,6 +14,7 @@ from prefect.futures import wait
 from prefect.runtime import flow_run
 from prefect.task_runners import TaskRunner, ThreadPoolTaskRunner
 
+from flows.clock import utc_now
 from flows.errors import SourceFailed, WarehouseError, WrongUse
 from flows.lake.catalog import Pin, pin_catalog
 from flows.lake.conservation import require_conservation
@@ -80,7 +80,7 @@ def elt(
     with run_lock(folder), NotedRun(folder) as note:
         dbt = parse_project(folder)
         contracts = contracts_of(dbt.manifest.sources.values())
-        loads = load_tables(sources, contracts)
+        loads = load_tables(sources, contracts, note.run_id)
         check_conservation(folder, loads)
         pins = pin_versions(folder, contracts)
         start_candidate(dbt)
@@ -103,12 +103,11 @@ def parse_project(folder: DataFolder) -> Dbt:
     return Dbt.parse(folder)
 
 
-def load_tables(sources: Connections, contracts: Mapping[TableName, Contract]) -> list[LoadResult]:
+def load_tables(sources: Connections, contracts: Mapping[TableName, Contract], run_id: str) -> list[LoadResult]:
     """Load every table that the set names, several at a time; raises the first failure once all have ended."""
     wanted = tables_of(sources, contracts)
     for connection in sources:
         connection.require_environment()
-    run_id = str(flow_run.id or uuid4())
     futures = [
         load.submit(str(name), connection, contracts[name], sources.folder, run_id) for name, connection in wanted
     ]
@@ -247,11 +246,11 @@ class NotedRun:
     """Records a run in the lake when it ends, failed or not."""
 
     def __init__(self, folder: DataFolder) -> None:
-        self.folder = folder
+        self.folder, self.run_id = folder, str(flow_run.id or uuid4())
         self.release: str | None = None
 
     def __enter__(self) -> "NotedRun":
-        self.started_at = _now()
+        self.started_at = utc_now()
         return self
 
     def __exit__(self, _kind: object, error: BaseException | None, _trace: object) -> None:
@@ -260,13 +259,9 @@ class NotedRun:
             text = scrub(str(error)) if isinstance(error, WarehouseError) else type(error).__name__
         note_run(
             self.folder.lake,
-            run_id=str(flow_run.id or uuid4()),
+            run_id=self.run_id,
             started_at=self.started_at,
-            ended_at=_now(),
+            ended_at=utc_now(),
             release=self.release,
             error=text,
         )
-
-
-def _now() -> datetime:
-    return datetime.now(UTC).replace(tzinfo=None)

@@ -7,7 +7,6 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import cast
 from uuid import uuid4
@@ -16,6 +15,7 @@ import duckdb
 import pyarrow as pa
 from deltalake.exceptions import DeltaError
 
+from flows.clock import utc_now
 from flows.errors import SchemaMismatch, SourceFailed, WarehouseError, WrongUse
 from flows.lake.check import CHECKED, Mapped, check_batch, check_nothing
 from flows.lake.contract import Contract
@@ -64,7 +64,7 @@ def load_table(connection: Connection, contract: Contract, lake: Path, *, run_id
     Raises SourceFailed, SchemaMismatch, or GateFailed if more records are rejected than the contract lets pass; batches
     that were committed before stay, and the next load goes on behind them.
     """
-    started_at, clock = datetime.now(UTC).replace(tzinfo=None), time.monotonic()
+    started_at, clock = utc_now(), time.monotonic()
     mapping = connection.mapping(contract.name.table)
     wanted = cast(LoadMode, mapping.load) if mapping.load else contract.load
     contract = replace(
@@ -114,7 +114,6 @@ class Load:
     ) -> None:
         self.mapping, self.contract, self.table, self.load_id = mapping, contract, table, load_id
         self.connector = connect(connection, mapping)
-        self.query_in_source = not connection.url().startswith(("file:", "http:", "https:"))
         self.definition = _definition(mapping, contract)
         self.counts = Counts()
         self.ignored: set[str] = set()
@@ -197,7 +196,7 @@ class Load:
             self.mapping,
             self.contract.required,
             self.contract.on_extra_column,
-            query_in_source=self.query_in_source,
+            query_in_source=self.connector.runs_query,
         )
         self._require_cursor(duck, mapped.missing)
         self.ignored.update(mapped.ignored)
@@ -215,7 +214,7 @@ class Load:
         rejected: tuple[Rejected, ...],
     ) -> None:
         """Write quarantine and files under the next batch number, then the rows: that commit makes all of it count."""
-        loaded_at = datetime.now(UTC).replace(tzinfo=None)
+        loaded_at = utc_now()
         stamp = Stamp(self.table.batch + 1, self.load_id, loaded_at, self.is_backfill)
         stored = self.table.stored([*self.contract.types, *extras])
         self._note_new_columns(extras)

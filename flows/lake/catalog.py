@@ -12,11 +12,10 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import duckdb
-from deltalake import DeltaTable
 
 from flows.errors import WarehouseError
 from flows.lake.contract import SYSTEM_COLUMNS, Contract
-from flows.lake.tables import LakeTable, files_of
+from flows.lake.tables import LakeTable, files_of, open_table, raw_path
 from flows.names import TableName, identifier, literal
 
 
@@ -101,10 +100,9 @@ def _write(path: Path, lake: Path, contracts: Mapping[TableName, Contract], pins
 def _view_sql(lake: Path, contract: Contract, pin: Pin) -> str:
     types = {**contract.types, **SYSTEM_COLUMNS}
     empty = ", ".join(f"cast(null as {kind}) as {identifier(name)}" for name, kind in types.items())
-    table = LakeTable(lake, contract.name)
-    if pin.version is None or table.version is None:
+    delta = open_table(raw_path(lake, contract.name), pin.version) if pin.version is not None else None
+    if delta is None:
         return f"select {empty} where false"
-    delta = DeltaTable(str(table.raw_path), version=pin.version)
     if any("deletionVectors" in feature for feature in delta.protocol().reader_features or ()):
         raise WarehouseError(f"{contract.name}: its Delta table has deletion vectors, which are not read here.")
     files = files_of(delta)

@@ -6,7 +6,7 @@ from pathlib import Path
 import duckdb
 
 from flows.errors import GateFailed
-from flows.lake.tables import Counts, open_table, relation_of
+from flows.lake.tables import Counts, open_table, raw_path, relation_of
 from flows.names import TableName
 
 
@@ -17,7 +17,7 @@ def require_conservation(lake: Path, loads: Mapping[TableName, tuple[str, Counts
     """
     findings = []
     for name, (load_id, counts) in loads.items():
-        accepted = _count(lake / "raw" / name.source / name.table, "_load_id = $1 and not _deleted", load_id)
+        accepted = _count(raw_path(lake, name), "_load_id = $1 and not _deleted", load_id)
         quarantined = _count(lake / "quarantine" / name.source / name.table, "_load_id = $1", load_id)
         if (accepted, quarantined) != (counts.accepted, counts.quarantined):
             findings.append(

@@ -137,12 +137,6 @@ def _full(
         f"create or replace temp table last_rows as select {columns}, _row, _position from {CHECKED} "
         f"where _reasons is null and _row in (select max(_row) from {CHECKED} where _reasons is null group by {key})"
     )
-    nulls = ", ".join(
-        f"{identifier(name) if name in contract.key else 'null'} as {identifier(name)}" for name in payload
-    )
-    keys_only = ", ".join(
-        f"{'before.' + identifier(name) if name in contract.key else 'null'} as {identifier(name)}" for name in payload
-    )
     does_not_move_on = "false"
     if contract.cursor:
         before, now = f"before.{identifier(contract.cursor)}", f"now.{identifier(contract.cursor)}"
@@ -153,12 +147,14 @@ def _full(
         from last_rows as new_rows
         where not exists (select 1 from current_rows where {_same("new_rows", "current_rows", payload)})
         union all by name
-        select {nulls}, null::bigint as _row, null::varchar as _position, true as _deleted
+        select {_key_alone("gone", contract, payload)},
+            null::bigint as _row, null::varchar as _position, true as _deleted
         from current_rows as gone
         where {"exists (select 1 from last_rows)" if all_keys_seen else "false"}
             and not exists (select 1 from {CHECKED} as seen where {_same("seen", "gone", contract.key)})
         union all by name
-        select {keys_only}, null::bigint as _row, {literal(REPLACED)} as _position, true as _deleted
+        select {_key_alone("before", contract, payload)},
+            null::bigint as _row, {literal(REPLACED)} as _position, true as _deleted
         from current_rows as before
         inner join last_rows as now on {_same("before", "now", contract.key)}
         where {does_not_move_on}
@@ -170,6 +166,14 @@ def _full(
         where not exists (select 1 from last_rows where {_same("earlier", "last_rows", payload)})
     """).fetchall()
     return int(conflicts[0][0])
+
+
+def _key_alone(relation: str, contract: Contract, payload: Sequence[str]) -> str:
+    """List the payload as a tombstone has it: all but the key is null."""
+    return ", ".join(
+        f"{f'{relation}.{identifier(name)}' if name in contract.key else 'null'} as {identifier(name)}"
+        for name in payload
+    )
 
 
 def _same(one: str, other: str, names: Sequence[str]) -> str:

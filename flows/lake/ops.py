@@ -1,5 +1,6 @@
 """What ran and what each load counted, failed ones too: Delta tables that outlive every release."""
 
+from dataclasses import fields
 from datetime import datetime
 from pathlib import Path
 
@@ -9,7 +10,7 @@ import pyarrow as pa
 from flows.lake.tables import Counts, open_table, relation_of, write_operations
 from flows.names import TableName
 
-COUNTED = ("read", "accepted", "quarantined", "duplicate", "conflicts", "deleted")
+COUNTED = tuple(field.name for field in fields(Counts))
 LOADS = pa.schema(
     [
         ("load_id", pa.string()),

@@ -8,7 +8,7 @@ count only up to the number that was committed; so a batch that died half-way is
 import json
 import time
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import astuple, dataclass, field
 from datetime import datetime
 from pathlib import Path
 from typing import Any
@@ -80,7 +80,7 @@ class Counts:
 
     def values(self) -> tuple[int, ...]:
         """Return the counts in the order of the fields."""
-        return (self.read, self.accepted, self.quarantined, self.duplicate, self.conflicts, self.deleted)
+        return astuple(self)
 
     @property
     def is_conserved(self) -> bool:
@@ -98,15 +98,23 @@ class Stamp:
     is_backfill: bool
 
 
-def open_table(path: Path | str) -> DeltaTable | None:
-    """Return a Delta table, or None where there is none; raises WrongUse for a path that cannot be one."""
+def raw_path(lake: Path, name: TableName) -> Path:
+    """Return where a table's history is."""
+    return lake / "raw" / name.source / name.table
+
+
+def open_table(path: Path | str, version: int | None = None) -> DeltaTable | None:
+    """Return a Delta table, at a version or the newest, or None where there is none.
+
+    Raises WrongUse for a path that the Delta library cannot have.
+    """
     if any(sign in str(path) for sign in UNUSABLE):
         raise WrongUse(
             f"A lake cannot be at {path}: the path has one of {' '.join(UNUSABLE)} in it.",
             "Name another folder for it: ML_WAREHOUSE_DATA, or ML_WAREHOUSE_LAKE.",
         )
     try:
-        return DeltaTable(str(path))
+        return DeltaTable(str(path), version=version)
     except TableNotFoundError:
         return None
 
@@ -138,7 +146,7 @@ class LakeTable:
     @property
     def raw_path(self) -> Path:
         """Where the history is."""
-        return self.lake / "raw" / self.name.source / self.name.table
+        return raw_path(self.lake, self.name)
 
     @property
     def quarantine_path(self) -> Path:

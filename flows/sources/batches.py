@@ -4,7 +4,7 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import timedelta
 from pathlib import Path
-from typing import Protocol
+from typing import ClassVar, Protocol
 
 import duckdb
 
@@ -65,7 +65,9 @@ class Request:
 
 
 class Connector(Protocol):
-    """A source's records, a batch at a time."""
+    """A source's records, a batch at a time; `runs_query` says that a mapping's query is run by the source itself."""
+
+    runs_query: ClassVar[bool]
 
     def batches(self, connection: duckdb.DuckDBPyConnection, request: Request) -> Iterator[Batch]:
         """Yield batches from the request's position on; each replaces the relation `source`.

@@ -36,7 +36,7 @@ class Dialect:
 
 def read_dialect(path: Path) -> Dialect:
     """Read a file's header, and the delimiter that stands in it most often; a file without one has no columns."""
-    with _opened(path) as stream:
+    with opened(path) as stream:
         text = stream.read(HEADER_BYTES).decode("utf-8-sig", errors="replace")
     lines = io.StringIO(text, newline=None).readlines()
     return max((_header(lines, sign) for sign in DELIMITERS), key=lambda found: found[0])[1]
@@ -123,9 +123,10 @@ def _parse(ahead: deque[bytes], dialect: Dialect) -> tuple[list[str] | None, int
 
 
 def _lines(path: Path) -> Iterator[bytes]:
-    with _opened(path) as stream:
+    with opened(path) as stream:
         yield from stream
 
 
-def _opened(path: Path) -> IO[bytes]:
+def opened(path: Path) -> IO[bytes]:
+    """Open a file for reading, uncompressed if its name says that it is compressed."""
     return gzip.open(path, "rb") if path.suffix == ".gz" else path.open("rb")  # type: ignore[return-value]

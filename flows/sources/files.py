@@ -1,6 +1,5 @@
 """Files: CSV, JSON lines, JSON and Parquet, by extension; globs, gzip, and members of archives."""
 
-import gzip
 import hashlib
 import shutil
 import tarfile
@@ -12,7 +11,7 @@ from fnmatch import fnmatch
 from itertools import islice
 from pathlib import Path
 from tempfile import NamedTemporaryFile
-from typing import IO
+from typing import IO, ClassVar
 
 import duckdb
 import pyarrow as pa
@@ -22,8 +21,8 @@ from flows.errors import SourceFailed
 from flows.names import identifier, literal
 from flows.sources.batches import SOURCE, Batch, Rejected, Request, SourceFile
 from flows.sources.connections import Connection, TableMapping
-from flows.sources.csv_records import LARGEST_FIELD, Dialect, read_dialect, read_record_by_record
-from flows.sources.json_records import keep_digits, land_json, refuse_colliding_names
+from flows.sources.csv_records import LARGEST_FIELD, Dialect, opened, read_dialect, read_record_by_record
+from flows.sources.json_records import RECORDS, keep_digits, land_json, refuse_colliding_names
 
 BYTES_A_BATCH = 64 * 1024 * 1024
 FILES_A_BATCH = 500
@@ -32,7 +31,6 @@ KINDS = {".csv": "csv", ".tsv": "csv", ".txt": "csv", ".jsonl": "lines", ".ndjso
 }
 LANDED = "landed_files"
 LINES_A_PIECE = 50_000
-RECORDS = pa.schema([("_record", pa.string()), ("_file", pa.string()), ("_row", pa.int64())])
 BROKEN = (OSError, EOFError, zlib.error, tarfile.TarError, zipfile.BadZipFile, RuntimeError)
 """What the standard library raises for a file or archive that is cut short, damaged, encrypted or out of reach."""
 
@@ -40,6 +38,8 @@ BROKEN = (OSError, EOFError, zlib.error, tarfile.TarError, zipfile.BadZipFile, R
 @dataclass(frozen=True)
 class FileTable:
     """Files that together are one table, in the order of their names."""
+
+    runs_query: ClassVar[bool] = False
 
     connection: Connection
     mapping: TableMapping
@@ -220,7 +220,7 @@ def _read_json(
 
 def _json_pieces(file: SourceFile, rejected: list[Rejected], *, as_lines: bool) -> Iterator[pa.RecordBatch]:
     """Yield a file's records as texts, a bounded number at a time; those that are no text are rejected."""
-    with _opened(file.path) as stream:
+    with opened(file.path) as stream:
         raws = stream if as_lines else _array_members(stream.read(), file, rejected)
         numbered = enumerate(raws, start=1)
         while piece := list(islice(numbered, LINES_A_PIECE)):
@@ -273,10 +273,6 @@ def _kind(name: str) -> str | None:
     return KINDS.get(Path(name.removesuffix(".gz")).suffix.lower())
 
 
-def _opened(path: Path) -> IO[bytes]:
-    return gzip.open(path, "rb") if path.suffix == ".gz" else path.open("rb")  # type: ignore[return-value]
-
-
 def _matching(place: Path) -> list[Path]:
     """Return the files that a path or glob names, by name; a path without an extension takes any known one."""
     if place.is_file():
@@ -320,7 +316,7 @@ def _forget_copy(file: SourceFile, work: Path) -> None:
 
 def _damage(file: SourceFile) -> Exception | None:
     try:
-        with _opened(file.path) as stream:
+        with opened(file.path) as stream:
             while stream.read(1024 * 1024):
                 pass
     except BROKEN as error:

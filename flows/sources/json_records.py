@@ -10,6 +10,9 @@ from flows.errors import SchemaMismatch
 from flows.names import identifier, literal
 from flows.sources.batches import RECORD, SERVICE_COLUMNS, SOURCE, Rejected
 
+RECORDS = pa.schema([("_record", pa.string()), ("_file", pa.string()), ("_row", pa.int64())])
+"""Records on their way into `source`: the text, where it stood, and its number there."""
+
 LANDED = "landed_json"
 TEXTS_AND_FRACTIONS = re.compile(r'"(?:[^"\\]|\\.)*"|-?[0-9]+(?:\.[0-9]+(?:[eE][+-]?[0-9]+)?|[eE][+-]?[0-9]+)')
 LONG_NUMBER = re.compile(r"[0-9][0-9.]{15}")

@@ -4,6 +4,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
+from typing import ClassVar
 from urllib.parse import urljoin
 
 import duckdb
@@ -16,7 +17,7 @@ from flows.names import literal
 from flows.settings import scrub
 from flows.sources.batches import SOURCE, Batch, Request
 from flows.sources.connections import Connection, TableMapping
-from flows.sources.json_records import json_pointer, keep_digits, land_json
+from flows.sources.json_records import RECORDS, json_pointer, keep_digits, land_json
 from flows.sources.position import from_position, reached
 
 ROWS_A_BATCH = 200_000
@@ -43,6 +44,8 @@ class NotNow(Exception):
 @dataclass(frozen=True)
 class RestEndpoint:
     """An endpoint that lists records as JSON, page by page."""
+
+    runs_query: ClassVar[bool] = False
 
     connection: Connection
     mapping: TableMapping
@@ -194,8 +197,7 @@ class Gathered:
 
     def table(self) -> pa.Table:
         """Return all of them."""
-        empty = pa.schema([("_record", pa.string()), ("_file", pa.string()), ("_row", pa.int64())]).empty_table()
-        return pa.concat_tables([empty, *self.pieces])
+        return pa.concat_tables([RECORDS.empty_table(), *self.pieces])
 
 
 def _json_path(dotted: str) -> str:

@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 from datetime import date, datetime, time
 from decimal import Decimal
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 from urllib.parse import quote
 
 import adbc_driver_sqlite.dbapi
@@ -42,6 +42,8 @@ def connect_sql(connection: Connection, mapping: TableMapping) -> "SqliteTable |
 @dataclass(frozen=True)
 class SqliteTable:
     """A table, view or query of a SQLite file, opened for reading only."""
+
+    runs_query: ClassVar[bool] = True
 
     path: Path
     mapping: TableMapping
@@ -122,6 +124,8 @@ def _exact_text(name: str) -> str:
 @dataclass(frozen=True)
 class SqlTable:
     """A table, view or query of any database that SQLAlchemy has a driver for."""
+
+    runs_query: ClassVar[bool] = True
 
     url: str
     mapping: TableMapping

@@ -7,12 +7,12 @@ import subprocess
 from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import dataclass
-from datetime import UTC, datetime
 from pathlib import Path
 
 import duckdb
 
 from flows import settings
+from flows.clock import utc_now
 from flows.errors import GateFailed
 from flows.names import TableName, identifier
 from flows.settings import DataFolder
@@ -94,7 +94,7 @@ def _seal(candidate: Path, name: str, build: Build, versions: Mapping[TableName,
             "cast($versions as map(varchar, bigint)) as raw_versions, cast($tests as map(varchar, varchar)) as tests",
             {
                 "name": name,
-                "built": datetime.now(UTC).replace(tzinfo=None),
+                "built": utc_now(),
                 "commit": _git_commit(),
                 "invocation": build.invocation_id,
                 "versions": _map({str(table): version for table, version in versions.items() if version is not None}),
@@ -113,7 +113,7 @@ def _map(entries: Mapping[str, object]) -> dict[str, list[object]]:
 
 
 def _next_name(releases: Path) -> str:
-    today = f"{datetime.now(UTC):%Y-%m-%d}"
+    today = f"{utc_now():%Y-%m-%d}"
     taken = [
         int(path.name.rpartition(".")[2])
         for path in releases.glob(f"{today}.*")
