@@ -47,7 +47,7 @@ def lossless_cast(name: str, found: str, wanted: str) -> Cast:
         return Cast(typed, f"isfinite({typed}){_is_of_microseconds(value, found)}")
     if wanted in INTEGERS and found in TEXTS:
         exact = f"try_cast({value} as decimal(38, 10)) = {typed}"
-        return Cast(typed, f"(not regexp_matches({value}, '[.eE]') or coalesce({exact}, false))")
+        return Cast(typed, f"case when {_has_any(value, '.eE')} then {exact} else true end")
     if wanted in INTEGERS:
         return Cast(typed, "true" if found in INTEGERS else f"{value} = {typed}")
     if wanted.startswith(("decimal", "numeric")) and found in TEXTS:
@@ -83,6 +83,12 @@ def _is_exact_if_whole(value: str, typed: str, found: str) -> str:
 def _text_fits_decimal(value: str, typed: str, wanted: str) -> str:
     """Count the digits behind the point as they are written: a wider cast would round those that it does not hold."""
     scale = int(match[1]) if (match := re.search(r",\s*(\d+)\s*\)", wanted)) else 0
+    written = f"strpos({value}, '.') = 0 or length({value}) - strpos({value}, '.') <= {scale}"
     digits = f"length(rtrim(split_part(trim({value}), '.', 2), '0'))"
     scientific = f"cast({typed} as double) = try_cast({value} as double)"
-    return f"case when regexp_matches({value}, '[eE]') then {scientific} else {digits} <= {scale} end"
+    return f"case when {_has_any(value, 'eE')} then {scientific} when {written} then true else {digits} <= {scale} end"
+
+
+def _has_any(value: str, signs: str) -> str:
+    """Look for single signs: several times as fast as a regular expression, on what every record goes through."""
+    return "(" + " or ".join(f"contains({value}, '{sign}')" for sign in signs) + ")"

@@ -263,7 +263,6 @@ class LakeTable:
                 cast(coalesce(_row, 0) as bigint) as _row, cast(_position as varchar) as _position,
                 _deleted, cast($4 as boolean) as _is_backfill
             from fresh
-            order by _row
         """
 
     def _mismatch(self, expected: str, remedy: str) -> SchemaMismatch:
