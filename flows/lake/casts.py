@@ -43,7 +43,7 @@ def lossless_cast(name: str, found: str, wanted: str) -> Cast:
         nested = found.startswith(("struct", "map")) or found.endswith("]")
         return Cast(f"cast(to_json({value}) as varchar)" if nested else f"cast({value} as varchar)", "true")
     if wanted in TIMES:
-        typed = f"timezone('UTC', try_cast({value} as timestamptz))"
+        typed = _in_utc(value, found)
         return Cast(typed, f"isfinite({typed}){_is_of_microseconds(value, found)}")
     if wanted in INTEGERS and found in TEXTS:
         exact = f"try_cast({value} as decimal(38, 10)) = {typed}"
@@ -65,10 +65,21 @@ def lossless_cast(name: str, found: str, wanted: str) -> Cast:
     return Cast(typed, f"isfinite({typed})" if wanted == "date" else "true")
 
 
+def _in_utc(value: str, found: str) -> str:
+    """Read a time, naive ones in the session's zone; a calendar is asked only where a zone or an offset needs one."""
+    by_calendar = f"timezone('UTC', try_cast({value} as timestamptz))"
+    if found not in (*TEXTS, "timestamp"):
+        return by_calendar
+    is_naive = f"strlen({value}) = 19 and substr({value}, 16, 2) similar to '[0-9]:'" if found in TEXTS else "true"
+    is_plain = f"current_setting('TimeZone') = 'UTC' and {is_naive}"
+    return f"case when {is_plain} then try_cast({value} as timestamp) else {by_calendar} end"
+
+
 def _is_of_microseconds(value: str, found: str) -> str:
     """Refuse the digits of a second that a timestamp has no room for."""
     if found in TEXTS:
-        return f" and not regexp_matches({value}, '[.][0-9]{{6}}[0-9]*[1-9]')"
+        too_fine = f"regexp_matches({value}, '[.][0-9]{{6}}[0-9]*[1-9]')"
+        return f" and case when contains({value}, '.') then not {too_fine} else true end"
     return f" and epoch_ns({value}) % 1000 = 0" if found == "timestamp_ns" else ""
 
 

@@ -126,6 +126,8 @@ def _check_sql(contract: Contract, mapped: Mapped, found: list[str], *, is_caref
         typed_list.append(f"{cast.typed} as {identifier(column.name)}")
         typed_list.append(f"coalesce({cast.is_lossless}, false) as _l{at}")
     passed = ", ".join(map(identifier, [*contract.types, *mapped.extras]))
+    reasons = f"concat_ws('{SEPARATOR}', {', '.join(rule.reason for rule in rules)})"
+    raw = "_record" if mapped.is_text else "cast(to_json(_record) as varchar)"
     return f"""
         create or replace temp table {JUDGED} as
         with mapped as (
@@ -148,8 +150,8 @@ def _check_sql(contract: Contract, mapped: Mapped, found: list[str], *, is_caref
             {passed},
             _file,
             _number,
-            case when not _is_good then concat_ws('{SEPARATOR}', {", ".join(rule.reason for rule in rules)}) end as _reasons,
-            case when not _is_good then {"_record" if mapped.is_text else "cast(to_json(_record) as varchar)"} end as _raw
+            case when not _is_good then {reasons} end as _reasons,
+            case when not _is_good then {raw} end as _raw
         from judged
     """
 

@@ -11,7 +11,7 @@ from flows.names import identifier, literal
 FRESH = "fresh"
 """The relation of rows to append: the columns of `checked` less reasons and raw, then `_deleted`."""
 
-KNOWN, DROPPED = "known", "dropped"
+KNOWN, SEVERAL, DROPPED = "known", "several", "dropped"
 
 REPLACED = "replaced"
 """The position of a tombstone whose key did not disappear."""
@@ -36,12 +36,14 @@ def keep_fresh(
     if contract.load == "full":
         return _full(connection, contract, payload, stored, all_keys_seen)
     _find_known(connection, contract, stored, payload)
+    _find_several(connection, contract)
     find, conflicts = _append(contract, payload) if contract.load == "append" else _upsert(contract, payload)
+    passed = f"select {_listed(payload)}, _row, _position, false as _deleted from {CHECKED} where _reasons is null"
+    if not _has_rows(connection, KNOWN) and not _has_rows(connection, SEVERAL):
+        connection.execute(f"create or replace temp view {FRESH} as {passed}")
+        return 0
     connection.execute(f"create or replace temp table {DROPPED} as {find}")
-    connection.execute(
-        f"create or replace temp view {FRESH} as select {_listed(payload)}, _row, _position, false as _deleted "
-        f"from {CHECKED} where _reasons is null and _row not in (select _row from {DROPPED})"
-    )
+    connection.execute(f"create or replace temp view {FRESH} as {passed} and _row not in (select _row from {DROPPED})")
     return int(connection.execute(conflicts).fetchall()[0][0])
 
 
@@ -75,13 +77,29 @@ def _bound(connection: duckdb.DuckDBPyConnection, contract: Contract) -> str:
     return f" and ({cursor} >= cast({literal(smallest)} as {contract.types[contract.cursor]}) or {cursor} is null)"
 
 
+def _find_several(connection: duckdb.DuckDBPyConnection, contract: Contract) -> None:
+    """Make `several`: the keys, or for upserts the states, that the batch has more than one record of; mostly none."""
+    columns = _listed(_state(contract))
+    connection.execute(
+        f"create or replace temp table {SEVERAL} as select {columns}, min(_row) as _first from {CHECKED} "
+        f"where _reasons is null group by {columns} having count(*) > 1"
+    )
+
+
+def _state(contract: Contract) -> list[str]:
+    """Return the columns of which there is one value a row: the key, and where a key has many states its cursor."""
+    return [*contract.key, contract.cursor] if contract.load == "upsert" and contract.cursor else [*contract.key]
+
+
+def _has_rows(connection: duckdb.DuckDBPyConnection, relation: str) -> bool:
+    return bool(connection.execute(f"select 1 from {relation} limit 1").fetchall())
+
+
 def _append(contract: Contract, payload: Sequence[str]) -> tuple[str, str]:
     """The first to arrive of a key stays."""
     columns, key = _listed(payload), contract.key_sql
     find = f"""
-        select _row from {CHECKED}
-        inner join ({_several(key, "min(_row) as _first")}) using ({key})
-        where _reasons is null and _row > _first
+        select _row from {CHECKED} inner join {SEVERAL} using ({key}) where _reasons is null and _row > _first
         union
         select _row from {CHECKED} semi join {KNOWN} using ({key}) where _reasons is null
     """
@@ -102,11 +120,10 @@ def _append(contract: Contract, payload: Sequence[str]) -> tuple[str, str]:
 
 def _upsert(contract: Contract, payload: Sequence[str]) -> tuple[str, str]:
     """Each change of a key is kept; the same key, cursor and payload is known already."""
-    state = [*contract.key, contract.cursor] if contract.cursor else list(contract.key)
-    several = f"({_several(_listed(state))}) as several"
-    alike = f"(select * from {CHECKED} as candidate semi join {several} on {_same('candidate', 'several', state)})"
+    state = _state(contract)
     find = f"""
-        select _row from {alike}
+        select _row from {CHECKED} as candidate
+        semi join {SEVERAL} on {_same("candidate", SEVERAL, state)}
         where _reasons is null
         qualify row_number() over (partition by {_listed(payload)} order by _row) > 1
         union
@@ -125,12 +142,6 @@ def _upsert(contract: Contract, payload: Sequence[str]) -> tuple[str, str]:
         )
     """
     return find, conflicts
-
-
-def _several(columns: str, *further: str) -> str:
-    """Write a query of what stands more than once in the batch: few groups, so what is joined to them is little."""
-    listed = ", ".join([columns, *further])
-    return f"select {listed} from {CHECKED} where _reasons is null group by {columns} having count(*) > 1"
 
 
 def _full(

@@ -180,14 +180,14 @@ def _number_and_name(connection: duckdb.DuckDBPyConnection, files: list[SourceFi
     names = pa.table({"_at": pa.array(range(len(files)), pa.int64()), "_file": [file.name for file in files]})
     connection.register("arrow_names", names)
     connection.execute(
-        "create or replace temp table landed_names as "
-        f"select _at, _file, first from arrow_names inner join (select _at, min(rowid) as first from {LANDED} group by _at) "
-        "using (_at)"
+        "create or replace temp table landed_names as select _at, _file, first from arrow_names "
+        f"inner join (select _at, min(rowid) as first from {LANDED} group by _at) using (_at)"
     )
     connection.unregister("arrow_names")
     connection.execute(
         f"create or replace temp view {SOURCE} as "
-        "select landed.* exclude (_at, _row), named._file, coalesce(landed._row, landed.rowid - named.first + 1) as _row "
+        "select landed.* exclude (_at, _row), named._file, "
+        "coalesce(landed._row, landed.rowid - named.first + 1) as _row "
         f"from {LANDED} as landed inner join landed_names as named on landed._at = named._at"
     )
 
