@@ -71,7 +71,8 @@ def _in_utc(value: str, found: str) -> str:
     is_plain = "current_setting('TimeZone') = 'UTC'"
     if found in TEXTS:
         is_naive = f"strlen({value}) = 19 and substr({value}, 16, 2) similar to '[0-9]:'"
-        is_plain = f"ends_with({value}, 'Z') or ({is_plain} and {is_naive})"
+        is_utc = f"ends_with({value}, 'Z') and substr({value}, -2, 1) between '0' and '9'"  # NZ is a zone
+        is_plain = f"({is_utc}) or ({is_plain} and {is_naive})"
     elif found != "timestamp":
         return by_calendar
     return f"case when {is_plain} then try_cast({value} as timestamp) else {by_calendar} end"
