@@ -35,7 +35,7 @@ from flows.sources.mapping import map_batch, mapped_cursor
 
 logger = logging.getLogger(__name__)
 
-MEMORY_LIMIT = "512MB"
+MEMORY_LIMIT = "400MB"
 THREADS = min(os.cpu_count() or 1, 4)
 """For one load; more would take more memory each, and several loads share the cores."""
 
