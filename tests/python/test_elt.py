@@ -162,7 +162,7 @@ def test_fault_58_no_secret_is_written_or_said(
         + f"  crm: {{{url}, bearer: \"{{{{ env_var('OWN_SHOP_PASSWORD') }}}}\", tables: {{customers: {{}}}}}}\n"
         + text[text.index("  sales:") :]
     )
-    monkeypatch.setattr("flows.sources.rest.ATTEMPTS", 1)
+    monkeypatch.setattr("flows.sources.rest_client.ATTEMPTS", 1)
     monkeypatch.setattr("flows.elt.load.retries", 0)
 
     # When the run fails

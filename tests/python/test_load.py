@@ -671,7 +671,7 @@ def test_fault_58_a_secret_is_in_no_error_log_or_file(
         ("file:{{ env_var('THE_PASSWORD') }}", {}),
         ("sqlite:////nowhere/{{ env_var('THE_PASSWORD') }}.db", {}),
     ):
-        monkeypatch.setattr("flows.sources.rest.ATTEMPTS", 1)
+        monkeypatch.setattr("flows.sources.rest_client.ATTEMPTS", 1)
         shop.connect(url, **further)
 
         # When a load with them fails
