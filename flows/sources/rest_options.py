@@ -23,7 +23,7 @@ PAGING = {
     "next": set[str](),
     "link_header": set[str](),
     "cursor": {"param", *SIZED},
-    "offset": SIZED,
+    "offset": {"first", *SIZED},
     "page": {"first", *SIZED},
 }
 """How pages may follow each other, and what each way may further say."""
@@ -47,7 +47,7 @@ class Paging:
     way: str = ""
     at: str = ""
     param: str = ""
-    first: int = 1
+    first: int = 0
     limit: str = ""
     size: int | None = None
     has_more: str = ""
@@ -130,7 +130,7 @@ def read_paging(where: str, entry: Any) -> Paging:
         raise WrongUse(f"{where} has only one of limit and size.", "Say both, such as limit: per_page, size: 500.")
     try:
         size = _number(entry["size"], least=1) if "size" in entry else None
-        first = _number(entry.get("first", 1), least=0)
+        first = _number(entry.get("first", 1 if way == "page" else 0), least=0)
     except (TypeError, ValueError):
         raise WrongUse(f"{where} has a size or first page that is no number.", "Write it without quotes.") from None
     texts = {key: entry[key] for key in ("param", "limit", "has_more") if key in entry}

@@ -92,7 +92,7 @@ class Pages:
 
     def _counted(self) -> Iterator[Page]:
         """Read on from a place, an offset or a page's number, to an empty page; that one is short proves nothing."""
-        place, furthest, tries = self._start, self._start, 0
+        place, furthest, tries = self.paging.first, self.paging.first, 0
         last: Page | None = None
         while True:
             found = self._ahead(place, last)
@@ -133,9 +133,9 @@ class Pages:
         self.shifts += 1
         step = 1 if last is None or not self._overlaps else len(last.identities)
         while tries <= TRIES:
-            at = max(place - step, self._start)
+            at = max(place - step, self.paging.first)
             page = self._at(at)
-            if at == self._start or page.joins(last):
+            if at == self.paging.first or page.joins(last):
                 return at, page, page
             step, tries = step * 2, tries + 1
         raise self.failed("its pages shift faster than they can be read", "Run again, or say paging by cursor.")
@@ -143,10 +143,6 @@ class Pages:
     @property
     def _overlaps(self) -> bool:
         return self.paging.way == "offset"
-
-    @property
-    def _start(self) -> int:
-        return 0 if self._overlaps else self.paging.first
 
     def _length(self, page: Page) -> int:
         return len(page.identities) if self._overlaps else 1

@@ -116,6 +116,18 @@ def test_pages_are_counted_to_the_end(shop: Shop, serve: Serve, paging: dict[str
     assert (load.counts.read, load.counts.accepted, load.notes) == (count, count, ())
 
 
+def test_pages_may_be_counted_from_another_number(shop: Shop, serve: Serve) -> None:
+    # Given APIs whose offsets begin at one, or whose page numbers begin at nought
+    api = serve(lambda asked: page(people(*range(8))[int(asked.params["start"]) - 1 :][:3]))
+    connect(shop, api, paging={"offset": "start", "first": 1})
+    assert shop.load().counts.accepted == 8
+    api.answer = lambda asked: page(people(*range(10, 18))[int(asked.params["page"]) * 3 :][:3])
+    connect(shop, api, paging={"page": "page", "first": 0})
+
+    # When they are loaded, then all are read
+    assert shop.load().counts.accepted == 8
+
+
 def test_an_api_that_sends_one_record_a_page_is_read(shop: Shop, serve: Serve) -> None:
     # Given such an API, whose pages cannot overlap
     connect(shop, serve(listing(people(1, 2, 3), cap=1)), paging=OFFSET)
@@ -330,7 +342,7 @@ def read_while_it_changes(way: str, size: int, listed: list[int], change: Callab
 
     first = Ask(httpx.URL("http://127.0.0.1/"))
     failed = lambda cause, remedy: SourceFailed("crm.people", cause, remedy)  # noqa: E731
-    pages = Pages(first, Paging(way, "at"), read, lambda ask, _: ask, failed)
+    pages = Pages(first, Paging(way, "at", first=0 if way == "offset" else 1), read, lambda ask, _: ask, failed)
     return [int(one) for page in pages for one in page.records.to_pylist()]
 
 
