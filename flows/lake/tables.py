@@ -223,7 +223,12 @@ class LakeTable:
 
     def kinds(self, connection: duckdb.DuckDBPyConnection) -> Mapping[str, tuple[str, str]]:
         """Return the spelling and DuckDB type of the columns that stand, by their names in lower case."""
-        return {name.casefold(): (name, _duckdb_type(connection, kind)) for name, kind in self.types().items()}
+        if self._raw is None:
+            return {}
+        connection.register("no_rows", pa.schema(self._raw.schema().to_arrow()).empty_table())
+        described = connection.execute("describe no_rows").fetchall()
+        connection.unregister("no_rows")
+        return {name.casefold(): (name, kind) for name, kind, *_ in described}
 
     def rewrite(self, connection: duckdb.DuckDBPyConnection, columns: Mapping[str, str]) -> None:
         """Write all rows anew, with some columns (by their spelling) as SQL says; batches, rows and position stay.
@@ -414,13 +419,6 @@ def plain(name: str, kind: str) -> str:
 
 def _cast(expression: str, kind: str | None) -> str:
     return f"cast({expression} as {kind})" if kind else expression
-
-
-def _duckdb_type(connection: duckdb.DuckDBPyConnection, kind: pa.DataType) -> str:
-    connection.register("arrow_type", pa.schema([("value", kind)]).empty_table())
-    found: str = connection.execute("describe arrow_type").fetchall()[0][1]
-    connection.unregister("arrow_type")
-    return found
 
 
 def write_operations(path: Path, row: dict[str, Any], schema: pa.Schema) -> None:
