@@ -13,6 +13,7 @@ from pyarrow import parquet
 
 from flows.errors import SchemaMismatch, WrongUse
 from flows.lake.catalog import pin_catalog
+from flows.lake.contract import contracts_of
 from flows.lake.evolution import holds
 from flows.lake.tables import LakeTable, open_table, relation_of
 
@@ -216,6 +217,24 @@ def test_fault_29_names_that_collide_by_case_or_unicode_form_are_refused(shop: S
     # And contracts whose columns or tables collide are refused
     with pytest.raises(WrongUse, match="two columns differ by case or Unicode form alone"):
         make_contract(columns={"id": "varchar", one: "varchar", other: "varchar"}, key=["id"])
+
+
+def test_fault_29_contracts_of_tables_whose_names_collide_are_refused() -> None:
+    """Two source tables are called the same but for case: the contracts are refused before anything is done."""
+    # Given two tables
+    nodes = [
+        {
+            "source_name": "sales",
+            "name": name,
+            "config": {"meta": {"key": ["id"]}},
+            "columns": {"id": {"name": "id", "data_type": "varchar"}},
+        }
+        for name in ("orders", "Orders")
+    ]
+
+    # When their contracts are read, then the error names both
+    with pytest.raises(WrongUse, match=r"sales\.orders and sales\.Orders differ by case or Unicode form alone"):
+        contracts_of(nodes)
 
 
 def test_fault_29_a_column_that_comes_later_in_another_unicode_form_is_refused(shop: Shop) -> None:

@@ -12,16 +12,24 @@ from pathlib import Path
 import duckdb
 import pyarrow as pa
 import pytest
+import yaml
 from conftest import ORDERS, Row, Shop
+from flow_shop import CANARY, CLIENTS, SET, make_shop
 from pyarrow import parquet
+from typer.testing import CliRunner
 
+from flows.__main__ import app
+from flows.errors import RunLocked
+from flows.lake.contract import contracts_of
 from flows.lake.tables import Counts, LakeTable
-from flows.load import LoadResult
+from flows.load import LoadResult, load_table
+from flows.lock import run_lock
 from flows.names import TableName
 from flows.replay import replay_quarantine, replay_table
 from flows.report import summarise_replay
 from flows.settings import DataFolder
 from flows.sources.connections import read_connections
+from flows.warehouse.runner import Dbt
 
 PROJECT = Path(__file__).parents[2]
 STRICT = {
@@ -354,3 +362,31 @@ def test_the_command_prints_counts_and_the_next_step() -> None:
     assert "sales.orders      3          2             1           0       0.1" in text
     assert "sales.orders: a note" in text
     assert text.endswith("-m flows elt --set demo")
+
+
+def test_the_command_replays_under_the_mapping_as_it_is_now(flow_home: Path, tmp_path: Path) -> None:
+    # Given a source that writes addresses in a way that its mapping does not know, loaded once, and gone since
+    shop = make_shop(tmp_path / "shop", flow_home)
+    shop.drop("clients-1.csv", CLIENTS, [["1", "ann at example.com", "DE", "2026-01-01 06:00"]])
+    contract = contracts_of(Dbt.parse(shop.folder).manifest.sources.values())[TableName("crm", "customers")]
+    sources = read_connections(shop.connections, SET)
+    load_table(sources.sources["crm"], contract, shop.folder.lake, run_id="a-run")
+    (shop.drops / "clients-1.csv").unlink()
+
+    # When the mapping is mended and the command is typed, while another run is at work, and after it
+    said = yaml.safe_load(shop.connections.read_text())
+    said[SET]["crm"]["tables"]["customers"]["columns"]["email"] = "replace(Mail, ' at ', '@')"
+    shop.connections.write_text(yaml.safe_dump(said))
+    typed = ["replay", "crm.customers", "--set", SET, "--connections", str(shop.connections)]
+    with run_lock(shop.folder):
+        refused = CliRunner().invoke(app, typed)
+    done = CliRunner().invoke(app, typed)
+
+    # Then the one is refused, the other moves the record, and says what to do next
+    assert isinstance(refused.exception, RunLocked)
+    assert done.exit_code == 0, done.exception
+    assert "crm.customers      1          1             0           0" in done.output
+    assert done.output.strip().endswith(f"-m flows elt --set {SET}")
+    assert CANARY not in done.output
+    stored = LakeTable(shop.folder.lake, contract.name).stored(["customer_id", "email"])
+    assert duckdb.sql(f"select customer_id, email from {stored}").fetchall() == [("1", "ann@example.com")]
