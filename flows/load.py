@@ -162,7 +162,7 @@ class Load:
         Raises SchemaMismatch if they do not fit.
         """
         last = self.table.last_commit()
-        self.is_mended = bool(last) and last["definition"] != self.definition
+        self.is_mended = bool(last) and last.get("definition") != self.definition
         self.contract_version = note_contract(self.table.lake, self.contract)
         before = int(last.get("contract_version", self.contract_version))
         if before != self.contract_version:

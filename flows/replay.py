@@ -79,7 +79,7 @@ def _replay(load: Load, duck: duckdb.DuckDBPyConnection, held: Held) -> None:
         table.quarantine(QUARANTINE.empty_table(), stamp.batch)  # what a batch that died left under this number
         table.note_files(FILES.empty_table(), stamp.batch)
         last = table.last_commit()
-        position, definition = json.loads(last["position"]), last["definition"]
+        position, definition = json.loads(last["position"]), last.get("definition", "")
         table.append(duck, contract, extras, stamp, counts, position, definition, load.contract_version)
     table.settle(duck, JUDGED, load.load_id)
     load.counts += counts

@@ -14,7 +14,7 @@ from pyarrow import parquet
 from flows.errors import SchemaMismatch, WrongUse
 from flows.lake.catalog import pin_catalog
 from flows.lake.contract import contracts_of
-from flows.lake.evolution import holds
+from flows.lake.evolution import evolve, holds
 from flows.lake.tables import LakeTable, open_table, relation_of
 
 HEADER = "order_id,customer,quantity,price,updated_at\n"
@@ -101,6 +101,25 @@ def test_fault_26_a_narrowed_type_quarantines_new_offenders_and_refuses_what_sta
     with pytest.raises(SchemaMismatch, match="column 'price' is integer, and 3 of its stored values do not fit"):
         shop.load()
     assert shop.rows("price") == [Decimal("1.5"), Decimal("2.5"), Decimal("1.5")]
+
+
+def test_a_rewrite_carries_on_where_the_source_stands(shop: Shop, monkeypatch: pytest.MonkeyPatch) -> None:
+    # Given a loaded source, and nobody who looks further back than the last commit
+    monkeypatch.setattr("flows.lake.tables.HISTORY", 1)
+    shop.drop("1.csv", MARCH)
+    shop.load()
+    before = LakeTable(shop.lake, shop.name)
+
+    # When the table is rewritten, and the load dies behind that
+    shop.declare(columns={**ORDERS, "quantity": "bigint"}, load="upsert", cursor="updated_at")
+    with duckdb.connect() as connection:
+        evolve(connection, LakeTable(shop.lake, shop.name), shop.contract, is_known=False)
+
+    # Then its last commit says what the one before it said, under the same batch
+    after = LakeTable(shop.lake, shop.name)
+    assert (before.version, after.version) == (0, 1)
+    assert set(after.last_commit()) == {"position", "definition", "contract_version"}
+    assert (after.last_commit(), after.batch) == (before.last_commit(), before.batch)
 
 
 def test_a_type_is_widened_where_nothing_was_ever_accepted(shop: Shop) -> None:

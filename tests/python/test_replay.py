@@ -269,6 +269,31 @@ def test_a_table_that_nobody_declares_is_told(strict: Shop) -> None:
         )
 
 
+def test_fault_05_what_a_dead_load_left_in_quarantine_does_not_count_because_of_a_replay(
+    strict: Shop, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A load died behind its quarantine, and a replay took its batch number: nothing of the dead batch counts."""
+
+    # Given a load that dies before its commit
+    def die(*_args: object, **_further: object) -> None:
+        raise KeyboardInterrupt
+
+    strict.drop_rows("2.jsonl", [order(7, "none", "2026-03-03 10:00:00")])
+    with monkeypatch.context() as patched:
+        patched.setattr(LakeTable, "append", die)
+        with pytest.raises(KeyboardInterrupt):
+            strict.load()
+
+    # When a replay commits the batch that it had begun, and the load is begun again
+    strict.declare(load="upsert", cursor="updated_at")
+    assert counted(replay(strict)) == (3, 2, 1, 0)
+    assert len(strict.quarantine()) == 1
+    load = strict.load()
+
+    # Then its record is quarantined once, by the load that read it
+    assert (load.counts.quarantined, len(strict.quarantine())) == (1, 2)
+
+
 # Crashes
 
 SCRIPT = """
