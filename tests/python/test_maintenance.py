@@ -12,6 +12,7 @@ import duckdb
 import pytest
 from conftest import Shop
 
+from flows.lake import maintenance
 from flows.lake.catalog import pin_catalog, read_pins
 from flows.lake.conservation import require_conservation
 from flows.lake.maintenance import tidy_lake
@@ -140,10 +141,10 @@ def test_what_a_killed_write_left_is_deleted_once_it_is_old(small: Shop) -> None
     assert len(list(raw.glob("part-?.parquet"))) == 3
 
 
-def test_a_table_that_cannot_be_tidied_is_told_and_the_others_are(
-    small: Shop, caplog: pytest.LogCaptureFixture
-) -> None:
+def test_a_table_that_cannot_be_tidied_is_told_and_the_others_are(small: Shop, monkeypatch: pytest.MonkeyPatch) -> None:
     # Given a table whose log is damaged
+    told: list[str] = []
+    monkeypatch.setattr(maintenance.logger, "warning", lambda text, *values: told.append(text % values))
     log = small.lake / "ops" / "files" / "_delta_log"
     (log / f"{7:020}.json").write_text("nothing")
 
@@ -152,7 +153,28 @@ def test_a_table_that_cannot_be_tidied_is_told_and_the_others_are(
 
     # Then the others are tidied, and somebody is told of it
     assert tidied.compacted == 16
-    assert "ops/files could not be tidied" in caplog.text
+    assert [text.partition(":")[0] for text in told] == ["ops/files could not be tidied"]
+
+
+def test_nothing_is_deleted_while_a_release_cannot_be_read(small: Shop, monkeypatch: pytest.MonkeyPatch) -> None:
+    # Given a release whose file is damaged, so that nobody knows which versions it names
+    from flows import elt
+
+    told: list[str] = []
+    monkeypatch.setattr(elt.logger, "warning", lambda text, *values: told.append(text % values))
+    folder = DataFolder.of("test")
+    (folder.releases / "2026-03-01.1").mkdir(parents=True)
+    damaged = folder.releases / "2026-03-01.1" / folder.warehouse.name
+    damaged.write_bytes(b"nothing" * 1000)
+    raw = LakeTable(small.lake, small.name).raw_path
+
+    # When the flow tidies the lake, then it leaves it as it is, and tells; without that release it tidies
+    elt.tidy.fn(folder)  # type: ignore[attr-defined]
+    assert files(raw) == 8
+    assert told == ["the lake was not tidied, a release cannot be read: IOException"]
+    damaged.unlink()
+    elt.tidy.fn(folder)  # type: ignore[attr-defined]
+    assert files(raw) == 1
 
 
 SCRIPT = """
