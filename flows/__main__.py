@@ -99,6 +99,28 @@ def quarantine(
 
 
 @app.command()
+def replay(
+    table: Annotated[str | None, typer.Argument(help="Source table, such as crm.customers; default: all.")] = None,
+    connection_set: ConnectionSet = None,
+    connections: ConnectionsFile = DEFAULT_CONNECTIONS,
+) -> None:
+    """Check what is in quarantine again, after a contract or mapping was mended, and move what passes to the lake."""
+    from flows.lake.contract import contracts_of
+    from flows.lock import run_lock
+    from flows.replay import replay_quarantine
+    from flows.report import summarise_replay
+    from flows.sources.connections import read_connections
+    from flows.warehouse.runner import Dbt
+
+    sources = read_connections(connections.resolve(), connection_set)
+    named = _table(table) if table else None
+    with run_lock(sources.folder):
+        contracts = contracts_of(Dbt.parse(sources.folder).manifest.sources.values())
+        loads = replay_quarantine(sources, contracts, named)
+    typer.echo(summarise_replay(loads, sources.folder))
+
+
+@app.command()
 def ui(port: Annotated[int, typer.Option(help="Port on 127.0.0.1.")] = 4200) -> None:
     """Serve Prefect's UI on loopback, and run the schedules of prefect.yaml until interrupted."""
     from flows.prefect_server import prepare_prefect, serve_schedules

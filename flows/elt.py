@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Any, ParamSpec, TypeVar, cast
 from uuid import uuid4
 
+import duckdb
 from prefect import flow, task
 from prefect.cache_policies import NO_CACHE
 from prefect.client.schemas.objects import State, TaskRun
@@ -16,10 +17,11 @@ from prefect.task_runners import TaskRunner, ThreadPoolTaskRunner
 
 from flows.clock import utc_now
 from flows.errors import SourceFailed, WarehouseError, WrongUse
-from flows.lake.catalog import Pin, pin_catalog
+from flows.lake.catalog import Pin, pin_catalog, read_pins
 from flows.lake.conservation import require_conservation
 from flows.lake.contract import Contract, contracts_of
 from flows.lake.history import keep_snapshots, restore_snapshots
+from flows.lake.maintenance import tidy_lake
 from flows.lake.ops import note_run
 from flows.load import LoadResult, load_table
 from flows.lock import run_lock
@@ -29,7 +31,7 @@ from flows.sources.connections import Connection, Connections, read_connections
 from flows.warehouse.build import Build, build_candidate, drop_strangers, prepare_candidate
 from flows.warehouse.docs import write_docs
 from flows.warehouse.gates import Verdict, require_freshness, require_gates
-from flows.warehouse.release import Release, prune_releases, publish_candidate
+from flows.warehouse.release import Release, named_versions, prune_releases, publish_candidate
 from flows.warehouse.runner import Dbt
 
 logger = logging.getLogger(__name__)
@@ -93,6 +95,7 @@ def elt(
             note.release = release.name
             keep_history(dbt, release)
             generate_docs(dbt)
+            tidy(folder)
     notes = tuple(text for load in loads for text in load.notes) + stale
     return Outcome(tuple(loads), build, verdict, release, notes, example_of(dbt), time.monotonic() - started)
 
@@ -226,6 +229,22 @@ def keep_history(dbt: Dbt, release: Release) -> None:
 def generate_docs(dbt: Dbt) -> None:
     """Generate the docs site of the published release."""
     write_docs(dbt)
+
+
+@step("tidy lake")
+def tidy(folder: DataFolder) -> None:
+    """Compact what many small commits left, and delete what no release, catalog or run can still name."""
+    try:
+        named = named_versions(folder)
+    except duckdb.Error as error:
+        logger.warning("the lake was not tidied, a release cannot be read: %s", type(error).__name__)
+        return
+    for name, pin in read_pins(folder.catalog).items():
+        if pin.version is not None:
+            named.setdefault(name, set()).add(pin.version)
+    tidied = tidy_lake(folder.lake, named)
+    if tidied.compacted or tidied.deleted:
+        logger.info("the lake is tidied: %s files compacted, %s deleted", tidied.compacted, tidied.deleted)
 
 
 def example_of(dbt: Dbt) -> str:

@@ -8,6 +8,7 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
+from functools import cached_property
 from pathlib import Path
 from typing import cast
 from uuid import uuid4
@@ -22,16 +23,19 @@ from flows.lake.check import CHECKED, Mapped, check_batch, check_nothing
 from flows.lake.contract import Contract
 from flows.lake.contract import Load as LoadMode
 from flows.lake.duplicates import FRESH, REPLACED, keep_fresh
+from flows.lake.evolution import evolve, fit_extras
 from flows.lake.ops import earlier_tries, note_load, was_loaded
-from flows.lake.quarantine import quarantine_rejected, require_contract
+from flows.lake.quarantine import Form, quarantine_rejected, require_contract
+from flows.lake.replay import JUDGED, Held, held_records, judge, restore
 from flows.lake.tables import FILES, Counts, LakeTable, Stamp
+from flows.lake.versions import changes_since, note_contract
 from flows.names import TableName, identifier, literal
 from flows.redaction import without_values
 from flows.settings import scrub
 from flows.sources import connect
-from flows.sources.batches import RECORD, SOURCE, Batch, Rejected, Request, source_columns
+from flows.sources.batches import RECORD, SOURCE, Batch, Connector, Rejected, Request, source_columns
 from flows.sources.connections import Connection, TableMapping
-from flows.sources.mapping import identity_of, map_batch, mapped_cursor
+from flows.sources.mapping import identity_of, map_batch, mapped_cursor, suggest_mapping
 
 logger = logging.getLogger(__name__)
 
@@ -67,12 +71,47 @@ def load_table(connection: Connection, contract: Contract, lake: Path, *, run_id
     Raises SourceFailed, SchemaMismatch, or GateFailed if more records are rejected than the contract lets pass; batches
     that were committed before stay, and the next load goes on behind them.
     """
+    load = Load.begin(connection, contract, lake)
+    with noted(load, run_id):
+        load.run(is_backfill=load.table.version is None or not was_loaded(lake, contract.name))
+    return load.result(run_id)
+
+
+@contextmanager
+def noted(load: "Load", run_id: str) -> Iterator[None]:
+    """Record a load or replay when it ends, failed or not, and let none of its errors quote a value."""
     started_at, clock = utc_now(), time.monotonic()
-    mapping = connection.mapping(contract.name.table)
-    wanted = cast(LoadMode, mapping.load) if mapping.load else contract.load
+    error: str | None = "interrupted"
+    try:
+        with _values_hidden(load.contract.name):
+            yield
+        error = None
+    except WarehouseError as failure:
+        error = scrub(str(failure))
+        raise
+    finally:
+        load.seconds = time.monotonic() - clock
+        note_load(
+            load.table.lake,
+            load_id=load.load_id,
+            run_id=run_id,
+            table=load.contract.name,
+            started_at=started_at,
+            seconds=load.seconds,
+            counts=load.counts,
+            batch=load.table.batch,
+            error=error,
+        )
+
+
+def as_mapped(contract: Contract, mapping: TableMapping) -> Contract:
+    """Return a contract with what its mapping says of load, cursor and overlap.
+
+    Raises WrongUse for a cursor that the contract does not have.
+    """
     contract = replace(
         contract,
-        load=wanted,
+        load=cast(LoadMode, mapping.load) if mapping.load else contract.load,
         cursor=mapping.cursor or contract.cursor,
         overlap=contract.overlap if mapping.overlap is None else mapping.overlap,
     )
@@ -81,32 +120,7 @@ def load_table(connection: Connection, contract: Contract, lake: Path, *, run_id
             f"connections.yml: the cursor {contract.cursor!r} of {contract.name} is not in its contract.",
             f"It is one of {', '.join(contract.types)}.",
         )
-    load = Load(
-        connection, mapping, contract, LakeTable(lake, contract.name), f"{started_at:%Y%m%dT%H%M%S}-{uuid4().hex[:8]}"
-    )
-    error: str | None = "interrupted"
-    try:
-        with _values_hidden(contract.name):
-            load.run(is_backfill=load.table.version is None or not was_loaded(lake, contract.name))
-        error = None
-    except WarehouseError as failure:
-        error = scrub(str(failure))
-        raise
-    finally:
-        seconds = time.monotonic() - clock
-        note_load(
-            lake,
-            load_id=load.load_id,
-            run_id=run_id,
-            table=contract.name,
-            started_at=started_at,
-            seconds=seconds,
-            counts=load.counts,
-            batch=load.table.batch,
-            error=error,
-        )
-    earlier = earlier_tries(lake, run_id, contract.name)
-    return LoadResult(contract.name, load.load_id, load.counts, seconds, load.table.batch, tuple(load.notes()), earlier)
+    return contract
 
 
 class Load:
@@ -115,21 +129,56 @@ class Load:
     def __init__(
         self, connection: Connection, mapping: TableMapping, contract: Contract, table: LakeTable, load_id: str
     ) -> None:
-        self.mapping, self.contract, self.table, self.load_id = mapping, contract, table, load_id
-        self.connector = connect(connection, mapping)
+        self.connection, self.mapping, self.contract = connection, mapping, contract
+        self.table, self.load_id = table, load_id
         self.definition = _definition(mapping, contract)
         self.counts = Counts()
+        self.seconds = 0.0
         self.ignored: set[str] = set()
         self.missing: set[str] = set()
         self.new: set[str] = set()
+        self.told: list[str] = []
+        self.suggested: list[str] = []
         self.is_empty = self.is_partial = False
         self.is_whole = True
-        self.said: list[str] = []
+
+    @classmethod
+    def begin(cls, connection: Connection, contract: Contract, lake: Path) -> "Load":
+        """Return a load of a table that has not read anything yet."""
+        mapping = connection.mapping(contract.name.table)
+        load_id = f"{utc_now():%Y%m%dT%H%M%S}-{uuid4().hex[:8]}"
+        return cls(connection, mapping, as_mapped(contract, mapping), LakeTable(lake, contract.name), load_id)
+
+    def result(self, run_id: str) -> LoadResult:
+        """Return what the load did, once it is noted."""
+        name = self.contract.name
+        earlier = earlier_tries(self.table.lake, run_id, name)
+        return LoadResult(name, self.load_id, self.counts, self.seconds, self.table.batch, tuple(self.notes()), earlier)
+
+    @cached_property
+    def connector(self) -> Connector:
+        """What reads the source; a replay does without."""
+        return connect(self.connection, self.mapping)
+
+    def take_contract(self, duck: duckdb.DuckDBPyConnection) -> None:
+        """Record the contract's version, and bring the stored rows to its types.
+
+        Raises SchemaMismatch if they do not fit.
+        """
+        last = self.table.last_commit()
+        self.is_mended = bool(last) and last.get("definition") != self.definition
+        self.contract_version = note_contract(self.table.lake, self.contract)
+        before = int(last.get("contract_version", self.contract_version))
+        if before != self.contract_version:
+            changes = changes_since(self.table.lake, self.contract, before)
+            self.told.append(f"{self.contract.name}: contract version {self.contract_version}: {changes}")
+        evolve(duck, self.table, self.contract, is_known=not self.is_mended)
 
     def run(self, *, is_backfill: bool) -> None:
         """Load batch after batch; a full load is compared with the lake once all of it was seen."""
         self.is_backfill = is_backfill
-        with _working_connection(self.mapping.time_zone) as (duck, work):
+        with working_connection(self.mapping.time_zone) as (duck, work):
+            self.take_contract(duck)
             known = self.table.known_files(duck, self.definition)
             request = Request(
                 position=None if self.contract.load == "full" else self.table.position(self.definition),
@@ -145,10 +194,13 @@ class Load:
             else:
                 for batch in batches:
                     self._load_batch(duck, batch)
+        if self.is_mended:
+            self._clear_quarantine()
 
     def notes(self) -> Iterator[str]:
         """Yield what someone should know of this load."""
         counts, name = self.counts, self.contract.name
+        yield from self.told
         if counts.conflicts:
             yield f"{name}: {counts.conflicts:,} came again under the same key with another payload"
         if counts.deleted:
@@ -157,6 +209,7 @@ class Load:
             yield f"{name}: the contract ignores the source's columns {', '.join(sorted(self.ignored))}"
         if self.missing:
             yield f"{name}: the source has no {', '.join(sorted(self.missing))}; taken as null"
+            yield from (f"{name}: {text}" for text in self.suggested)
         if self.new:
             yield f"{name}: the source has new columns, which the lake keeps: {', '.join(sorted(self.new))}"
         if self.is_partial and not self.is_whole:
@@ -165,12 +218,11 @@ class Load:
             yield f"{name}: some records of the full copy have no readable key; nothing was deleted"
         if self.is_empty:
             yield f"{name}: the full copy of the source was empty; nothing was deleted"
-        yield from self.said
 
     def _noting(self, batches: Iterator[Batch]) -> Iterator[Batch]:
         """Pass batches on, and keep what they say of their source."""
         for batch in batches:
-            self.said += batch.notes
+            self.told += batch.notes
             self.is_whole &= batch.is_whole
             yield batch
 
@@ -178,7 +230,7 @@ class Load:
         if batch.known_rows:
             self.counts += Counts(read=batch.read, duplicate=batch.known_rows)
             return
-        read, extras = self._check(duck, batch)
+        read, extras = self.check(duck, batch, is_queried=self.connector.runs_query)
         if read == 0 and batch.position == self.table.position(self.definition) and not batch.files:
             return
         self._commit(duck, batch, read, extras, batch.rejected)
@@ -189,7 +241,7 @@ class Load:
         extras: tuple[str, ...] = ()
         rejected: list[Rejected] = []
         for number, batch in enumerate(batches):
-            seen, found = self._check(duck, batch)
+            seen, found = self.check(duck, batch, is_queried=self.connector.runs_query)
             if number == 0:
                 duck.execute(f"create or replace temp table gathered as from {CHECKED}")
                 extras = found
@@ -202,23 +254,29 @@ class Load:
         self.is_empty = read == 0
         self._commit(duck, Batch(read=read), read, extras, tuple(rejected))
 
-    def _check(self, duck: duckdb.DuckDBPyConnection, batch: Batch) -> tuple[int, tuple[str, ...]]:
-        """Map and check a batch; return how many records there were, malformed ones included, and the extra columns."""
+    def check(self, duck: duckdb.DuckDBPyConnection, batch: Batch, *, is_queried: bool) -> tuple[int, tuple[str, ...]]:
+        """Map and check a batch; return how many records there were, malformed ones included, and the extra columns.
+
+        Of records that `is_queried`, the mapping's query was run already, so they have the contract's own columns.
+        """
         if batch.read == len(batch.rejected) and not source_columns(duck):
-            check_nothing(duck, self.contract)
+            check_nothing(duck, self.contract, str(Form({}, is_queried=False)))
             return batch.read, ()
         mapped = map_batch(
             duck,
             self.mapping,
             self.contract.required,
             self.contract.on_extra_column,
-            query_in_source=self.connector.runs_query,
+            query_in_source=is_queried,
         )
         self._require_cursor(duck, mapped.missing)
         self.ignored.update(mapped.ignored)
         self.missing.update(mapped.missing)
+        if mapped.missing and not self.suggested:
+            self.suggested += suggest_mapping(mapped.missing, (*mapped.extras, *mapped.ignored))
         record, is_text = _record(duck, mapped.relation)
-        checkable = Mapped(mapped.relation, record, is_text, mapped.where, mapped.expressions, mapped.extras)
+        form = str(Form(source_columns(duck, mapped.relation), is_queried=bool(self.mapping.query)))
+        checkable = Mapped(mapped.relation, record, is_text, form, mapped.where, mapped.expressions, mapped.extras)
         return check_batch(duck, self.contract, checkable) + len(batch.rejected), mapped.extras
 
     def _commit(
@@ -232,7 +290,8 @@ class Load:
         """Write quarantine and files under the next batch number, then the rows: that commit makes all of it count."""
         loaded_at = utc_now()
         stamp = Stamp(self.table.batch + 1, self.load_id, loaded_at, self.is_backfill)
-        stored = self.table.stored([*self.contract.types, *extras])
+        fit_extras(duck, self.table, self.contract, extras)
+        stored = self.table.stored([*self.contract.types, *extras], self.contract.types)
         self._note_new_columns(extras)
         if self.contract.load == "full":
             self.is_partial = not self.is_whole or bool(rejected) or _has_no_key(duck, self.contract)
@@ -242,12 +301,14 @@ class Load:
             f"count(*) filter (_deleted and _position is distinct from '{REPLACED}') from {FRESH}"
         ).fetchall()[0]
         passed = duck.execute(f"select count(*) from {CHECKED} where _reasons is null").fetchall()[0][0]
-        malformed = [(reject.raw, [reject.reason], reject.position) for reject in rejected]
+        malformed = [(reject.raw, [reject.reason], reject.position, None) for reject in rejected]
         quarantined, repeated = quarantine_rejected(duck, self.table, malformed, stamp)
         require_contract(duck, self.contract, accepted, quarantined)
         self.table.note_files(self._files(duck, batch, stamp), stamp.batch)
         counts = Counts(read, accepted, quarantined, passed - accepted + repeated, conflicts, deleted)
-        self.table.append(duck, self.contract, extras, stamp, counts, batch.position, self.definition)
+        self.table.append(
+            duck, self.contract, extras, stamp, counts, batch.position, self.definition, self.contract_version
+        )
         self.counts += counts
         logger.info("%s: %s records read", self.contract.name, f"{self.counts.read:,}")
 
@@ -266,6 +327,46 @@ class Load:
         ]
         columns = zip(list(zip(*rows, strict=True)) or [()] * len(FILES), FILES, strict=True)
         return pa.Table.from_arrays([pa.array(values, field.type) for values, field in columns], schema=FILES)
+
+    def recheck(self, duck: duckdb.DuckDBPyConnection, held: Held) -> tuple[str, ...] | None:
+        """Judge records in quarantine by today's contract and mapping; return their extra columns.
+
+        None if they stay as they are: no contract helps what is malformed, nor a mapping what has other columns.
+        """
+        name = self.contract.name
+        if held.form is None:
+            self.told.append(f"{name}: {held.records:,} in quarantine are malformed; mend them in the source")
+            return None
+        try:
+            if held.form.is_queried != bool(self.mapping.query):
+                raise SchemaMismatch(str(name), "", (), "")
+            restore(duck, self.table, held)
+            _, extras = self.check(duck, Batch(read=held.records), is_queried=True)
+        except SchemaMismatch:
+            self.told.append(f"{name}: {held.records:,} in quarantine do not have the columns that the mapping reads")
+            return None
+        fit_extras(duck, self.table, self.contract, extras)
+        judge(duck, self.contract, extras, self.table.stored([*self.contract.types, *extras], self.contract.types))
+        return extras
+
+    def _clear_quarantine(self) -> None:
+        """Let go of what a mended contract or mapping has just read again: the lake holds it now."""
+        name = self.contract.name
+        again = Load(self.connection, self.mapping, self.contract, self.table, self.load_id)
+        with working_connection(self.mapping.time_zone) as (duck, _):
+            for held in held_records(duck, self.table, self.contract.key[0]):
+                if again.recheck(duck, held) is None:
+                    continue
+                sql = f"select count(*) - count(_reasons), count(*) filter (is_known) from {JUDGED}"
+                passed, known = duck.execute(sql).fetchall()[0]
+                if known:
+                    self.table.settle(duck, f"(from {JUDGED} where is_known)", self.load_id)
+                    self.told.append(f"{name}: {known:,} left the quarantine, the lake holds them now")
+                if passed > known:
+                    self.told.append(
+                        f"{name}: {passed - known:,} in quarantine pass now, and the source did not show them again; "
+                        f"python -m flows replay {name} moves them"
+                    )
 
     def _require_cursor(self, duck: duckdb.DuckDBPyConnection, missing: tuple[str, ...]) -> None:
         """Refuse rows without the cursor that orders a history: they would sort before all that is known."""
@@ -337,7 +438,7 @@ def _values_hidden(name: TableName) -> Iterator[None]:
 
 
 @contextmanager
-def _working_connection(time_zone: str) -> Iterator[tuple[duckdb.DuckDBPyConnection, Path]]:
+def working_connection(time_zone: str) -> Iterator[tuple[duckdb.DuckDBPyConnection, Path]]:
     """Open a DuckDB of one thread that spills to a folder of its own, in the zone that naive times are read in."""
     with tempfile.TemporaryDirectory(prefix="load-") as folder:
         config: dict[str, str | bool | int | float | list[str]] = {

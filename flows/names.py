@@ -1,5 +1,6 @@
 """Names that the packages share."""
 
+import unicodedata
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import timedelta
@@ -34,6 +35,11 @@ def duration(entry: Mapping[str, Any]) -> timedelta:
         return timedelta(seconds=int(entry["count"]) * PERIODS[entry["period"]])
     except (KeyError, TypeError, ValueError):
         raise ValueError(f"{entry!r} is no duration; write {{count: 10, period: {' or '.join(PERIODS)}}}") from None
+
+
+def folded(name: str) -> str:
+    """Return what a name has in common with those that only case or Unicode form tell from it."""
+    return unicodedata.normalize("NFKC", unicodedata.normalize("NFKC", name).casefold())
 
 
 def identifier(name: str) -> str:

@@ -10,14 +10,23 @@ from flows.settings import PROJECT, DataFolder, is_activated
 
 if TYPE_CHECKING:  # the flow brings Prefect along, which most commands do without
     from flows.elt import Outcome
+    from flows.load import LoadResult
 
 
 def summarise(outcome: "Outcome", folder: DataFolder) -> str:
     """Return a run's summary: a row a source table, what was built and tested, the release, three next steps."""
-    return "\n".join([*_loads(outcome), "", *_build(outcome, folder), "", *_next_steps(outcome, folder)])
+    return "\n".join([*_loads(outcome.loads), "", *_build(outcome, folder), "", *_next_steps(outcome, folder)])
 
 
-def _loads(outcome: "Outcome") -> Iterator[str]:
+def summarise_replay(loads: "Sequence[LoadResult]", folder: DataFolder) -> str:
+    """Return a replay's summary: a row a table, of which quarantined are those that stay, and the next step."""
+    if not loads:
+        return "Nothing is in quarantine."
+    notes = [f"  {note}" for load in loads for note in load.notes]
+    return "\n".join([*_loads(loads), "", *notes, f"  next:   {command()} elt --set {folder.path.name}"])
+
+
+def _loads(loads: "Sequence[LoadResult]") -> Iterator[str]:
     head = ("", "read", "accepted", "quarantined", "duplicate", "seconds")
     rows = [
         (
@@ -28,7 +37,7 @@ def _loads(outcome: "Outcome") -> Iterator[str]:
             f"{load.total.duplicate:,}",
             f"{load.seconds:.1f}",
         )
-        for load in outcome.loads
+        for load in loads
     ]
     widths = [max(map(len, column)) for column in zip(head, *rows, strict=True)]
     for row in (head, *rows):

@@ -40,8 +40,9 @@ def lossless_cast(name: str, found: str, wanted: str) -> Cast:
     value, found = identifier(name), found.lower()
     typed = f"try_cast({value} as {wanted})"
     if wanted in TEXTS:
-        nested = found.startswith(("struct", "map")) or found.endswith("]")
-        return Cast(f"cast(to_json({value}) as varchar)" if nested else f"cast({value} as varchar)", "true")
+        return Cast(f"cast(to_json({value}) as varchar)" if _is_nested(found) else f"cast({value} as varchar)", "true")
+    if _is_nested(wanted):
+        return _nested(value, found, wanted)
     if wanted in TIMES:
         typed = _in_utc(value, found)
         return Cast(typed, f"isfinite({typed}){_is_of_microseconds(value, found)}")
@@ -76,6 +77,19 @@ def _in_utc(value: str, found: str) -> str:
     elif found != "timestamp":
         return by_calendar
     return f"case when {is_plain} then try_cast({value} as timestamp) else {by_calendar} end"
+
+
+def _is_nested(kind: str) -> bool:
+    return kind.startswith(("struct", "map")) or kind.endswith("]")
+
+
+def _nested(value: str, found: str, wanted: str) -> Cast:
+    """Let every part of a nested value come through: a cast alone makes null of those that do not fit."""
+    if found == wanted:
+        return Cast(value, "true")
+    given = f"try_cast({value} as json)" if found in TEXTS else f"to_json({value})"
+    typed = f"try_cast({given} as {wanted})"
+    return Cast(typed, f"json_contains(to_json({typed}), {given})")
 
 
 def _is_of_microseconds(value: str, found: str) -> str:

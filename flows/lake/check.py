@@ -15,8 +15,14 @@ CHECKED = "checked"
 the batch, from 1), `_file`, `_position`, `_reasons` (null if the record passes, else joined by SEPARATOR) and `_raw`
 (the record as it came, for those that do not)."""
 
-JUDGED = "judged_records"
+FORM = "_schema"
+"""A further column of it: in which form the records came, should they be rejected."""
+
+JUDGED_RECORDS = "judged_records"
 """The table behind it: records in their order, which DuckDB's row numbers keep, so that no scan has to count them."""
+
+REPLACED_RECORDS = "replaced_records"
+"""The table behind it once `replace_checked` has changed it."""
 
 SEPARATOR = "\x1f"
 
@@ -25,12 +31,14 @@ SEPARATOR = "\x1f"
 class Mapped:
     """What is to be checked: a relation with `_file` and `_row`, and SQL for each contract column and extra one.
 
-    `record` is SQL for the record as it came, should it be rejected: a text, or a struct that is kept as JSON.
+    `record` is SQL for the record as it came, should it be rejected: a text, or a struct that is kept as JSON; `form`
+    says of which columns.
     """
 
     relation: str
     record: str
     is_text: bool
+    form: str
     where: str
     expressions: Mapping[str, str]
     extras: tuple[str, ...]
@@ -47,12 +55,12 @@ def check_batch(connection: duckdb.DuckDBPyConnection, contract: Contract, mappe
         try:
             read = connection.execute(f"select count(*) from {mapped.relation}{where}").fetchall()[0][0]
             connection.execute(_check_sql(contract, mapped, found, is_careful=False))
-            _number(connection)
+            _number(connection, mapped.form)
         except (duckdb.BinderException, duckdb.ParserException, duckdb.CatalogException):
             raise
         except duckdb.Error:
             _check_carefully(connection, _check_sql(contract, mapped, found, is_careful=True))
-            _number(connection)
+            _number(connection, mapped.form)
             read = connection.execute(f"select count(*) from {CHECKED}").fetchall()[0][0]
     except (duckdb.BinderException, duckdb.ParserException, duckdb.CatalogException) as error:
         raise SchemaMismatch(
@@ -73,21 +81,28 @@ def _check_carefully(connection: duckdb.DuckDBPyConnection, sql: str) -> None:
         connection.execute("reset disabled_optimizers")
 
 
-def check_nothing(connection: duckdb.DuckDBPyConnection, contract: Contract) -> None:
+def check_nothing(connection: duckdb.DuckDBPyConnection, contract: Contract, form: str) -> None:
     """Make the relation `checked` for a source that has no records, and so no columns either."""
     columns = ", ".join(f"cast(null as {kind}) as {identifier(name)}" for name, kind in contract.types.items())
     connection.execute(
-        f"create or replace temp table {JUDGED} as select {columns}, null::varchar as _file, null::bigint as _number, "
-        "null::varchar as _reasons, null::varchar as _raw where false"
+        f"create or replace temp table {JUDGED_RECORDS} as select {columns}, null::varchar as _file, "
+        "null::bigint as _number, null::varchar as _reasons, null::varchar as _raw where false"
     )
-    _number(connection)
+    _number(connection, form)
 
 
-def _number(connection: duckdb.DuckDBPyConnection) -> None:
+def replace_checked(connection: duckdb.DuckDBPyConnection, query: str) -> None:
+    """Put a query of `checked` in its place."""
+    connection.execute(f"create or replace temp table {REPLACED_RECORDS} as {query}")
+    connection.execute(f"create or replace temp view {CHECKED} as from {REPLACED_RECORDS}")
+
+
+def _number(connection: duckdb.DuckDBPyConnection, form: str) -> None:
     connection.execute(
         f"create or replace temp view {CHECKED} as select * exclude (_file, _number, _reasons, _raw), "
-        "rowid + 1 as _row, _file, _file || coalesce(':' || _number, '') as _position, _reasons, _raw "
-        f"from {JUDGED}"
+        "rowid + 1 as _row, _file, _file || coalesce(':' || _number, '') as _position, _reasons, _raw, "
+        f"{literal(form)} as {FORM} "
+        f"from {JUDGED_RECORDS}"
     )
 
 
@@ -129,7 +144,7 @@ def _check_sql(contract: Contract, mapped: Mapped, found: list[str], *, is_caref
     reasons = f"concat_ws('{SEPARATOR}', {', '.join(rule.reason for rule in rules)})"
     raw = "_record" if mapped.is_text else "cast(to_json(_record) as varchar)"
     return f"""
-        create or replace temp table {JUDGED} as
+        create or replace temp table {JUDGED_RECORDS} as
         with mapped as (
             select
                 {", ".join([*mapped_list, *map(identifier, mapped.extras)])},

@@ -8,7 +8,7 @@ from typing import Any, Literal, cast
 import duckdb
 
 from flows.errors import WrongUse
-from flows.names import TableName, duration, identifier
+from flows.names import TableName, duration, folded, identifier
 
 Load = Literal["append", "upsert", "full"]
 
@@ -97,10 +97,17 @@ def contracts_of(sources: Iterable[Any]) -> dict[TableName, Contract]:
     """Return the contracts of dbt's source nodes, as a manifest holds them (objects or their JSON).
 
     Sources in another database than `lake` are somebody else's. Raises WrongUse for a table whose meta lacks a key,
-    or a column without a data type.
+    a column without a data type, or names that collide.
     """
     nodes = (node if isinstance(node, dict) else node.to_dict() for node in sources)
-    contracts = (_contract(node) for node in nodes if node.get("database", "lake") == "lake")
+    contracts = [_contract(node) for node in nodes if node.get("database", "lake") == "lake"]
+    seen: dict[str, TableName] = {}
+    for contract in contracts:
+        other = seen.setdefault(folded(str(contract.name)), contract.name)
+        if other != contract.name:
+            raise WrongUse(
+                f"The contracts of {other} and {contract.name} differ by case or Unicode form alone.", "Rename one."
+            )
     return {contract.name: contract for contract in sorted(contracts, key=lambda contract: contract.name)}
 
 
@@ -118,7 +125,7 @@ def _contract(node: dict[str, Any]) -> Contract:
         (extra not in EXTRA_COLUMNS, f"its on_extra_column {extra!r} is none of {', '.join(EXTRA_COLUMNS)}"),
         (load not in ("append", "upsert", "full"), f"its load {load!r} is none of append, upsert, full"),
         (any(name.startswith("_") for name in names), "names that begin with _ are the lake's own"),
-        (len({name.casefold() for name in names}) < len(columns), "two columns differ by case alone"),
+        (len(set(map(folded, names))) < len(columns), "two columns differ by case or Unicode form alone"),
     ):
         if wrong:
             raise WrongUse(f"The contract of {name} cannot be used.", f"In its sources.yml, {remedy}.")

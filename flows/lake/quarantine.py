@@ -1,13 +1,15 @@
 """What a batch's check has rejected: kept as it came with its reasons, once; too much of it stops the load."""
 
 import hashlib
-from collections.abc import Iterable
+import json
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
 
 import duckdb
 import pyarrow as pa
 
 from flows.errors import GateFailed
-from flows.lake.check import CHECKED, SEPARATOR
+from flows.lake.check import CHECKED, FORM, SEPARATOR
 from flows.lake.contract import Contract
 from flows.lake.tables import QUARANTINE, LakeTable, Stamp
 from flows.names import identifier, literal
@@ -15,8 +17,25 @@ from flows.names import identifier, literal
 FEW = 20
 """A load never fails for fewer rejected records than this, whatever their share."""
 
-Rejection = tuple[bytes, list[str], str]
-"""A record as it came, every reason, and where it stood."""
+Rejection = tuple[bytes, list[str], str, str | None]
+"""A record as it came, every reason, where it stood, and its form."""
+
+
+@dataclass(frozen=True)
+class Form:
+    """How records came: the columns of a source, or of what its mapping's query yielded, with their DuckDB types."""
+
+    columns: Mapping[str, str]
+    is_queried: bool
+
+    def __str__(self) -> str:
+        return json.dumps({"queried": self.is_queried, "columns": dict(self.columns)}, ensure_ascii=False)
+
+    @classmethod
+    def parse(cls, text: str) -> "Form":
+        """Read a form as it is written in quarantine."""
+        entry = json.loads(text)
+        return cls(entry["columns"], entry["queried"])
 
 
 def quarantine_rejected(
@@ -26,9 +45,9 @@ def quarantine_rejected(
     rejections = [
         *malformed,
         *(
-            (raw.encode(), reasons.split(SEPARATOR), position)
-            for raw, reasons, position in connection.execute(
-                f"select _raw, _reasons, _position from {CHECKED} where _reasons is not null order by _row"
+            (raw.encode(), reasons.split(SEPARATOR), position, form)
+            for raw, reasons, position, form in connection.execute(
+                f"select _raw, _reasons, _position, {FORM} from {CHECKED} where _reasons is not null order by _row"
             ).fetchall()
         ),
     ]
@@ -37,11 +56,11 @@ def quarantine_rejected(
     if quarantined:
         known = {digest for (digest,) in connection.execute(f"select _hash from {quarantined}").fetchall()}
     rows = []
-    for row, (raw, reasons, position) in enumerate(rejections, start=1):
+    for row, (raw, reasons, position, form) in enumerate(rejections, start=1):
         digest = hashlib.sha256(raw).hexdigest()
         if digest not in known:
             known.add(digest)
-            rows.append((raw, digest, reasons, position, row, stamp.batch, stamp.load_id, stamp.loaded_at))
+            rows.append((raw, digest, reasons, position, row, stamp.batch, stamp.load_id, stamp.loaded_at, form))
     columns = list(zip(*rows, strict=True)) or [()] * len(QUARANTINE)
     arrays = [pa.array(values, field.type) for values, field in zip(columns, QUARANTINE, strict=True)]
     table.quarantine(pa.Table.from_arrays(arrays, schema=QUARANTINE), stamp.batch)

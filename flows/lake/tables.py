@@ -26,7 +26,7 @@ from deltalake import (
 )
 from deltalake.exceptions import CommitFailedError, TableNotFoundError
 
-from flows.errors import SchemaMismatch, WrongUse
+from flows.errors import WrongUse
 from flows.lake.contract import Contract
 from flows.names import TableName, identifier, literal
 
@@ -46,7 +46,12 @@ TRIES = 8
 """How often a write to a table that several loads share is tried, should they get in each other's way."""
 
 HISTORY = 100
-"""How many commits back the position is looked for; every one of ours carries it, maintenance too."""
+"""How many commits back a batch's metadata are looked for; every commit of ours carries them, maintenance too."""
+
+CARRIED = ("position", "definition", "contract_version")
+"""What a commit's metadata say of the source and its contract, and every later commit of the table repeats."""
+
+KEEP_COMMITS = PostCommitHookProperties(cleanup_expired_logs=False)
 
 QUARANTINE = pa.schema(
     [
@@ -58,8 +63,12 @@ QUARANTINE = pa.schema(
         ("_batch", pa.int64()),
         ("_load_id", pa.string()),
         ("_loaded_at", pa.timestamp("us")),
+        ("_schema", pa.string()),
     ]
 )
+"""Rejected records. `_load_id` is the load or replay that judged them last; `_schema` is the form that they came in
+(`quarantine.Form`), null for what could not be read as a record."""
+
 FILES = pa.schema(
     [
         ("table_name", pa.string()),
@@ -145,6 +154,15 @@ def files_of(table: DeltaTable) -> list[str]:
     return [unquote(uri) for uri in table.file_uris()]
 
 
+def carried(table: DeltaTable) -> Mapping[str, str]:
+    """Return the metadata that every commit of a table carries on; empty if none has any."""
+    for limit in (1, HISTORY):  # the newest nearly always has them, and reading many costs milliseconds
+        for commit in table.history(limit):
+            if "position" in commit:
+                return {key: commit[key] for key in CARRIED if key in commit}
+    return {}
+
+
 @dataclass
 class LakeTable:
     """One source table in the lake, as one load sees it: opened once, never reloaded between numbering and commit."""
@@ -186,27 +204,64 @@ class LakeTable:
 
         A position that was reached under another definition of what is read says nothing: then it is None.
         """
-        for commit in self._raw.history(HISTORY) if self._raw is not None else []:
-            if "position" in commit:
-                return json.loads(commit["position"]) if commit.get("definition") == definition else None
-        return None
+        last = self.last_commit()
+        return json.loads(last["position"]) if last.get("definition") == definition else None
 
-    def stored(self, columns: Sequence[str]) -> str | None:
-        """Return SQL for the rows that stand, with these columns and the lake's own; None if there are none."""
+    def last_commit(self) -> Mapping[str, str]:
+        """Return what the last batch's commit says beside its rows, under the names of CARRIED; empty without one."""
+        return carried(self._raw) if self._raw is not None else {}
+
+    def stored(self, columns: Sequence[str], types: Mapping[str, str] | None = None) -> str | None:
+        """Return SQL for the rows that stand, with these columns and the lake's own; None if there are none.
+
+        Columns are of the types given, DuckDB's, or else as they are stored.
+        """
         relation = relation_of(self._raw)
         if relation is None or self._raw is None:
             return None
         present = {name.casefold() for name in self.types()}
+        wanted = types or {}
         listed = ", ".join(
-            f"{identifier(name) if name.casefold() in present else 'null'} as {identifier(name)}" for name in columns
+            f"{_cast(identifier(name), wanted.get(name)) if name.casefold() in present else 'null'} "
+            f"as {identifier(name)}"
+            for name in columns
         )
-        return f"(select {listed}, _batch, _row, _deleted from {relation})"
+        return f"(select {listed}, _batch, _row, _deleted, _is_backfill from {relation})"
 
     def types(self) -> Mapping[str, pa.DataType]:
         """Return the Arrow types of the columns that stand, in their order."""
         if self._raw is None:
             return {}
         return {field.name: field.type for field in pa.schema(self._raw.schema().to_arrow())}
+
+    def kinds(self, connection: duckdb.DuckDBPyConnection) -> Mapping[str, tuple[str, str]]:
+        """Return the spelling and DuckDB type of the columns that stand, by their names in lower case."""
+        if self._raw is None:
+            return {}
+        connection.register("no_rows", pa.schema(self._raw.schema().to_arrow()).empty_table())
+        described = connection.execute("describe no_rows").fetchall()
+        connection.unregister("no_rows")
+        return {name.casefold(): (name, kind) for name, kind, *_ in described}
+
+    def rewrite(self, connection: duckdb.DuckDBPyConnection, columns: Mapping[str, str]) -> None:
+        """Write all rows anew, with some columns (by their spelling) as SQL says; batches, rows and position stay.
+
+        Versions before it are read as they were: it is a commit like any other.
+        """
+        assert self._raw is not None, "what was never written has no columns"
+        relation = relation_of(self._raw)
+        if relation is None:
+            connection.register("no_rows", pa.schema(self._raw.schema().to_arrow()).empty_table())
+        listed = ", ".join(f"{columns.get(name, identifier(name))} as {identifier(name)}" for name in self.types())
+        rows = connection.sql(f"select {listed} from {relation or 'no_rows'}").to_arrow_reader(100_000)
+        write_deltalake(
+            self._raw,
+            rows,
+            mode="overwrite",
+            schema_mode="overwrite",
+            commit_properties=CommitProperties(custom_metadata=dict(self.last_commit())),
+            post_commithook_properties=KEEP_COMMITS,
+        )
 
     def append(
         self,
@@ -217,11 +272,9 @@ class LakeTable:
         counts: Counts,
         position: str | None,
         definition: str,
+        contract_version: int,
     ) -> None:
-        """Commit the relation `fresh` as one batch, with the source's position and the counts in its metadata.
-
-        Raises SchemaMismatch if a column does not have the type that it is stored with.
-        """
+        """Commit the relation `fresh` as one batch; its metadata say where the source stands, counts and contract."""
         rows = connection.sql(
             self._fresh_sql(connection, contract, extras),
             params=[stamp.loaded_at, stamp.load_id, stamp.batch, stamp.is_backfill],
@@ -229,48 +282,37 @@ class LakeTable:
         metadata = {
             "position": json.dumps(position),
             "definition": definition,
+            "contract_version": str(contract_version),
             "load_id": stamp.load_id,
             "counts": json.dumps(counts.values()),
         }
         properties = CommitProperties(
             custom_metadata=metadata, app_transactions=[Transaction(str(self.name), stamp.batch)]
         )
-        try:
-            write_deltalake(
-                self._raw if self._raw is not None else str(self.raw_path),
-                rows,
-                mode="append",
-                schema_mode="merge",
-                configuration=KEEP_LOG if self._raw is None else None,
-                commit_properties=properties,
-                post_commithook_properties=PostCommitHookProperties(cleanup_expired_logs=False),
-                writer_properties=WRITTEN,
-            )
-        except duckdb.ConversionException:
-            raise self._mismatch(
-                f"the extra columns {', '.join(extras)} must keep the types that they came with",
-                "Declare the column in the contract, with a type that holds all its values.",
-            ) from None
+        write_deltalake(
+            self._raw if self._raw is not None else str(self.raw_path),
+            rows,
+            mode="append",
+            schema_mode="merge",
+            configuration=KEEP_LOG if self._raw is None else None,
+            commit_properties=properties,
+            post_commithook_properties=KEEP_COMMITS,
+            writer_properties=WRITTEN,
+        )
         if self._raw is None:
             self._raw = open_table(self.raw_path)
 
     def _fresh_sql(self, connection: duckdb.DuckDBPyConnection, contract: Contract, extras: Sequence[str]) -> str:
         """Write what is to be stored, under the spelling and type that a column has if it is there already."""
         kinds = {name: kind for name, kind, *_ in connection.execute("describe fresh").fetchall()}
-        stored = {name.casefold(): (name, kind) for name, kind in self._duckdb_types(connection).items()}
+        stored = self.kinds(connection)
         listed = []
         for name, wanted in contract.types.items():
-            kind = connection.execute(f"describe select cast(null as {wanted}) as value").fetchall()[0][1]
-            spelling, found = stored.get(name.casefold(), (name, _kept_as(kind)))
-            if found != _kept_as(kind):
-                raise self._mismatch(
-                    f"the contract says that column {name!r} is {wanted}, and it is stored as {found.lower()}",
-                    f"Keep its type in the contract, or move {self.raw_path} away to load the table anew.",
-                )
-            listed.append(f"cast({identifier(name)} as {wanted}) as {identifier(spelling)}")
+            spelling, kind = stored.get(name.casefold(), (name, kept_as(connection, wanted)))
+            listed.append(f"{_cast(f'cast({identifier(name)} as {wanted})', kind)} as {identifier(spelling)}")
         for name in extras:
-            spelling, kind = stored.get(name.casefold(), (name, _storable(kinds[name])))
-            listed.append(f"cast({_as_text_if_nested(name, kinds[name])} as {kind}) as {identifier(spelling)}")
+            spelling, kind = stored.get(name.casefold(), (name, storable(kinds[name])))
+            listed.append(f"{_cast(plain(name, kinds[name]), kind)} as {identifier(spelling)}")
         return f"""
             select {", ".join(listed)},
                 cast($1 as timestamp) as _loaded_at, cast($2 as varchar) as _load_id, cast($3 as bigint) as _batch,
@@ -279,25 +321,38 @@ class LakeTable:
             from fresh
         """
 
-    def _duckdb_types(self, connection: duckdb.DuckDBPyConnection) -> Mapping[str, str]:
-        """Return DuckDB's types of the columns that stand."""
-        if self._raw is None:
-            return {}
-        connection.register("arrow_types", pa.schema(self._raw.schema().to_arrow()).empty_table())
-        described = connection.execute("describe arrow_types").fetchall()
-        connection.unregister("arrow_types")
-        return {name: kind for name, kind, *_ in described}
-
-    def _mismatch(self, expected: str, remedy: str) -> SchemaMismatch:
-        found = tuple(f"{name} {kind}" for name, kind in self.types().items())
-        return SchemaMismatch(str(self.name), expected, found, remedy)
-
     # Quarantine
 
     def quarantined(self) -> str | None:
         """Return SQL for the rejected records of committed batches, or None if there are none."""
         relation = relation_of(open_table(self.quarantine_path))
-        return f"(select * from {relation} where _batch <= {self.batch})" if relation else None
+        if relation is None:
+            return None
+        kept = f"select * from {relation} where _batch <= {self.batch}"
+        return f"({kept} union all by name select null::varchar as _schema where false)"
+
+    def settle(self, connection: duckdb.DuckDBPyConnection, judged: str, load_id: str) -> None:
+        """Let records leave the quarantine, or stay for other reasons, in one commit.
+
+        `judged` is a relation of `_hash` and `_reasons`, which are null for what leaves. Records that it does not
+        name, and those of a batch that was never committed, stay as they are.
+        """
+
+        def write() -> None:
+            table = open_table(self.quarantine_path)
+            relation = relation_of(table)
+            if table is None or relation is None:
+                return
+            rows = connection.sql(
+                f"select held.* replace (coalesce(judged._reasons, held._reasons) as _reasons, "
+                f"case when judged._hash is null then held._load_id else {literal(load_id)} end as _load_id) "
+                f"from {relation} as held "
+                f"left join {judged} as judged on held._hash = judged._hash and held._batch <= {self.batch} "
+                "where judged._hash is null or judged._reasons is not null"
+            ).to_arrow_reader(10_000)
+            write_deltalake(table, rows, mode="overwrite")
+
+        _write_beside_others(write)
 
     def quarantine(self, records: pa.Table, batch: int) -> None:
         """Write a batch's rejected records in place of those that an earlier try under the same number left."""
@@ -334,9 +389,10 @@ def _replace_batch(path: Path, rows: pa.Table, predicate: str) -> None:
                 sql = f"select count(*) from {relation} where {predicate}"
                 is_second_try = connection.execute(sql).fetchall()[0][0] > 0
         if is_second_try:
-            write_deltalake(table or str(path), rows, mode="overwrite", predicate=predicate)
+            write_deltalake(table or str(path), rows, mode="overwrite", schema_mode="merge", predicate=predicate)
         elif rows.num_rows:
-            write_deltalake(table or str(path), rows, mode="append", configuration=None if table else KEEP_LOG)
+            new = None if table else KEEP_LOG
+            write_deltalake(table or str(path), rows, mode="append", schema_mode="merge", configuration=new)
 
     _write_beside_others(write)
 
@@ -352,18 +408,30 @@ def _write_beside_others(write: Callable[[], None]) -> None:
             time.sleep(0.05 * (TRIES - tries_left))
 
 
-def _storable(kind: str) -> str:
-    plain = ("VARCHAR", "BIGINT", "INTEGER", "DOUBLE", "BOOLEAN", "DATE", "TIMESTAMP", "SMALLINT", "FLOAT")
-    return kind if kind in plain or kind.startswith("DECIMAL") else "varchar"
+def storable(kind: str) -> str:
+    """Return the type in which an extra column of a DuckDB type is kept."""
+    simple = ("VARCHAR", "BIGINT", "INTEGER", "DOUBLE", "BOOLEAN", "DATE", "TIMESTAMP", "SMALLINT", "FLOAT")
+    return kind if kind in simple or kind.startswith("DECIMAL") else "VARCHAR"
 
 
-def _kept_as(kind: str) -> str:
+def kept_as(connection: duckdb.DuckDBPyConnection, wanted: str) -> str:
+    """Return the type, in DuckDB's spelling, in which a contract's column is kept."""
+    kind: str = connection.execute(f"describe select cast(null as {wanted}) as value").fetchall()[0][1]
     return "VARCHAR" if kind in ("JSON", "UUID") else kind
 
 
-def _as_text_if_nested(name: str, kind: str) -> str:
-    is_nested = kind.startswith(("STRUCT", "MAP")) or kind.endswith("]")
-    return f"to_json({identifier(name)})" if is_nested else identifier(name)
+def is_nested(kind: str) -> bool:
+    """Tell whether a DuckDB type is made of others."""
+    return kind.startswith(("STRUCT", "MAP")) or kind.endswith("]")
+
+
+def plain(name: str, kind: str) -> str:
+    """Return SQL for a column, as JSON if it is nested."""
+    return f"cast(to_json({identifier(name)}) as varchar)" if is_nested(kind) else identifier(name)
+
+
+def _cast(expression: str, kind: str | None) -> str:
+    return f"cast({expression} as {kind})" if kind else expression
 
 
 def write_operations(path: Path, row: dict[str, Any], schema: pa.Schema) -> None:

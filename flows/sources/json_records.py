@@ -8,7 +8,7 @@ import duckdb
 import pyarrow as pa
 
 from flows.errors import SchemaMismatch
-from flows.names import identifier, literal
+from flows.names import folded, identifier, literal
 from flows.sources.batches import RECORD, SERVICE_COLUMNS, SOURCE, Rejected
 
 RECORDS = pa.schema([("_record", pa.string()), ("_file", pa.string()), ("_row", pa.int64())])
@@ -51,7 +51,7 @@ def land_json(connection: duckdb.DuckDBPyConnection, records: str, table: str) -
     """Make `source` of a relation with the columns `_record` (text), `_file` and `_row`; return what is no JSON object.
 
     Every key that any record has becomes a text column; nested values stay JSON text.
-    Raises SchemaMismatch if two keys differ by case alone.
+    Raises SchemaMismatch if two keys differ by case or Unicode form alone.
     """
     is_object = "coalesce(json_valid(_record) and starts_with(ltrim(_record, ' \t\r\n'), '{'), false)"
     rejected = connection.execute(
@@ -89,9 +89,10 @@ def json_pointer(keys: list[str]) -> str:
 
 
 def refuse_colliding_names(table: str, names: list[str]) -> None:
-    """Raise SchemaMismatch if columns differ by case alone, or one has no name, or one that connectors add."""
-    folded: dict[str, str] = {}
+    """Raise SchemaMismatch for columns that differ by case or Unicode form alone, are unnamed or named like ours."""
+    seen: dict[str, str] = {}
     for name in names:
+        other = seen.setdefault(folded(name), name)
         if not name:
             raise SchemaMismatch(table, "every column must have a name", tuple(names), "Name it in the source.")
         if name.casefold() in (*SERVICE_COLUMNS, RECORD):
@@ -99,11 +100,10 @@ def refuse_colliding_names(table: str, names: list[str]) -> None:
                 table, f"columns must not be called {name!r}, which says where a record stood", tuple(names),
                 "Rename it in the source, or by a query in its mapping where the source is a database.",
             )  # fmt: skip
-        if name.casefold() in folded:
+        if other is not name:
             raise SchemaMismatch(
                 table,
-                f"columns must differ by more than case, but {folded[name.casefold()]!r} and {name!r} do not",
+                f"columns must differ by more than case or Unicode form, but {other!r} and {name!r} do not",
                 tuple(names),
                 "Rename one of them in the source.",
             )
-        folded[name.casefold()] = name

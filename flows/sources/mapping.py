@@ -3,6 +3,7 @@
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from difflib import get_close_matches
 from typing import Any, Literal
 
 import duckdb
@@ -14,6 +15,9 @@ from flows.sources.batches import SERVICE_COLUMNS, SOURCE, source_columns
 from flows.sources.connections import TableMapping
 
 QUERIED = "queried"
+ALIKE = 0.5
+"""How like a missing column's name another must be to be suggested: qty is, for quantity."""
+
 ExtraColumns = Literal["evolve", "ignore", "freeze"]
 
 
@@ -71,7 +75,8 @@ def map_batch(
                 f"the contract requires column {column!r}",
                 tuple(offered.values()),
                 f"Map it in connections.yml under {mapping.name.source}.tables.{mapping.name.table}.columns, "
-                "or make it nullable in the contract.",
+                "or make it nullable in the contract."
+                + "".join(f"\n{text}" for text in suggest_mapping([column], _unused(offered, columns))),
             )
         else:
             expressions[column] = "null"
@@ -82,6 +87,23 @@ def map_batch(
     evolving = further if on_extra_column == "evolve" else ()
     ignored = further if on_extra_column == "ignore" else ()
     return MappedBatch(relation, mapping.where, expressions, evolving, ignored, tuple(missing))
+
+
+def suggest_mapping(missing: Sequence[str], further: Sequence[str]) -> list[str]:
+    """Say which further columns of a source are called much like missing ones; whether they are, people must say."""
+    by_name = {name.casefold(): name for name in further}
+    likely = {column: get_close_matches(column.casefold(), by_name, n=1, cutoff=ALIKE) for column in missing}
+    return [
+        f"Was {column} renamed? The source has {by_name[found[0]]}; if so, map it: {{{column}: {by_name[found[0]]}}}"
+        for column, found in likely.items()
+        if found
+    ]
+
+
+def _unused(offered: Mapping[str, str], columns: Mapping[str, bool]) -> list[str]:
+    """Return the source's columns that the contract does not have."""
+    named = {column.casefold() for column in columns}
+    return [name for folded, name in offered.items() if folded not in named]
 
 
 def _require_extras_allowed(

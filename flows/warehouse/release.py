@@ -66,6 +66,17 @@ def prune_releases(folder: DataFolder, keep: int = RELEASES_KEPT) -> list[str]:
     return [path.name for path in gone]
 
 
+def named_versions(folder: DataFolder) -> dict[TableName, set[int]]:
+    """Return the Delta versions of raw tables that the releases which stand were built from."""
+    named: dict[TableName, set[int]] = {}
+    for path in folder.releases.glob(f"*/{folder.warehouse.name}"):
+        with duckdb.connect(str(path), read_only=True) as release:
+            rows = release.execute("select unnest(map_entries(raw_versions), recursive := true) from main.release")
+            for table, version in rows.fetchall():
+                named.setdefault(TableName.parse(table), set()).add(version)
+    return named
+
+
 def _order(name: str) -> tuple[str, int]:
     day, _, number = name.rpartition(".")
     return day, int(number) if number.isdigit() else 0

@@ -1,4 +1,4 @@
-"""JSON lines to a Delta table by dlt, in the environment that has it: `python dlt_load.py FILE FOLDER`, prints seconds."""
+"""JSON lines to a Delta table by dlt, in the environment that has it; prints the seconds: dlt_load.py FILE FOLDER."""
 
 import os
 import sys

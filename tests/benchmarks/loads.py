@@ -17,7 +17,16 @@ from flows.settings import PROJECT
 from tests.benchmarks.measures import REPEATS, Measure, by_turns, report
 from tests.benchmarks.shop import Bench, make_json_lines, make_sqlite
 
-RETAIL_COLUMNS = ["InvoiceNo", "StockCode", "Description", "Quantity", "InvoiceDate", "UnitPrice", "CustomerID", "Country"]
+RETAIL_COLUMNS = [
+    "InvoiceNo",
+    "StockCode",
+    "Description",
+    "Quantity",
+    "InvoiceDate",
+    "UnitPrice",
+    "CustomerID",
+    "Country",
+]
 SQLITE_ROWS, JSON_ROWS = 2_000_000, 1_000_000
 DLT_PYTHON = PROJECT / ".venv" / "bench" / "bin" / "python"
 
@@ -33,7 +42,9 @@ def main() -> None:
 
 def measure_online_retail(bench: Bench) -> None:
     """Load 305 CSV files of real invoices, mapped by columns and by a query."""
-    archive = Path(os.environ.get("ONLINE_RETAIL", PROJECT.parent / "shared" / "data" / "online_retail")) / "by-day.tar.gz"
+    archive = (
+        Path(os.environ.get("ONLINE_RETAIL", PROJECT.parent / "shared" / "data" / "online_retail")) / "by-day.tar.gz"
+    )
     if not archive.exists():
         sys.stderr.write("Online Retail is not measured: ONLINE_RETAIL names no folder with by-day.tar.gz\n")
         return
@@ -44,7 +55,7 @@ def measure_online_retail(bench: Bench) -> None:
     pattern = str(Path(files[0]).parent.relative_to(days) / "*.csv")
 
     def bare() -> None:
-        columns = {name: "VARCHAR" for name in RETAIL_COLUMNS}
+        columns = dict.fromkeys(RETAIL_COLUMNS, "VARCHAR")
         with duckdb.connect() as connection:
             rows = connection.sql(
                 f"from read_csv({files}, auto_detect = false, header = true, delim = ',', quote = '\"', escape = '\"', "

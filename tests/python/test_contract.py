@@ -141,7 +141,10 @@ def test_naive_times_are_of_the_mappings_zone_and_others_of_their_own(shop: Shop
         ({"cursor": "nothing"}, "its cursor 'nothing' is not among its columns"),
         ({"load": "merge"}, "its load 'merge' is none of append, upsert, full"),
         ({"columns": {"order_id": "varchar", "_row": "integer"}}, "names that begin with _"),
-        ({"columns": {"order_id": "varchar", "ORDER_ID": "varchar"}}, "two columns differ by case alone"),
+        (
+            {"columns": {"order_id": "varchar", "ORDER_ID": "varchar"}},
+            "two columns differ by case or Unicode form alone",
+        ),
         ({"columns": {"order_id": "varchar", "n": "ubigint"}}, r"the data_type decimal\(20, 0\)"),
         ({"columns": {"order_id": {"data_type": None}}}, "'order_id' a data_type"),
     ],

@@ -1,5 +1,6 @@
 """Incremental equals full refresh, and any order of arrival gives the same history."""
 
+import copy
 import os
 import random
 from datetime import datetime, timedelta
@@ -184,6 +185,46 @@ def test_what_cannot_be_trusted_is_built_again(lake: Lake, incremental: Warehous
         # Then nothing is left of what it held
         assert incremental.rows("select order_id from core.fct_order_lines order by all") == [("O1",), ("O2",)]
         assert incremental.rows(NOTED) == noted
+
+
+def test_a_changed_column_arrives_for_old_rows_and_new_ones(
+    lake: Lake, incremental: Warehouse, full: Warehouse
+) -> None:
+    only = ("--select", "+fct_order_lines")
+    # Given a warehouse, and a model that is given a wider type, a further column and an index
+    incremental.build(lake, *only)
+    manifest = incremental.manifest.deepcopy()
+    fact = manifest.nodes["model.ml_warehouse.fct_order_lines"]
+    fact.raw_code = fact.raw_code.replace(
+        "lines_with_order.quantity,\n",
+        "cast(lines_with_order.quantity as bigint) as quantity,\n        'kg' as quantity_unit,\n",
+    )
+    unit = copy.deepcopy(fact.columns["product_id"])
+    unit.name = "quantity_unit"
+    fact.columns["quantity"].data_type = "bigint"
+    fact.columns["quantity_unit"] = unit
+    fact.config["indexes"] = [{"columns": ["order_id"]}]
+    incremental.manifest = full.manifest = manifest
+
+    # When more arrives and it is built, with nothing said of a full refresh
+    lake.load(NOON, sales__order_lines=[{"order_id": "O1", "line_number": 2, "product_id": "P1", "quantity": 3,
+                                         "unit_price": 1}])  # fmt: skip
+    incremental.build(lake, *only)
+    full.build(lake, "--full-refresh", *only)
+
+    # Then old rows and new ones have both, as a full refresh has them, and the index is there
+    assert incremental.differences(full) == {}
+    rows = "select order_id, line_number, quantity, quantity_unit from core.fct_order_lines order by all"
+    assert incremental.rows(rows) == [("O1", 1, 1, "kg"), ("O1", 2, 3, "kg"), ("O2", 1, 1, "kg")]
+    assert incremental.rows("select data_type from duckdb_columns() where table_name = 'fct_order_lines' "
+                            "and column_name = 'quantity'") == [("BIGINT",)]  # fmt: skip
+    assert incremental.rows("select count(*) from duckdb_indexes() where table_name = 'fct_order_lines'") == [(1,)]
+
+    # And from then on it is incremental again
+    with incremental.connect() as warehouse:
+        warehouse.execute("update core.fct_order_lines set unit_price = 99")
+    incremental.build(lake, *only)
+    assert incremental.rows("select distinct unit_price from core.fct_order_lines") == [(99,)]
 
 
 def test_a_build_that_fails_changes_nothing(lake: Lake, incremental: Warehouse) -> None:

@@ -1,0 +1,99 @@
+"""Housekeeping: many small files become few large ones, and files that nobody can still name are deleted."""
+
+import logging
+from collections.abc import Collection, Iterator, Mapping
+from dataclasses import dataclass
+from datetime import timedelta
+from pathlib import Path
+
+import pyarrow as pa
+from deltalake import CommitProperties, DeltaTable
+from deltalake.exceptions import DeltaError
+
+from flows.lake.tables import KEEP_COMMITS, carried, open_table, raw_path
+from flows.names import TableName
+
+logger = logging.getLogger(__name__)
+
+MANY = 32
+"""So many small files, or files that no version needs any more, are worth a commit: reading one costs 0.1 ms."""
+
+SMALL = 32 * 1024 * 1024
+"""Bytes below which a file is small; compaction makes files of about 100 MB."""
+
+AGE = timedelta(days=1)
+"""What was needed so lately may still be read, by a build that opened the catalog before."""
+
+TABLES = ("raw/*/*", "quarantine/*/*", "ops/*", "ops/snapshots/*")
+
+
+@dataclass(frozen=True)
+class Tidied:
+    """How many files were compacted into fewer, and how many were deleted."""
+
+    compacted: int = 0
+    deleted: int = 0
+
+    def __add__(self, other: "Tidied") -> "Tidied":
+        return Tidied(self.compacted + other.compacted, self.deleted + other.deleted)
+
+
+def tidy_lake(lake: Path, named: Mapping[TableName, Collection[int]], *, age: timedelta = AGE) -> Tidied:
+    """Compact and prune the lake's tables; of raw tables the versions that are `named` stay readable.
+
+    A table that cannot be tidied now is told and left for the next time: nothing depends on it.
+    """
+    kept = {raw_path(lake, name): versions for name, versions in named.items()}
+    tidied = Tidied()
+    for path in _tables(lake):
+        try:
+            tidied += tidy_table(path, kept.get(path, ()), age=age)
+        except (DeltaError, OSError) as error:
+            logger.warning("%s could not be tidied: %s", path.relative_to(lake), type(error).__name__)
+    return tidied
+
+
+def tidy_table(path: Path, named: Collection[int] = (), *, age: timedelta = AGE) -> Tidied:
+    """Compact a table that has many small files, and delete what neither it nor a named version needs.
+
+    The commits carry on what every commit of the table says; rows, batches and what is known of them stay as they are.
+    """
+    table = open_table(path)
+    if table is None:
+        return Tidied()
+    properties = CommitProperties(custom_metadata=dict(carried(table)))
+    sizes = pa.table(table.get_add_actions()).column("size_bytes").to_pylist()
+    compacted = sum(size < SMALL for size in sizes)
+    if compacted >= MANY:
+        table.optimize.compact(commit_properties=properties, post_commithook_properties=KEEP_COMMITS)
+        table.create_checkpoint()
+    else:
+        compacted = 0
+    if sum(1 for _ in path.glob("*.parquet")) - len(table.file_uris()) < MANY:
+        return Tidied(compacted)
+    return Tidied(compacted, _prune(table, properties, named, age))
+
+
+def _prune(table: DeltaTable, properties: CommitProperties, named: Collection[int], age: timedelta) -> int:
+    """Delete old files that no kept version has, also those that a killed write left; return how many."""
+    hours = int(age.total_seconds() // 3600)
+    keep = [version for version in named if version <= table.version()]
+
+    def vacuum(*, dry_run: bool) -> int:
+        gone = table.vacuum(
+            hours,
+            dry_run=dry_run,
+            enforce_retention_duration=False,
+            commit_properties=properties,
+            post_commithook_properties=KEEP_COMMITS,
+            full=True,
+            keep_versions=keep or None,
+        )
+        return len(gone)
+
+    return vacuum(dry_run=False) if vacuum(dry_run=True) else 0
+
+
+def _tables(lake: Path) -> Iterator[Path]:
+    for pattern in TABLES:
+        yield from sorted(path for path in lake.glob(pattern) if (path / "_delta_log").is_dir())

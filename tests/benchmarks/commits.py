@@ -1,0 +1,80 @@
+"""What many small commits cost a reader: seconds to open a table and to read its view, before and after compaction."""
+
+import statistics
+import tempfile
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import duckdb
+
+from flows.clock import utc_now
+from flows.lake.catalog import pin_catalog
+from flows.lake.contract import Column, Contract
+from flows.lake.duplicates import FRESH
+from flows.lake.maintenance import tidy_table
+from flows.lake.tables import Counts, LakeTable, Stamp
+from flows.names import TableName
+
+COMMITS, ROWS = 500, 200
+REPEATS = 9
+TABLE = Contract(
+    TableName("bench", "events"),
+    (Column("event_id", "varchar", True), Column("amount", "decimal(18, 4)", False)),
+    ("event_id",),
+)
+
+
+def measure() -> dict[str, float]:
+    """Return median seconds by name: `open` is a LakeTable with its position, `read` a count and a sum of its view."""
+    with tempfile.TemporaryDirectory(prefix="commits-") as folder:
+        one, many = Path(folder) / "one", Path(folder) / "many"
+        write_commits(one, 1, COMMITS * ROWS)
+        write_commits(many, COMMITS, ROWS)
+        found = {**_timed("one_commit", one), **_timed(f"{COMMITS}_commits", many)}
+        started = time.perf_counter()
+        tidy_table(LakeTable(many, TABLE.name).raw_path)
+        found["compaction"] = time.perf_counter() - started
+        return found | _timed(f"{COMMITS}_commits_compacted", many)
+
+
+def write_commits(lake: Path, commits: int, rows: int) -> None:
+    """Load a table by so many batches of so many rows each."""
+    with duckdb.connect() as connection:
+        table = LakeTable(lake, TABLE.name)
+        for batch in range(1, commits + 1):
+            connection.execute(
+                f"create or replace temp table {FRESH} as select '{batch}-' || range as event_id, "
+                "range as amount, range + 1 as _row, null as _position, false as _deleted "
+                f"from range({rows})"
+            )
+            stamp = Stamp(batch, f"load-{batch}", utc_now(), is_backfill=False)
+            table.append(connection, TABLE, (), stamp, Counts(rows, rows), f"position {batch}", "a definition", 1)
+
+
+def _timed(name: str, lake: Path) -> dict[str, float]:
+    catalog = lake / "catalog.duckdb"
+    pin_catalog(catalog, lake, {TABLE.name: TABLE})
+
+    def read() -> object:
+        with duckdb.connect(str(catalog), read_only=True) as connection:
+            return connection.execute("select count(*), sum(amount) from bench.events").fetchall()
+
+    return {
+        f"{name}_open": _median(lambda: LakeTable(lake, TABLE.name).last_commit()),
+        f"{name}_read": _median(read),
+    }
+
+
+def _median(work: Callable[[], object]) -> float:
+    seconds = []
+    for _ in range(REPEATS):
+        started = time.perf_counter()
+        work()
+        seconds.append(time.perf_counter() - started)
+    return statistics.median(seconds)
+
+
+if __name__ == "__main__":
+    for name, seconds in measure().items():
+        print(f"{name:30} {seconds * 1000:8.1f} ms")  # noqa: T201
