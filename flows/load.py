@@ -276,7 +276,14 @@ class Load:
 
 def _definition(mapping: TableMapping, contract: Contract) -> str:
     """Return a hash of what decides what is read and accepted: under another one nothing counts as read before."""
-    parts = (mapping.definition(), contract.columns, contract.key, contract.load, contract.on_extra_column)
+    parts = (
+        mapping.definition(),
+        contract.columns,
+        contract.key,
+        contract.load,
+        contract.on_extra_column,
+        contract.future_tolerance,
+    )
     return hashlib.sha256(repr(parts).encode()).hexdigest()[:16]
 
 

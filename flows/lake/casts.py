@@ -3,6 +3,8 @@
 import re
 from dataclasses import dataclass
 
+import duckdb
+
 from flows.names import identifier
 
 INTEGERS = {
@@ -22,20 +24,45 @@ TEXTS = {"varchar", "text", "string"}
 BOOLEANS = {"boolean", "bool"}
 TIMES = {"timestamp", "datetime", "timestamp without time zone"}
 
+CLOCK_CHANGES = "clock_changes"
+"""The variable with a bit a day, from 1900 to 2100 in UTC: whether the clocks of the session's time zone were changed
+about that day, or will be."""
+
+DAYS = 73_049
+"""How many days that is."""
+
 
 @dataclass(frozen=True)
 class Cast:
-    """SQL for a typed value, and for whether nothing was lost; the value is null where it cannot be had."""
+    """SQL for a typed value, and for whether nothing was lost; the value is null where it cannot be had.
+
+    `is_unclear` is SQL for whether a local time never was or was twice, because clocks were changed.
+    """
 
     typed: str
     is_lossless: str
+    is_unclear: str | None = None
 
 
-def lossless_cast(name: str, found: str, wanted: str) -> Cast:
+def note_clock_changes(connection: duckdb.DuckDBPyConnection) -> bool:
+    """Note, once a connection, about which days the clocks of its time zone change; tell whether there are any."""
+    noted = f"select bit_count(getvariable('{CLOCK_CHANGES}'))"
+    if connection.execute(noted).fetchall() == [(None,)]:
+        connection.execute(
+            f"set variable {CLOCK_CHANGES} = (select coalesce(bitstring_agg(day + near, 0, {DAYS}), '0'::bit) from ("
+            "select day, timestamptz '1900-01-01 00:00:00+00' + to_hours(24 * day) as midnight "
+            f"from range(1, {DAYS}) as days (day)), (values (-1), (0), (1)) as days_near (near) "
+            "where cast(midnight + interval 24 hours as timestamp) - cast(midnight as timestamp) <> interval 24 hours)"
+        )
+    return connection.execute(noted).fetchall() != [(0,)]
+
+
+def lossless_cast(name: str, found: str, wanted: str, *, clock_changes: bool = False) -> Cast:
     """Say how a column of the type found becomes the type wanted.
 
     DuckDB's try_cast alone rounds 3.7 to 4, cuts 1.23456 to four digits and drops a timestamp's offset; here such a
-    value is not lossless. Naive times are taken in the session's time zone, and become UTC.
+    value is not lossless. Naive times are taken in the session's time zone, and become UTC; with `clock_changes`, those
+    that this zone does not have, or has twice, are looked for.
     """
     value, found = identifier(name), found.lower()
     typed = f"try_cast({value} as {wanted})"
@@ -44,7 +71,8 @@ def lossless_cast(name: str, found: str, wanted: str) -> Cast:
         return Cast(f"cast(to_json({value}) as varchar)" if nested else f"cast({value} as varchar)", "true")
     if wanted in TIMES:
         typed = f"timezone('UTC', try_cast({value} as timestamptz))"
-        return Cast(typed, f"isfinite({typed}){_is_of_microseconds(value, found)}")
+        is_lossless = f"{_is_of_our_era(typed, 'timestamp')}{_is_of_microseconds(value, found)}"
+        return Cast(typed, is_lossless, _is_unclear(value, typed, found) if clock_changes else None)
     if wanted in INTEGERS and found in TEXTS:
         exact = f"try_cast({value} as decimal(38, 10)) = {typed}"
         return Cast(typed, f"(not regexp_matches({value}, '[.eE]') or coalesce({exact}, false))")
@@ -61,8 +89,36 @@ def lossless_cast(name: str, found: str, wanted: str) -> Cast:
         return Cast(typed, f"try_cast({value} as double) in (0, 1)")
     if wanted == "date" and found != "date":
         moment = f"try_cast({value} as timestamp)"
-        return Cast(typed, f"(isfinite({typed}) and cast({typed} as timestamp) = {moment})")
-    return Cast(typed, f"isfinite({typed})" if wanted == "date" else "true")
+        return Cast(typed, f"({_is_of_our_era(typed, 'date')} and cast({typed} as timestamp) = {moment})")
+    return Cast(typed, _is_of_our_era(typed, "date") if wanted == "date" else "true")
+
+
+def _is_of_our_era(typed: str, kind: str) -> str:
+    """Refuse infinity, and years that Python, pandas and most databases have no date for."""
+    last = "9999-12-31 23:59:59.999999" if kind == "timestamp" else "9999-12-31"
+    return f"{typed} between {kind} '0001-01-01' and {kind} '{last}'"
+
+
+def _is_unclear(value: str, typed: str, found: str) -> str | None:
+    """Find local times that no moment has, or two have: of the offsets before and behind a change not just one fits.
+
+    All that is not near a change is passed by its day; what bears an offset, or no time of day, is clear.
+    """
+    is_text = found in TEXTS
+    if not is_text and (not found.startswith("timestamp") or "time zone" in found):
+        return None
+    local = f"try_cast({value} as timestamp)"
+    day = f"greatest(0, least({DAYS}, date_diff('day', date '1900-01-01', cast({typed} as date))))::integer"
+    before, behind = (
+        f"(cast({moment} as timestamp) - timezone('UTC', {moment}))"
+        for moment in (f"(timezone('UTC', {typed}) {sign} interval 24 hours)" for sign in "-+")
+    )
+    fits = [f"(cast(timezone('UTC', {local} - {offset}) as timestamp) = {local})" for offset in (before, behind)]
+    is_local = f"contains({value}, ':') and not regexp_matches({value}, ':.*[-+A-Za-z]')" if is_text else "true"
+    return (
+        f"case when get_bit(getvariable('{CLOCK_CHANGES}'), {day}) = 1 then "
+        f"case when {is_local} then {before} <> {behind} and {fits[0]} = {fits[1]} end end"
+    )
 
 
 def _is_of_microseconds(value: str, found: str) -> str:

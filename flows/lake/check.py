@@ -5,8 +5,9 @@ from dataclasses import dataclass
 
 import duckdb
 
+from flows.clock import utc_now
 from flows.errors import SchemaMismatch
-from flows.lake.casts import lossless_cast
+from flows.lake.casts import TIMES, Cast, lossless_cast, note_clock_changes
 from flows.lake.contract import Check, Column, Contract
 from flows.names import identifier, literal
 
@@ -40,14 +41,14 @@ def check_batch(connection: duckdb.DuckDBPyConnection, contract: Contract, mappe
     """
     where = f" where {mapped.where}" if mapped.where else ""
     try:
-        found = _mapped_types(connection, mapped)
+        casts = _casts(connection, contract, _mapped_types(connection, mapped))
         try:
             read = connection.execute(f"select count(*) from {mapped.relation}{where}").fetchall()[0][0]
-            connection.execute(_check_sql(contract, mapped, found, is_careful=False))
+            connection.execute(_check_sql(contract, mapped, casts, is_careful=False))
         except (duckdb.BinderException, duckdb.ParserException, duckdb.CatalogException):
             raise
         except duckdb.Error:
-            _check_carefully(connection, _check_sql(contract, mapped, found, is_careful=True))
+            _check_carefully(connection, _check_sql(contract, mapped, casts, is_careful=True))
             read = connection.execute(f"select count(*) from {CHECKED}").fetchall()[0][0]
     except (duckdb.BinderException, duckdb.ParserException, duckdb.CatalogException) as error:
         raise SchemaMismatch(
@@ -83,7 +84,16 @@ def _mapped_types(connection: duckdb.DuckDBPyConnection, mapped: Mapped) -> list
     return [kind for _, kind, *_ in described]
 
 
-def _check_sql(contract: Contract, mapped: Mapped, found: list[str], *, is_careful: bool) -> str:
+def _casts(connection: duckdb.DuckDBPyConnection, contract: Contract, found: list[str]) -> list[Cast]:
+    """Say how each column becomes what the contract wants; clock changes only matter to a contract with times."""
+    changes = any(column.data_type in TIMES for column in contract.columns) and note_clock_changes(connection)
+    return [
+        lossless_cast(f"_m{at}", kind, column.data_type, clock_changes=changes)
+        for at, (column, kind) in enumerate(zip(contract.columns, found, strict=True))
+    ]
+
+
+def _check_sql(contract: Contract, mapped: Mapped, casts: list[Cast], *, is_careful: bool) -> str:
     """Write the scan: map, then type, then judge.
 
     The careful form isolates the records whose expressions raise; it is slower, and used if the plain form has raised.
@@ -91,7 +101,6 @@ def _check_sql(contract: Contract, mapped: Mapped, found: list[str], *, is_caref
     columns = contract.columns
     expressions = [mapped.expressions[column.name] for column in columns]
     extras = [identifier(name) for name in mapped.extras]
-    casts = [lossless_cast(f"_m{at}", found[at], column.data_type) for at, column in enumerate(columns)]
 
     mapped_list = [f"{_tried(sql) if is_careful else sql} as _m{at}" for at, sql in enumerate(expressions)]
     raised = [_raises(sql) if is_careful else "false" for sql in expressions]
@@ -101,12 +110,13 @@ def _check_sql(contract: Contract, mapped: Mapped, found: list[str], *, is_caref
 
     typed_list = [f"{cast.typed} as {identifier(column.name)}" for column, cast in zip(columns, casts, strict=True)]
     faults = [
-        _type_fault(column, f"_m{at}", cast.typed, cast.is_lossless, f"_x{at}")
+        _type_fault(column, f"_m{at}", cast, f"_x{at}")
         for at, (column, cast) in enumerate(zip(columns, casts, strict=True))
     ]
     reasons = [f"_f{at}" for at in range(len(columns))] + [
         _check_fault(column, check, is_careful=is_careful) for column in columns for check in column.checks
     ]
+    reasons += _future_fault(contract)
     raw = "_record" if mapped.is_text else "cast(to_json(_record) as varchar)"
     passed = ", ".join([*(identifier(column.name) for column in columns), *extras])
     return f"""
@@ -147,14 +157,27 @@ def _check_sql(contract: Contract, mapped: Mapped, found: list[str], *, is_caref
     """
 
 
-def _type_fault(column: Column, value: str, typed: str, is_lossless: str, raised: str) -> str:
+def _type_fault(column: Column, value: str, cast: Cast, raised: str) -> str:
     name = literal(column.name)
     missing = f"when {value} is null then {name} || ': is missing' " if column.is_required else ""
+    unclear = (
+        f"when {cast.is_unclear} then {name} || ': is no one moment, clocks were changed' " if cast.is_unclear else ""
+    )
     return (
         f"case when {raised} then {name} || ': cannot be mapped' {missing}"
-        f"when {value} is not null and ({typed} is null or not coalesce({is_lossless}, false)) "
-        f"then {name} || {literal(': is no ' + column.data_type)} end"
+        f"when {value} is not null and ({cast.typed} is null or not coalesce({cast.is_lossless}, false)) "
+        f"then {name} || {literal(': is no ' + column.data_type)} {unclear}end"
     )
+
+
+def _future_fault(contract: Contract) -> list[str]:
+    """Reject a cursor from the future: a clock that is wrong would order a history wrongly, and for good."""
+    cursor = contract.cursor
+    if cursor is None or contract.types[cursor] not in (*TIMES, "date"):
+        return []
+    latest = f"cast(timestamp '{utc_now() + contract.future_tolerance}' as {contract.types[cursor]})"
+    reason = literal(f"{cursor}: lies further ahead than future_tolerance allows")
+    return [f"case when {identifier(cursor)} > {latest} then {reason} end"]
 
 
 def _check_fault(column: Column, check: Check, *, is_careful: bool) -> str:
