@@ -13,10 +13,11 @@ from pathlib import Path
 
 import duckdb
 
-from flows.errors import WarehouseError
+from flows.errors import StorageFailed
 from flows.lake.contract import SYSTEM_COLUMNS, Contract
 from flows.lake.tables import LakeTable, files_of, open_table, raw_path
 from flows.names import TableName, identifier, literal
+from flows.redaction import without_values
 
 
 @dataclass(frozen=True)
@@ -63,7 +64,7 @@ def read_pins(path: Path) -> dict[TableName, Pin]:
 def _read(path: Path) -> tuple[dict[TableName, Pin], dict[TableName, str], set[TableName]]:
     if not path.exists():
         return {}, {}, set()
-    with duckdb.connect(str(path), read_only=True) as catalog:
+    with _opened(path) as catalog:
         relations = {
             TableName(schema, table)
             for schema, table in catalog.execute(
@@ -76,6 +77,14 @@ def _read(path: Path) -> tuple[dict[TableName, Pin], dict[TableName, str], set[T
     pins = {TableName(source, table): Pin(version, batch) for source, table, version, batch, _ in rows}
     shapes = {TableName(source, table): shape for source, table, _, _, shape in rows}
     return pins, shapes, relations
+
+
+def _opened(path: Path) -> duckdb.DuckDBPyConnection:
+    try:
+        return duckdb.connect(str(path), read_only=True)
+    except duckdb.Error as error:
+        remedy = "It is made of the lake: the next run replaces it (python -m flows elt); or move it away."
+        raise StorageFailed(str(path), without_values(error), remedy) from None
 
 
 def _write(path: Path, lake: Path, contracts: Mapping[TableName, Contract], pins: Mapping[TableName, Pin]) -> None:
@@ -103,8 +112,6 @@ def _view_sql(lake: Path, contract: Contract, pin: Pin) -> str:
     delta = open_table(raw_path(lake, contract.name), pin.version) if pin.version is not None else None
     if delta is None:
         return f"select {empty} where false"
-    if any("deletionVectors" in feature for feature in delta.protocol().reader_features or ()):
-        raise WarehouseError(f"{contract.name}: its Delta table has deletion vectors, which are not read here.")
     files = files_of(delta)
     if not files:
         return f"select {empty} where false"

@@ -11,7 +11,9 @@ from typing import Any
 import duckdb
 from dbt_common.events.base_types import EventMsg
 
+from flows.errors import StorageFailed
 from flows.names import identifier
+from flows.redaction import without_values
 from flows.settings import DataFolder
 from flows.warehouse.runner import Dbt
 
@@ -19,6 +21,8 @@ logger = logging.getLogger(__name__)
 
 BOOKKEEPING = {"built_from", "release"}
 """Tables of a release that no model makes: which batches its incremental models hold, and what the file was made of."""
+
+REBUILD = "Build it anew from the lake: python -m flows elt --full-refresh"
 
 FICLONE = 0x40049409
 """The ioctl of Linux that shares a file's blocks until one side is written."""
@@ -53,15 +57,26 @@ class Build:
         return sum(result.node.resource_type in kinds for result in self.results if result.status != "skipped")
 
 
-def prepare_candidate(folder: DataFolder) -> None:
+def prepare_candidate(folder: DataFolder, *, anew: bool = False) -> None:
     """Make the candidate from the last release, or empty if there is none; what an earlier run left is deleted first.
 
-    A log that a killed run left beside the file would be replayed onto the fresh copy.
+    A log that a killed run left beside the file would be replayed onto the fresh copy. With `anew` the candidate is
+    empty, whatever there is. Raises StorageFailed for a release that cannot be opened: damaged, or of a newer DuckDB.
     """
     shutil.rmtree(folder.candidate.parent, ignore_errors=True)
     folder.candidate.parent.mkdir(parents=True)
-    if folder.warehouse.exists():
+    if folder.warehouse.exists() and not anew:
         copy_file(folder.warehouse.resolve(), folder.candidate)
+        _require_readable(folder)
+
+
+def _require_readable(folder: DataFolder) -> None:
+    try:
+        duckdb.connect(str(folder.candidate), read_only=True).close()
+    except duckdb.Error as error:
+        raise StorageFailed(
+            f"the release {folder.warehouse.resolve().parent.name} cannot be read", without_values(error), REBUILD
+        ) from None
 
 
 def drop_strangers(dbt: Dbt) -> list[str]:

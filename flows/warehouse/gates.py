@@ -10,7 +10,8 @@ from flows.errors import GateFailed
 from flows.names import TableName, identifier, literal
 from flows.redaction import without_values
 from flows.settings import PROJECT
-from flows.warehouse.build import Build
+from flows.storage import DAMAGED
+from flows.warehouse.build import REBUILD, Build
 from flows.warehouse.runner import Dbt
 
 ROWS_SHOWN = 5
@@ -92,6 +93,8 @@ def _describe(dbt: Dbt, candidate: duckdb.DuckDBPyConnection, result: Any) -> li
     said = without_values(result.message)
     if "out of sync" in said:  # the columns of an incremental model were changed
         said += " Build it anew: python -m flows elt --full-refresh"
+    if DAMAGED.search(said):
+        said += f" {REBUILD}"
     return [f"{node.name}: {node.resource_type} ended in an error: {said}"]
 
 
