@@ -9,9 +9,11 @@ from typing import Literal
 
 import duckdb
 
-from flows.errors import WrongUse
+from flows.errors import StorageFailed, WrongUse
 from flows.names import identifier, literal
+from flows.redaction import without_values
 from flows.settings import DataFolder
+from flows.storage import DAMAGED, REBUILD, open_database
 
 Form = Literal["table", "csv", "json"]
 
@@ -19,11 +21,12 @@ Form = Literal["table", "csv", "json"]
 def ask(folder: DataFolder, sql: str, form: Form, limit: int) -> str:
     """Run SQL on the published release, opened for reading; models are found by name, whatever their schema.
 
-    Raises WrongUse if nothing is published yet, or the SQL cannot be run.
+    Raises WrongUse if nothing is published yet, or the SQL cannot be run; StorageFailed if the release is damaged.
     """
     if not folder.warehouse.exists():
         raise WrongUse(f"Nothing is published in {folder.path.name} yet.", "Publish first: make run")
-    with duckdb.connect(str(folder.warehouse.resolve()), read_only=True) as connection:
+    release = folder.warehouse.resolve()
+    with open_database(release, f"the release {release.parent.name} cannot be read", REBUILD) as connection:
         schemas = [
             name for (name,) in connection.execute("select distinct schema_name from duckdb_tables()").fetchall()
         ]
@@ -37,6 +40,8 @@ def ask(folder: DataFolder, sql: str, form: Form, limit: int) -> str:
                 return _as_table(relation, limit)
             names, rows = relation.columns, relation.fetchall()
         except duckdb.Error as error:
+            if DAMAGED.search(str(error)):
+                raise StorageFailed(f"the release {release.parent.name}", without_values(error), REBUILD) from None
             raise WrongUse(str(error), 'See what there is: python -m flows query "show all tables"') from None
     if form == "json":
         return "\n".join(json.dumps(dict(zip(names, row, strict=True)), default=str) for row in rows)

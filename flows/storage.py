@@ -5,6 +5,7 @@ import logging
 import re
 from collections.abc import Iterator
 from contextlib import contextmanager
+from pathlib import Path
 
 import duckdb
 from deltalake.exceptions import DeltaError
@@ -22,6 +23,7 @@ OF_STORAGE = FULL | OUT_OF_REACH | {errno.EIO}
 DAMAGED = re.compile(r"Corrupt database|not a valid DuckDB|not read enough bytes|storage version number|Serialization")
 """What DuckDB says of a file that was cut, overwritten, or written by a newer version."""
 
+REBUILD = "Build it anew from the lake: python -m flows elt --full-refresh"
 TRY_AGAIN = "Look at the volume: room, rights, whether it is mounted. Then run again."
 
 
@@ -36,6 +38,14 @@ def storage_failure(error: BaseException, what: str = "the data folder") -> Stor
     if isinstance(error, duckdb.Error) and (isinstance(error, duckdb.IOException) or DAMAGED.search(str(error))):
         return StorageFailed(what, without_values(error), TRY_AGAIN)
     return None
+
+
+def open_database(path: Path, what: str, remedy: str) -> duckdb.DuckDBPyConnection:
+    """Open a DuckDB file for reading; raises StorageFailed if it is damaged, or of a newer version."""
+    try:
+        return duckdb.connect(str(path), read_only=True)
+    except duckdb.Error as error:
+        raise StorageFailed(what, without_values(error), remedy) from None
 
 
 @contextmanager
@@ -64,5 +74,5 @@ def noting(failed: str | None) -> Iterator[None]:
 
 def _of_delta(error: DeltaError) -> str:
     """Return what is known to name no value: the system's own words, and features that the library lacks."""
-    found = re.search(r"[A-Z][\w ]+ \(os error \d+\)|Unsupported: [^\n]*", str(error))
+    found = re.search(r"[A-Z][^:()\n]* \(os error \d+\)|(?<=message: \")[^\"]+|Unsupported: [^\n]*", str(error))
     return found[0] if found else type(error).__name__

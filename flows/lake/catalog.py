@@ -13,11 +13,10 @@ from pathlib import Path
 
 import duckdb
 
-from flows.errors import StorageFailed
 from flows.lake.contract import SYSTEM_COLUMNS, Contract
 from flows.lake.tables import LakeTable, files_of, open_table, raw_path
 from flows.names import TableName, identifier, literal
-from flows.redaction import without_values
+from flows.storage import open_database
 
 
 @dataclass(frozen=True)
@@ -64,7 +63,8 @@ def read_pins(path: Path) -> dict[TableName, Pin]:
 def _read(path: Path) -> tuple[dict[TableName, Pin], dict[TableName, str], set[TableName]]:
     if not path.exists():
         return {}, {}, set()
-    with _opened(path) as catalog:
+    remedy = "The next run makes it anew: python -m flows elt"
+    with open_database(path, f"{path.name} cannot be read", remedy) as catalog:
         relations = {
             TableName(schema, table)
             for schema, table in catalog.execute(
@@ -77,14 +77,6 @@ def _read(path: Path) -> tuple[dict[TableName, Pin], dict[TableName, str], set[T
     pins = {TableName(source, table): Pin(version, batch) for source, table, version, batch, _ in rows}
     shapes = {TableName(source, table): shape for source, table, _, _, shape in rows}
     return pins, shapes, relations
-
-
-def _opened(path: Path) -> duckdb.DuckDBPyConnection:
-    try:
-        return duckdb.connect(str(path), read_only=True)
-    except duckdb.Error as error:
-        remedy = "It is made of the lake: the next run replaces it (python -m flows elt); or move it away."
-        raise StorageFailed(str(path), without_values(error), remedy) from None
 
 
 def _write(path: Path, lake: Path, contracts: Mapping[TableName, Contract], pins: Mapping[TableName, Pin]) -> None:

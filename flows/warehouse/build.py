@@ -11,18 +11,15 @@ from typing import Any
 import duckdb
 from dbt_common.events.base_types import EventMsg
 
-from flows.errors import StorageFailed
 from flows.names import identifier
-from flows.redaction import without_values
 from flows.settings import DataFolder
+from flows.storage import REBUILD, open_database
 from flows.warehouse.runner import Dbt
 
 logger = logging.getLogger(__name__)
 
 BOOKKEEPING = {"built_from", "release"}
 """Tables of a release that no model makes: which batches its incremental models hold, and what the file was made of."""
-
-REBUILD = "Build it anew from the lake: python -m flows elt --full-refresh"
 
 FICLONE = 0x40049409
 """The ioctl of Linux that shares a file's blocks until one side is written."""
@@ -66,17 +63,9 @@ def prepare_candidate(folder: DataFolder, *, anew: bool = False) -> None:
     shutil.rmtree(folder.candidate.parent, ignore_errors=True)
     folder.candidate.parent.mkdir(parents=True)
     if folder.warehouse.exists() and not anew:
-        copy_file(folder.warehouse.resolve(), folder.candidate)
-        _require_readable(folder)
-
-
-def _require_readable(folder: DataFolder) -> None:
-    try:
-        duckdb.connect(str(folder.candidate), read_only=True).close()
-    except duckdb.Error as error:
-        raise StorageFailed(
-            f"the release {folder.warehouse.resolve().parent.name} cannot be read", without_values(error), REBUILD
-        ) from None
+        release = folder.warehouse.resolve()
+        open_database(release, f"the release {release.parent.name} cannot be read", REBUILD).close()
+        copy_file(release, folder.candidate)
 
 
 def drop_strangers(dbt: Dbt) -> list[str]:

@@ -10,8 +10,8 @@ from flows.errors import GateFailed
 from flows.names import TableName, identifier, literal
 from flows.redaction import without_values
 from flows.settings import PROJECT
-from flows.storage import DAMAGED
-from flows.warehouse.build import REBUILD, Build
+from flows.storage import DAMAGED, REBUILD
+from flows.warehouse.build import Build
 from flows.warehouse.runner import Dbt
 
 ROWS_SHOWN = 5
