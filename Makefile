@@ -1,6 +1,6 @@
 # The same commands for people, pre-commit and CI. `make run` and `make test` set up what they need.
 .DEFAULT_GOAL := help
-.PHONY: help setup run test lint format docs ui lock clean
+.PHONY: help setup run test faults lint format docs ui lock clean
 
 PYTHON ?= python3
 BIN := .venv/bin
@@ -32,6 +32,9 @@ run: setup  ## the demo, from its sources to a release; every further run is a d
 
 test: setup lint  ## lint, then all tests
 	@$(BIN)/python -m pytest -n 2
+
+faults: setup  ## what can go wrong, done on purpose: a table of faults and what each came to
+	@$(BIN)/python -m pytest -n 2 -k test_fault_ --faults
 
 lint: setup  ## what CI checks of style and types
 	@$(BIN)/ruff check flows tests

@@ -151,6 +151,7 @@ def test_personal_data_stands_in_the_lake_alone(published: FlowShop) -> None:
 def test_fault_58_no_secret_is_written_or_said(
     shop: FlowShop, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
+    """A source that could not be reached had its password in URL and token: it stands in no file, log or message: F."""
     # Given a source whose password comes from the environment, and that cannot be reached
     secret = "correct-horse-canary"
     monkeypatch.setenv("OWN_SHOP_PASSWORD", secret)
@@ -178,6 +179,7 @@ def test_fault_58_no_secret_is_written_or_said(
 
 
 def test_fault_03_a_kill_in_the_build_leaves_the_release_and_the_next_run_heals(published: FlowShop) -> None:
+    """A run was killed with SIGKILL while dbt built: F, I."""
     # Given new data
     before, release = published.fingerprint(), published.release_name
     file = published.folder.warehouse.resolve().read_bytes()
@@ -209,6 +211,7 @@ def test_fault_03_a_kill_in_the_build_leaves_the_release_and_the_next_run_heals(
 
 
 def test_fault_11_a_second_run_is_refused_and_told_whose_lock_it_is(shop: FlowShop) -> None:
+    """A second run was started while one was going on, in the same process and by the command line: F, A."""
     # Given a run that holds the data folder
     with run_lock(shop.folder):
         # When another is started, in this process or by the command line
@@ -228,6 +231,7 @@ def test_fault_11_a_second_run_is_refused_and_told_whose_lock_it_is(shop: FlowSh
 
 
 def test_fault_12_the_lock_of_a_run_that_died_is_taken_over(shop: FlowShop) -> None:
+    """A process was killed while it held the lock of a data folder: I."""
     # Given a process that was killed while it held the lock
     script = (
         "import sys, time\nfrom flows.lock import run_lock\nfrom flows.settings import DataFolder\n"
@@ -247,6 +251,7 @@ def test_fault_12_the_lock_of_a_run_that_died_is_taken_over(shop: FlowShop) -> N
 
 
 def test_fault_72_a_build_that_nothing_can_stop_is_no_pass(published: FlowShop) -> None:
+    """A selection was built that has no tests, and one whose only test merely warns: F."""
     # Given a selection without a test, and one whose only test warns
     release = published.release_name
     for selection in ("stg_shop__product_history", "no_price_is_zero"):

@@ -307,7 +307,7 @@ FUTURE = {
 
 @pytest.mark.parametrize("feature", FUTURE)
 def test_fault_14_a_table_of_another_engines_version_is_not_written_to(shop: Shop, feature: str) -> None:
-    """A table of the lake was written with features or a version that this engine lacks: F before any write."""
+    """A table of the lake was written with features or a version that this engine lacks, before any write: F."""
     # Given a table whose log says so
     shop.drop("1.csv", orders(0, 50))
     shop.load()

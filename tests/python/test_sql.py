@@ -282,6 +282,7 @@ def test_a_locked_source_is_worth_another_try(shop: Shop, scheme: str) -> None:
 
 @BOTH
 def test_fault_59_columns_and_tables_of_a_database_are_quoted(shop: Shop, scheme: str) -> None:
+    """A table and its cursor column were named like the end of a statement and a drop: I."""
     # Given a table and columns named like SQL
     path = connect(shop, scheme)
     evil = 'x"; drop table people; --'
