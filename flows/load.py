@@ -2,6 +2,7 @@
 
 import hashlib
 import logging
+import os
 import tempfile
 import time
 from collections.abc import Iterator
@@ -36,6 +37,8 @@ from flows.storage import noting, storage_failure
 logger = logging.getLogger(__name__)
 
 MEMORY_LIMIT = "512MB"
+THREADS = min(os.cpu_count() or 1, 4)
+"""For one load; more would take more memory each, and several loads share the cores."""
 
 
 @dataclass(frozen=True)
@@ -184,7 +187,7 @@ class Load:
                 duck.execute(f"insert into gathered by name select * replace (_row + {read} as _row) from {CHECKED}")
             read += seen
             rejected += batch.rejected
-        duck.execute(f"create or replace temp table {CHECKED} as from gathered")
+        duck.execute(f"create or replace temp view {CHECKED} as from gathered")
         self.is_empty = read == 0
         self._commit(duck, Batch(read=read), read, extras, tuple(rejected))
 
@@ -240,10 +243,7 @@ class Load:
     def _files(self, duck: duckdb.DuckDBPyConnection, batch: Batch, stamp: Stamp) -> pa.Table:
         """List a batch's files with the rows that each counts for: what its mapping yielded, and what was malformed."""
         by_file = dict(
-            duck.execute(
-                f"select regexp_replace(_position, ':[0-9]+$', '') as file, count(*) from {CHECKED} "
-                "where _position is not null group by file"
-            ).fetchall()
+            duck.execute(f"select _file, count(*) from {CHECKED} where _file is not null group by _file").fetchall()
         )
         for reject in batch.rejected:
             name = reject.position.rpartition(":")[0]
@@ -339,7 +339,7 @@ def _working_connection(time_zone: str) -> Iterator[tuple[duckdb.DuckDBPyConnect
     """Open a DuckDB of one thread that spills to a folder of its own, in the zone that naive times are read in."""
     with tempfile.TemporaryDirectory(prefix="load-") as folder:
         config: dict[str, str | bool | int | float | list[str]] = {
-            "threads": "1",
+            "threads": str(THREADS),
             "memory_limit": MEMORY_LIMIT,
             "temp_directory": f"{folder}/spill",
         }

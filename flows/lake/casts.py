@@ -34,35 +34,17 @@ DAYS = 73_049
 
 @dataclass(frozen=True)
 class Cast:
-    """SQL for a typed value, and for whether nothing was lost; the value is null where it cannot be had.
-
-    `is_unclear` is SQL for whether a local time never was or was twice, because clocks were changed.
-    """
+    """SQL for a typed value, and for whether nothing was lost; the value is null where it cannot be had."""
 
     typed: str
     is_lossless: str
-    is_unclear: str | None = None
 
 
-def note_clock_changes(connection: duckdb.DuckDBPyConnection) -> bool:
-    """Note, once a connection, about which days the clocks of its time zone change; tell whether there are any."""
-    noted = f"select bit_count(getvariable('{CLOCK_CHANGES}'))"
-    if connection.execute(noted).fetchall() == [(None,)]:
-        connection.execute(
-            f"set variable {CLOCK_CHANGES} = (select coalesce(bitstring_agg(day + near, 0, {DAYS}), '0'::bit) from ("
-            "select day, timestamptz '1900-01-01 00:00:00+00' + to_hours(24 * day) as midnight "
-            f"from range(1, {DAYS}) as days (day)), (values (-1), (0), (1)) as days_near (near) "
-            "where cast(midnight + interval 24 hours as timestamp) - cast(midnight as timestamp) <> interval 24 hours)"
-        )
-    return connection.execute(noted).fetchall() != [(0,)]
-
-
-def lossless_cast(name: str, found: str, wanted: str, *, clock_changes: bool = False) -> Cast:
+def lossless_cast(name: str, found: str, wanted: str) -> Cast:
     """Say how a column of the type found becomes the type wanted.
 
     DuckDB's try_cast alone rounds 3.7 to 4, cuts 1.23456 to four digits and drops a timestamp's offset; here such a
-    value is not lossless. Naive times are taken in the session's time zone, and become UTC; with `clock_changes`, those
-    that this zone does not have, or has twice, are looked for.
+    value is not lossless. Naive times are taken in the session's time zone, and become UTC.
     """
     value, found = identifier(name), found.lower()
     typed = f"try_cast({value} as {wanted})"
@@ -70,12 +52,11 @@ def lossless_cast(name: str, found: str, wanted: str, *, clock_changes: bool = F
         nested = found.startswith(("struct", "map")) or found.endswith("]")
         return Cast(f"cast(to_json({value}) as varchar)" if nested else f"cast({value} as varchar)", "true")
     if wanted in TIMES:
-        typed = f"timezone('UTC', try_cast({value} as timestamptz))"
-        is_lossless = f"{_is_of_our_era(typed, 'timestamp')}{_is_of_microseconds(value, found)}"
-        return Cast(typed, is_lossless, _is_unclear(value, typed, found) if clock_changes else None)
+        typed = _in_utc(value, found)
+        return Cast(typed, f"{_is_of_our_era(typed, 'timestamp')}{_is_of_microseconds(value, found)}")
     if wanted in INTEGERS and found in TEXTS:
         exact = f"try_cast({value} as decimal(38, 10)) = {typed}"
-        return Cast(typed, f"(not regexp_matches({value}, '[.eE]') or coalesce({exact}, false))")
+        return Cast(typed, f"case when {_has_any(value, '.eE')} then {exact} else true end")
     if wanted in INTEGERS:
         return Cast(typed, "true" if found in INTEGERS else f"{value} = {typed}")
     if wanted.startswith(("decimal", "numeric")) and found in TEXTS:
@@ -99,32 +80,21 @@ def _is_of_our_era(typed: str, kind: str) -> str:
     return f"{typed} between {kind} '0001-01-01' and {kind} '{last}'"
 
 
-def _is_unclear(value: str, typed: str, found: str) -> str | None:
-    """Find local times that no moment has, or two have: of the offsets before and behind a change not just one fits.
-
-    All that is not near a change is passed by its day; what bears an offset, or no time of day, is clear.
-    """
-    is_text = found in TEXTS
-    if not is_text and (not found.startswith("timestamp") or "time zone" in found):
-        return None
-    local = f"try_cast({value} as timestamp)"
-    day = f"greatest(0, least({DAYS}, date_diff('day', date '1900-01-01', cast({typed} as date))))::integer"
-    before, behind = (
-        f"(cast({moment} as timestamp) - timezone('UTC', {moment}))"
-        for moment in (f"(timezone('UTC', {typed}) {sign} interval 24 hours)" for sign in "-+")
-    )
-    fits = [f"(cast(timezone('UTC', {local} - {offset}) as timestamp) = {local})" for offset in (before, behind)]
-    is_local = f"contains({value}, ':') and not regexp_matches({value}, ':.*[-+A-Za-z]')" if is_text else "true"
-    return (
-        f"case when get_bit(getvariable('{CLOCK_CHANGES}'), {day}) = 1 then "
-        f"case when {is_local} then {before} <> {behind} and {fits[0]} = {fits[1]} end end"
-    )
+def _in_utc(value: str, found: str) -> str:
+    """Read a time, naive ones in the session's zone; a calendar is asked only where a zone or an offset needs one."""
+    by_calendar = f"timezone('UTC', try_cast({value} as timestamptz))"
+    if found not in (*TEXTS, "timestamp"):
+        return by_calendar
+    is_naive = f"strlen({value}) = 19 and substr({value}, 16, 2) similar to '[0-9]:'" if found in TEXTS else "true"
+    is_plain = f"current_setting('TimeZone') = 'UTC' and {is_naive}"
+    return f"case when {is_plain} then try_cast({value} as timestamp) else {by_calendar} end"
 
 
 def _is_of_microseconds(value: str, found: str) -> str:
     """Refuse the digits of a second that a timestamp has no room for."""
     if found in TEXTS:
-        return f" and not regexp_matches({value}, '[.][0-9]{{6}}[0-9]*[1-9]')"
+        too_fine = f"regexp_matches({value}, '[.][0-9]{{6}}[0-9]*[1-9]')"
+        return f" and case when contains({value}, '.') then not {too_fine} else true end"
     return f" and epoch_ns({value}) % 1000 = 0" if found == "timestamp_ns" else ""
 
 
@@ -139,6 +109,50 @@ def _is_exact_if_whole(value: str, typed: str, found: str) -> str:
 def _text_fits_decimal(value: str, typed: str, wanted: str) -> str:
     """Count the digits behind the point as they are written: a wider cast would round those that it does not hold."""
     scale = int(match[1]) if (match := re.search(r",\s*(\d+)\s*\)", wanted)) else 0
+    written = f"strpos({value}, '.') = 0 or length({value}) - strpos({value}, '.') <= {scale}"
     digits = f"length(rtrim(split_part(trim({value}), '.', 2), '0'))"
     scientific = f"cast({typed} as double) = try_cast({value} as double)"
-    return f"case when regexp_matches({value}, '[eE]') then {scientific} else {digits} <= {scale} end"
+    return f"case when {_has_any(value, 'eE')} then {scientific} when {written} then true else {digits} <= {scale} end"
+
+
+def _has_any(value: str, signs: str) -> str:
+    """Look for single signs: several times as fast as a regular expression, on what every record goes through."""
+    return "(" + " or ".join(f"contains({value}, '{sign}')" for sign in signs) + ")"
+
+
+def note_clock_changes(connection: duckdb.DuckDBPyConnection) -> bool:
+    """Note, once a connection, about which days the clocks of its time zone change; tell whether there are any."""
+    noted = f"select bit_count(getvariable('{CLOCK_CHANGES}'))"
+    if connection.execute(noted).fetchall() == [(None,)]:
+        connection.execute(
+            f"set variable {CLOCK_CHANGES} = (select coalesce(bitstring_agg(day + near, 0, {DAYS}), '0'::bit) from ("
+            "select day, timestamptz '1900-01-01 00:00:00+00' + to_hours(24 * day) as midnight "
+            f"from range(1, {DAYS}) as days (day)), (values (-1), (0), (1)) as days_near (near) "
+            "where cast(midnight + interval 24 hours as timestamp) - cast(midnight as timestamp) <> interval 24 hours)"
+        )
+    return connection.execute(noted).fetchall() != [(0,)]
+
+
+def unclear_time(name: str, typed: str, found: str) -> str | None:
+    """Return SQL for whether a local time never was or was twice, because clocks were changed; None if none can be.
+
+    All that is not near a change is passed by its day; what bears an offset, or no time of day, is clear. Of the others
+    those are clear that just one of the offsets before and behind the change fits.
+    """
+    value, typed, found = identifier(name), identifier(typed), found.lower()
+    if found not in TEXTS and (not found.startswith("timestamp") or "time zone" in found):
+        return None
+    local = f"try_cast({value} as timestamp)"
+    day = f"greatest(0, least({DAYS}, date_diff('day', date '1900-01-01', cast({typed} as date))))::integer"
+    before, behind = (
+        f"(cast({moment} as timestamp) - timezone('UTC', {moment}))"
+        for moment in (f"(timezone('UTC', {typed}) {sign} interval 24 hours)" for sign in "-+")
+    )
+    fits = [f"(cast(timezone('UTC', {local} - {offset}) as timestamp) = {local})" for offset in (before, behind)]
+    has_offset = (
+        f"not contains({value}, ':') or regexp_matches({value}, ':.*[-+A-Za-z]')" if found in TEXTS else "false"
+    )
+    return (
+        f"case when get_bit(getvariable('{CLOCK_CHANGES}'), {day}) = 0 or {has_offset} then false "
+        f"else {before} <> {behind} and {fits[0]} = {fits[1]} end"
+    )

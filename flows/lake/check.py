@@ -7,14 +7,17 @@ import duckdb
 
 from flows.clock import utc_now
 from flows.errors import SchemaMismatch
-from flows.lake.casts import TIMES, Cast, lossless_cast, note_clock_changes
+from flows.lake.casts import TIMES, lossless_cast, note_clock_changes, unclear_time
 from flows.lake.contract import Check, Column, Contract
 from flows.names import identifier, literal
 
 CHECKED = "checked"
 """The relation that a check leaves: the contract's columns typed, extra columns as they came, then `_row` (order within
-the batch, from 1), `_position`, `_reasons` (null if the record passes, else joined by SEPARATOR) and `_raw` (the record
-as it came, for those that do not)."""
+the batch, from 1), `_file`, `_position`, `_reasons` (null if the record passes, else joined by SEPARATOR) and `_raw`
+(the record as it came, for those that do not)."""
+
+JUDGED = "judged_records"
+"""The table behind it: records in their order, which DuckDB's row numbers keep, so that no scan has to count them."""
 
 SEPARATOR = "\x1f"
 
@@ -41,14 +44,17 @@ def check_batch(connection: duckdb.DuckDBPyConnection, contract: Contract, mappe
     """
     where = f" where {mapped.where}" if mapped.where else ""
     try:
-        casts = _casts(connection, contract, _mapped_types(connection, mapped))
+        found = _mapped_types(connection, mapped)
+        rules = [*_future_rule(contract), *_clock_rules(connection, contract, found)]
         try:
             read = connection.execute(f"select count(*) from {mapped.relation}{where}").fetchall()[0][0]
-            connection.execute(_check_sql(contract, mapped, casts, is_careful=False))
+            connection.execute(_check_sql(contract, mapped, found, rules, is_careful=False))
+            _number(connection)
         except (duckdb.BinderException, duckdb.ParserException, duckdb.CatalogException):
             raise
         except duckdb.Error:
-            _check_carefully(connection, _check_sql(contract, mapped, casts, is_careful=True))
+            _check_carefully(connection, _check_sql(contract, mapped, found, rules, is_careful=True))
+            _number(connection)
             read = connection.execute(f"select count(*) from {CHECKED}").fetchall()[0][0]
     except (duckdb.BinderException, duckdb.ParserException, duckdb.CatalogException) as error:
         raise SchemaMismatch(
@@ -73,8 +79,17 @@ def check_nothing(connection: duckdb.DuckDBPyConnection, contract: Contract) -> 
     """Make the relation `checked` for a source that has no records, and so no columns either."""
     columns = ", ".join(f"cast(null as {kind}) as {identifier(name)}" for name, kind in contract.types.items())
     connection.execute(
-        f"create or replace temp table {CHECKED} as select {columns}, null::bigint as _row, "
-        "null::varchar as _position, null::varchar as _reasons, null::varchar as _raw where false"
+        f"create or replace temp table {JUDGED} as select {columns}, null::varchar as _file, null::bigint as _number, "
+        "null::varchar as _reasons, null::varchar as _raw where false"
+    )
+    _number(connection)
+
+
+def _number(connection: duckdb.DuckDBPyConnection) -> None:
+    connection.execute(
+        f"create or replace temp view {CHECKED} as select * exclude (_file, _number, _reasons, _raw), "
+        "rowid + 1 as _row, _file, _file || coalesce(':' || _number, '') as _position, _reasons, _raw "
+        f"from {JUDGED}"
     )
 
 
@@ -84,106 +99,106 @@ def _mapped_types(connection: duckdb.DuckDBPyConnection, mapped: Mapped) -> list
     return [kind for _, kind, *_ in described]
 
 
-def _casts(connection: duckdb.DuckDBPyConnection, contract: Contract, found: list[str]) -> list[Cast]:
-    """Say how each column becomes what the contract wants; clock changes only matter to a contract with times."""
-    changes = any(column.data_type in TIMES for column in contract.columns) and note_clock_changes(connection)
-    return [
-        lossless_cast(f"_m{at}", kind, column.data_type, clock_changes=changes)
-        for at, (column, kind) in enumerate(zip(contract.columns, found, strict=True))
-    ]
+@dataclass(frozen=True)
+class Rule:
+    """SQL for whether a record keeps a rule, never null, and for the reason if it does not."""
+
+    holds: str
+    reason: str
 
 
-def _check_sql(contract: Contract, mapped: Mapped, casts: list[Cast], *, is_careful: bool) -> str:
-    """Write the scan: map, then type, then judge.
+def _check_sql(contract: Contract, mapped: Mapped, found: list[str], further: list[Rule], *, is_careful: bool) -> str:
+    """Write the scan: map, then type, then judge; reasons are put into words for the records that break a rule alone.
 
     The careful form isolates the records whose expressions raise; it is slower, and used if the plain form has raised.
     """
-    columns = contract.columns
-    expressions = [mapped.expressions[column.name] for column in columns]
-    extras = [identifier(name) for name in mapped.extras]
-
-    mapped_list = [f"{_tried(sql) if is_careful else sql} as _m{at}" for at, sql in enumerate(expressions)]
-    raised = [_raises(sql) if is_careful else "false" for sql in expressions]
-    where = mapped.where or "true"
-    kept = f"({_raises(where)} or {_tried(where)})" if is_careful else where
-    where_raised = _raises(where) if is_careful and mapped.where else "false"
-
-    typed_list = [f"{cast.typed} as {identifier(column.name)}" for column, cast in zip(columns, casts, strict=True)]
-    faults = [
-        _type_fault(column, f"_m{at}", cast, f"_x{at}")
-        for at, (column, cast) in enumerate(zip(columns, casts, strict=True))
+    columns, where = contract.columns, mapped.where or "true"
+    casts = [lossless_cast(f"_m{at}", found[at], column.data_type) for at, column in enumerate(columns)]
+    rules = [
+        Rule("_where_holds", "case when not _where_holds then 'where cannot be evaluated' end"),
+        *(_type_rule(column, at, is_careful=is_careful) for at, column in enumerate(columns)),
+        *(_check_rule(column, check, is_careful=is_careful) for column in columns for check in column.checks),
+        *further,
     ]
-    reasons = [f"_f{at}" for at in range(len(columns))] + [
-        _check_fault(column, check, is_careful=is_careful) for column in columns for check in column.checks
-    ]
-    reasons += _future_fault(contract)
+    mapped_list, typed_list = [], []
+    for at, (column, cast) in enumerate(zip(columns, casts, strict=True)):
+        expression = mapped.expressions[column.name]
+        mapped_list.append(f"{_tried(expression) if is_careful else expression} as _m{at}")
+        if is_careful:
+            mapped_list.append(f"{_raises(expression)} as _x{at}")
+        typed_list.append(f"{cast.typed} as {identifier(column.name)}")
+        typed_list.append(f"coalesce({cast.is_lossless}, false) as _l{at}")
+    passed = ", ".join(map(identifier, [*contract.types, *mapped.extras]))
+    reasons = f"concat_ws('{SEPARATOR}', {', '.join(rule.reason for rule in rules)})"
     raw = "_record" if mapped.is_text else "cast(to_json(_record) as varchar)"
-    passed = ", ".join([*(identifier(column.name) for column in columns), *extras])
     return f"""
-        create or replace temp table {CHECKED} as
+        create or replace temp table {JUDGED} as
         with mapped as (
             select
-                {", ".join(mapped_list)},
-                {", ".join(f"{sql} as _x{at}" for at, sql in enumerate(raised))},
-                {"".join(f"{extra}, " for extra in extras)}
-                case when {where_raised} then 'where cannot be evaluated' end as _where_fault,
-                row_number() over () as _seq,
-                _file || coalesce(':' || _row, '') as _place,
+                {", ".join([*mapped_list, *map(identifier, mapped.extras)])},
+                {f"not {_raises(where)}" if is_careful else "true"} as _where_holds,
+                _file,
+                _row as _number,
                 {mapped.record} as _record
             from {mapped.relation}
-            where {kept}
+            where {f"({_raises(where)} or {_tried(where)})" if is_careful else where}
         ),
         typed as (
-            select
-                {", ".join(typed_list)},
-                {", ".join(f"{fault} as _f{at}" for at, fault in enumerate(faults))},
-                {"".join(f"{extra}, " for extra in extras)}
-                _where_fault, _seq, _place, _record
-            from mapped
+            select *, {", ".join(typed_list)} from mapped
         ),
         judged as (
-            select
-                {passed}, _seq, _place, _record,
-                concat_ws('{SEPARATOR}', {", ".join(["_where_fault", *reasons])}) as _judgement
-            from typed
+            select *, {" and ".join(rule.holds for rule in rules)} as _is_good from typed
         )
         select
             {passed},
-            _seq as _row,
-            _place as _position,
-            nullif(_judgement, '') as _reasons,
-            case when _judgement <> '' then {raw} end as _raw
+            _file,
+            _number,
+            case when not _is_good then {reasons} end as _reasons,
+            case when not _is_good then {raw} end as _raw
         from judged
     """
 
 
-def _type_fault(column: Column, value: str, cast: Cast, raised: str) -> str:
-    name = literal(column.name)
-    missing = f"when {value} is null then {name} || ': is missing' " if column.is_required else ""
-    unclear = (
-        f"when {cast.is_unclear} then {name} || ': is no one moment, clocks were changed' " if cast.is_unclear else ""
-    )
-    return (
-        f"case when {raised} then {name} || ': cannot be mapped' {missing}"
-        f"when {value} is not null and ({cast.typed} is null or not coalesce({cast.is_lossless}, false)) "
-        f"then {name} || {literal(': is no ' + column.data_type)} {unclear}end"
-    )
+def _type_rule(column: Column, at: int, *, is_careful: bool) -> Rule:
+    name, value, typed = literal(column.name), f"_m{at}", identifier(column.name)
+    fits = f"({typed} is not null and _l{at})"
+    holds = fits if column.is_required else f"({value} is null or {fits})"
+    cases = f"when {value} is null then {name} || ': is missing' " if column.is_required else ""
+    cases += f"when {value} is not null and not {fits} then {name} || {literal(': is no ' + column.data_type)}"
+    if is_careful:
+        holds = f"(not _x{at} and {holds})"
+        cases = f"when _x{at} then {name} || ': cannot be mapped' {cases}"
+    return Rule(holds, f"case {cases} end")
 
 
-def _future_fault(contract: Contract) -> list[str]:
+def _check_rule(column: Column, check: Check, *, is_careful: bool) -> Rule:
+    tried = f"coalesce({_tried(f'({check.expression})')}, not {_raises(check.expression)})"
+    holds = tried if is_careful else f"coalesce(({check.expression}), true)"
+    return Rule(holds, f"case when not {holds} then {literal(f'{column.name}: {check.name}')} end")
+
+
+def _future_rule(contract: Contract) -> list[Rule]:
     """Reject a cursor from the future: a clock that is wrong would order a history wrongly, and for good."""
     cursor = contract.cursor
     if cursor is None or contract.types[cursor] not in (*TIMES, "date"):
         return []
     latest = f"cast(timestamp '{utc_now() + contract.future_tolerance}' as {contract.types[cursor]})"
+    holds = f"coalesce({identifier(cursor)} <= {latest}, true)"
     reason = literal(f"{cursor}: lies further ahead than future_tolerance allows")
-    return [f"case when {identifier(cursor)} > {latest} then {reason} end"]
+    return [Rule(holds, f"case when not {holds} then {reason} end")]
 
 
-def _check_fault(column: Column, check: Check, *, is_careful: bool) -> str:
-    holds = f"coalesce({_tried(f'({check.expression})')}, not {_raises(check.expression)})" if is_careful else None
-    broken = f"not {holds}" if holds else f"not coalesce(({check.expression}), true)"
-    return f"case when {broken} then {literal(f'{column.name}: {check.name}')} end"
+def _clock_rules(connection: duckdb.DuckDBPyConnection, contract: Contract, found: list[str]) -> list[Rule]:
+    """Reject times between two clocks, if the zone of the source has changed them."""
+    rules = []
+    for at, column in enumerate(contract.columns):
+        if column.data_type not in TIMES or not note_clock_changes(connection):
+            continue
+        if (unclear := unclear_time(f"_m{at}", column.name, found[at])) is not None:
+            holds = f"not coalesce({unclear}, false)"
+            reason = literal(f"{column.name}: is no one moment, clocks were changed")
+            rules.append(Rule(holds, f"case when not {holds} then {reason} end"))
+    return rules
 
 
 def _tried(expression: str) -> str:

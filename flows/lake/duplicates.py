@@ -11,7 +11,7 @@ from flows.names import identifier, literal
 FRESH = "fresh"
 """The relation of rows to append: the columns of `checked` less reasons and raw, then `_deleted`."""
 
-STORED = "stored"
+KNOWN, SEVERAL, DROPPED = "known", "several", "dropped"
 
 REPLACED = "replaced"
 """The position of a tombstone whose key did not disappear."""
@@ -29,85 +29,119 @@ def keep_fresh(
 
     `stored` is SQL for the rows that the lake holds, or None if it holds none. A conflict is a key that came again
     with another payload and, for upserts, the same known cursor. Changes are looked up among stored rows from the
-    batch's own smallest cursor value on, so that a large history is not scanned for a small batch; events among all
-    keys, because a key may come again with another cursor. Without `all_keys_seen`, a full copy deletes nothing.
+    batch's own smallest cursor value on; events among all, because a key may come again with another cursor. Without
+    `all_keys_seen`, a full copy deletes nothing.
     """
     payload = [column.name for column in contract.columns] + list(extras)
-    match contract.load:
-        case "append":
-            sql, conflicts = _append(contract, payload)
-        case "upsert":
-            sql, conflicts = _upsert(contract, payload)
-        case "full":
-            return _full(connection, contract, payload, stored, all_keys_seen)
-    _bound(connection, contract, stored, _listed(payload))
-    connection.execute(sql)
+    if contract.load == "full":
+        return _full(connection, contract, payload, stored, all_keys_seen)
+    _find_known(connection, contract, stored, payload)
+    _find_several(connection, contract)
+    find, conflicts = _append(contract, payload) if contract.load == "append" else _upsert(contract, payload)
+    passed = f"select {_listed(payload)}, _row, _position, false as _deleted from {CHECKED} where _reasons is null"
+    if not _has_rows(connection, KNOWN) and not _has_rows(connection, SEVERAL):
+        connection.execute(f"create or replace temp view {FRESH} as {passed}")
+        return 0
+    connection.execute(f"create or replace temp table {DROPPED} as {find}")
+    connection.execute(f"create or replace temp view {FRESH} as {passed} and _row not in (select _row from {DROPPED})")
     return int(connection.execute(conflicts).fetchall()[0][0])
 
 
-def _bound(connection: duckdb.DuckDBPyConnection, contract: Contract, stored: str | None, columns: str) -> None:
-    """Make `stored`: the rows among which a duplicate can be."""
-    source = stored or f"(select {columns}, null::bigint as _batch, _row, false as _deleted from {CHECKED} where false)"
-    bound = ""
-    if stored and contract.cursor and contract.load == "upsert":
-        cursor = identifier(contract.cursor)
-        (smallest,) = connection.execute(
-            f"select cast(min({cursor}) as varchar) from {CHECKED} where _reasons is null"
-        ).fetchall()[0]
-        if smallest is not None:
-            kind = contract.types[contract.cursor]
-            bound = f" and ({cursor} >= cast({literal(smallest)} as {kind}) or {cursor} is null)"
-    connection.execute(f"create or replace temp view {STORED} as select * from {source} where not _deleted{bound}")
+def _find_known(
+    connection: duckdb.DuckDBPyConnection, contract: Contract, stored: str | None, payload: Sequence[str]
+) -> None:
+    """Make `known`: the stored rows that have a key of the batch.
+
+    The batch is the side that DuckDB hashes: its smallest and largest key decide which row groups are read at all.
+    """
+    columns = _listed(payload)
+    if stored is None:
+        connection.execute(f"create or replace temp table {KNOWN} as select {columns} from {CHECKED} where false")
+        return
+    connection.execute(
+        f"create or replace temp table {KNOWN} as select {columns} from {stored} as stored "
+        f"semi join (select {contract.key_sql} from {CHECKED} where _reasons is null) using ({contract.key_sql}) "
+        f"where not _deleted{_bound(connection, contract)}"
+    )
+
+
+def _bound(connection: duckdb.DuckDBPyConnection, contract: Contract) -> str:
+    """Return SQL that leaves out stored changes that are older than all of the batch: the same change is not."""
+    if contract.load != "upsert" or not contract.cursor:
+        return ""
+    cursor = identifier(contract.cursor)
+    sql = f"select cast(min({cursor}) as varchar) from {CHECKED} where _reasons is null"
+    (smallest,) = connection.execute(sql).fetchall()[0]
+    if smallest is None:
+        return ""
+    return f" and ({cursor} >= cast({literal(smallest)} as {contract.types[contract.cursor]}) or {cursor} is null)"
+
+
+def _find_several(connection: duckdb.DuckDBPyConnection, contract: Contract) -> None:
+    """Make `several`: the keys, or for upserts the states, that the batch has more than one record of; mostly none."""
+    columns = _listed(_state(contract))
+    connection.execute(
+        f"create or replace temp table {SEVERAL} as select {columns}, min(_row) as _first from {CHECKED} "
+        f"where _reasons is null group by {columns} having count(*) > 1"
+    )
+
+
+def _state(contract: Contract) -> list[str]:
+    """Return the columns of which there is one value a row: the key, and where a key has many states its cursor."""
+    return [*contract.key, contract.cursor] if contract.load == "upsert" and contract.cursor else [*contract.key]
+
+
+def _has_rows(connection: duckdb.DuckDBPyConnection, relation: str) -> bool:
+    return bool(connection.execute(f"select 1 from {relation} limit 1").fetchall())
 
 
 def _append(contract: Contract, payload: Sequence[str]) -> tuple[str, str]:
     """The first to arrive of a key stays."""
-    columns = _listed(payload)
-    using = _same("new_rows", STORED, contract.key)
-    fresh = f"""
-        create or replace temp table {FRESH} as
-        select {columns}, _row, _position, false as _deleted
-        from {CHECKED} as new_rows
-        where _reasons is null
-            and _row in (select min(_row) from {CHECKED} where _reasons is null group by {contract.key_sql})
-            and not exists (select 1 from {STORED} where {using})
+    columns, key = _listed(payload), contract.key_sql
+    find = f"""
+        select _row from {CHECKED} inner join {SEVERAL} using ({key}) where _reasons is null and _row > _first
+        union
+        select _row from {CHECKED} semi join {KNOWN} using ({key}) where _reasons is null
     """
-    kept = f"(select {columns} from {STORED} union all select {columns} from {FRESH})"
+    again = f"(select {columns} from {CHECKED} where _row in (select _row from {DROPPED}))"
     conflicts = f"""
-        select count(*) from (
-            select {columns} from {CHECKED} where _reasons is null and _row not in (select _row from {FRESH})
-        ) as again
+        select count(*) from {again} as again
         where not exists (
-            select 1 from {kept} as kept where {_same("again", "kept", payload)}
+            select 1 from (
+                select {columns} from {KNOWN}
+                union all
+                select {columns} from {FRESH} semi join {again} using ({key})
+            ) as kept
+            where {_same("again", "kept", payload)}
         )
     """
-    return fresh, conflicts
+    return find, conflicts
 
 
 def _upsert(contract: Contract, payload: Sequence[str]) -> tuple[str, str]:
     """Each change of a key is kept; the same key, cursor and payload is known already."""
-    columns = _listed(payload)
-    fresh = f"""
-        create or replace temp table {FRESH} as
-        select {columns}, _row, _position, false as _deleted
-        from {CHECKED} as new_rows
+    state = _state(contract)
+    find = f"""
+        select _row from {CHECKED} as candidate
+        semi join {SEVERAL} on {_same("candidate", SEVERAL, state)}
         where _reasons is null
-            and _row in (select min(_row) from {CHECKED} where _reasons is null group by {columns})
-            and not exists (select 1 from {STORED} where {_same("new_rows", STORED, payload)})
+        qualify row_number() over (partition by {_listed(payload)} order by _row) > 1
+        union
+        select _row from {CHECKED} as again
+        where _reasons is null and exists (select 1 from {KNOWN} where {_same("again", KNOWN, payload)})
     """
     if contract.cursor is None:
-        return fresh, "select 0"
-    state = [*contract.key, contract.cursor]
+        return find, "select 0"
     listed, is_known = _listed(state), f"{identifier(contract.cursor)} is not null"
     conflicts = f"""
         select count(*) from (
             select {listed} from {FRESH} where {is_known} group by all having count(*) > 1
             union
             select {listed} from {FRESH} as new_rows
-            where {is_known} and exists (select 1 from {STORED} where {_same("new_rows", STORED, state)})
+            where {is_known} and exists (select 1 from {KNOWN} where {_same("new_rows", KNOWN, state)})
         )
     """
-    return fresh, conflicts
+    return find, conflicts
 
 
 def _full(

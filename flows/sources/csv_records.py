@@ -18,6 +18,7 @@ from flows.sources.batches import Rejected, SourceFile
 DELIMITERS = ",;\t|"
 QUOTED = re.compile(r'"(?:[^"]|"")*"')
 HEADER_BYTES = 256 * 1024
+USUAL_HEADER_BYTES = 4 * 1024
 LARGEST_FIELD = 100_000_000
 RECORDS_A_PIECE = 50_000
 LINES_A_RECORD = 1_000
@@ -37,8 +38,10 @@ class Dialect:
 def read_dialect(path: Path) -> Dialect:
     """Read a file's header, and the delimiter that stands in it most often; a file without one has no columns."""
     with opened(path) as stream:
-        text = stream.read(HEADER_BYTES).decode("utf-8-sig", errors="replace")
-    lines = io.StringIO(text, newline=None).readlines()
+        start = stream.read(USUAL_HEADER_BYTES)
+        if b"\n" not in start or b'"' in start or not start.lstrip().partition(b"\n")[1]:
+            start += stream.read(HEADER_BYTES)  # a header that may go on for longer
+    lines = io.StringIO(start.decode("utf-8-sig", errors="replace"), newline=None).readlines()
     return max((_header(lines, sign) for sign in DELIMITERS), key=lambda found: found[0])[1]
 
 

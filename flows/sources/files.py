@@ -121,16 +121,18 @@ def read_csv_files(connection: duckdb.DuckDBPyConnection, files: list[SourceFile
     Files of the same header are read in one statement with explicit columns; those that DuckDB cannot read so are read
     again record by record. Columns that only some files have are null for the others.
     """
-    connection.execute(f"create or replace temp table {LANDED} (_path varchar, _row bigint)")
+    connection.execute(f"create or replace temp table {LANDED} (_at bigint, _row bigint)")
     rejected: list[Rejected] = []
+    landed: list[SourceFile] = []
     for dialect, alike in _by_dialect(files, table):
         _add_columns(connection, dialect.columns)
         try:
-            _insert_csv(connection, dialect, [file.path for file in alike])
+            _insert_csv(connection, dialect, alike, len(landed))
         except duckdb.Error:
-            for file in alike:
-                rejected += _read_one_csv(connection, dialect, file)
-    _number_and_name(connection, files)
+            for at, file in enumerate(alike, start=len(landed)):
+                rejected += _read_one_csv(connection, dialect, file, at)
+        landed += alike
+    _number_and_name(connection, landed)
     return tuple(rejected)
 
 
@@ -149,25 +151,25 @@ def _add_columns(connection: duckdb.DuckDBPyConnection, columns: tuple[str, ...]
         connection.execute(f"alter table {LANDED} add column if not exists {identifier(column)} varchar")
 
 
-def _insert_csv(connection: duckdb.DuckDBPyConnection, dialect: Dialect, paths: list[Path]) -> None:
+def _insert_csv(connection: duckdb.DuckDBPyConnection, dialect: Dialect, files: list[SourceFile], first: int) -> None:
+    """Land files; `_at` is a file's place among all that are landed: a number is joined faster than a path."""
     columns = ", ".join(f"{literal(column)}: 'VARCHAR'" for column in dialect.columns)
-    names = ", ".join(literal(str(path)) for path in paths)
+    names = ", ".join(literal(str(file.path)) for file in files)
     connection.execute(
-        f"insert into {LANDED} by name select * from read_csv([{names}], auto_detect = false, header = true, "
-        f"delim = {literal(dialect.delimiter)}, quote = '\"', escape = '\"', nullstr = '', filename = '_path', "
-        f"strict_mode = true, max_line_size = {LARGEST_FIELD}, skip = {dialect.blank_lines}, "
+        f"insert into {LANDED} by name select *, file_index + {first} as _at from read_csv([{names}], "
+        f"auto_detect = false, header = true, delim = {literal(dialect.delimiter)}, quote = '\"', escape = '\"', "
+        f"nullstr = '', strict_mode = true, max_line_size = {LARGEST_FIELD}, skip = {dialect.blank_lines}, "
         f"hive_partitioning = false, columns = {{{columns}}})"
     )
 
 
-def _read_one_csv(connection: duckdb.DuckDBPyConnection, dialect: Dialect, file: SourceFile) -> list[Rejected]:
+def _read_one_csv(connection: duckdb.DuckDBPyConnection, dialect: Dialect, file: SourceFile, at: int) -> list[Rejected]:
     try:
-        _insert_csv(connection, dialect, [file.path])
+        _insert_csv(connection, dialect, [file], at)
     except duckdb.Error:
         good, rejected = read_record_by_record(file, dialect)
-        good = good.append_column("_path", pa.array([str(file.path)] * good.num_rows, pa.string()))
         connection.register("arrow_csv", good)
-        connection.execute(f"insert into {LANDED} by name select * from arrow_csv")
+        connection.execute(f"insert into {LANDED} by name select *, {at} as _at from arrow_csv")
         connection.unregister("arrow_csv")
         return rejected
     return []
@@ -175,18 +177,18 @@ def _read_one_csv(connection: duckdb.DuckDBPyConnection, dialect: Dialect, file:
 
 def _number_and_name(connection: duckdb.DuckDBPyConnection, files: list[SourceFile]) -> None:
     """Make `source`: rows numbered within their file as they were inserted, files by the names that users know."""
-    names = pa.table({"_path": [str(file.path) for file in files], "_file": [file.name for file in files]})
+    names = pa.table({"_at": pa.array(range(len(files)), pa.int64()), "_file": [file.name for file in files]})
     connection.register("arrow_names", names)
-    connection.execute("create or replace temp table landed_names as select * from arrow_names")
+    connection.execute(
+        "create or replace temp table landed_names as select _at, _file, first from arrow_names "
+        f"inner join (select _at, min(rowid) as first from {LANDED} group by _at) using (_at)"
+    )
     connection.unregister("arrow_names")
     connection.execute(
         f"create or replace temp view {SOURCE} as "
-        f"select landed.* exclude (_path, _row), named._file, "
-        "coalesce(landed._row, landed.rowid - first_rows.first + 1) as _row "
-        f"from {LANDED} as landed "
-        "inner join landed_names as named on landed._path = named._path "
-        f"inner join (select _path, min(rowid) as first from {LANDED} group by _path) as first_rows "
-        "on landed._path = first_rows._path"
+        "select landed.* exclude (_at, _row), named._file, "
+        "coalesce(landed._row, landed.rowid - named.first + 1) as _row "
+        f"from {LANDED} as landed inner join landed_names as named on landed._at = named._at"
     )
 
 
@@ -196,8 +198,9 @@ def _read_parquet(connection: duckdb.DuckDBPyConnection, files: list[SourceFile]
         for file in files:
             refuse_colliding_names(table, parquet.read_schema(file.path).names)
         connection.execute(
-            f"create or replace temp table {LANDED} as select * exclude (file_row_number), file_row_number + 1 as _row "
-            f"from read_parquet([{names}], union_by_name = true, filename = '_path', file_row_number = true)"
+            f"create or replace temp table {LANDED} as "
+            "select *, file_index as _at, file_row_number + 1 as _row "
+            f"from read_parquet([{names}], union_by_name = true, hive_partitioning = false)"
         )
     except (duckdb.Error, pa.ArrowInvalid) as error:
         raise SourceFailed(

@@ -3,7 +3,7 @@
 import json
 from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
-from typing import Any
+from typing import Any, cast
 
 import duckdb
 
@@ -18,12 +18,17 @@ def largest_cursor(connection: duckdb.DuckDBPyConnection, relation: str, column:
     What is neither time nor number is passed over if others are: a cell that says n/a must not hide all that follows.
     """
     name = identifier(column)
+    largest, is_uniform = connection.execute(
+        f"select max({name}), count(distinct length(cast({name} as varchar))) = 1 from {relation}"
+    ).fetchall()[0]
+    if not isinstance(largest, str) or (is_uniform and _moment(largest) is not None):
+        return cast(Cursor | None, largest)  # of times that are written alike the last in the alphabet is the last
     as_time = f"try_cast(cast({name} as varchar) as timestamptz)"
     as_number = f"try_cast(cast({name} as varchar) as decimal(38, 9))"
     candidates: tuple[Cursor | None, ...] = connection.execute(
-        f"select arg_max({name}, {as_time}), arg_max({name}, {as_number}), max({name}) from {relation}"
+        f"select arg_max({name}, {as_time}), arg_max({name}, {as_number}) from {relation}"
     ).fetchall()[0]
-    return next((value for value in candidates if value is not None), None)
+    return next((value for value in candidates if value is not None), largest)
 
 
 def to_position(cursor: Cursor) -> str:

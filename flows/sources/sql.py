@@ -3,6 +3,7 @@
 import json
 import re
 from collections.abc import Iterable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
 from dataclasses import dataclass, replace
 from datetime import date, datetime, time
@@ -19,15 +20,16 @@ import sqlalchemy
 from adbc_driver_manager import Error as AdbcError
 
 from flows.errors import SourceFailed, WrongUse
-from flows.names import identifier
+from flows.names import identifier, literal
 from flows.settings import scrub
 from flows.sources.batches import SOURCE, Batch, Request
 from flows.sources.connections import Connection, TableMapping
 from flows.sources.json_records import refuse_colliding_names
 from flows.sources.position import from_position, reached
 
-ROWS_A_BATCH = 200_000
-ROWS_A_FETCH = 50_000
+ROWS_A_BATCH = 500_000
+BYTES_A_BATCH = 64 * 1024 * 1024
+ROWS_A_FETCH = 5_000
 LARGEST_EXACT = 2.0**53
 
 
@@ -92,7 +94,8 @@ class SqliteTable:
             cursor.execute(sql, values or None)
             reader = cursor.fetch_record_batch()
             pieces = (_one_type_a_column(pa.Table.from_batches([piece])) for piece in reader)
-            yield from _arrow_batches(connection, pieces, reader.schema, self.mapping, request, position, done + 1)
+            tables = _read_ahead(_gathered(pieces, reader.schema))
+            yield from _arrow_batches(connection, tables, self.mapping, request, position, done + 1)
 
     def _relation(self, names: list[str], *, as_text: bool) -> str:
         relation = _relation(self.mapping)
@@ -100,6 +103,15 @@ class SqliteTable:
             return relation
         texts = ", ".join(f"{_exact_text(identifier(name))} as {identifier(name)}" for name in names)
         return f"(select {texts} from {relation})"
+
+
+def _read_ahead(tables: Iterator[pa.Table]) -> Iterator[pa.Table]:
+    """Fetch the next batch while this one is checked and written: the driver needs no Python meanwhile."""
+    with ThreadPoolExecutor(max_workers=1) as reader:
+        following = reader.submit(next, tables, None)
+        while (table := following.result()) is not None:
+            following = reader.submit(next, tables, None)
+            yield table
 
 
 class SeveralTypesError(Exception):
@@ -155,7 +167,8 @@ class SqlTable:
                 names = list(result.keys())
                 pieces = (_to_arrow(names, rows) for rows in result.partitions(ROWS_A_FETCH))
                 schema = pa.schema([(name, pa.string()) for name in names])
-                yield from _arrow_batches(connection, pieces, schema, self.mapping, request, request.position, 1)
+                tables = _gathered(pieces, schema)
+                yield from _arrow_batches(connection, tables, self.mapping, request, request.position, 1)
         except sqlalchemy.exc.SQLAlchemyError as error:
             cause = getattr(error, "orig", None) or error
             transient = isinstance(error, sqlalchemy.exc.OperationalError)
@@ -197,47 +210,39 @@ def _relation(mapping: TableMapping) -> str:
     return identifier(mapping.origin) if is_a_name else mapping.origin
 
 
+def _gathered(pieces: Iterator[pa.Table], schema: pa.Schema) -> Iterator[pa.Table]:
+    """Put fetched pieces together until they are enough for a batch; if none came, yield an empty table."""
+    waiting: list[pa.Table] = []
+    rows = size = batches = 0
+    for piece in pieces:
+        waiting.append(piece)
+        rows, size = rows + piece.num_rows, size + piece.nbytes
+        if rows >= ROWS_A_BATCH or size >= BYTES_A_BATCH:
+            yield _concatenated(waiting)
+            waiting, rows, size, batches = [], 0, 0, batches + 1
+    if waiting or not batches:
+        yield _concatenated(waiting or [schema.empty_table()])
+
+
 def _arrow_batches(
     connection: duckdb.DuckDBPyConnection,
     tables: Iterable[pa.Table],
-    schema: pa.Schema,
     mapping: TableMapping,
     request: Request,
     position: str | None,
     first: int,
 ) -> Iterator[Batch]:
-    """Gather fetched pieces into batches; the position of each is its largest cursor value, and never moves back."""
-    pieces: list[pa.Table] = []
-    rows, start = 0, first
-    refuse_colliding_names(str(mapping.name), schema.names)
-    for piece in tables:
-        pieces.append(piece)
-        rows += piece.num_rows
-        if rows >= ROWS_A_BATCH:
-            batch = _land(connection, pieces, mapping, request, position, first)
-            yield batch
-            position, first, rows, pieces = batch.position, first + rows, 0, []
-    if rows or first == start:
-        yield _land(connection, pieces or [schema.empty_table()], mapping, request, position, first)
-
-
-def _land(
-    connection: duckdb.DuckDBPyConnection,
-    pieces: list[pa.Table],
-    mapping: TableMapping,
-    request: Request,
-    position: str | None,
-    first: int,
-) -> Batch:
-    table = _concatenated(pieces)
-    connection.register("arrow_rows", table)
-    connection.execute(
-        f"create or replace temp table {SOURCE} as "
-        f"select *, $file as _file, row_number() over () + {first - 1} as _row from arrow_rows",
-        {"file": mapping.origin},
-    )
-    connection.unregister("arrow_rows")
-    return Batch(read=table.num_rows, position=reached(connection, SOURCE, request.cursor, position))
+    """Show each table as `source`; a batch's position is the largest cursor value so far, and never moves back."""
+    for table in tables:
+        refuse_colliding_names(str(mapping.name), table.column_names)
+        connection.register("arrow_rows", table.append_column("_row", pa.arange(first, first + table.num_rows)))
+        connection.execute(
+            f"create or replace temp view {SOURCE} as "
+            f"select * exclude (_row), {literal(mapping.origin)} as _file, _row from arrow_rows"
+        )
+        first += table.num_rows
+        position = reached(connection, SOURCE, request.cursor, position)
+        yield Batch(read=table.num_rows, position=position)
 
 
 def _concatenated(pieces: list[pa.Table]) -> pa.Table:

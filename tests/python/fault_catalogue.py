@@ -1,7 +1,7 @@
 """The catalogue of faults, from the tests themselves: `make faults` runs them and prints what each came to.
 
-A test is called `test_fault_07_…`, or `test_fault_07_13_…` if it shows two; its docstring is a sentence that says what was
-done and, in brackets or behind a colon, what it must come to:
+A test is called `test_fault_07_…`, or `test_fault_07_13_…` if it shows two; its docstring is a sentence that says what
+was done and, in brackets or behind a colon, what it must come to:
 
 - I: doing it again leaves the same final state
 - Q: quarantined, the record as it came and the reason
