@@ -83,10 +83,13 @@ def _is_of_our_era(typed: str, kind: str) -> str:
 def _in_utc(value: str, found: str) -> str:
     """Read a time, naive ones in the session's zone; a calendar is asked only where a zone or an offset needs one."""
     by_calendar = f"timezone('UTC', try_cast({value} as timestamptz))"
-    if found not in (*TEXTS, "timestamp"):
+    is_plain = "current_setting('TimeZone') = 'UTC'"
+    if found in TEXTS:
+        is_naive = f"strlen({value}) = 19 and substr({value}, 16, 2) similar to '[0-9]:'"
+        is_utc = f"ends_with({value}, 'Z') and substr({value}, -2, 1) between '0' and '9'"  # NZ is a zone
+        is_plain = f"({is_utc}) or ({is_plain} and {is_naive})"
+    elif found != "timestamp":
         return by_calendar
-    is_naive = f"strlen({value}) = 19 and substr({value}, 16, 2) similar to '[0-9]:'" if found in TEXTS else "true"
-    is_plain = f"current_setting('TimeZone') = 'UTC' and {is_naive}"
     return f"case when {is_plain} then try_cast({value} as timestamp) else {by_calendar} end"
 
 

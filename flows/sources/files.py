@@ -6,6 +6,7 @@ import tarfile
 import zipfile
 import zlib
 from collections.abc import Iterator
+from contextlib import suppress
 from dataclasses import dataclass
 from fnmatch import fnmatch
 from itertools import islice
@@ -21,8 +22,8 @@ from flows.errors import SourceFailed
 from flows.names import identifier, literal
 from flows.sources.batches import SOURCE, Batch, Rejected, Request, SourceFile
 from flows.sources.connections import Connection, TableMapping
-from flows.sources.csv_records import LARGEST_FIELD, Dialect, opened, read_dialect, read_record_by_record
-from flows.sources.json_records import RECORDS, keep_digits, land_json, refuse_colliding_names
+from flows.sources.csv_records import Dialect, opened, read_dialect, read_record_by_record
+from flows.sources.json_records import LONG_NUMBER, has_long_fraction, keep_digits, land_json, refuse_colliding_names
 
 BYTES_A_BATCH = 64 * 1024 * 1024
 FILES_A_BATCH = 500
@@ -30,7 +31,14 @@ KINDS = {".csv": "csv", ".tsv": "csv", ".txt": "csv", ".jsonl": "lines", ".ndjso
     ".parquet": "parquet"
 }
 LANDED = "landed_files"
+LANDED_RECORDS = "landed_records"
 LINES_A_PIECE = 50_000
+TEXTS = pa.schema([("_record", pa.string()), ("_row", pa.int64())])
+ONE_COLUMN = (
+    "auto_detect = false, header = false, delim = '\x01', quote = '', escape = '', nullstr = '\n', "
+    "strict_mode = true, hive_partitioning = false, columns = {'_record': 'VARCHAR'}"
+)
+"""Makes a CSV reader split a file into lines, several threads at once: a line with such a delimiter is refused."""
 BROKEN = (OSError, EOFError, zlib.error, tarfile.TarError, zipfile.BadZipFile, RuntimeError)
 """What the standard library raises for a file or archive that is cut short, damaged, encrypted or out of reach."""
 
@@ -158,7 +166,7 @@ def _insert_csv(connection: duckdb.DuckDBPyConnection, dialect: Dialect, files: 
     connection.execute(
         f"insert into {LANDED} by name select *, file_index + {first} as _at from read_csv([{names}], "
         f"auto_detect = false, header = true, delim = {literal(dialect.delimiter)}, quote = '\"', escape = '\"', "
-        f"nullstr = '', strict_mode = true, max_line_size = {LARGEST_FIELD}, skip = {dialect.blank_lines}, "
+        f"nullstr = '', strict_mode = true, skip = {dialect.blank_lines}, "
         f"hive_partitioning = false, columns = {{{columns}}})"
     )
 
@@ -175,8 +183,8 @@ def _read_one_csv(connection: duckdb.DuckDBPyConnection, dialect: Dialect, file:
     return []
 
 
-def _number_and_name(connection: duckdb.DuckDBPyConnection, files: list[SourceFile]) -> None:
-    """Make `source`: rows numbered within their file as they were inserted, files by the names that users know."""
+def _number_and_name(connection: duckdb.DuckDBPyConnection, files: list[SourceFile], view: str = SOURCE) -> None:
+    """Make a view of what was landed: rows numbered within their file as they came, files by names that users know."""
     names = pa.table({"_at": pa.array(range(len(files)), pa.int64()), "_file": [file.name for file in files]})
     connection.register("arrow_names", names)
     connection.execute(
@@ -185,7 +193,7 @@ def _number_and_name(connection: duckdb.DuckDBPyConnection, files: list[SourceFi
     )
     connection.unregister("arrow_names")
     connection.execute(
-        f"create or replace temp view {SOURCE} as "
+        f"create or replace temp view {view} as "
         "select landed.* exclude (_at, _row), named._file, "
         "coalesce(landed._row, landed.rowid - named.first + 1) as _row "
         f"from {LANDED} as landed inner join landed_names as named on landed._at = named._at"
@@ -215,35 +223,70 @@ def _read_parquet(connection: duckdb.DuckDBPyConnection, files: list[SourceFile]
 def _read_json(
     connection: duckdb.DuckDBPyConnection, files: list[SourceFile], table: str, *, as_lines: bool
 ) -> tuple[Rejected, ...]:
+    """Make `source` from JSON files; one that DuckDB cannot split into records is split in Python."""
+    connection.execute(f"create or replace temp table {LANDED} (_record varchar, _at bigint, _row bigint)")
     rejected: list[Rejected] = []
-    pieces = (piece for file in files for piece in _json_pieces(file, rejected, as_lines=as_lines))
-    landed = land_json(connection, pa.RecordBatchReader.from_batches(RECORDS, pieces), table)
-    return (*rejected, *landed)
+    try:
+        _insert_json(connection, files, 0, as_lines=as_lines)
+    except duckdb.Error:
+        for at, file in enumerate(files):
+            rejected += _read_one_json(connection, file, at, as_lines=as_lines)
+    _number_and_name(connection, files, LANDED_RECORDS)
+    return (*rejected, *land_json(connection, LANDED_RECORDS, table))
+
+
+def _insert_json(connection: duckdb.DuckDBPyConnection, files: list[SourceFile], first: int, *, as_lines: bool) -> None:
+    """Land records as texts; numbers that a double cannot hold become texts within them."""
+    names = ", ".join(literal(str(file.path)) for file in files)
+    if as_lines:
+        read, record = f"read_csv([{names}], {ONE_COLUMN})", "_record"
+    else:
+        read, record = f"read_json_objects([{names}], format = 'array')", "cast(json as varchar)"
+    if any(_has_long_fraction(file) for file in files):
+        with suppress(duckdb.CatalogException):  # it was made for an earlier batch
+            connection.create_function("keep_digits", keep_digits, ["VARCHAR"], "VARCHAR")
+        record = (
+            f"case when regexp_matches({record}, '{LONG_NUMBER.pattern}') then keep_digits({record}) else {record} end"
+        )
+    connection.execute(
+        f"insert into {LANDED} by name "
+        f"select coalesce({record}, '') as _record, file_index + {first} as _at from {read}"
+    )
+
+
+def _has_long_fraction(file: SourceFile) -> bool:
+    with opened(file.path) as stream:
+        return has_long_fraction(stream)
+
+
+def _read_one_json(
+    connection: duckdb.DuckDBPyConnection, file: SourceFile, at: int, *, as_lines: bool
+) -> list[Rejected]:
+    rejected: list[Rejected] = []
+    try:
+        _insert_json(connection, [file], at, as_lines=as_lines)
+    except duckdb.Error:
+        pieces = _json_pieces(file, rejected, as_lines=as_lines)
+        connection.register("arrow_json", pa.RecordBatchReader.from_batches(TEXTS, pieces))
+        connection.execute(f"insert into {LANDED} by name select *, {at} as _at from arrow_json")
+        connection.unregister("arrow_json")
+    return rejected
 
 
 def _json_pieces(file: SourceFile, rejected: list[Rejected], *, as_lines: bool) -> Iterator[pa.RecordBatch]:
     """Yield a file's records as texts, a bounded number at a time; those that are no text are rejected."""
     with opened(file.path) as stream:
         raws = stream if as_lines else _array_members(stream.read(), file, rejected)
-        numbered = enumerate(raws, start=1)
+        numbered = enumerate((raw for raw in raws if raw.strip()), start=1)
         while piece := list(islice(numbered, LINES_A_PIECE)):
             texts, rows = [], []
             for row, raw in piece:
-                if not raw.strip():
-                    continue
                 try:
                     texts.append(keep_digits(raw.decode("utf-8-sig" if row == 1 else "utf-8").rstrip("\r\n")))
                     rows.append(row)
                 except UnicodeDecodeError:
                     rejected.append(Rejected(raw.rstrip(b"\r\n"), "is no UTF-8", f"{file.name}:{row}"))
-            yield pa.RecordBatch.from_arrays(
-                [
-                    pa.array(texts, pa.string()),
-                    pa.array([file.name] * len(texts), pa.string()),
-                    pa.array(rows, pa.int64()),
-                ],
-                schema=RECORDS,
-            )
+            yield pa.RecordBatch.from_arrays([pa.array(texts, pa.string()), pa.array(rows, pa.int64())], schema=TEXTS)
 
 
 def _array_members(content: bytes, file: SourceFile, rejected: list[Rejected]) -> list[bytes]:

@@ -2,6 +2,7 @@
 
 import re
 from decimal import Decimal
+from typing import IO
 
 import duckdb
 import pyarrow as pa
@@ -16,6 +17,11 @@ RECORDS = pa.schema([("_record", pa.string()), ("_file", pa.string()), ("_row", 
 LANDED = "landed_json"
 TEXTS_AND_FRACTIONS = re.compile(r'"(?:[^"\\]|\\.)*"|-?[0-9]+(?:\.[0-9]+(?:[eE][+-]?[0-9]+)?|[eE][+-]?[0-9]+)')
 LONG_NUMBER = re.compile(r"[0-9][0-9.]{15}")
+LONG_FRACTION = re.compile(rb"(?=[0-9.]{17})[0-9]*\.[0-9]|[0-9]{16}[eE]")
+LONGEST_NUMBER = 64
+CHUNK_BYTES = 1024 * 1024
+DIGITS_TO_ZEROS = bytes(ord("0") if chr(code) in "0123456789." else ord(" ") for code in range(256))
+ZEROS = b"0" * 16
 
 
 def keep_digits(text: str) -> str:
@@ -30,24 +36,32 @@ def _exact(match: re.Match[str]) -> str:
     return f'"{token}"'
 
 
-def land_json(
-    connection: duckdb.DuckDBPyConnection, records: pa.Table | pa.RecordBatchReader, table: str
-) -> tuple[Rejected, ...]:
-    """Make `source` from a table with the columns `_record` (text), `_file` and `_row`; return what is no JSON object.
+def has_long_fraction(stream: IO[bytes]) -> bool:
+    """Tell whether a stream may hold a number that `keep_digits` would change; most have none, and need no regex."""
+    before = b""
+    while chunk := stream.read(CHUNK_BYTES):
+        text = before + chunk
+        if ZEROS in text.translate(DIGITS_TO_ZEROS) and LONG_FRACTION.search(text):
+            return True
+        before = text[-LONGEST_NUMBER:]
+    return False
+
+
+def land_json(connection: duckdb.DuckDBPyConnection, records: str, table: str) -> tuple[Rejected, ...]:
+    """Make `source` of a relation with the columns `_record` (text), `_file` and `_row`; return what is no JSON object.
 
     Every key that any record has becomes a text column; nested values stay JSON text.
     Raises SchemaMismatch if two keys differ by case alone.
     """
-    connection.register("arrow_json", records)
-    connection.execute(
-        f"create or replace temp table {LANDED} as select *, "
-        "case when json_valid(_record) then json_type(_record) = 'OBJECT' else false end as _is_object from arrow_json"
-    )
-    connection.unregister("arrow_json")
+    is_object = "coalesce(json_valid(_record) and starts_with(ltrim(_record, ' \t\r\n'), '{'), false)"
+    rejected = connection.execute(
+        f"select _record, _file || ':' || _row from {records} where not {is_object} order by _file, _row"
+    ).fetchall()
+    objects = f"(from {records} where {is_object})" if rejected else records
     keys = [
         key
         for (key,) in connection.execute(
-            f"select distinct unnest(json_keys(_record)) as key from {LANDED} where _is_object order by key"
+            f"select distinct unnest(json_keys(_record)) as key from {objects} order by key"
         ).fetchall()
     ]
     refuse_colliding_names(table, keys)
@@ -55,14 +69,18 @@ def land_json(
     columns = "".join(f"_values[{at}] as {identifier(key)}, " for at, key in enumerate(keys, start=1))
     values = f"json_extract_string(_record, [{paths}])" if keys else "[]"
     connection.execute(
-        f"create or replace temp table {SOURCE} as select {columns}_file, _row, _record as {RECORD} "
-        f"from (select {values} as _values, _file, _row, _record from {LANDED} where _is_object)"
+        f"create or replace temp view {SOURCE} as select {columns}_file, _row, _record as {RECORD} "
+        f"from (select {values} as _values, _file, _row, _record from {objects})"
     )
-    rejected = connection.execute(
-        f"select _record, _file || ':' || _row from {LANDED} where not coalesce(_is_object, false)"
-    ).fetchall()
-    connection.execute(f"drop table {LANDED}")
     return tuple(Rejected((text or "").encode(), "is no JSON object", position) for text, position in rejected)
+
+
+def land_arrow(connection: duckdb.DuckDBPyConnection, records: pa.Table | pa.RecordBatchReader) -> str:
+    """Put records (as RECORDS) into a table of the connection, and return its name."""
+    connection.register("arrow_json", records)
+    connection.execute(f"create or replace temp table {LANDED} as from arrow_json")
+    connection.unregister("arrow_json")
+    return LANDED
 
 
 def json_pointer(keys: list[str]) -> str:

@@ -17,7 +17,7 @@ from flows.names import literal
 from flows.settings import scrub
 from flows.sources.batches import SOURCE, Batch, Request
 from flows.sources.connections import Connection, TableMapping
-from flows.sources.json_records import RECORDS, json_pointer, keep_digits, land_json
+from flows.sources.json_records import RECORDS, json_pointer, keep_digits, land_arrow, land_json
 from flows.sources.position import from_position, reached
 
 ROWS_A_BATCH = 200_000
@@ -162,7 +162,7 @@ class RestEndpoint:
     def _land(
         self, connection: duckdb.DuckDBPyConnection, gathered: "Gathered", request: Request, position: str | None
     ) -> Batch:
-        rejected = land_json(connection, gathered.table(), str(self.mapping.name))
+        rejected = land_json(connection, land_arrow(connection, gathered.table()), str(self.mapping.name))
         columns = {name for name, *_ in connection.execute(f"describe {SOURCE}").fetchall()}
         cursor = request.cursor if request.cursor in columns else None
         return Batch(read=gathered.rows, rejected=rejected, position=reached(connection, SOURCE, cursor, position))
