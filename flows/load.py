@@ -36,7 +36,7 @@ from flows.storage import noting, storage_failure
 
 logger = logging.getLogger(__name__)
 
-MEMORY_LIMIT = "512MB"
+MEMORY_LIMIT = "400MB"
 THREADS = min(os.cpu_count() or 1, 4)
 """For one load; more would take more memory each, and several loads share the cores."""
 

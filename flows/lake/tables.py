@@ -35,8 +35,8 @@ from flows.storage import storage_failure
 KEEP_LOG = {"delta.logRetentionDuration": "interval 36500 days"}
 """The log holds positions and counts of every batch; no clean-up may cut it."""
 
-COMPRESSED = WriterProperties(compression="ZSTD", compression_level=1)
-"""Half the bytes of the default, in the same time."""
+WRITTEN = WriterProperties(compression="ZSTD", compression_level=1, max_row_group_size=131_072)
+"""Half the bytes of the default in the same time, and row groups so small that a look-up reads few rows."""
 
 ROWS_A_PIECE = 20_000
 """How many rows are handed to the Delta writer at a time."""
@@ -264,7 +264,7 @@ class LakeTable:
                 configuration=KEEP_LOG if self._raw is None else None,
                 commit_properties=properties,
                 post_commithook_properties=PostCommitHookProperties(cleanup_expired_logs=False),
-                writer_properties=COMPRESSED,
+                writer_properties=WRITTEN,
             )
         except duckdb.ConversionException:
             raise self._mismatch(
