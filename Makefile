@@ -48,7 +48,8 @@ format: setup  ## mend what a machine can mend
 	@$(BIN)/sqlfluff fix models snapshots tests/dbt
 
 docs: setup  ## the docs site of the last release, or of your dev database if nothing is published
-	@$(BIN)/dbt --quiet docs generate --static --target $(if $(wildcard $(DATA)/$(SET)/warehouse.duckdb),release,dev)
+	@$(BIN)/dbt --quiet docs generate --target $(if $(wildcard $(DATA)/$(SET)/warehouse.duckdb),release,dev)
+	@$(BIN)/python -c 'from pathlib import Path; from flows.warehouse.docs import inline_docs; inline_docs(Path("target"))'
 	@echo "open target/static_index.html"
 
 ui: setup  ## Prefect's UI on 127.0.0.1:4200, and the schedules of prefect.yaml
