@@ -41,11 +41,16 @@ def storage_failure(error: BaseException, what: str = "the data folder") -> Stor
 
 
 def open_database(path: Path, what: str, remedy: str) -> duckdb.DuckDBPyConnection:
-    """Open a DuckDB file for reading; raises StorageFailed if it is damaged, or of a newer version."""
+    """Open a DuckDB file for reading; raises StorageFailed if it is damaged, cut short, or of a newer version."""
     try:
-        return duckdb.connect(str(path), read_only=True)
+        connection = duckdb.connect(str(path), read_only=True)
+        blocks = connection.execute("select block_size * total_blocks from pragma_database_size()").fetchall()[0][0]
     except duckdb.Error as error:
         raise StorageFailed(what, without_values(error), remedy) from None
+    if (size := path.stat().st_size) < blocks:
+        connection.close()
+        raise StorageFailed(what, f"the file has {size:,} bytes, and says that it has {blocks:,}", remedy)
+    return connection
 
 
 @contextmanager

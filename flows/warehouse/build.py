@@ -11,9 +11,10 @@ from typing import Any
 import duckdb
 from dbt_common.events.base_types import EventMsg
 
+from flows.errors import StorageFailed
 from flows.names import identifier
 from flows.settings import DataFolder
-from flows.storage import REBUILD, open_database
+from flows.storage import REBUILD, TRY_AGAIN, open_database
 from flows.warehouse.runner import Dbt
 
 logger = logging.getLogger(__name__)
@@ -100,15 +101,14 @@ def build_candidate(dbt: Dbt, *, full_refresh: bool, select: str | None) -> Buil
     candidate = dbt.folder.candidate
     if not candidate.exists():  # a selection that matches nothing
         duckdb.connect(str(candidate)).close()
-    require_closed(candidate)
     return Build(results, progress.invocation_id, Fingerprint.of(candidate), time.monotonic() - started)
 
 
 def require_closed(database: Path) -> None:
-    """Fail if a database's latest changes still sit in its log: the file alone would not hold them."""
+    """Raise StorageFailed if a database's latest changes still sit in its log: the file alone would not hold them."""
     log = database.with_name(f"{database.name}.wal")
     if log.exists():
-        raise RuntimeError(f"{log.name} was left beside the database, so it was not closed")
+        raise StorageFailed(database.name, f"its last changes were left in {log.name}, the file lacks them", TRY_AGAIN)
 
 
 def copy_file(source: Path, target: Path) -> None:
