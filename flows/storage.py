@@ -44,12 +44,12 @@ def open_database(path: Path, what: str, remedy: str) -> duckdb.DuckDBPyConnecti
     """Open a DuckDB file for reading; raises StorageFailed if it is damaged, cut short, or of a newer version."""
     try:
         connection = duckdb.connect(str(path), read_only=True)
-        blocks = connection.execute("select block_size * total_blocks from pragma_database_size()").fetchall()[0][0]
+        used = connection.execute("select block_size * used_blocks from pragma_database_size()").fetchall()[0][0]
     except duckdb.Error as error:
         raise StorageFailed(what, without_values(error), remedy) from None
-    if (size := path.stat().st_size) < blocks:
+    if (size := path.stat().st_size) < used:
         connection.close()
-        raise StorageFailed(what, f"the file has {size:,} bytes, and says that it has {blocks:,}", remedy)
+        raise StorageFailed(what, f"the file has {size:,} bytes of at least {used:,}", remedy)
     return connection
 
 

@@ -329,7 +329,7 @@ def test_fault_07_10_a_build_without_room_publishes_nothing_and_goes_on_with_it(
         limits = resource.getrlimit(resource.RLIMIT_FSIZE)
         resource.setrlimit(resource.RLIMIT_FSIZE, (largest, limits[1]))
         try:
-            with pytest.raises(error, match="File too large|changes were left in"):
+            with pytest.raises(error, match=r"File too large|changes were left in"):
                 published.elt()
         finally:
             resource.setrlimit(resource.RLIMIT_FSIZE, limits)
