@@ -31,7 +31,7 @@ from flows.settings import scrub
 from flows.sources import connect
 from flows.sources.batches import RECORD, SOURCE, Batch, Rejected, Request, source_columns
 from flows.sources.connections import Connection, TableMapping
-from flows.sources.mapping import map_batch, mapped_cursor
+from flows.sources.mapping import identity_of, map_batch, mapped_cursor
 from flows.storage import noting, storage_failure
 
 logger = logging.getLogger(__name__)
@@ -125,6 +125,8 @@ class Load:
         self.missing: set[str] = set()
         self.new: set[str] = set()
         self.is_empty = self.is_partial = False
+        self.is_whole = True
+        self.said: list[str] = []
 
     def run(self, *, is_backfill: bool) -> None:
         """Load batch after batch; a full load is compared with the lake once all of it was seen."""
@@ -134,11 +136,12 @@ class Load:
             request = Request(
                 position=None if self.contract.load == "full" else self.table.position(self.definition),
                 cursor=None if self.contract.load == "full" else mapped_cursor(self.mapping, self.contract.cursor),
+                identity=identity_of(self.mapping, self.contract.key, self.contract.cursor),
                 overlap=self.contract.overlap,
                 known_rows=lambda file: None if self.contract.load == "full" else known.get(file.sha256),
                 work=work,
             )
-            batches = self.connector.batches(duck, request)
+            batches = self._noting(self.connector.batches(duck, request))
             if self.contract.load == "full":
                 self._load_full(duck, batches)
             else:
@@ -158,10 +161,20 @@ class Load:
             yield f"{name}: the source has no {', '.join(sorted(self.missing))}; taken as null"
         if self.new:
             yield f"{name}: the source has new columns, which the lake keeps: {', '.join(sorted(self.new))}"
-        if self.is_partial:
+        if self.is_partial and not self.is_whole:
+            yield f"{name}: the full copy may lack records that the source has; nothing was deleted"
+        elif self.is_partial:
             yield f"{name}: some records of the full copy have no readable key; nothing was deleted"
         if self.is_empty:
             yield f"{name}: the full copy of the source was empty; nothing was deleted"
+        yield from self.said
+
+    def _noting(self, batches: Iterator[Batch]) -> Iterator[Batch]:
+        """Pass batches on, and keep what they say of their source."""
+        for batch in batches:
+            self.said += batch.notes
+            self.is_whole &= batch.is_whole
+            yield batch
 
     def _load_batch(self, duck: duckdb.DuckDBPyConnection, batch: Batch) -> None:
         if batch.known_rows:
@@ -224,7 +237,7 @@ class Load:
         stored = self.table.stored([*self.contract.types, *extras])
         self._note_new_columns(extras)
         if self.contract.load == "full":
-            self.is_partial = bool(rejected) or _has_no_key(duck, self.contract)
+            self.is_partial = not self.is_whole or bool(rejected) or _has_no_key(duck, self.contract)
         conflicts = keep_fresh(duck, self.contract, extras, stored, all_keys_seen=not self.is_partial)
         accepted, deleted = duck.execute(
             "select count(*) filter (not _deleted), "

@@ -25,7 +25,7 @@ class TableName:
         return f"{self.source}.{self.table}"
 
 
-PERIODS = {"minute": 60, "hour": 3_600, "day": 86_400}
+PERIODS = {"second": 1, "minute": 60, "hour": 3_600, "day": 86_400}
 
 
 def duration(entry: Mapping[str, Any]) -> timedelta:
@@ -33,7 +33,7 @@ def duration(entry: Mapping[str, Any]) -> timedelta:
     try:
         return timedelta(seconds=int(entry["count"]) * PERIODS[entry["period"]])
     except (KeyError, TypeError, ValueError):
-        raise ValueError(f"{entry!r} is no duration; write {{count: 10, period: minute, hour or day}}") from None
+        raise ValueError(f"{entry!r} is no duration; write {{count: 10, period: {' or '.join(PERIODS)}}}") from None
 
 
 def identifier(name: str) -> str:

@@ -25,10 +25,15 @@ def env_var(name: str, default: str | None = None) -> str:
         raise KeyError(name)
     if value == default:
         return default
+    remember_secret(value)
+    return value
+
+
+def remember_secret(value: str) -> None:
+    """Have `scrub` hide a value from now on, in every form that URLs and messages write it in."""
     if len(value) >= 4:  # hiding shorter ones would riddle every message with stars and protect nothing
         for form in (value, value.strip()):
             _secrets.update({form, repr(form)[1:-1], quote(form, safe=""), quote(form), unquote(form)})
-    return value
 
 
 def scrub(text: str) -> str:

@@ -11,9 +11,9 @@ def connect(connection: Connection, mapping: TableMapping) -> Connector:
     """Return the connector for a connection's URL scheme; each is imported when it is first needed."""
     scheme = urlsplit(connection.url()).scheme
     if scheme in ("http", "https"):
-        from flows.sources.rest import RestEndpoint
+        from flows.sources.rest import RestTable
 
-        return RestEndpoint(connection, mapping)
+        return RestTable(connection, mapping)
     if scheme == "file":
         from flows.sources.files import FileTable
 

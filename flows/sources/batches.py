@@ -43,7 +43,8 @@ class Batch:
     """A bounded number of records, in the relation `source` of the connection that they were extracted with.
 
     `read` counts all of them, `known_rows` those of files that were loaded before and were not read again.
-    `position` is where the source stands once the batch is committed; None leaves it as it was.
+    `position` is where the source stands once the batch is committed; None leaves it as it was. `notes` are what
+    someone should know of the source; `is_whole` is false where the source may have records that were not read.
     """
 
     read: int
@@ -51,14 +52,17 @@ class Batch:
     files: tuple[SourceFile, ...] = ()
     known_rows: int = 0
     position: str | None = None
+    notes: tuple[str, ...] = ()
+    is_whole: bool = True
 
 
 @dataclass(frozen=True)
 class Request:
-    """What a load asks a connector for."""
+    """What a load asks a connector for; `identity` are the source's columns that tell one record from another."""
 
     position: str | None
     cursor: str | None
+    identity: tuple[str, ...]
     overlap: timedelta
     known_rows: Callable[[SourceFile], int | None]
     work: Path

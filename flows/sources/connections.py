@@ -14,21 +14,13 @@ from jinja2.sandbox import SandboxedEnvironment
 from flows import settings
 from flows.errors import WrongUse
 from flows.names import TableName, duration
+from flows.sources.entries import require_known, require_map
+from flows.sources.rest_options import ENDPOINT_KEYS, Auth, Endpoint, read_auth, read_endpoint, read_rate
 
-CONNECTION_KEYS = {"url", "bearer", "tables"}
+CONNECTION_KEYS = {"url", "auth", "rate", "tables"}
 TABLE_KEYS = {"from", "where", "columns", "query", "load", "cursor", "overlap", "time_zone"}
-REST_KEYS = {"records", "next", "next_cursor", "since"}
+NESTED_KEYS = {"columns", "overlap", "body", "paging"}
 LOADS = ("append", "upsert", "full")
-
-
-@dataclass(frozen=True)
-class RestPaging:
-    """How an endpoint's JSON pages are read; paths are dotted, such as `links.next`."""
-
-    records: str = ""
-    next: str = ""
-    next_cursor: str = ""
-    since: str = ""
 
 
 @dataclass(frozen=True)
@@ -44,42 +36,54 @@ class TableMapping:
     cursor: str = ""
     overlap: timedelta | None = None
     time_zone: str = "UTC"
-    paging: RestPaging = RestPaging()
+    endpoint: Endpoint = field(default_factory=Endpoint)
 
     def definition(self) -> str:
         """Return what decides which rows are read and what they become: if it changes, all is read again."""
         rows = (self.where, sorted(self.columns.items()), self.query, self.load, self.cursor, self.time_zone)
-        return repr((*rows, self.origin, self.paging))
+        return repr((*rows, self.origin, self.endpoint))
 
 
 @dataclass(frozen=True)
 class Connection:
-    """One source of a set; its URL and token stay unresolved templates until they are used."""
+    """One source of a set; its URL and credentials stay unresolved templates until they are used.
+
+    `pause_seconds` is the least time from one request to the next.
+    """
 
     source: str
     url_template: str
-    bearer_template: str
     data: Path
+    auth: Auth = field(default_factory=Auth)
+    pause_seconds: float = 0.0
     tables: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
 
     def url(self) -> str:
         """Return the URL with the environment's values in it; raises WrongUse if one is missing."""
         return self._render(self.url_template)
 
-    def bearer(self) -> str:
-        """Return the bearer token, or an empty text; raises WrongUse for one that no HTTP header can carry."""
-        token = self._render(self.bearer_template).strip()
-        if not (token.isascii() and token.isprintable()):
-            raise WrongUse(
-                f"connections.yml: the bearer token of {self.source} has signs in it that no HTTP header can carry.",
-                "Look at the environment variable that it comes from.",
-            )
-        return token
+    def credentials(self) -> Mapping[str, str]:
+        """Return what `auth` says, with the environment's values in it; raises WrongUse for what cannot be sent."""
+        values = {name: self._render(template).strip() for name, template in self.auth.values.items()}
+        for name, value in values.items():
+            if not value or not (value.isprintable() and (value.isascii() or self.auth.way in ("basic", "oauth2"))):
+                raise WrongUse(
+                    f"connections.yml: the {name} in auth.{self.auth.way} of {self.source} is empty, or has signs in "
+                    "it that no HTTP header can carry.",
+                    "Look at the environment variable that it comes from.",
+                )
+        return values
+
+    def body(self, table: str) -> Any:
+        """Return what is posted to a table's endpoint, with the environment's values in it; None if nothing is."""
+        return self._render_all(self.mapping(table).endpoint.body)
 
     def require_environment(self) -> None:
         """Raise WrongUse for a variable that is not set, before anything is read."""
         self.url()
-        self.bearer()
+        self.credentials()
+        for table in self.tables:
+            self.body(table)
 
     def mapping(self, table: str) -> TableMapping:
         """Return how a contract table is read; what is not said is taken by the contract's own names."""
@@ -94,8 +98,15 @@ class Connection:
             cursor=entry.get("cursor", ""),
             overlap=duration(entry["overlap"]) if "overlap" in entry else None,
             time_zone=entry.get("time_zone", "UTC"),
-            paging=RestPaging(**{key: entry[key] for key in REST_KEYS & entry.keys()}),
+            endpoint=read_endpoint(f"{self.source}.{table}", entry),
         )
+
+    def _render_all(self, value: Any) -> Any:
+        if isinstance(value, dict):
+            return {key: self._render_all(one) for key, one in value.items()}
+        if isinstance(value, list):
+            return [self._render_all(one) for one in value]
+        return self._render(value) if isinstance(value, str) else value
 
     def _render(self, template: str) -> str:
         environment = SandboxedEnvironment(undefined=StrictUndefined)
@@ -157,27 +168,27 @@ def read_connections(path: Path, connection_set: str | None = None) -> Connectio
     folder = settings.DataFolder.of(name)
     sources = {
         source: _connection(f"{path.name}: {name}.{source}", source, entry, folder.path)
-        for source, entry in _is_a_map(f"{path.name}: {name}", sets[name]).items()
+        for source, entry in require_map(f"{path.name}: {name}", sets[name]).items()
     }
     return Connections(name, folder, sources)
 
 
 def _connection(where: str, source: str, entry: Any, data: Path) -> Connection:
-    _knows_only(where, _is_a_map(where, entry), CONNECTION_KEYS)
+    require_known(where, require_map(where, entry), CONNECTION_KEYS)
     if not isinstance(entry.get("url"), str):
         raise WrongUse(f"{where} has no url.", "Every source needs one, such as sqlite:///shop.sqlite.")
-    named = _is_a_map(f"{where}.tables", entry.get("tables") or {})
+    named = require_map(f"{where}.tables", entry.get("tables") or {})
     tables = {table: {} if mapping is None else mapping for table, mapping in named.items()}
     for table, mapping in tables.items():
         place = f"{where}.tables.{table}"
-        _knows_only(place, _is_a_map(place, mapping), TABLE_KEYS | REST_KEYS)
-        for column, expression in _is_a_map(f"{place}.columns", mapping.get("columns", {})).items():
+        require_known(place, require_map(place, mapping), TABLE_KEYS | ENDPOINT_KEYS)
+        for column, expression in require_map(f"{place}.columns", mapping.get("columns", {})).items():
             if isinstance(expression, bool) or not isinstance(expression, str | int | float):
                 raise WrongUse(
                     f"{place}.columns.{column} is read as {expression!r}, not as SQL.",
                     "Write it in quotes: YAML takes words such as No, On and Yes for truth values.",
                 )
-        for key in mapping.keys() - {"columns", "overlap"}:
+        for key in mapping.keys() - NESTED_KEYS:
             if not isinstance(mapping[key], str):
                 raise WrongUse(f"{place}.{key} is no text.", "Write it in quotes.")
         if "query" in mapping and mapping.keys() & {"from", "where", "columns"} - {"from"}:
@@ -191,16 +202,6 @@ def _connection(where: str, source: str, entry: Any, data: Path) -> Connection:
                 ) from None
         if mapping.get("load", "upsert") not in LOADS:
             raise WrongUse(f"{place}.load is {mapping['load']!r}.", f"It is one of {', '.join(LOADS)}.")
-    return Connection(source, entry["url"], entry.get("bearer", ""), data, tables)
-
-
-def _is_a_map(where: str, value: Any) -> dict[str, Any]:
-    if not isinstance(value, dict):
-        raise WrongUse(f"{where} is no map of names.", "See CONTRIBUTING.md, «Bring a source».")
-    return value
-
-
-def _knows_only(where: str, entry: dict[str, Any], known: set[str]) -> None:
-    unknown = sorted(entry.keys() - known)
-    if unknown:
-        raise WrongUse(f"{where} has unknown keys: {', '.join(unknown)}.", f"Known are {', '.join(sorted(known))}.")
+        read_endpoint(place, mapping)
+    auth, pause = read_auth(f"{where}.auth", entry.get("auth")), read_rate(f"{where}.rate", entry.get("rate"))
+    return Connection(source, entry["url"], data, auth, pause, tables)

@@ -116,6 +116,14 @@ def mapped_cursor(mapping: TableMapping, cursor: str | None) -> str | None:
     return expression if expression.replace("_", "").isalnum() and not expression[0].isdigit() else None
 
 
+def identity_of(mapping: TableMapping, key: Sequence[str], cursor: str | None) -> tuple[str, ...]:
+    """Return the source's columns behind key and cursor, which no two records share; none if that cannot be known."""
+    if mapping.query or mapping.where:
+        return ()
+    columns = [mapped_cursor(mapping, name) for name in dict.fromkeys((*key, cursor or key[0]))]
+    return tuple(name for name in columns if name) if all(columns) else ()
+
+
 def _run_query(connection: duckdb.DuckDBPyConnection, mapping: TableMapping) -> None:
     sql = mapping.query.strip().rstrip(";")
     try:

@@ -163,13 +163,12 @@ def test_fault_58_no_secret_is_written_or_said(
     monkeypatch.setenv("OWN_SHOP_PASSWORD", secret)
     text = shop.connections.read_text()
     start = text.index("  crm:")
-    url = "url: \"http://someone:{{ env_var('OWN_SHOP_PASSWORD') }}@127.0.0.1:9/\""
+    url = "url: \"http://127.0.0.1:9/{{ env_var('OWN_SHOP_PASSWORD') }}/\""
+    auth = "auth: {bearer: \"{{ env_var('OWN_SHOP_PASSWORD') }}\"}"
     shop.connections.write_text(
-        text[:start]
-        + f"  crm: {{{url}, bearer: \"{{{{ env_var('OWN_SHOP_PASSWORD') }}}}\", tables: {{customers: {{}}}}}}\n"
-        + text[text.index("  sales:") :]
+        text[:start] + f"  crm: {{{url}, {auth}, tables: {{customers: {{}}}}}}\n" + text[text.index("  sales:") :]
     )
-    monkeypatch.setattr("flows.sources.rest.ATTEMPTS", 1)
+    monkeypatch.setattr("flows.sources.rest_client.ATTEMPTS", 1)
     monkeypatch.setattr("flows.elt.load.retries", 0)
 
     # When the run fails

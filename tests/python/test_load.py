@@ -683,11 +683,11 @@ def test_fault_58_a_secret_is_in_no_error_log_or_file(
     for url, further in (
         ("postgresql+nodriver://jane:{{ env_var('THE_PASSWORD') }}@127.0.0.1:1/shop", {}),
         ("sqlite+pysqlite:////nowhere/{{ env_var('THE_PASSWORD') }}/shop.db", {}),
-        ("http://127.0.0.1:1/{{ env_var('THE_PASSWORD') }}", {"bearer": "{{ env_var('THE_PASSWORD') }}"}),
+        ("http://127.0.0.1:1/{{ env_var('THE_PASSWORD') }}", {"auth": {"bearer": "{{ env_var('THE_PASSWORD') }}"}}),
         ("file:{{ env_var('THE_PASSWORD') }}", {}),
         ("sqlite:////nowhere/{{ env_var('THE_PASSWORD') }}.db", {}),
     ):
-        monkeypatch.setattr("flows.sources.rest.ATTEMPTS", 1)
+        monkeypatch.setattr("flows.sources.rest_client.ATTEMPTS", 1)
         shop.connect(url, **further)
 
         # When a load with them fails

@@ -1,0 +1,48 @@
+"""From where on an endpoint is asked: a position as the API writes times."""
+
+from datetime import UTC, datetime, timedelta
+from zoneinfo import ZoneInfo
+
+from flows.sources.position import from_position, to_position
+
+EPOCH_UNITS = {"epoch": 1, "epoch_ms": 1_000}
+"""How many units of a format make a second."""
+
+
+def since(position: str, overlap: timedelta, form: str, time_zone: str) -> str | int:
+    """Return what to ask from on, the overlap behind a position; without a format, in the form of the records' own."""
+    cursor = from_position(position, overlap)
+    number, unit = _number(str(cursor)), EPOCH_UNITS.get(form)
+    if unit is not None and number is not None:
+        return int(number - overlap.total_seconds() * unit)
+    moment = cursor if isinstance(cursor, datetime) else _moment(str(cursor))
+    if moment is None or not form:
+        return moment.isoformat() if isinstance(cursor, datetime) and moment else str(cursor)
+    aware = moment if moment.tzinfo else moment.replace(tzinfo=ZoneInfo(time_zone))
+    if unit is not None:
+        return int(aware.timestamp() * unit)
+    utc = aware.astimezone(UTC)
+    return utc.date().isoformat() if form == "date" else utc.isoformat().replace("+00:00", "Z")
+
+
+def not_past_now(position: str | None, form: str) -> str | None:
+    """Return a position that holds a number for a time, at the latest now: a row of 2099 would hide all until then."""
+    unit = EPOCH_UNITS.get(form)
+    if position is None or unit is None:
+        return position
+    number, now = _number(str(from_position(position, timedelta(0)))), int(datetime.now(UTC).timestamp() * unit)
+    return position if number is None or number <= now else to_position(now)
+
+
+def _number(text: str) -> float | None:
+    try:
+        return float(text)
+    except ValueError:
+        return None
+
+
+def _moment(text: str) -> datetime | None:
+    try:
+        return datetime.fromisoformat(text)
+    except ValueError:
+        return None

@@ -1,0 +1,55 @@
+"""A run that brings one new day, against the first run that brings all of them: seconds behind dbt's start-up."""
+
+import time
+from pathlib import Path
+
+from flows import settings
+from flows.prefect_server import prefect_server, prepare_prefect, wait_for_server
+
+SCALE = 10.0
+
+
+def measure(work: Path, scale: float = SCALE) -> tuple[float, float, dict[str, int]]:
+    """Return the seconds of a run with one new day and of the first run, and the bytes of source, lake and release."""
+    settings.export(ML_WAREHOUSE_DATA=str(work / "data"))
+    prepare_prefect()
+    with prefect_server() as url:
+        from flows.demo.flow import SET, demo_day
+        from flows.settings import DataFolder
+
+        parsing = _time_parsing()
+        wait_for_server(url)
+        seconds = []
+        for _ in range(2):
+            parsing.clear()
+            _, outcome = demo_day(scale)
+            seconds.append(outcome.seconds - sum(parsing))
+    folder = DataFolder.of(SET)
+    sizes = {
+        "source": bytes_of(folder.path / "source"),
+        "lake": bytes_of(folder.lake),
+        "release": folder.warehouse.resolve().stat().st_size,
+    }
+    return seconds[1], seconds[0], sizes
+
+
+def _time_parsing() -> list[float]:
+    """Take note of how long dbt's parsing takes, which is start-up and no work on data."""
+    from flows.warehouse.runner import Dbt
+
+    parse, taken = Dbt.parse, []
+
+    def timed(folder: settings.DataFolder) -> Dbt:
+        started = time.monotonic()
+        try:
+            return parse(folder)
+        finally:
+            taken.append(time.monotonic() - started)
+
+    Dbt.parse = staticmethod(timed)  # type: ignore[assignment, method-assign]
+    return taken
+
+
+def bytes_of(folder: Path) -> int:
+    """Return how many bytes the files below a folder have."""
+    return sum(path.stat().st_size for path in folder.rglob("*") if path.is_file())
