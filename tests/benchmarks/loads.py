@@ -17,16 +17,7 @@ from flows.settings import PROJECT
 from tests.benchmarks.measures import REPEATS, Measure, by_turns, report
 from tests.benchmarks.shop import Bench, make_json_lines, make_sqlite
 
-RETAIL_COLUMNS = [
-    "InvoiceNo",
-    "StockCode",
-    "Description",
-    "Quantity",
-    "InvoiceDate",
-    "UnitPrice",
-    "CustomerID",
-    "Country",
-]
+RETAIL_COLUMNS = ["InvoiceNo", "StockCode", "Description", "Quantity", "InvoiceDate", "UnitPrice", "CustomerID", "Country"]
 SQLITE_ROWS, JSON_ROWS = 2_000_000, 1_000_000
 DLT_PYTHON = PROJECT / ".venv" / "bench" / "bin" / "python"
 
@@ -42,9 +33,7 @@ def main() -> None:
 
 def measure_online_retail(bench: Bench) -> None:
     """Load 305 CSV files of real invoices, mapped by columns and by a query."""
-    archive = (
-        Path(os.environ.get("ONLINE_RETAIL", PROJECT.parent / "shared" / "data" / "online_retail")) / "by-day.tar.gz"
-    )
+    archive = Path(os.environ.get("ONLINE_RETAIL", PROJECT.parent / "shared" / "data" / "online_retail")) / "by-day.tar.gz"
     if not archive.exists():
         sys.stderr.write("Online Retail is not measured: ONLINE_RETAIL names no folder with by-day.tar.gz\n")
         return

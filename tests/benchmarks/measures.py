@@ -41,7 +41,9 @@ class Measure:
         return ""
 
 
-def by_turns(ours: Callable[[], object], theirs: Callable[[], object], repeats: int = REPEATS) -> tuple[float, float]:
+def by_turns(
+    ours: Callable[[], object], theirs: Callable[[], object], repeats: int = REPEATS
+) -> tuple[float, float]:
     """Run two things by turns, once each to warm up, and return the median seconds of each: a noisy hour hits both."""
     seconds: tuple[list[float], list[float]] = ([], [])
     for repeat in range(repeats + 1):
@@ -75,6 +77,4 @@ def as_table(measures: list[Measure]) -> str:
     ]
     table = [("what", "ours", "reference", "which is", "ratio", "bar"), *rows]
     widths = [max(len(row[at]) for row in table) for at in range(6)]
-    return "\n".join(
-        "  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip() for row in table
-    )
+    return "\n".join("  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip() for row in table)
