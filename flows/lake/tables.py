@@ -25,7 +25,7 @@ from deltalake import (
     write_deltalake,
 )
 from deltalake.exceptions import CommitFailedError, DeltaError, TableNotFoundError
-from deltalake.table import NOT_SUPPORTED_PYARROW_WRITER_VERSIONS, SUPPORTED_WRITER_FEATURES, ProtocolVersions
+from deltalake.table import SUPPORTED_WRITER_FEATURES, ProtocolVersions
 
 from flows.errors import SchemaMismatch, StorageFailed, WrongUse
 from flows.lake.contract import Contract
@@ -142,8 +142,6 @@ def open_table(path: Path | str, version: int | None = None) -> DeltaTable | Non
 def _require_known(protocol: ProtocolVersions, path: Path | str) -> None:
     """Refuse what an engine has written that does more than this one, such as deletion vectors or renamed columns."""
     unknown = {*(protocol.writer_features or ())} - SUPPORTED_WRITER_FEATURES
-    if protocol.min_writer_version in NOT_SUPPORTED_PYARROW_WRITER_VERSIONS:
-        unknown.add(f"writer version {protocol.min_writer_version}")
     if unknown:
         raise StorageFailed(
             str(path),

@@ -260,7 +260,7 @@ def released(tmp_path: Path, table: str) -> DataFolder:
 
 
 def test_fault_40_62_what_a_query_exports_cannot_run_or_mislead(tmp_path: Path) -> None:
-    """Such texts, and numbers, were exported as CSV, as JSON and shown in the terminal: I."""
+    """Texts like formulas, HTML, with NUL and marks of direction, and numbers were exported and shown: I."""
     # Given a release with such texts and with numbers below zero
     folder = released(
         tmp_path,
