@@ -89,7 +89,7 @@ def _describe(dbt: Dbt, candidate: duckdb.DuckDBPyConnection, result: Any) -> li
         name = model.name if model is not None else "the project"
         lines = [f"{name}: test {node.name} found {result.failures:,} failures"]
         return lines + [f"  {row}" for row in _failing_keys(dbt, candidate, node, model)]
-    if node.resource_type == "unit_test":
+    if node.resource_type == "unit_test" and result.status == "fail":
         return [f"{node.model}: unit test {node.name}: its rule does not hold: dbt test --select {node.name}"]
     said = without_values(result.message)
     if "out of sync" in said:  # the columns of an incremental model were changed
