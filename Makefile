@@ -1,6 +1,6 @@
 # The same commands for people, pre-commit and CI. `make run` and `make test` set up what they need.
 .DEFAULT_GOAL := help
-.PHONY: help setup run test lint format docs ui lock clean
+.PHONY: help setup run test faults lint format docs ui lock clean
 
 PYTHON ?= python3
 BIN := .venv/bin
@@ -33,6 +33,9 @@ run: setup  ## the demo, from its sources to a release; every further run is a d
 test: setup lint  ## lint, then all tests
 	@$(BIN)/python -m pytest -n 2
 
+faults: setup  ## what can go wrong, done on purpose: a table of faults and what each came to
+	@$(BIN)/python -m pytest -n 2 -k test_fault_ --faults
+
 lint: setup  ## what CI checks of style and types
 	@$(BIN)/ruff check flows tests
 	@$(BIN)/ruff format --check flows tests
@@ -45,7 +48,8 @@ format: setup  ## mend what a machine can mend
 	@$(BIN)/sqlfluff fix models snapshots tests/dbt
 
 docs: setup  ## the docs site of the last release, or of your dev database if nothing is published
-	@$(BIN)/dbt --quiet docs generate --static --target $(if $(wildcard $(DATA)/$(SET)/warehouse.duckdb),release,dev)
+	@$(BIN)/dbt --quiet docs generate --target $(if $(wildcard $(DATA)/$(SET)/warehouse.duckdb),release,dev)
+	@$(BIN)/python -c 'from pathlib import Path; from flows.warehouse.docs import inline_docs; inline_docs(Path("target"))'
 	@echo "open target/static_index.html"
 
 ui: setup  ## Prefect's UI on 127.0.0.1:4200, and the schedules of prefect.yaml

@@ -1,7 +1,7 @@
 """The one command line.
 
 Exit codes, for schedulers: 0 done · 1 a defect of ours · 2 wrong use · 3 a gate failed · 4 a source failed ·
-5 another run holds the data folder.
+5 another run holds the data folder · 6 the storage failed.
 """
 
 import atexit
@@ -24,7 +24,7 @@ app = typer.Typer(
     help="Extract, load, build, test and publish the warehouse.",
     epilog=(
         "Exit codes: 0 done, 1 a defect of the project, 2 wrong use, 3 a gate failed and nothing was published, "
-        "4 a source failed, 5 another run holds the data folder."
+        "4 a source failed, 5 another run holds the data folder, 6 the storage failed."
     ),
     no_args_is_help=True,
     add_completion=False,
@@ -38,7 +38,9 @@ ConnectionSet = Annotated[
 ConnectionsFile = Annotated[
     Path, typer.Option("--connections", help="File that says where the data comes from.", metavar="PATH")
 ]
-FullRefresh = Annotated[bool, typer.Option("--full-refresh", help="Build incremental models anew.")]
+FullRefresh = Annotated[
+    bool, typer.Option("--full-refresh", help="Build everything anew from the lake, not on the last release.")
+]
 Select = Annotated[
     str | None,
     typer.Option("--select", help="Build and test these dbt nodes only; nothing is published then.", metavar="NODES"),
@@ -164,12 +166,15 @@ def main() -> int:
         app()
     except SystemExit as end:  # how click ends a command that went well, or was used wrongly
         return end.code if isinstance(end.code, int) else 1
-    except WarehouseError as error:
-        typer.secho(settings.scrub(str(error)), err=True, fg=typer.colors.RED)
-        return error.exit_code
-    except Exception:  # noqa: BLE001 - the last resort; a defect's trace must not show a secret either
-        typer.echo(settings.scrub(traceback.format_exc()), err=True)
-        return 1
+    except Exception as error:  # noqa: BLE001 - the last resort; a defect's trace must not show a secret either
+        from flows.storage import storage_failure
+
+        failure = error if isinstance(error, WarehouseError) else storage_failure(error)
+        if failure is None:
+            typer.echo(settings.scrub(traceback.format_exc()), err=True)
+            return 1
+        typer.secho(settings.scrub(str(failure)), err=True, fg=typer.colors.RED)
+        return failure.exit_code
     return 0
 
 

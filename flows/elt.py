@@ -16,7 +16,7 @@ from prefect.runtime import flow_run
 from prefect.task_runners import TaskRunner, ThreadPoolTaskRunner
 
 from flows.clock import utc_now
-from flows.errors import SourceFailed, WarehouseError, WrongUse
+from flows.errors import SourceFailed, StorageFailed, WarehouseError, WrongUse
 from flows.lake.catalog import Pin, pin_catalog, read_pins
 from flows.lake.conservation import require_conservation
 from flows.lake.contract import Contract, contracts_of
@@ -26,8 +26,10 @@ from flows.lake.ops import note_run
 from flows.load import LoadResult, load_table
 from flows.lock import run_lock
 from flows.names import TableName
+from flows.redaction import without_values
 from flows.settings import PROJECT, DataFolder, scrub
 from flows.sources.connections import Connection, Connections, read_connections
+from flows.storage import noting, storage_faults_named
 from flows.warehouse.build import Build, build_candidate, drop_strangers, prepare_candidate
 from flows.warehouse.docs import write_docs
 from flows.warehouse.gates import Verdict, require_freshness, require_gates
@@ -74,18 +76,19 @@ def elt(
 ) -> Outcome:
     """Bring the warehouse up to date and publish it, if every gate passes.
 
-    Raises GateFailed or SourceFailed (after retries): nothing is published; RunLocked: nothing is done.
+    Raises GateFailed, SourceFailed (after retries) or StorageFailed: nothing is published; RunLocked: nothing is done.
     """
     started = time.monotonic()
     sources = read_connections(PROJECT / connections, connection_set)
     folder = sources.folder
-    with run_lock(folder), NotedRun(folder) as note:
+    require_lake(folder)
+    with storage_faults_named(), run_lock(folder), NotedRun(folder) as note:
         dbt = parse_project(folder)
         contracts = contracts_of(dbt.manifest.sources.values())
         loads = load_tables(sources, contracts, note.run_id)
         check_conservation(folder, loads)
         pins = pin_versions(folder, contracts)
-        start_candidate(dbt)
+        start_candidate(dbt, anew=full_refresh and select is None)
         stale = check_freshness(dbt, pins)
         build = build_models(dbt, full_refresh, select)
         verdict = check_gates(dbt, build)
@@ -98,6 +101,16 @@ def elt(
             tidy(folder)
     notes = tuple(text for load in loads for text in load.notes) + stale
     return Outcome(tuple(loads), build, verdict, release, notes, example_of(dbt), time.monotonic() - started)
+
+
+def require_lake(folder: DataFolder) -> None:
+    """Refuse to begin a new lake while a release stands that was made of another: its volume may be missing."""
+    if folder.warehouse.exists() and not (folder.lake / "ops").is_dir():
+        raise StorageFailed(
+            str(folder.lake),
+            "the lake is not there, and the published release was made of one",
+            f"Mount it, or say where it is: ML_WAREHOUSE_LAKE. To begin without it, move {folder.warehouse} away.",
+        )
 
 
 @step("parse project")
@@ -180,15 +193,25 @@ def pin_versions(folder: DataFolder, contracts: Mapping[TableName, Contract]) ->
 
 
 @step("prepare candidate")
-def start_candidate(dbt: Dbt) -> None:
-    """Copy the last release; if there is none, put back the snapshots that the lake keeps."""
-    prepare_candidate(dbt.folder)
+def start_candidate(dbt: Dbt, *, anew: bool) -> None:
+    """Copy the last release; if there is none, or all is built anew, put back the snapshots that the lake keeps."""
+    if anew and dbt.folder.warehouse.exists():
+        save_snapshots(dbt)
+    prepare_candidate(dbt.folder, anew=anew)
     if dropped := drop_strangers(dbt):
         logger.info("no model makes %s any more: dropped", ", ".join(dropped))
-    if not dbt.folder.warehouse.exists():
+    if anew or not dbt.folder.warehouse.exists():
         restored = restore_snapshots(dbt.folder.lake, dbt.folder.candidate, snapshots_of(dbt))
         if restored:
-            logger.warning("no release stands; snapshots were restored from the lake: %s", ", ".join(restored))
+            logger.info("snapshots were restored from the lake: %s", ", ".join(restored))
+
+
+def save_snapshots(dbt: Dbt) -> None:
+    """Write the last release's snapshots to the lake, should the run that published it have died before it did so."""
+    try:
+        keep_snapshots(dbt.folder.lake, dbt.folder.warehouse.resolve(), snapshots_of(dbt))
+    except duckdb.Error as error:
+        logger.warning("the last release cannot be read, the lake's snapshots stand: %s", without_values(error))
 
 
 @step("check freshness")
@@ -276,11 +299,12 @@ class NotedRun:
         text = None
         if error is not None:
             text = scrub(str(error)) if isinstance(error, WarehouseError) else type(error).__name__
-        note_run(
-            self.folder.lake,
-            run_id=self.run_id,
-            started_at=self.started_at,
-            ended_at=utc_now(),
-            release=self.release,
-            error=text,
-        )
+        with noting(text):
+            note_run(
+                self.folder.lake,
+                run_id=self.run_id,
+                started_at=self.started_at,
+                ended_at=utc_now(),
+                release=self.release,
+                error=text,
+            )

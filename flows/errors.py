@@ -84,6 +84,19 @@ class SchemaMismatch(WarehouseError):
 
 
 @dataclass(eq=False)
+class StorageFailed(WarehouseError):
+    """A file or folder of the warehouse's own cannot be read or written; what was committed before stays."""
+
+    what: str
+    cause: str
+    remedy: str
+    exit_code: ClassVar[int] = 6
+
+    def __str__(self) -> str:
+        return f"{self.what}: {self.cause}\nNothing was deleted; what was committed stays. {UNCHANGED}\n{self.remedy}"
+
+
+@dataclass(eq=False)
 class RunLocked(WarehouseError):
     """Another run holds the data folder."""
 

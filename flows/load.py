@@ -15,7 +15,7 @@ from uuid import uuid4
 
 import duckdb
 import pyarrow as pa
-from deltalake.exceptions import DeltaError
+from deltalake.exceptions import CommitFailedError, DeltaError
 
 from flows.clock import utc_now
 from flows.errors import SchemaMismatch, SourceFailed, WarehouseError, WrongUse
@@ -36,6 +36,7 @@ from flows.sources import connect
 from flows.sources.batches import RECORD, SOURCE, Batch, Connector, Rejected, Request, source_columns
 from flows.sources.connections import Connection, TableMapping
 from flows.sources.mapping import identity_of, map_batch, mapped_cursor, suggest_mapping
+from flows.storage import noting, storage_failure
 
 logger = logging.getLogger(__name__)
 
@@ -91,17 +92,18 @@ def noted(load: "Load", run_id: str) -> Iterator[None]:
         raise
     finally:
         load.seconds = time.monotonic() - clock
-        note_load(
-            load.table.lake,
-            load_id=load.load_id,
-            run_id=run_id,
-            table=load.contract.name,
-            started_at=started_at,
-            seconds=load.seconds,
-            counts=load.counts,
-            batch=load.table.batch,
-            error=error,
-        )
+        with noting(error):
+            note_load(
+                load.table.lake,
+                load_id=load.load_id,
+                run_id=run_id,
+                table=load.contract.name,
+                started_at=started_at,
+                seconds=load.seconds,
+                counts=load.counts,
+                batch=load.table.batch,
+                error=error,
+            )
 
 
 def as_mapped(contract: Contract, mapping: TableMapping) -> Contract:
@@ -390,7 +392,14 @@ class Load:
 
 def _definition(mapping: TableMapping, contract: Contract) -> str:
     """Return a hash of what decides what is read and accepted: under another one nothing counts as read before."""
-    parts = (mapping.definition(), contract.columns, contract.key, contract.load, contract.on_extra_column)
+    parts = (
+        mapping.definition(),
+        contract.columns,
+        contract.key,
+        contract.load,
+        contract.on_extra_column,
+        contract.future_tolerance,
+    )
     return hashlib.sha256(repr(parts).encode()).hexdigest()[:16]
 
 
@@ -424,17 +433,19 @@ def _has_no_key(duck: duckdb.DuckDBPyConnection, contract: Contract) -> bool:
 
 @contextmanager
 def _values_hidden(name: TableName) -> Iterator[None]:
-    """Turn what DuckDB or Delta raise into an error of ours, without the values that theirs may quote."""
+    """Turn what DuckDB, Delta or the system raise into an error of ours, without the values that theirs may quote."""
     try:
         yield
     except duckdb.Error as error:
         raise SourceFailed(
             str(name), without_values(error), "Run again; if it stays, mend the source or mapping."
         ) from None
-    except DeltaError as error:
-        raise SourceFailed(
-            str(name), f"the lake could not be written: {type(error).__name__}", "Run again.", is_transient=True
-        ) from None
+    except (DeltaError, OSError) as error:
+        if isinstance(error, CommitFailedError) and "os error" not in str(error):  # another writer was faster
+            raise SourceFailed(
+                str(name), "the lake could not be written, others write to it too", "Run again.", is_transient=True
+            ) from None
+        raise storage_failure(error, f"{name}: the lake could not be written") or error from None
 
 
 @contextmanager

@@ -6,7 +6,7 @@ from flows.settings import scrub
 
 HARMLESS = re.compile(
     r"(Binder|Catalog|Parser) Error: [^\n]*(\s+(Candidate bindings|Did you mean)[^\n]*)?"
-    r"|(IO|Out of Memory) Error: [^\n]*"
+    r"|(IO|Out of Memory) Error: [^\n]*|Corrupt database file: [^\n]*"
     r"|Constraint Error: (NOT NULL constraint failed: [\w.]+|CHECK constraint failed on table \w+)"
     r"|Compilation Error[^\n]*\n[^\n]*"
 )

@@ -3,6 +3,8 @@
 import re
 from dataclasses import dataclass
 
+import duckdb
+
 from flows.names import identifier
 
 INTEGERS = {
@@ -21,6 +23,13 @@ FLOATS = {"double", "float", "real"}
 TEXTS = {"varchar", "text", "string"}
 BOOLEANS = {"boolean", "bool"}
 TIMES = {"timestamp", "datetime", "timestamp without time zone"}
+
+CLOCK_CHANGES = "clock_changes"
+"""The variable with a bit a day, from 1900 to 2100 in UTC: whether the clocks of the session's time zone were changed
+about that day, or will be."""
+
+DAYS = 73_049
+"""How many days that is."""
 
 
 @dataclass(frozen=True)
@@ -45,7 +54,7 @@ def lossless_cast(name: str, found: str, wanted: str) -> Cast:
         return _nested(value, found, wanted)
     if wanted in TIMES:
         typed = _in_utc(value, found)
-        return Cast(typed, f"isfinite({typed}){_is_of_microseconds(value, found)}")
+        return Cast(typed, f"{_is_of_our_era(typed, 'timestamp')}{_is_of_microseconds(value, found)}")
     if wanted in INTEGERS and found in TEXTS:
         exact = f"try_cast({value} as decimal(38, 10)) = {typed}"
         return Cast(typed, f"case when {_has_any(value, '.eE')} then {exact} else true end")
@@ -62,8 +71,14 @@ def lossless_cast(name: str, found: str, wanted: str) -> Cast:
         return Cast(typed, f"try_cast({value} as double) in (0, 1)")
     if wanted == "date" and found != "date":
         moment = f"try_cast({value} as timestamp)"
-        return Cast(typed, f"(isfinite({typed}) and cast({typed} as timestamp) = {moment})")
-    return Cast(typed, f"isfinite({typed})" if wanted == "date" else "true")
+        return Cast(typed, f"({_is_of_our_era(typed, 'date')} and cast({typed} as timestamp) = {moment})")
+    return Cast(typed, _is_of_our_era(typed, "date") if wanted == "date" else "true")
+
+
+def _is_of_our_era(typed: str, kind: str) -> str:
+    """Refuse infinity, and years that Python, pandas and most databases have no date for."""
+    last = "9999-12-31 23:59:59.999999" if kind == "timestamp" else "9999-12-31"
+    return f"{typed} between {kind} '0001-01-01' and {kind} '{last}'"
 
 
 def _in_utc(value: str, found: str) -> str:
@@ -120,3 +135,41 @@ def _text_fits_decimal(value: str, typed: str, wanted: str) -> str:
 def _has_any(value: str, signs: str) -> str:
     """Look for single signs: several times as fast as a regular expression, on what every record goes through."""
     return "(" + " or ".join(f"contains({value}, '{sign}')" for sign in signs) + ")"
+
+
+def note_clock_changes(connection: duckdb.DuckDBPyConnection) -> bool:
+    """Note, once a connection, about which days the clocks of its time zone change; tell whether there are any."""
+    noted = f"select bit_count(getvariable('{CLOCK_CHANGES}'))"
+    if connection.execute(noted).fetchall() == [(None,)]:
+        connection.execute(
+            f"set variable {CLOCK_CHANGES} = (select coalesce(bitstring_agg(day + near, 0, {DAYS}), '0'::bit) from ("
+            "select day, timestamptz '1900-01-01 00:00:00+00' + to_hours(24 * day) as midnight "
+            f"from range(1, {DAYS}) as days (day)), (values (-1), (0), (1)) as days_near (near) "
+            "where cast(midnight + interval 24 hours as timestamp) - cast(midnight as timestamp) <> interval 24 hours)"
+        )
+    return connection.execute(noted).fetchall() != [(0,)]
+
+
+def unclear_time(name: str, typed: str, found: str) -> str | None:
+    """Return SQL for whether a local time never was or was twice, because clocks were changed; None if none can be.
+
+    All that is not near a change is passed by its day; what bears an offset, or no time of day, is clear. Of the others
+    those are clear that just one of the offsets before and behind the change fits.
+    """
+    value, typed, found = identifier(name), identifier(typed), found.lower()
+    if found not in TEXTS and (not found.startswith("timestamp") or "time zone" in found):
+        return None
+    local = f"try_cast({value} as timestamp)"
+    day = f"greatest(0, least({DAYS}, date_diff('day', date '1900-01-01', cast({typed} as date))))::integer"
+    before, behind = (
+        f"(cast({moment} as timestamp) - timezone('UTC', {moment}))"
+        for moment in (f"(timezone('UTC', {typed}) {sign} interval 24 hours)" for sign in "-+")
+    )
+    fits = [f"(cast(timezone('UTC', {local} - {offset}) as timestamp) = {local})" for offset in (before, behind)]
+    has_offset = (
+        f"not contains({value}, ':') or regexp_matches({value}, ':.*[-+A-Za-z]')" if found in TEXTS else "false"
+    )
+    return (
+        f"case when get_bit(getvariable('{CLOCK_CHANGES}'), {day}) = 0 or {has_offset} then false "
+        f"else {before} <> {behind} and {fits[0]} = {fits[1]} end"
+    )

@@ -13,10 +13,10 @@ from pathlib import Path
 
 import duckdb
 
-from flows.errors import WarehouseError
 from flows.lake.contract import SYSTEM_COLUMNS, Contract
 from flows.lake.tables import LakeTable, files_of, open_table, raw_path
 from flows.names import TableName, identifier, literal
+from flows.storage import open_database
 
 
 @dataclass(frozen=True)
@@ -63,7 +63,8 @@ def read_pins(path: Path) -> dict[TableName, Pin]:
 def _read(path: Path) -> tuple[dict[TableName, Pin], dict[TableName, str], set[TableName]]:
     if not path.exists():
         return {}, {}, set()
-    with duckdb.connect(str(path), read_only=True) as catalog:
+    remedy = "The next run makes it anew: python -m flows elt"
+    with open_database(path, f"{path.name} cannot be read", remedy) as catalog:
         relations = {
             TableName(schema, table)
             for schema, table in catalog.execute(
@@ -103,8 +104,6 @@ def _view_sql(lake: Path, contract: Contract, pin: Pin) -> str:
     delta = open_table(raw_path(lake, contract.name), pin.version) if pin.version is not None else None
     if delta is None:
         return f"select {empty} where false"
-    if any("deletionVectors" in feature for feature in delta.protocol().reader_features or ()):
-        raise WarehouseError(f"{contract.name}: its Delta table has deletion vectors, which are not read here.")
     files = files_of(delta)
     if not files:
         return f"select {empty} where false"

@@ -5,8 +5,9 @@ from dataclasses import dataclass
 
 import duckdb
 
+from flows.clock import utc_now
 from flows.errors import SchemaMismatch
-from flows.lake.casts import lossless_cast
+from flows.lake.casts import TIMES, lossless_cast, note_clock_changes, unclear_time
 from flows.lake.contract import Check, Column, Contract
 from flows.names import identifier, literal
 
@@ -52,14 +53,15 @@ def check_batch(connection: duckdb.DuckDBPyConnection, contract: Contract, mappe
     where = f" where {mapped.where}" if mapped.where else ""
     try:
         found = _mapped_types(connection, mapped)
+        rules = [*_future_rule(contract), *_clock_rules(connection, contract, found)]
         try:
             read = connection.execute(f"select count(*) from {mapped.relation}{where}").fetchall()[0][0]
-            connection.execute(_check_sql(contract, mapped, found, is_careful=False))
+            connection.execute(_check_sql(contract, mapped, found, rules, is_careful=False))
             _number(connection, mapped.form)
         except (duckdb.BinderException, duckdb.ParserException, duckdb.CatalogException):
             raise
         except duckdb.Error:
-            _check_carefully(connection, _check_sql(contract, mapped, found, is_careful=True))
+            _check_carefully(connection, _check_sql(contract, mapped, found, rules, is_careful=True))
             _number(connection, mapped.form)
             read = connection.execute(f"select count(*) from {CHECKED}").fetchall()[0][0]
     except (duckdb.BinderException, duckdb.ParserException, duckdb.CatalogException) as error:
@@ -120,7 +122,7 @@ class Rule:
     reason: str
 
 
-def _check_sql(contract: Contract, mapped: Mapped, found: list[str], *, is_careful: bool) -> str:
+def _check_sql(contract: Contract, mapped: Mapped, found: list[str], further: list[Rule], *, is_careful: bool) -> str:
     """Write the scan: map, then type, then judge; reasons are put into words for the records that break a rule alone.
 
     The careful form isolates the records whose expressions raise; it is slower, and used if the plain form has raised.
@@ -131,6 +133,7 @@ def _check_sql(contract: Contract, mapped: Mapped, found: list[str], *, is_caref
         Rule("_where_holds", "case when not _where_holds then 'where cannot be evaluated' end"),
         *(_type_rule(column, at, is_careful=is_careful) for at, column in enumerate(columns)),
         *(_check_rule(column, check, is_careful=is_careful) for column in columns for check in column.checks),
+        *further,
     ]
     mapped_list, typed_list = [], []
     for at, (column, cast) in enumerate(zip(columns, casts, strict=True)):
@@ -187,6 +190,30 @@ def _check_rule(column: Column, check: Check, *, is_careful: bool) -> Rule:
     tried = f"coalesce({_tried(f'({check.expression})')}, not {_raises(check.expression)})"
     holds = tried if is_careful else f"coalesce(({check.expression}), true)"
     return Rule(holds, f"case when not {holds} then {literal(f'{column.name}: {check.name}')} end")
+
+
+def _future_rule(contract: Contract) -> list[Rule]:
+    """Reject a cursor from the future: a clock that is wrong would order a history wrongly, and for good."""
+    cursor = contract.cursor
+    if cursor is None or contract.types[cursor] not in (*TIMES, "date"):
+        return []
+    latest = f"cast(timestamp '{utc_now() + contract.future_tolerance}' as {contract.types[cursor]})"
+    holds = f"coalesce({identifier(cursor)} <= {latest}, true)"
+    reason = literal(f"{cursor}: lies further ahead than future_tolerance allows")
+    return [Rule(holds, f"case when not {holds} then {reason} end")]
+
+
+def _clock_rules(connection: duckdb.DuckDBPyConnection, contract: Contract, found: list[str]) -> list[Rule]:
+    """Reject times between two clocks, if the zone of the source has changed them."""
+    rules = []
+    for at, column in enumerate(contract.columns):
+        if column.data_type not in TIMES or not note_clock_changes(connection):
+            continue
+        if (unclear := unclear_time(f"_m{at}", column.name, found[at])) is not None:
+            holds = f"not coalesce({unclear}, false)"
+            reason = literal(f"{column.name}: is no one moment, clocks were changed")
+            rules.append(Rule(holds, f"case when not {holds} then {reason} end"))
+    return rules
 
 
 def _tried(expression: str) -> str:

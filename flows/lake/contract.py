@@ -74,6 +74,7 @@ class Contract:
     load: Load = "append"
     cursor: str | None = None
     overlap: timedelta = timedelta(hours=1)
+    future_tolerance: timedelta = timedelta(days=1)
     on_extra_column: Literal["evolve", "ignore", "freeze"] = "evolve"
     quarantine_limit_pct: float = 50.0
 
@@ -129,20 +130,24 @@ def _contract(node: dict[str, Any]) -> Contract:
     ):
         if wrong:
             raise WrongUse(f"The contract of {name} cannot be used.", f"In its sources.yml, {remedy}.")
-    try:
-        overlap = duration(meta.get("overlap", {"count": 1, "period": "hour"}))
-    except ValueError as error:
-        raise WrongUse(f"The contract of {name} cannot be used.", f"In its sources.yml, its overlap {error}.") from None
     return Contract(
         name=name,
         columns=columns,
         key=key,
         load=cast(Load, load),
         cursor=cursor,
-        overlap=overlap,
+        overlap=_duration(name, meta, "overlap", Contract.overlap),
+        future_tolerance=_duration(name, meta, "future_tolerance", Contract.future_tolerance),
         on_extra_column=extra,
         quarantine_limit_pct=float(meta.get("quarantine_limit_pct", 50)),
     )
+
+
+def _duration(table: TableName, meta: Mapping[str, Any], key: str, default: timedelta) -> timedelta:
+    try:
+        return duration(meta[key]) if key in meta else default
+    except ValueError as error:
+        raise WrongUse(f"The contract of {table} cannot be used.", f"In its sources.yml, its {key} {error}.") from None
 
 
 def _column(table: TableName, node: dict[str, Any], key: tuple[str, ...]) -> Column:

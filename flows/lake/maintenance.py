@@ -10,6 +10,7 @@ import pyarrow as pa
 from deltalake import CommitProperties, DeltaTable
 from deltalake.exceptions import DeltaError
 
+from flows.errors import StorageFailed
 from flows.lake.tables import KEEP_COMMITS, carried, open_table, raw_path
 from flows.names import TableName
 
@@ -48,7 +49,7 @@ def tidy_lake(lake: Path, named: Mapping[TableName, Collection[int]], *, age: ti
     for path in _tables(lake):
         try:
             tidied += tidy_table(path, kept.get(path, ()), age=age)
-        except (DeltaError, OSError) as error:
+        except (StorageFailed, DeltaError, OSError) as error:
             logger.warning("%s could not be tidied: %s", path.relative_to(lake), type(error).__name__)
     return tidied
 

@@ -24,11 +24,13 @@ from deltalake import (
     WriterProperties,
     write_deltalake,
 )
-from deltalake.exceptions import CommitFailedError, TableNotFoundError
+from deltalake.exceptions import CommitFailedError, DeltaError, TableNotFoundError
+from deltalake.table import SUPPORTED_WRITER_FEATURES, ProtocolVersions
 
-from flows.errors import WrongUse
+from flows.errors import StorageFailed, WrongUse
 from flows.lake.contract import Contract
 from flows.names import TableName, identifier, literal
+from flows.storage import storage_failure
 
 KEEP_LOG = {"delta.logRetentionDuration": "interval 36500 days"}
 """The log holds positions and counts of every batch; no clean-up may cut it."""
@@ -128,7 +130,8 @@ def raw_path(lake: Path, name: TableName) -> Path:
 def open_table(path: Path | str, version: int | None = None) -> DeltaTable | None:
     """Return a Delta table, at a version or the newest, or None where there is none.
 
-    Raises WrongUse for a path that the Delta library cannot have.
+    Raises WrongUse for a path that the Delta library cannot have, StorageFailed for a table that cannot be read or that
+    a newer engine has written.
     """
     if any(sign in str(path) for sign in UNUSABLE):
         raise WrongUse(
@@ -136,9 +139,24 @@ def open_table(path: Path | str, version: int | None = None) -> DeltaTable | Non
             "Name another folder for it: ML_WAREHOUSE_DATA, or ML_WAREHOUSE_LAKE.",
         )
     try:
-        return DeltaTable(str(path), version=version)
+        table = DeltaTable(str(path), version=version)
     except TableNotFoundError:
         return None
+    except DeltaError as error:
+        raise storage_failure(error, str(path)) or error from None
+    _require_known(table.protocol(), path)
+    return table
+
+
+def _require_known(protocol: ProtocolVersions, path: Path | str) -> None:
+    """Refuse what an engine has written that does more than this one, such as deletion vectors or renamed columns."""
+    unknown = {*(protocol.writer_features or ())} - SUPPORTED_WRITER_FEATURES
+    if unknown:
+        raise StorageFailed(
+            str(path),
+            f"an engine wrote it that has features unknown here: {', '.join(sorted(unknown))}",
+            "Read and write it with that engine's version, or copy its rows to a table without them.",
+        )
 
 
 def relation_of(table: DeltaTable | None) -> str | None:

@@ -19,10 +19,15 @@ DELIMITERS = ",;\t|"
 QUOTED = re.compile(r'"(?:[^"]|"")*"')
 HEADER_BYTES = 256 * 1024
 USUAL_HEADER_BYTES = 4 * 1024
-LARGEST_FIELD = 100_000_000
 RECORDS_A_PIECE = 50_000
 LINES_A_RECORD = 1_000
 """A record that goes on for longer has lost a closing quote."""
+
+LARGEST_RECORD = 16 * 1024 * 1024
+"""A longer one is no record but a mistake, and is quarantined: memory stays bounded, whatever a file holds."""
+
+LARGEST_KEPT = 8 * LARGEST_RECORD
+"""Of a line that is longer still the beginning is kept; all of it stands in the file."""
 
 
 @dataclass(frozen=True)
@@ -85,28 +90,30 @@ def _to_table(dialect: Dialect, records: list[tuple[int, list[str]]]) -> pa.Tabl
 
 def _records(path: Path, dialect: Dialect) -> Iterator[tuple[bytes, list[str] | None, str]]:
     """Yield each record's bytes with its fields, or with None and a reason."""
-    lines = _lines(path)
-    deque(islice(lines, dialect.blank_lines + dialect.lines), maxlen=0)  # the header
-    ahead: deque[bytes] = deque(islice(lines, LINES_A_RECORD))
-    while ahead:
-        if not ahead[0].strip() and len(dialect.columns) > 1:
-            used = 1
-        else:
-            fields, used, reason = _parse(ahead, dialect)
-            raw = b"".join(islice(ahead, used)).rstrip(b"\r\n")
+    csv.field_size_limit(LARGEST_RECORD)
+    with opened(path) as stream:
+        lines = _lines(stream)
+        deque(islice(lines, dialect.blank_lines + dialect.lines), maxlen=0)  # the header
+        ahead = Ahead(lines)
+        while (first := next(iter(ahead), None)) is not None:
+            if not first.strip() and len(dialect.columns) > 1:
+                ahead.take(1)
+                continue
+            fields, used, reason = _parse(first, ahead, dialect)
+            raw = ahead.take(used).rstrip(b"\r\n")
             if fields is not None and len(fields) == len(dialect.columns) + 1 and not fields[-1]:
                 fields.pop()  # a delimiter at the end of the line
             if fields is None or len(fields) == len(dialect.columns):
                 yield raw, fields, reason
             else:
                 yield raw, None, f"has {len(fields)} fields, the header {len(dialect.columns)}"
-        for _ in range(used):
-            ahead.popleft()
-        ahead.extend(islice(lines, used))
 
 
-def _parse(ahead: deque[bytes], dialect: Dialect) -> tuple[list[str] | None, int, str]:
+def _parse(first: bytes, ahead: "Ahead", dialect: Dialect) -> tuple[list[str] | None, int, str]:
     """Parse the record that the lines ahead begin with; return its fields and how many lines it took."""
+    if len(first) > LARGEST_RECORD:
+        cut = f": of {first.length:,} the first {len(first):,} are kept" if isinstance(first, CutLine) else ""
+        return None, 1, f"is longer than {LARGEST_RECORD:,} bytes{cut}"
     used = 0
 
     def fed() -> Iterator[str]:
@@ -115,7 +122,6 @@ def _parse(ahead: deque[bytes], dialect: Dialect) -> tuple[list[str] | None, int
             used += 1
             yield line.decode("utf-8")
 
-    csv.field_size_limit(LARGEST_FIELD)
     try:
         fields = next(csv.reader(fed(), delimiter=dialect.delimiter, strict=True)) or [""]
     except UnicodeDecodeError:
@@ -125,9 +131,46 @@ def _parse(ahead: deque[bytes], dialect: Dialect) -> tuple[list[str] | None, int
     return fields, used, ""
 
 
-def _lines(path: Path) -> Iterator[bytes]:
-    with opened(path) as stream:
-        yield from stream
+class Ahead:
+    """The lines that come next, of which no more are held than a record may have."""
+
+    def __init__(self, lines: Iterator[bytes]) -> None:
+        self._lines, self._held = lines, deque[bytes]()
+
+    def __iter__(self) -> Iterator[bytes]:
+        size = 0
+        for at in range(LINES_A_RECORD):
+            if at == len(self._held):
+                line = next(self._lines, None)
+                if line is None:
+                    return
+                self._held.append(line)
+            yield self._held[at]
+            size += len(self._held[at])
+            if size > LARGEST_RECORD:
+                return
+
+    def take(self, count: int) -> bytes:
+        """Go on behind some lines, and return them."""
+        return b"".join([self._held.popleft() for _ in range(count)])
+
+
+class CutLine(bytes):
+    """The beginning of a line that is not held whole; `length` is that of all of it, in bytes."""
+
+    length = 0
+
+
+def _lines(stream: IO[bytes]) -> Iterator[bytes]:
+    while line := stream.readline(LARGEST_KEPT):
+        if len(line) == LARGEST_KEPT and not line.endswith(b"\n"):
+            line = CutLine(line)
+            line.length = LARGEST_KEPT
+            while rest := stream.readline(1024 * 1024):
+                line.length += len(rest)
+                if rest.endswith(b"\n"):
+                    break
+        yield line
 
 
 def opened(path: Path) -> IO[bytes]:

@@ -1,18 +1,15 @@
 """Files: CSV, JSON lines, JSON and Parquet, by extension; globs, gzip, and members of archives."""
 
 import hashlib
-import shutil
 import tarfile
 import zipfile
 import zlib
 from collections.abc import Iterator
 from contextlib import suppress
 from dataclasses import dataclass
-from fnmatch import fnmatch
 from itertools import islice
 from pathlib import Path
-from tempfile import NamedTemporaryFile
-from typing import IO, ClassVar
+from typing import ClassVar
 
 import duckdb
 import pyarrow as pa
@@ -20,6 +17,7 @@ from pyarrow import parquet
 
 from flows.errors import SourceFailed
 from flows.names import identifier, literal
+from flows.sources.archives import members, require_bounded
 from flows.sources.batches import SOURCE, Batch, Rejected, Request, SourceFile
 from flows.sources.connections import Connection, TableMapping
 from flows.sources.csv_records import Dialect, opened, read_dialect, read_record_by_record
@@ -60,6 +58,7 @@ class FileTable:
             found += 1
             rows = request.known_rows(file)
             if rows is None:
+                self._require_bounded(file)
                 waiting.append(file)
             else:
                 known_rows += rows
@@ -80,17 +79,24 @@ class FileTable:
 
     def _files(self, work: Path) -> Iterator[SourceFile]:
         root = Path(self.connection.url().removeprefix("file:").removeprefix("//")).expanduser()
-        origin, bang, members = self.mapping.origin.partition("!")
+        origin, bang, pattern = self.mapping.origin.partition("!")
         at = origin
         try:
             for path in _matching(root / origin):
                 at = path.relative_to(root).as_posix() if path.is_relative_to(root) else path.name
                 if bang:
-                    yield from _members(path, at, members, work)
+                    for name, copy in members(path, pattern, work):
+                        yield _stamp(copy, f"{at}!{name}")
                 else:
                     yield _stamp(path, at)
         except BROKEN as error:
             raise self._broken(at, error) from None
+
+    def _require_bounded(self, file: SourceFile) -> None:
+        try:
+            require_bounded(file.path)
+        except BROKEN as error:
+            raise self._broken(file.name, error) from None
 
     def _broken(self, name: str, error: Exception) -> SourceFailed:
         cause = error.strerror if isinstance(error, OSError) and error.strerror else str(error)
@@ -328,31 +334,6 @@ def _matching(place: Path) -> list[Path]:
     if not any(sign in pattern for sign in "*?["):
         return sorted(path for path in place.parent.glob(f"{place.name}.*") if _kind(path.name))
     return sorted(path for path in (anchor if place.is_absolute() else Path()).glob(pattern) if path.is_file())
-
-
-def _members(archive: Path, name: str, pattern: str, work: Path) -> Iterator[SourceFile]:
-    """Yield an archive's regular files that match, each copied under a name of our own: theirs is never a path."""
-    if zipfile.is_zipfile(archive):
-        with zipfile.ZipFile(archive) as zipped:
-            for entry in sorted(zipped.infolist(), key=lambda one: one.filename):
-                if not entry.is_dir() and fnmatch(entry.filename, pattern):
-                    with zipped.open(entry) as stream:
-                        yield _copied(stream, f"{name}!{entry.filename}", work)
-        return
-    with tarfile.open(archive) as tarred:
-        for member in tarred:
-            if member.isfile() and fnmatch(member.name, pattern):
-                content = tarred.extractfile(member)
-                assert content is not None, "a regular file has content"
-                yield _copied(content, f"{name}!{member.name}", work)
-
-
-def _copied(stream: IO[bytes], name: str, work: Path) -> SourceFile:
-    extension = Path(name.removesuffix(".gz")).suffix + (".gz" if name.endswith(".gz") else "")
-    known = extension if _kind(name) else ""
-    with NamedTemporaryFile(dir=work, prefix="member-", suffix=known, delete=False) as copy:
-        shutil.copyfileobj(stream, copy)
-    return _stamp(Path(copy.name), name)
 
 
 def _forget_copy(file: SourceFile, work: Path) -> None:

@@ -2,12 +2,13 @@
 
 import json
 import re
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
 from dataclasses import dataclass, replace
 from datetime import date, datetime, time
 from decimal import Decimal
+from functools import partial
 from pathlib import Path
 from typing import Any, ClassVar
 from urllib.parse import quote
@@ -95,7 +96,8 @@ class SqliteTable:
             reader = cursor.fetch_record_batch()
             pieces = (_one_type_a_column(pa.Table.from_batches([piece])) for piece in reader)
             tables = _read_ahead(_gathered(pieces, reader.schema))
-            yield from _arrow_batches(connection, tables, self.mapping, request, position, done + 1)
+            newest = partial(_newest_of, database, f"select max({identifier(request.cursor or '')}) from {relation}")
+            yield from _arrow_batches(connection, tables, self.mapping, request, position, done + 1, newest)
 
     def _relation(self, names: list[str], *, as_text: bool) -> str:
         relation = _relation(self.mapping)
@@ -103,6 +105,12 @@ class SqliteTable:
             return relation
         texts = ", ".join(f"{_exact_text(identifier(name))} as {identifier(name)}" for name in names)
         return f"(select {texts} from {relation})"
+
+
+def _newest_of(database: adbc_driver_sqlite.dbapi.Connection, sql: str) -> Any:
+    with closing(database.cursor()) as cursor:
+        cursor.execute(sql)
+        return cursor.fetchall()[0][0]
 
 
 def _read_ahead(tables: Iterator[pa.Table]) -> Iterator[pa.Table]:
@@ -168,7 +176,11 @@ class SqlTable:
                 pieces = (_to_arrow(names, rows) for rows in result.partitions(ROWS_A_FETCH))
                 schema = pa.schema([(name, pa.string()) for name in names])
                 tables = _gathered(pieces, schema)
-                yield from _arrow_batches(connection, tables, self.mapping, request, request.position, 1)
+                largest: sqlalchemy.Select[Any] = self._relation().with_only_columns(
+                    sqlalchemy.func.max(sqlalchemy.column(request.cursor or ""))
+                )
+                newest = partial(database.scalar, largest)
+                yield from _arrow_batches(connection, tables, self.mapping, request, request.position, 1, newest)
         except sqlalchemy.exc.SQLAlchemyError as error:
             cause = getattr(error, "orig", None) or error
             transient = isinstance(error, sqlalchemy.exc.OperationalError)
@@ -231,9 +243,15 @@ def _arrow_batches(
     request: Request,
     position: str | None,
     first: int,
+    newest: Callable[[], Any],
 ) -> Iterator[Batch]:
-    """Show each table as `source`; a batch's position is the largest cursor value so far, and never moves back."""
+    """Show each table as `source`; a batch's position is the largest cursor value so far, and never moves back.
+
+    Raises SourceFailed if the source has nothing at its position any more, but `newest` before it.
+    """
+    start, has_cursor = position, False
     for table in tables:
+        has_cursor = has_cursor or _has_values(table, request.cursor)
         refuse_colliding_names(str(mapping.name), table.column_names)
         connection.register("arrow_rows", table.append_column("_row", pa.arange(first, first + table.num_rows)))
         connection.execute(
@@ -243,6 +261,20 @@ def _arrow_batches(
         first += table.num_rows
         position = reached(connection, SOURCE, request.cursor, position)
         yield Batch(read=table.num_rows, position=position)
+    if request.cursor is not None and start is not None and not has_cursor and newest() is not None:
+        raise SourceFailed(
+            str(mapping.name),
+            f"all that it has lies before the {request.cursor} that was read already: it is an older copy, such as a "
+            "replica that is behind or a backup",
+            "Read from a copy that is up to date. If its newest rows were deleted on purpose, change its mapping, for "
+            "example to `where: true`: then all of it is read again, and what is known is a duplicate.",
+            is_transient=True,
+        )
+
+
+def _has_values(table: pa.Table, cursor: str | None) -> bool:
+    names = [name for name in table.column_names if cursor is not None and name.casefold() == cursor.casefold()]
+    return any(table.column(name).null_count < table.num_rows for name in names)
 
 
 def _concatenated(pieces: list[pa.Table]) -> pa.Table:
@@ -282,6 +314,9 @@ def _plain_value(value: Any) -> Any:
 
 
 def _plain(value: Any) -> str | int | float:
+    """Return a cursor value as SQLite compares it: to a number every text is larger, also one of digits."""
+    if isinstance(value, str) and re.fullmatch(r"0|-?[1-9]\d*", value):
+        return int(value)
     return str(value) if isinstance(value, datetime | date) else value
 
 

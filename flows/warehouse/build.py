@@ -11,8 +11,10 @@ from typing import Any
 import duckdb
 from dbt_common.events.base_types import EventMsg
 
+from flows.errors import StorageFailed
 from flows.names import identifier
 from flows.settings import DataFolder
+from flows.storage import REBUILD, TRY_AGAIN, open_database
 from flows.warehouse.runner import Dbt
 
 logger = logging.getLogger(__name__)
@@ -53,15 +55,18 @@ class Build:
         return sum(result.node.resource_type in kinds for result in self.results if result.status != "skipped")
 
 
-def prepare_candidate(folder: DataFolder) -> None:
+def prepare_candidate(folder: DataFolder, *, anew: bool = False) -> None:
     """Make the candidate from the last release, or empty if there is none; what an earlier run left is deleted first.
 
-    A log that a killed run left beside the file would be replayed onto the fresh copy.
+    A log that a killed run left beside the file would be replayed onto the fresh copy. With `anew` the candidate is
+    empty, whatever there is. Raises StorageFailed for a release that cannot be opened: damaged, or of a newer DuckDB.
     """
     shutil.rmtree(folder.candidate.parent, ignore_errors=True)
     folder.candidate.parent.mkdir(parents=True)
-    if folder.warehouse.exists():
-        copy_file(folder.warehouse.resolve(), folder.candidate)
+    if folder.warehouse.exists() and not anew:
+        release = folder.warehouse.resolve()
+        open_database(release, f"the release {release.parent.name} cannot be read", REBUILD).close()
+        copy_file(release, folder.candidate)
 
 
 def drop_strangers(dbt: Dbt) -> list[str]:
@@ -96,15 +101,14 @@ def build_candidate(dbt: Dbt, *, full_refresh: bool, select: str | None) -> Buil
     candidate = dbt.folder.candidate
     if not candidate.exists():  # a selection that matches nothing
         duckdb.connect(str(candidate)).close()
-    require_closed(candidate)
     return Build(results, progress.invocation_id, Fingerprint.of(candidate), time.monotonic() - started)
 
 
 def require_closed(database: Path) -> None:
-    """Fail if a database's latest changes still sit in its log: the file alone would not hold them."""
+    """Raise StorageFailed if a database's latest changes still sit in its log: the file alone would not hold them."""
     log = database.with_name(f"{database.name}.wal")
     if log.exists():
-        raise RuntimeError(f"{log.name} was left beside the database, so it was not closed")
+        raise StorageFailed(database.name, f"its last changes were left in {log.name}, the file lacks them", TRY_AGAIN)
 
 
 def copy_file(source: Path, target: Path) -> None:

@@ -10,7 +10,8 @@ from flows.errors import GateFailed
 from flows.names import TableName, identifier, literal
 from flows.redaction import without_values
 from flows.settings import PROJECT
-from flows.warehouse.build import Build
+from flows.storage import DAMAGED, REBUILD
+from flows.warehouse.build import Build, require_closed
 from flows.warehouse.runner import Dbt
 
 ROWS_SHOWN = 5
@@ -55,7 +56,7 @@ def require_freshness(dbt: Dbt, loaded: Collection[TableName]) -> tuple[str, ...
 
 
 def require_gates(dbt: Dbt, build: Build) -> Verdict:
-    """Pass a build of which every node succeeded and that was really tested.
+    """Pass a build of which every node succeeded, that was really tested, and whose file holds all of it.
 
     Raises GateFailed with model, test and the keys of failing rows; values of other columns are never shown. A build
     without a test that can fail is not a pass.
@@ -68,6 +69,7 @@ def require_gates(dbt: Dbt, build: Build) -> Verdict:
         if skipped:
             findings += (f"{skipped} nodes behind them were not built",)
         raise GateFailed("build", findings, f"Look at the set-aside candidate: {_look(dbt)}")
+    require_closed(dbt.folder.candidate)
     tests = [result for result in build.results if result.node.resource_type in TESTS]
     decisive = [result for result in tests if _severity(result.node) == "error" and result.status == "pass"]
     if not decisive:
@@ -87,11 +89,13 @@ def _describe(dbt: Dbt, candidate: duckdb.DuckDBPyConnection, result: Any) -> li
         name = model.name if model is not None else "the project"
         lines = [f"{name}: test {node.name} found {result.failures:,} failures"]
         return lines + [f"  {row}" for row in _failing_keys(dbt, candidate, node, model)]
-    if node.resource_type == "unit_test":
+    if node.resource_type == "unit_test" and result.status == "fail":
         return [f"{node.model}: unit test {node.name}: its rule does not hold: dbt test --select {node.name}"]
     said = without_values(result.message)
     if "out of sync" in said:  # the columns of an incremental model were changed
         said += " Build it anew: python -m flows elt --full-refresh"
+    if DAMAGED.search(said):
+        said += f" {REBUILD}"
     return [f"{node.name}: {node.resource_type} ended in an error: {said}"]
 
 

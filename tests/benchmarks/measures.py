@@ -1,4 +1,4 @@
-"""What every benchmark reports: a figure of ours beside the reference's, their ratio, and the bar that it is held to."""
+"""What every benchmark reports: a figure of ours beside the reference's, their ratio, and the bar for it."""
 
 import json
 import statistics

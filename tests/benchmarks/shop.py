@@ -1,6 +1,5 @@
 """A source table of one's own for the benchmarks: order lines, as many as wanted, and a lake to load them into."""
 
-import json
 import shutil
 import sqlite3
 from collections.abc import Iterator, Mapping
@@ -83,7 +82,8 @@ def make_sqlite(place: Path, rows: int) -> None:
             "unit_price text, discount_amount text, updated_at text, note text)"
         )
         result = connection.execute(
-            f"select * replace (cast(unit_price as varchar) as unit_price, '0' as discount_amount) from ({ROWS.format(rows=rows)})"
+            "select * replace (cast(unit_price as varchar) as unit_price, '0' as discount_amount) "
+            f"from ({ROWS.format(rows=rows)})"
         )
         database.executemany("insert into order_lines values (?, ?, ?, ?, ?, ?, ?, ?)", _fetched(result))
         database.commit()
@@ -92,8 +92,3 @@ def make_sqlite(place: Path, rows: int) -> None:
 def _fetched(result: duckdb.DuckDBPyConnection) -> Iterator[tuple[Any, ...]]:
     while rows := result.fetchmany(10_000):
         yield from rows
-
-
-def as_json(value: object) -> str:
-    """Write a value for another process."""
-    return json.dumps(value)

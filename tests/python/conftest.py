@@ -22,6 +22,8 @@ from flows.names import TableName
 from flows.settings import DataFolder
 from flows.sources.connections import read_connections
 
+pytest_plugins = ["fault_catalogue"]
+
 Row = dict[str, Any]
 
 ORDERS = {

@@ -1,8 +1,11 @@
-"""What the project promises of every model and macro, read from dbt's manifest."""
+"""What the project promises of every model, macro and fault's test, read from dbt's manifest and the tests."""
 
+import ast
+from pathlib import Path
 from typing import Any
 
 from dbt.contracts.graph.manifest import Manifest
+from fault_catalogue import UNSAID, faults_of
 
 pytest_plugins = ["warehouse_fixtures"]
 
@@ -68,3 +71,15 @@ def test_no_tagged_column_leaves_staging_under_its_own_name(manifest: Manifest) 
         if column in tagged - {"gender"}
     }
     assert leaked == set()
+
+
+def test_every_fault_that_is_tested_says_what_was_done_and_what_it_came_to() -> None:
+    silent = [
+        f"{path.name}: {test.name}"
+        for path in sorted(Path(__file__).parent.glob("test_*.py"))
+        for test in ast.walk(ast.parse(path.read_text()))
+        if isinstance(test, ast.FunctionDef)
+        for fault in faults_of(test.name, ast.get_docstring(test))
+        if fault.outcome == UNSAID or not fault.number
+    ]
+    assert silent == []

@@ -51,6 +51,7 @@ def items_of(shop: Shop) -> list[tuple[object, ...]]:
     ],
 )
 def test_fault_36_a_csv_file_is_read_right_however_it_is_written(items: Shop, content: bytes) -> None:
+    """CSV came with byte order marks, other delimiters, ends of lines, blank lines and headers: I."""
     # Given a file, and the same with one malformed record, which is read record by record
     items.map(**{"from": "*", "columns": {"id": '"id;x"'}} if b"id;x" in content else {"from": "*"})
     items.drop("1.csv", content)
@@ -65,6 +66,7 @@ def test_fault_36_a_csv_file_is_read_right_however_it_is_written(items: Shop, co
 
 
 def test_fault_36_cells_may_hold_quotes_delimiters_and_newlines(items: Shop) -> None:
+    """CSV cells held quotes, delimiters and newlines: Q, I."""
     # Given cells that hold what structures a file
     content = b'id,name,size\n1,"5"" pipe",1\n2,5" pipe,2\n3,"a,b;c",3\n4,"two\nlines",4\n'
     content += b'5,"two\r\nlines",5\n6,"",6\n7,,7\n8, x ,8\n'
@@ -80,6 +82,7 @@ def test_fault_36_cells_may_hold_quotes_delimiters_and_newlines(items: Shop) -> 
 
 
 def test_fault_36_a_malformed_record_is_quarantined_as_it_came_and_its_neighbours_are_read(items: Shop) -> None:
+    """CSV records had too few fields, too many, open quotes and bytes that are no text: Q, I."""
     # Given records that are malformed each in its way
     malformed = [b"3", b"4,Dot,40,more", b'5,"Eve"s,50', b"6,F\xff,60", b'7,"Gus,70']
     lines = [b"id,name,size", b"1,Ada,10", *malformed, b"2,Bob,20", b""]
@@ -104,6 +107,7 @@ def test_fault_36_a_malformed_record_is_quarantined_as_it_came_and_its_neighbour
 
 
 def test_fault_36_columns_may_change_their_order_and_number_between_files(items: Shop) -> None:
+    """CSV files of one load had their columns in other orders and numbers: I."""
     # Given files of one batch whose headers differ
     items.drop("1.csv", "id,name,size\n1,Ada,10\n")
     items.drop("2.csv", "size,id,name,colour\n20,2,Bob,red\n")
@@ -128,6 +132,7 @@ def test_columns_that_collide_fail_the_load(items: Shop, header: str) -> None:
 
 @pytest.mark.parametrize("kind", ["csv", "json", "sqlite"])
 def test_fault_39_leading_zeros_are_kept(items: Shop, kind: str) -> None:
+    """Ids with leading zeros came from CSV, JSON and a database: I."""
     # Given ids with leading zeros
     if kind == "csv":
         items.drop("1.csv", "id,name,size\n007,00,007\n")
@@ -185,6 +190,7 @@ def test_json_lines_under_the_name_of_json_are_read_as_lines(items: Shop) -> Non
 
 @pytest.mark.parametrize("name", ["1.jsonl", "1.json"])
 def test_fault_32_malformed_json_is_quarantined_as_it_came(items: Shop, name: str) -> None:
+    """JSON lines and documents were cut, empty, of other kinds and no text: Q, I."""
     # Given lines that are no JSON objects, or a document that is none
     malformed = [b'{"id": "3", "name"', b"[1, 2]", b'"text"', b"nonsense", b'{"id": "\xff"}', b"null"]
     good = [b'{"id": "1", "name": "Ada", "size": 10}', b'{"size": 20, "name": "Bob", "id": "2"}']
@@ -273,15 +279,13 @@ def test_json_keeps_every_digit_key_and_value(items: Shop) -> None:
 # Archives
 
 
-def tar_of(members: dict[str, bytes], **further: tarfile.TarInfo) -> bytes:
+def tar_of(members: dict[str, bytes]) -> bytes:
     buffer = io.BytesIO()
     with tarfile.open(fileobj=buffer, mode="w:gz") as archive:
         for name, content in members.items():
             entry = tarfile.TarInfo(name)
             entry.size = len(content)
             archive.addfile(entry, io.BytesIO(content))
-        for entry in further.values():
-            archive.addfile(entry)
     return buffer.getvalue()
 
 
@@ -327,29 +331,6 @@ def test_archives_whose_members_are_called_alike_do_not_get_in_each_others_way(i
     assert sorted(items.rows("id", "_position")) == [
         ("1", "a/all.tar!day.csv:1"), ("2", "a/all.tar!day.csv:1"), ("3", "b/all.tar!day.csv:1"),
     ]  # fmt: skip
-
-
-@pytest.mark.parametrize("kind", ["tar.gz", "zip"])
-def test_paths_and_links_in_archives_write_and_read_nothing_outside(items: Shop, kind: str) -> None:
-    # Given an archive with paths that lead out of it, and links
-    secret = items.folder / "secret.csv"
-    secret.write_text("id,name,size\n9,secret,90\n")
-    members = {"../../up.csv": b"id,name,size\n1,Ada,10\n", f"{items.folder}/absolute.csv": b"id,name,size\n2,Bob,20\n"}
-    link, hard = tarfile.TarInfo("link.csv"), tarfile.TarInfo("hard.csv")
-    link.type, link.linkname, hard.type, hard.linkname = (
-        tarfile.SYMTYPE,
-        str(secret),
-        tarfile.LNKTYPE,
-        "../../secret.csv",
-    )
-    items.drop(f"all.{kind}", tar_of(members, link=link, hard=hard) if kind == "tar.gz" else zip_of(members))
-    items.map(**{"from": f"all.{kind}!*.csv"})
-    before = set(items.folder.rglob("*.csv"))
-
-    # When it is loaded, then its regular files are read as content, and nothing else is
-    items.load()
-    assert sorted(items_of(items)) == GOOD
-    assert set(items.folder.rglob("*.csv")) == before
 
 
 @pytest.mark.parametrize(

@@ -34,6 +34,7 @@ def order(
 
 @pytest.mark.parametrize("load", ["append", "upsert", "full"])
 def test_fault_15_the_same_file_again_changes_nothing(shop: Shop, load: str) -> None:
+    """A file stayed, and came again under another name: I."""
     # Given a loaded file, and another that came after it
     shop.change(load=load)
     shop.drop("march.csv", MARCH)
@@ -54,6 +55,7 @@ def test_fault_15_the_same_file_again_changes_nothing(shop: Shop, load: str) -> 
 
 
 def test_fault_15_the_same_records_in_another_file_change_nothing(shop: Shop) -> None:
+    """Records came again in another file and order, one that is in quarantine among them: I."""
     # Given a loaded file, one of whose records is in quarantine
     shop.drop("march.csv", MARCH + "9,Eve,many,1.50,2026-03-01 12:00:00\n")
     assert shop.load().counts.quarantined == 1
@@ -87,6 +89,7 @@ def test_a_known_file_is_read_again_once_its_mapping_changed(shop: Shop) -> None
 
 
 def test_fault_16_of_an_event_that_comes_again_the_first_stays(shop: Shop) -> None:
+    """Events came again with another payload, in another file and in the same: I, A."""
     # Given events
     shop.change(load="append")
     shop.drop_rows("1.jsonl", [order(1), order(2)])
@@ -104,6 +107,7 @@ def test_fault_16_of_an_event_that_comes_again_the_first_stays(shop: Shop) -> No
 
 
 def test_fault_16_an_event_is_known_even_if_it_comes_again_with_a_later_cursor(shop: Shop) -> None:
+    """An event came again with a later cursor: I, A."""
     # Given events with a cursor
     shop.change(load="append")
     shop.drop_rows("1.jsonl", [order(1), order(2)])
@@ -119,6 +123,7 @@ def test_fault_16_an_event_is_known_even_if_it_comes_again_with_a_later_cursor(s
 
 
 def test_fault_16_of_a_state_every_change_is_kept_and_one_at_the_same_time_is_a_conflict(shop: Shop) -> None:
+    """States changed later, and at the same time: I, A."""
     # Given states
     shop.drop_rows("1.jsonl", [order(1), order(2)])
     shop.load()
@@ -133,6 +138,7 @@ def test_fault_16_of_a_state_every_change_is_kept_and_one_at_the_same_time_is_a_
 
 
 def test_fault_16_of_a_key_twice_in_a_full_copy_the_last_stands(shop: Shop) -> None:
+    """A full copy held a key twice: I, A."""
     # Given a full copy that holds a key twice
     shop.change(load="full")
     shop.drop_rows("all.jsonl", [order(1), order(1, quantity=9), order(2)])
@@ -160,6 +166,7 @@ def test_states_without_a_cursor_value_are_changes_and_no_conflicts(shop: Shop) 
 
 
 def test_fault_17_any_order_of_arrival_gives_the_same_set(shop: Shop, tmp_path: Path) -> None:
+    """The same states arrived in three orders, some twice: I."""
     # Given states in several files, some of them twice in one
     rows = [order(n % 5, quantity=n, at=f"2026-03-{1 + n % 9:02} 10:00:00") for n in range(40)] + [order(3)] * 6
     chance = random.Random(17)
@@ -273,6 +280,7 @@ def test_a_full_copy_in_several_batches_is_one_copy(shop: Shop, monkeypatch: pyt
 
 
 def test_fault_23_an_added_column_is_kept_and_told(shop: Shop) -> None:
+    """A source had a column more, which the contract lets evolve: A."""
     # Given a loaded source
     shop.drop("1.csv", MARCH)
     shop.load()
@@ -298,6 +306,7 @@ def test_fault_23_an_added_column_is_kept_and_told(shop: Shop) -> None:
 
 
 def test_fault_23_an_added_column_is_left_out_where_the_contract_says_so_and_told(shop: Shop) -> None:
+    """A source had a column more, which the contract ignores: A."""
     # Given a contract that ignores further columns
     shop.change(on_extra_column="ignore")
     shop.drop("1.csv", "order_id,gift\n7,yes\n")
@@ -311,6 +320,7 @@ def test_fault_23_an_added_column_is_left_out_where_the_contract_says_so_and_tol
 
 
 def test_fault_23_an_added_column_fails_the_load_where_the_contract_is_frozen(shop: Shop) -> None:
+    """A source had a column more than a frozen contract: F."""
     # Given a frozen contract
     shop.change(on_extra_column="freeze")
     shop.drop("1.csv", "order_id,gift\n7,yes\n")
@@ -322,6 +332,7 @@ def test_fault_23_an_added_column_fails_the_load_where_the_contract_is_frozen(sh
 
 
 def test_fault_24_a_removed_column_fails_the_load_if_required_and_is_null_and_told_if_not(shop: Shop) -> None:
+    """A source lost a column that may be null, and one that is required: F, A."""
     # Given a loaded source
     shop.drop("1.csv", MARCH)
     shop.load()
@@ -345,6 +356,7 @@ def test_fault_24_a_removed_column_fails_the_load_if_required_and_is_null_and_to
 
 
 def test_fault_27_a_null_where_none_is_allowed_is_quarantined_with_its_record(shop: Shop) -> None:
+    """A record came without its key: Q, I."""
     # Given a record without its key
     shop.drop("1.csv", HEADER + ",Ada,1,1.50,2026-03-01 10:00:00\n2,Bob,1,1.50,2026-03-01 10:00:00\n")
     shop.drop_rows("2.jsonl", [])
@@ -499,6 +511,7 @@ def fill(shop: Shop) -> None:
 def test_fault_01_02_05_a_load_killed_anywhere_and_begun_again_leaves_what_an_undisturbed_one_leaves(
     shop: Shop, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    """A load was killed with SIGKILL before and behind check, quarantine, files, commit and note: I."""
     # Given several batches, some of whose records are quarantined, and what an undisturbed load leaves of them
     fill(shop)
     undisturbed = load_in_a_process(shop, killed_at=0)
@@ -524,9 +537,11 @@ def test_fault_01_02_05_a_load_killed_anywhere_and_begun_again_leaves_what_an_un
         assert state(killed) == expected, f"killed at step {killed_at}"
 
 
-def test_faults_2_5_what_a_batch_left_that_was_never_committed_does_not_count(
+def test_fault_02_05_what_a_batch_left_that_was_never_committed_does_not_count(
     shop: Shop, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    """A load died behind quarantine and before its commit, and the next found another source: I."""
+
     # Given a load that dies behind quarantine and files, before its commit
     class Died(BaseException):
         pass
@@ -645,6 +660,7 @@ def test_loads_at_the_same_time_can_all_make_the_tables_that_they_share(tmp_path
 def test_fault_58_a_secret_is_in_no_error_log_or_file(
     shop: Shop, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
+    """Loads with passwords in five kinds of URL failed: F."""
     # Given passwords and tokens in the environment
     canary = "c4nary-5ecret"
     monkeypatch.setenv("THE_PASSWORD", canary)
@@ -677,6 +693,7 @@ def test_fault_58_a_secret_is_in_no_error_log_or_file(
 
 
 def test_fault_59_names_and_values_that_look_like_sql_are_only_names_and_values(shop: Shop) -> None:
+    """Names and values of JSON were written like the end of a statement and a drop: Q, I."""
     # Given names and values that end a statement
     evil = '"; drop table checked; --'
     quote = "'; drop table fresh; --"
@@ -701,6 +718,7 @@ def test_fault_59_names_and_values_that_look_like_sql_are_only_names_and_values(
 
 
 def test_fault_59_csv_and_tables_with_such_names_are_read_too(shop: Shop) -> None:
+    """The header and name of a CSV file were written like the end of a statement: I."""
     # Given a CSV header and a file's name with quotes
     evil = "a'b\"; drop table x; --"
     shop.declare(columns={"id": "varchar not null", evil: "varchar"}, key=["id"], load="append")

@@ -40,6 +40,7 @@ def test_a_database_error_says_which_column_or_model_it_is_about(message: str, k
 
 
 def test_fault_58_a_secret_is_hidden_in_whatever_form_it_comes(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A secret was said as URLs, headers and messages write it: F."""
     # Given secrets with signs that URLs, headers and messages write differently
     monkeypatch.setenv("CANARY", "hunter2@home/1\n")
     secret = settings.env_var("CANARY")

@@ -1,7 +1,6 @@
 """What was read before, and when that says nothing any more: positions, known files, full copies, contracts."""
 
 import sqlite3
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -35,24 +34,6 @@ def test_a_changed_mapping_reads_what_the_old_one_left_out(shop: Shop, tmp_path:
     # Then the old row is not skipped, though the position is behind it
     assert (load.counts.accepted, load.counts.duplicate) == (1, 2)
     assert sorted(shop.rows("order_id")) == ["1", "2", "3"]
-
-
-def test_a_time_in_the_future_does_not_hide_what_comes_until_then(shop: Shop, tmp_path: Path) -> None:
-    # Given a table with a row of 2099
-    database = tmp_path / "shop.sqlite"
-    with sqlite3.connect(database) as connection:
-        connection.execute("create table orders (order_id text, updated_at text)")
-        connection.execute("insert into orders values ('1', '2099-01-01 00:00:00')")
-    shop.connect(f"sqlite:///{database}")
-    shop.load()
-
-    # When a row of now comes
-    with sqlite3.connect(database) as connection:
-        connection.execute("insert into orders values ('2', ?)", [f"{datetime.now(UTC):%Y-%m-%d %H:%M:%S}"])
-    load = shop.load()
-
-    # Then it is read
-    assert load.counts.accepted == 1
 
 
 def test_a_loosened_contract_takes_a_known_file_from_quarantine(shop: Shop) -> None:

@@ -78,6 +78,7 @@ def killed_at(step: str, after: bool, action: Callable[[], Any]) -> None:
 @pytest.mark.parametrize("after", [False, True], ids=["before", "after"])
 @pytest.mark.parametrize("step", STEPS)
 def test_fault_04_a_kill_while_publishing_leaves_one_whole_release(folder: DataFolder, step: str, after: bool) -> None:
+    """Publishing was killed before and behind each of its steps, with a reader on the old release: F, I."""
     # Given a release that readers see, and a tested candidate
     reader = duckdb.connect(str(folder.warehouse.resolve()), read_only=True)
     build = candidate(folder, 2)
@@ -99,6 +100,7 @@ def test_fault_04_a_kill_while_publishing_leaves_one_whole_release(folder: DataF
 
 
 def test_fault_71_what_was_not_tested_is_not_published(folder: DataFolder) -> None:
+    """A candidate was changed after its tests had passed: F."""
     # Given a candidate that passed its tests
     build = candidate(folder, 2)
 

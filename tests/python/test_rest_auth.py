@@ -59,7 +59,7 @@ def test_fault_58_each_page_is_asked_for_by_name_and_nobody_hears_of_it(
     auth: dict[str, Any],
     seen: Callable[[Asked], bool],
 ) -> None:
-    """Secrets went with each request, one that failed too; they stand in no log, message or file."""
+    """Secrets went with each request, one that failed too; they stand in no log, message or file (F)."""
     # Given an API of two pages that wants to know who asks
     caplog.set_level("DEBUG")
     api = serve(two_pages)

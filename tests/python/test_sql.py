@@ -115,7 +115,8 @@ def test_positions_of_every_kind_move_on_and_never_back(
 
     # Then the position stays where the furthest was, even if the source's clock goes back
     execute(path, "delete from people where id <> '3'")
-    assert shop.load().counts.read == 0
+    with pytest.raises(SourceFailed, match="older copy"):
+        shop.load()
     execute(path, rows=[("5", "Eve", later)])
     assert shop.load().counts.accepted == 1
 
@@ -179,6 +180,8 @@ def test_columns_of_several_types_lose_nothing(
     assert loaded.counts.accepted == 11
     assert loaded.counts.read == 11 or load == "upsert"
     assert again.counts.accepted == 0
+    execute(path, rows=[("12", None, 12, None, None, 12)])
+    assert shop.load().counts.accepted == 1
     stored = {row[0]: row[1:] for row in shop.rows("id", "value", "n", "x", "y")}
     assert stored["1"] == ("1", 1, 0.30000000000000004, "0.5")
     assert stored["8"] == (str(whole), whole, 1.5, str(whole))
@@ -260,10 +263,12 @@ def test_a_file_that_is_not_there_is_not_made(shop: Shop) -> None:
 
 
 @BOTH
-def test_a_locked_source_is_worth_another_try(shop: Shop, scheme: str) -> None:
+def test_fault_49_a_locked_source_is_waited_for_and_then_worth_another_try(shop: Shop, scheme: str) -> None:
+    """A writer held the source's lock for longer than a load waits, and let go of it: F, I."""
     # Given a database that another process holds
     path = connect(shop, scheme)
-    execute(path, "create table people (id text, name text, updated_at text)")
+    row = ("1", "Ada", "2026-03-01 10:00:00")
+    execute(path, "create table people (id text, name text, updated_at text)", rows=[row])
     if scheme == "sqlite+pysqlite":
         shop.connect(f"{scheme}:///{path}?timeout=0.1")
     hold = f"import sqlite3, sys; c = sqlite3.connect({str(path)!r}); c.execute('begin exclusive'); print(flush=True)"
@@ -279,9 +284,51 @@ def test_a_locked_source_is_worth_another_try(shop: Shop, scheme: str) -> None:
         assert failure.value.is_transient
         other.stdin.close()
 
+    # And once it is free, it is read
+    assert shop.load().counts.accepted == 1
+
+
+@BOTH
+def test_fault_50_an_older_copy_of_a_source_is_not_taken_for_it(shop: Shop, scheme: str) -> None:
+    """A replica answered that lacked what had been read from the source, and then caught up: F, I."""
+    # Given a table that was read, and a copy of it as it was a day before
+    path = connect(shop, scheme)
+    execute(
+        path, "create table people (id text, name text, updated_at text)", rows=[("1", "Ada", "2026-03-01 10:00:00")]
+    )
+    copy = path.read_bytes()
+    execute(path, rows=[("2", "Bob", "2026-03-02 10:00:00")])
+    shop.load()
+    source = path.read_bytes()
+
+    # When the copy answers, then the error says what it is, and that it may pass
+    path.write_bytes(copy)
+    with pytest.raises(
+        SourceFailed, match="before the updated_at that was read already: it is an older copy"
+    ) as failure:
+        shop.load()
+    assert failure.value.is_transient
+    assert len(shop.rows()) == 2
+
+    # And one that lags by less than the overlap, one without news and one that was emptied are no older copies
+    path.write_bytes(source)
+    assert shop.load().counts.duplicate == 1
+    execute(path, "update people set updated_at = '2026-03-02 09:30:00' where id = '2'")
+    assert shop.load().counts.read == 1
+    execute(path, "delete from people")
+    assert shop.load().counts.read == 0
+
+    # And a user who deleted the newest rows on purpose says so by the mapping
+    path.write_bytes(copy)
+    shop.map(where="true")
+    assert shop.load().counts.duplicate == 1
+    execute(path, rows=[("3", "Cyd", "2026-03-03 10:00:00")])
+    assert shop.load().counts.accepted == 1
+
 
 @BOTH
 def test_fault_59_columns_and_tables_of_a_database_are_quoted(shop: Shop, scheme: str) -> None:
+    """A table and its cursor column were named like the end of a statement and a drop: I."""
     # Given a table and columns named like SQL
     path = connect(shop, scheme)
     evil = 'x"; drop table people; --'

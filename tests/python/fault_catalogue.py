@@ -1,0 +1,110 @@
+"""The catalogue of faults, from the tests themselves: `make faults` runs them and prints what each came to.
+
+A test is called `test_fault_07_…`, or `test_fault_07_13_…` if it shows two; its docstring is a sentence that says what
+was done and, in brackets or behind a colon, what it must come to:
+
+- I: doing it again leaves the same final state
+- Q: quarantined, the record as it came and the reason
+- F: failed closed, with a clear error; the published release stays
+- A: somebody is told
+"""
+
+import re
+from collections import Counter, defaultdict
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+
+import pytest
+
+COVERED = (*range(1, 6), *range(7, 18), *range(19, 51), *range(58, 63), 71, 72)
+"""The numbers of the faults that this version answers for; the others belong to parts that are not built yet."""
+
+NAMED = re.compile(r"test_fault_((?:\d\d_)+)")
+OUTCOME = re.compile(r"(?: [(]|: )([IQFA](?:, [IQFA])*)[).]")
+UNSAID = "?"
+
+
+@dataclass(frozen=True, order=True)
+class Fault:
+    """A fault of the catalogue as a test does it."""
+
+    number: int
+    done: str
+    outcome: str
+
+
+def faults_of(name: str, docstring: str | None) -> list[Fault]:
+    """Return the faults that a test shows by its name, none if it is of another kind; what it does not say is a «?»."""
+    named, text = NAMED.match(name), " ".join((docstring or "").split())
+    outcome = ", ".join(OUTCOME.findall(text)) or UNSAID
+    done = OUTCOME.sub("", text).rstrip(".") or name
+    numbers = named[1].strip("_").split("_") if named else ["00"] if "test_fault" in name else []
+    return [Fault(int(number), done, outcome) for number in numbers]
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    parser.addoption("--faults", action="store_true", help="print the catalogue of faults; run the slow ones too")
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    config.addinivalue_line("markers", "slow: at real size, run by make faults alone")
+    if config.getoption("faults") and not hasattr(config, "workerinput"):
+        config.pluginmanager.register(Catalogue())
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Note on each test which faults it shows; leave the slow ones out of a usual run."""
+    for item in items:
+        function = getattr(item, "originalname", item.name)
+        for fault in faults_of(function, getattr(getattr(item, "function", None), "__doc__", None)):
+            item.user_properties.append(("fault", (fault.number, fault.done, fault.outcome)))
+    slow = [item for item in items if item.get_closest_marker("slow")]
+    if slow and not config.getoption("faults"):
+        items[:] = [item for item in items if item not in slow]
+        config.hook.pytest_deselected(items=slow)
+
+
+@dataclass
+class Catalogue:
+    """Gathers what the tests came to, from all workers, and prints it once."""
+
+    results: dict[Fault, Counter[str]] = field(default_factory=lambda: defaultdict(Counter))
+
+    def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
+        if report.when == "call" or not report.passed:
+            for name, value in report.user_properties:
+                if name == "fault":
+                    self.results[Fault(*value)][report.outcome] += 1
+
+    def pytest_sessionfinish(self, session: pytest.Session) -> None:
+        if self.wanting() and session.exitstatus == pytest.ExitCode.OK:
+            session.exitstatus = pytest.ExitCode.TESTS_FAILED
+
+    def pytest_terminal_summary(self, terminalreporter: pytest.TerminalReporter) -> None:
+        terminalreporter.section("faults")
+        for line in self.lines():
+            terminalreporter.write_line(line)
+
+    def wanting(self) -> list[str]:
+        """Say which faults have no test, one that did not pass, or one that does not say what it must come to."""
+        passed = {fault.number for fault, counts in self.results.items() if counts["passed"]}
+        failed = {fault.number for fault, counts in self.results.items() if counts["failed"]}
+        findings = {
+            "no test that passed": {*COVERED} - passed - failed,
+            "a test that failed": failed,
+            "a test whose docstring names no outcome": {one.number for one in self.results if one.outcome == UNSAID},
+        }
+        return [
+            f"{finding}: {', '.join(f'{number:02}' for number in sorted(numbers))}"
+            for finding, numbers in findings.items()
+            if numbers
+        ]
+
+    def lines(self) -> Iterable[str]:
+        """Yield the table, a row a test: number, what it must come to, whether it did, what was done."""
+        for fault in sorted(self.results):
+            counts = self.results[fault]
+            came_to = "FAILED" if counts["failed"] else "passed" if counts["passed"] else "skipped"
+            cases = f" × {sum(counts.values())}" if sum(counts.values()) > 1 else ""
+            yield f"{fault.number:02}  {fault.outcome:<10}  {came_to + cases:<12}  {fault.done}"
+        yield from self.wanting() or [f"all {len(COVERED)} faults that this version answers for came to what they must"]
