@@ -142,7 +142,11 @@ class Child:
             process = context.Process(target=_live, args=(self, at, trace.name, dict(os.environ), its))
             process.start()
             its.close()
-            error = _watch(process, mine, at, after_seconds)
+            try:
+                error = _watch(process, mine, at, after_seconds)
+            except BaseException:  # who is interrupted here leaves no child behind
+                process.kill()
+                raise
             process.join()
             visits = tuple(_read(Path(trace.name)))
             return Ended(process.exitcode == -signal.SIGKILL, error, visits, time.monotonic() - started)

@@ -8,6 +8,7 @@ purpose, which must be found.
 
 import random
 import shutil
+import signal
 import sys
 import tempfile
 import time
@@ -21,7 +22,7 @@ from typing import Annotated
 import typer
 from breaks import BREAKS
 from flow_shop import clear, prefect_for_tests
-from kills import STEPS, Child, Ended, Point, When
+from kills import Child, Ended, Point, When
 from reader import Reader, Seen, reading
 from runs import first_day, run_of
 from sources import DAYS, PARTS, SET, Part, Sources
@@ -34,8 +35,8 @@ KILLS_A_ROUND = KILLS_A_DAY * DAYS
 POINTS_A_ROUND = 15
 """So many of a round's kills come at a step, the others at any moment."""
 
-LONG_SECONDS = 0.002
-"""Steps that take longer are killed while they go on, too."""
+SHORT = ("delete", "mkdir", "rename", "replace", "symlink", "unlink")
+"""Calls to the system, which are not killed while they go on: their before and after are all there is."""
 
 PAUSE_SECONDS = 0.2
 """How long the reader rests between two looks, so that it leaves the cores to the runs."""
@@ -103,15 +104,15 @@ class Torture:
         assert any("True" in row for row in last["lake shop.products"]), "nothing was deleted"
 
     def points(self) -> list[Point]:
-        """Return every point at which a kill can be told apart from others, in the order of the seed."""
+        """Return every point at which a kill can be told apart from others, in the order that the seed gives them."""
+        steps = {visit.step for undisturbed in self.undisturbed.values() for visit in undisturbed.ended.visits}
         found = []
-        for step, seconds in self.seconds_of_steps().items():
-            is_there_already = step.endswith("/mkdir") and not step.startswith("publish")
+        for step in sorted(steps):
+            name = step.rpartition("/")[2]
+            is_there_already = name == "mkdir" and not step.startswith("publish")
             if not is_there_already and step.startswith(self.step or ""):
-                whens: list[When] = ["before", "after"]
-                if step.rpartition("/")[2] in STEPS or seconds > LONG_SECONDS:
-                    whens.append("within")
-                found += [Point(step, when) for when in whens]
+                whens: tuple[When, ...] = ("before", "within", "after")
+                found += [Point(step, when) for when in whens if when != "within" or name not in SHORT]
         random.Random(self.seed).shuffle(found)
         return found
 
@@ -153,7 +154,7 @@ class Torture:
         say(f"\nVIOLATION: seed {self.seed}, round {number}, day {today.day}, behind kill {self.tally.kills}")
         for line in today.killed or ["no run was killed that day"]:
             say(f"  killed     {line}")
-        for line in today.found[:10]:
+        for line in list(dict.fromkeys(today.found))[:10]:
             say(f"  found      {line}")
         say(f"  repeat     make torture SEED={self.seed} ROUND={number}{options}")
         say(f"  look       {kept}\n")
@@ -288,6 +289,7 @@ def main(
     """Kill runs, begin again, compare; exit code 1 if something was found."""
     if broken is not None and broken not in BREAKS:
         raise typer.BadParameter(f"--break is one of {', '.join(BREAKS)}")
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
     seed = int(time.time()) % 100_000 if seed is None else seed
     say(f"seed {seed}")
     with tempfile.TemporaryDirectory(prefix="torture-") as home, prefect_for_tests(Path(home)):
