@@ -452,9 +452,9 @@ def test_a_personal_key_is_not_shown_when_a_batch_is_refused(shop: Shop) -> None
 
 def load_in_a_child(shop: Shop, at: Point | None = None, *breaks: Callable[[], None]) -> Ended:
     """Load in a process of its own, a batch for every two files, to its end or to its death."""
-    small = partial(set_constants, {"flows.sources.files:FILES_A_BATCH": 2})
+    constants = {"flows.sources.files:FILES_A_BATCH": 2, "tempfile:tempdir": str(shop.folder)}
     call = (shop.read_connection(), shop.contract, shop.lake)
-    child = Child("flows.load:load_table", call, {"run_id": "a-run"}, (small, *breaks))
+    child = Child("flows.load:load_table", call, {"run_id": "a-run"}, (partial(set_constants, constants), *breaks))
     ended = child.run(at)
     assert ended.was_killed or ended.error is None, ended.error
     return ended

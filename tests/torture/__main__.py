@@ -131,7 +131,8 @@ class Torture:
         chance = random.Random(f"{self.seed}-{number}")
         points = self.points()
         first = number * POINTS_A_ROUND
-        waiting = deque(points[(first + nth) % len(points)] for nth in range(min(len(points), POINTS_A_ROUND)))
+        aimed = POINTS_A_ROUND if self.step is None else KILLS_A_ROUND
+        waiting = deque(points[(first + nth) % len(points)] for nth in range(aimed))
         clear(self.folder)
         self.sources.clear()
         with reading(self.folder.warehouse, PAUSE_SECONDS) as reader:

@@ -158,7 +158,7 @@ def orphans(folder: DataFolder) -> int:
     for name in lake_tables(folder):
         path = LakeTable(folder.lake, name).raw_path
         named = {Path(uri).name for uri in DeltaTable(str(path)).file_uris()}
-        found += sum(file.name not in named for file in path.rglob("*.parquet"))
+        found += sum(file.name not in named for file in path.glob("*.parquet*"))
     return found
 
 
