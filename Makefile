@@ -1,6 +1,6 @@
 # The same commands for people, pre-commit and CI. `make run` and `make test` set up what they need.
 .DEFAULT_GOAL := help
-.PHONY: help setup run test faults lint format docs ui lock clean
+.PHONY: help setup run test faults torture bench lint format docs ui lock clean
 
 PYTHON ?= python3
 BIN := .venv/bin
@@ -35,6 +35,11 @@ test: setup lint  ## lint, then all tests
 
 faults: setup  ## what can go wrong, done on purpose: a table of faults and what each came to
 	@$(BIN)/python -m pytest -n 2 -k test_fault_ --faults
+
+torture: setup  ## kill runs at every step, begin again, compare: KILLS=200 SEED=1; ROUND= STEP= BREAK= to look closer
+	@PYTHONPATH=.:tests/python PYTHONWARNINGS=ignore:resource_tracker $(BIN)/python tests/torture \
+	  --kills $(or $(KILLS),200) $(if $(SEED),--seed $(SEED)) $(if $(ROUND),--round $(ROUND)) \
+	  $(if $(STEP),--step $(STEP)) $(if $(BREAK),--break $(BREAK))
 
 lint: setup  ## what CI checks of style and types
 	@$(BIN)/ruff check flows tests

@@ -56,11 +56,13 @@ def publish_candidate(folder: DataFolder, build: Build, versions: Mapping[TableN
 def prune_releases(folder: DataFolder, keep: int = RELEASES_KEPT) -> list[str]:
     """Delete all but the newest releases, never the one that readers are sent to; return the names of what is gone.
 
-    A reader that has one of them open keeps it: its bytes go when it is closed.
+    A folder without its file, which a killed run has left, is no release. A reader that has one of them open keeps it:
+    its bytes go when it is closed.
     """
     standing = sorted((path for path in folder.releases.iterdir() if path.is_dir()), key=lambda path: _order(path.name))
-    current = folder.warehouse.resolve().parent
-    gone = [path for path in standing[:-keep] if path != current]
+    whole = [path for path in standing if (path / folder.warehouse.name).exists()]
+    kept = {*whole[-keep:], folder.warehouse.resolve().parent}
+    gone = [path for path in standing if path not in kept]
     for path in gone:
         shutil.rmtree(path)
     return [path.name for path in gone]

@@ -20,7 +20,7 @@ from flows.lake.tables import LakeTable, open_table, relation_of
 from flows.load import LoadResult, load_table
 from flows.names import TableName
 from flows.settings import DataFolder
-from flows.sources.connections import read_connections
+from flows.sources.connections import Connection, read_connections
 
 pytest_plugins = ["fault_catalogue"]
 
@@ -111,11 +111,14 @@ class Shop:
         """Put rows into the folder of exports, as JSON lines."""
         return self.drop(name, "".join(json.dumps(row, ensure_ascii=False, default=str) + "\n" for row in rows))
 
+    def read_connection(self) -> Connection:
+        """Return the source's connection, as the file says it now."""
+        self.connections_file.write_text(yaml.safe_dump({"test": {self.name.source: self.connection}}))
+        return read_connections(self.connections_file).sources[self.name.source]
+
     def load(self) -> LoadResult:
         """Load the table; whatever comes of it, no record is lost or counted twice."""
-        self.connections_file.write_text(yaml.safe_dump({"test": {self.name.source: self.connection}}))
-        connections = read_connections(self.connections_file)
-        connection = connections.sources[self.name.source]
+        connection = self.read_connection()
         batch = LakeTable(self.lake, self.name).batch if (self.lake / "raw").exists() else 0
         try:
             load = load_table(connection, self.contract, self.lake, run_id="a-run")
@@ -159,16 +162,21 @@ class Shop:
         return [dict(zip(found.columns, row, strict=True)) for row in found.fetchall()]
 
 
+def make_shop(folder: Path, patched: pytest.MonkeyPatch) -> Shop:
+    """Make a shop whose orders are files, and whose data folder is its own."""
+    patched.setenv("ML_WAREHOUSE_DATA", str(folder / "data"))
+    for variable in ("ML_WAREHOUSE_SET", "ML_WAREHOUSE_LAKE"):
+        patched.delenv(variable, raising=False)
+    (folder / "exports").mkdir()
+    made = Shop(folder, make_contract(load="upsert", cursor="updated_at"), {"url": f"file:{folder / 'exports'}"})
+    made.map(**{"from": "*"})
+    return made
+
+
 @pytest.fixture
 def shop(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Shop:
     """A shop whose orders are files; a test may declare and connect what it likes."""
-    monkeypatch.setenv("ML_WAREHOUSE_DATA", str(tmp_path / "data"))
-    for variable in ("ML_WAREHOUSE_SET", "ML_WAREHOUSE_LAKE"):
-        monkeypatch.delenv(variable, raising=False)
-    (tmp_path / "exports").mkdir()
-    made = Shop(tmp_path, make_contract(load="upsert", cursor="updated_at"), {"url": f"file:{tmp_path / 'exports'}"})
-    made.map(**{"from": "*"})
-    return made
+    return make_shop(tmp_path, monkeypatch)
 
 
 @pytest.fixture(scope="session")

@@ -21,6 +21,7 @@ SET = "own_shop"
 CANARY = "canary.person@example.com"
 """A customer's address: it may stand in the lake and nowhere else."""
 
+Row = tuple[Any, ...]
 ARRIVAL = "('_loaded_at', '_is_backfill')"
 SALES = ["Receipt", "Pos", "Sold", "Client", "Article", "Pieces", "Each", "State"]
 CLIENTS = ["No", "Mail", "Land", "Changed"]
@@ -147,28 +148,34 @@ class FlowShop:
         """The release that readers see."""
         return self.folder.warehouse.resolve().parent.name
 
-    def fingerprint(self) -> dict[str, list[tuple[Any, ...]]]:
+    def fingerprint(self) -> dict[str, list[Row]]:
         """Return every published table's rows, less what says when and by which run they were made."""
-        with duckdb.connect(str(self.folder.warehouse.resolve()), read_only=True) as connection:
-            tables = connection.execute(
-                "select schema_name, table_name from duckdb_tables() "
-                "where schema_name not in ('main', 'history') and table_name <> 'built_from'"
-            ).fetchall()
-            return {
-                table: sorted(
-                    connection.execute(
-                        f'select columns(lambda name: name not in {ARRIVAL}) from "{schema}"."{table}"'
-                    ).fetchall(),
-                    key=repr,
-                )
-                for schema, table in tables
-            }
+        return fingerprint_of(self.folder.warehouse.resolve())
 
     def written_bytes(self) -> Iterator[tuple[Path, bytes]]:
         """Yield all files outside the lake's own data: what people and tools come to see."""
         for path in self.folder.path.rglob("*"):
             if path.is_file() and self.folder.lake not in path.parents:
                 yield path, path.read_bytes()
+
+
+def fingerprint_of(database: Path) -> dict[str, list[Row]]:
+    """Return the rows of every table, less what says when and by which run they were made."""
+    with duckdb.connect(str(database), read_only=True) as connection:
+        return {
+            table: sorted(connection.execute(f"from ({told})").fetchall(), key=repr)
+            for table, told in comparable_tables(connection)
+        }
+
+
+def comparable_tables(connection: duckdb.DuckDBPyConnection) -> list[tuple[str, str]]:
+    """Return the tables that two runs on the same data leave alike, each with SQL for what is alike in it."""
+    tables = connection.execute(
+        "select schema_name, table_name from duckdb_tables() "
+        "where schema_name not in ('main', 'history') and table_name <> 'built_from' order by all"
+    ).fetchall()
+    columns = f"columns(lambda name: name not in {ARRIVAL})"
+    return [(table, f'select {columns} from "{schema}"."{table}"') for schema, table in tables]
 
 
 def make_shop(root: Path, data: Path) -> FlowShop:

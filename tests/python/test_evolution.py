@@ -43,7 +43,7 @@ def versions(shop: Shop) -> list[tuple[int, Row]]:
 def test_fault_26_a_widened_type_evolves_and_what_stands_is_seen_under_it(
     shop: Shop, before: str, after: str, text: str, stored: object, new: str, then: object
 ) -> None:
-    """A contract's column was widened: stored rows have the new type; batches, order and position stay."""
+    """A contract's column was widened: stored rows have the new type; batches, order and position stay (I)."""
     # Given rows in two batches, and a catalog and a release that name their version
     shop.declare(columns={"id": "varchar", "value": before}, key=["id"], load="append")
     shop.drop("1.csv", f"id,value\n1,{text}\n2,\n")
@@ -79,7 +79,7 @@ def counted(load: object) -> tuple[int, ...]:
 
 
 def test_fault_26_a_narrowed_type_quarantines_new_offenders_and_refuses_what_stands_with_its_count(shop: Shop) -> None:
-    """A contract's column was narrowed: new offenders are quarantined, stored ones stop the load before it reads."""
+    """A contract's column was narrowed: new offenders are quarantined, stored ones stop the load: Q, F."""
     # Given stored values, all of which fit a narrower type
     shop.declare(columns={**ORDERS, "quantity": "bigint"}, load="upsert", cursor="updated_at")
     shop.drop("1.csv", MARCH)
@@ -154,7 +154,7 @@ def test_what_has_room_for_what() -> None:
 
 
 def test_fault_26_an_extra_column_whose_type_changes_is_widened(shop: Shop) -> None:
-    """A column that the contract does not have changed its type: it becomes one that holds all its values."""
+    """A column that the contract does not have changed its type: it becomes one that holds all its values (I)."""
     # Given extra columns of whole numbers
     shop.declare(columns={"id": "varchar"}, key=["id"], load="upsert")
 
@@ -195,7 +195,7 @@ def test_a_rejected_record_does_not_widen_anything(shop: Shop) -> None:
 
 
 def test_fault_25_a_renamed_column_is_seen_as_removed_and_added_and_a_mapping_is_suggested(shop: Shop) -> None:
-    """A column was renamed in the source: error or note suggest its new name, and nothing is mapped by itself."""
+    """A column was renamed in the source: error or note suggest its new name, nothing is mapped by itself (F, A)."""
     # Given a loaded source
     shop.drop("1.csv", MARCH)
     shop.load()
@@ -220,7 +220,7 @@ def test_fault_25_a_renamed_column_is_seen_as_removed_and_added_and_a_mapping_is
 
 @pytest.mark.parametrize(("one", "other"), [("größe", "GRÖSSE"), ("caf\u00e9", "cafe\u0301"), ("\ufb01ts", "fits")])
 def test_fault_29_names_that_collide_by_case_or_unicode_form_are_refused(shop: Shop, one: str, other: str) -> None:
-    """Columns are called the same but for case or Unicode form, in a source or a contract: nothing is loaded."""
+    """Columns are called the same but for case or Unicode form, in a source or a contract; nothing is loaded (F)."""
     # Given a source whose columns collide, as CSV, JSON and Parquet
     shop.declare(columns={"id": "varchar"}, key=["id"], load="append")
     shop.drop("1.csv", f"id,{one},{other}\n1,a,b\n")
@@ -239,7 +239,7 @@ def test_fault_29_names_that_collide_by_case_or_unicode_form_are_refused(shop: S
 
 
 def test_fault_29_contracts_of_tables_whose_names_collide_are_refused() -> None:
-    """Two source tables are called the same but for case: the contracts are refused before anything is done."""
+    """Two source tables are called the same but for case: the contracts are refused before anything is done (F)."""
     # Given two tables
     nodes = [
         {
@@ -257,7 +257,7 @@ def test_fault_29_contracts_of_tables_whose_names_collide_are_refused() -> None:
 
 
 def test_fault_29_a_column_that_comes_later_in_another_unicode_form_is_refused(shop: Shop) -> None:
-    """A further column is called like a stored one but for its Unicode form: the batch is refused."""
+    """A further column is called like a stored one but for its Unicode form, and the batch is refused (F)."""
     # Given a stored column
     shop.declare(columns={"id": "varchar"}, key=["id"], load="append")
     shop.drop("1.csv", "id,caf\u00e9\n1,a\n")
@@ -287,7 +287,7 @@ def test_fault_29_a_column_that_comes_later_in_another_unicode_form_is_refused(s
 def test_fault_30_a_nested_type_that_changed_is_quarantined(
     shop: Shop, data_type: str, good: object, changed: object
 ) -> None:
-    """A nested value changed its type: its records are quarantined as they came, the others are loaded."""
+    """A nested value changed its type: its records are quarantined as they came, the others are loaded (Q)."""
     # Given a contract with a nested column
     shop.declare(columns={"id": "varchar", "value": data_type}, key=["id"], load="append")
 

@@ -1,22 +1,21 @@
 """Loading a table: what is kept, what is known already, what is refused; and again without harm."""
 
-import os
 import random
-import signal
-import subprocess
-import sys
 import threading
+from collections.abc import Callable, Sequence
 from datetime import datetime
+from functools import partial
 from pathlib import Path
+from typing import Any
 
 import duckdb
 import pytest
-from conftest import ORDERS, Shop
+from breaks import add_to_quarantine, commit_position_first
+from conftest import ORDERS, Shop, make_shop
+from kills import Child, Ended, Point, set_constants
 
 from flows.errors import GateFailed, SchemaMismatch, SourceFailed
 from flows.lake.tables import LakeTable, open_table, relation_of, write_operations
-
-PROJECT = Path(__file__).parents[2]
 
 HEADER = "order_id,customer,quantity,price,updated_at\n"
 MARCH = HEADER + "1,Ada,1,1.50,2026-03-01 10:00:00\n2,Bob,2,2.50,2026-03-01 11:00:00\n"
@@ -448,44 +447,15 @@ def test_a_personal_key_is_not_shown_when_a_batch_is_refused(shop: Shop) -> None
 
 # Crashes
 
-SCRIPT = """
-import os, signal, sys
-from pathlib import Path
-import flows.sources.files, flows.lake.tables, flows.load
-from conftest import Shop, make_contract
-from flows.lake.tables import LakeTable
 
-folder, killed_at = Path(sys.argv[1]), int(sys.argv[2])
-flows.sources.files.FILES_A_BATCH = 2
-steps = 0
-
-def dying(function):
-    def step(*args, **kwargs):
-        global steps
-        for _ in range(2):  # before and behind it
-            steps += 1
-            if steps == killed_at:
-                os.kill(os.getpid(), signal.SIGKILL)
-            if _ == 0:
-                result = function(*args, **kwargs)
-        return result
-    return step
-
-for name in ("quarantine", "note_files", "append"):
-    setattr(LakeTable, name, dying(getattr(LakeTable, name)))
-flows.load.check_batch = dying(flows.load.check_batch)
-flows.load.note_load = dying(flows.load.note_load)
-shop = Shop(folder, make_contract(load="upsert", cursor="updated_at"), {"url": f"file:{folder / 'exports'}"})
-shop.map(**{"from": "*"})
-shop.load()
-print(steps)
-"""
-
-
-def load_in_a_process(shop: Shop, killed_at: int) -> subprocess.CompletedProcess[str]:
-    environment = {**os.environ, "PYTHONPATH": f"{PROJECT}:{PROJECT / 'tests' / 'python'}"}
-    command = [sys.executable, "-c", SCRIPT, str(shop.folder), str(killed_at)]
-    return subprocess.run(command, env=environment, capture_output=True, text=True, check=False, cwd=PROJECT)
+def load_in_a_child(shop: Shop, at: Point | None = None, *breaks: Callable[[], None]) -> Ended:
+    """Load in a process of its own, a batch for every two files, to its end or to its death."""
+    constants = {"flows.sources.files:FILES_A_BATCH": 2, "tempfile:tempdir": str(shop.folder)}
+    call = (shop.read_connection(), shop.contract, shop.lake)
+    child = Child("flows.load:load_table", call, {"run_id": "a-run"}, (partial(set_constants, constants), *breaks))
+    ended = child.run(at)
+    assert ended.was_killed or ended.error is None, ended.error
+    return ended
 
 
 def state(shop: Shop) -> object:
@@ -508,33 +478,67 @@ def fill(shop: Shop) -> None:
         shop.drop(f"{number}.csv", HEADER + good + bad)
 
 
-def test_fault_01_02_05_a_load_killed_anywhere_and_begun_again_leaves_what_an_undisturbed_one_leaves(
-    shop: Shop, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """A load was killed with SIGKILL before and behind check, quarantine, files, commit and note: I."""
-    # Given several batches, some of whose records are quarantined, and what an undisturbed load leaves of them
+@pytest.fixture(scope="module")
+def undisturbed(tmp_path_factory: pytest.TempPathFactory) -> object:
+    """What a load of several batches leaves, some of whose records are quarantined, if nothing happens to it."""
+    with pytest.MonkeyPatch.context() as patched:
+        shop = make_shop(tmp_path_factory.mktemp("undisturbed"), patched)
+        fill(shop)
+        steps = load_in_a_child(shop).steps
+        assert (steps["commit"], len(shop.rows()), len(shop.quarantine())) == (3, 24, 6)
+        return state(shop)
+
+
+def kill_and_begin_again(shop: Shop, at: Point, *breaks: Callable[[], None]) -> object:
+    """Load until the kill, then again in a process that is left alone; return what is there then."""
     fill(shop)
-    undisturbed = load_in_a_process(shop, killed_at=0)
-    assert undisturbed.returncode == 0, undisturbed.stderr
-    steps, expected = int(undisturbed.stdout), state(shop)
-    assert len(shop.rows()) == 24
+    assert load_in_a_child(shop, at, *breaks).was_killed, f"{at} was never reached"
+    load_in_a_child(shop, None, *breaks)
+    assert shop.load().counts.accepted == 0
+    return state(shop)
 
-    # When a load is killed before or behind a step: check, quarantine, files, commit, the note of it
-    chance = random.Random(1)
-    commit_of_batch_2 = range(11, 17)
-    for killed_at in [*chance.sample(commit_of_batch_2, 3), *chance.sample(range(1, steps + 1), 3)]:
-        folder = tmp_path / f"killed-at-{killed_at}-{chance.random()}"
-        monkeypatch.setenv("ML_WAREHOUSE_DATA", str(folder / "data"))
-        killed = Shop(folder, shop.contract, {"url": f"file:{folder / 'exports'}"})
-        killed.map(**{"from": "*"})
-        fill(killed)
-        assert load_in_a_process(killed, killed_at).returncode == -signal.SIGKILL
 
-        # Then begun again it leaves the same
-        with monkeypatch.context() as patched:
-            patched.setattr("flows.sources.files.FILES_A_BATCH", 2)
-            killed.load()
-        assert state(killed) == expected, f"killed at step {killed_at}"
+def named(points: Sequence[Point]) -> Any:
+    return pytest.mark.parametrize("at", points, ids=str)
+
+
+@named([Point("extract", "before", 2), Point("extract", "within", 2, 0.002), Point("extract", "after", 3)])
+def test_fault_01_a_kill_while_extracting_changes_nothing_in_the_end(
+    shop: Shop, undisturbed: object, at: Point
+) -> None:
+    """A load killed while it reads its second batch, and begun again, leaves what an undisturbed one leaves: I."""
+    assert kill_and_begin_again(shop, at) == undisturbed
+
+
+@named([Point("commit/write", "before", 2), Point("commit/write", "within", 2, 0.004), Point("commit/write", "after")])
+def test_fault_02_a_kill_between_data_and_position_changes_nothing_in_the_end(
+    shop: Shop, undisturbed: object, at: Point
+) -> None:
+    """A load killed before, within and behind a batch's commit, and begun again, loses and doubles no row: I."""
+    assert kill_and_begin_again(shop, at) == undisturbed
+
+
+@named([Point("quarantine/write", "within", 2, 0.003), Point("quarantine", "after", 2), Point("files", "after", 2)])
+def test_fault_05_a_kill_while_writing_quarantine_changes_nothing_in_the_end(
+    shop: Shop, undisturbed: object, at: Point
+) -> None:
+    """A load killed within and behind its quarantine, and begun again, has each rejected record once: I."""
+    assert kill_and_begin_again(shop, at) == undisturbed
+
+
+@pytest.mark.parametrize(
+    ("broken", "at"),
+    [
+        (commit_position_first, Point("commit/write", "after")),
+        (add_to_quarantine, Point("quarantine", "after", 2)),
+    ],
+)
+def test_a_promise_broken_on_purpose_is_found_by_a_kill(
+    shop: Shop, undisturbed: object, broken: Callable[[], None], at: Point
+) -> None:
+    # Given a load that commits its position before its rows, or one that does not replace what a dead batch left
+    # When it is killed in between and begun again, then what is left differs
+    assert kill_and_begin_again(shop, at, broken) != undisturbed
 
 
 def test_fault_02_05_what_a_batch_left_that_was_never_committed_does_not_count(

@@ -1,23 +1,37 @@
 """Publishing, stopped at every step: readers see the old release or the new one, whole."""
 
 import os
+import random
 import signal
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import Literal
 
 import duckdb
 import pytest
+from breaks import publish_in_place
+from kills import Child, Ended, Point
+from reader import reading
 
 from flows.errors import GateFailed
 from flows.names import TableName
 from flows.settings import DataFolder
-from flows.warehouse import release as publishing
 from flows.warehouse.build import Build, Fingerprint, prepare_candidate
 from flows.warehouse.release import prune_releases, publish_candidate
 
 VERSIONS = {TableName("sales", "orders"): 3, TableName("crm", "customers"): None}
-STEPS = ("seal", "mkdir", "rename", "symlink", "replace", "sync")
+STEPS = (
+    "seal",
+    "mkdir",
+    "rename",
+    "sync",
+    "flip",
+    "flip/unlink",
+    "flip/symlink",
+    "flip/replace",
+    "flip/sync",
+)
 
 
 @pytest.fixture
@@ -35,7 +49,7 @@ def candidate(folder: DataFolder, value: int) -> Build:
         connection.execute("create schema if not exists core")
         connection.execute("create schema if not exists staging")
         for table in ("one", "other"):
-            connection.execute(f"create or replace table core.{table} as select {value} as value from range(20000)")
+            connection.execute(f"create or replace table core.{table} as select {value} as value from range(5000)")
         connection.execute("create or replace view staging.rows as select 1 as row")
     return Build((), "invocation", Fingerprint.of(folder.candidate), 0.0)
 
@@ -49,47 +63,28 @@ def seen(folder: DataFolder) -> tuple[int, str]:
     return values[0][0], name
 
 
-def killed_at(step: str, after: bool, action: Callable[[], Any]) -> None:
-    """Run an action in a fork that kills itself before or after a step."""
-    child = os.fork()
-    if child == 0:
-        owner, name = {
-            "seal": (publishing, "_seal"),
-            "mkdir": (Path, "mkdir"),
-            "rename": (os, "rename"),
-            "symlink": (Path, "symlink_to"),
-            "replace": (os, "replace"),
-            "sync": (publishing, "_sync"),
-        }[step]
-        original = getattr(owner, name)
-
-        def step_and_die(*arguments: Any, **options: Any) -> None:
-            if after:
-                original(*arguments, **options)
-            os.kill(os.getpid(), signal.SIGKILL)
-
-        setattr(owner, name, step_and_die)
-        action()
-        os._exit(0)
-    _, status = os.waitpid(child, 0)
-    assert os.WIFSIGNALED(status), "the step was never reached"
+def killed(folder: DataFolder, build: Build, at: Point, *breaks: Callable[[], None]) -> Ended:
+    """Publish in a process of its own, which dies at a point."""
+    return Child("flows.warehouse.release:publish_candidate", (folder, build, VERSIONS), preparations=breaks).run(at)
 
 
-@pytest.mark.parametrize("after", [False, True], ids=["before", "after"])
+@pytest.mark.parametrize("when", ["before", "after"])
 @pytest.mark.parametrize("step", STEPS)
-def test_fault_04_a_kill_while_publishing_leaves_one_whole_release(folder: DataFolder, step: str, after: bool) -> None:
-    """Publishing was killed before and behind each of its steps, with a reader on the old release: F, I."""
+def test_fault_04_a_kill_while_publishing_leaves_one_whole_release(
+    folder: DataFolder, step: str, when: Literal["before", "after"]
+) -> None:
+    """Publishing is killed before or behind a step: readers see the old release or the new one, and it can go on: I."""
     # Given a release that readers see, and a tested candidate
     reader = duckdb.connect(str(folder.warehouse.resolve()), read_only=True)
     build = candidate(folder, 2)
 
     # When the process is killed at a step of publishing
-    killed_at(step, after, lambda: publish_candidate(folder, build, VERSIONS))
+    assert killed(folder, build, Point(f"publish/{step}", when)).was_killed, "the step was never reached"
 
     # Then readers see the old or the new one, never a mixture; who has the old one open keeps it
     value, _ = seen(folder)
-    assert value in (1, 2)
-    assert value == 1 or (step == "replace" and after)
+    flipped = (step, when) == ("flip/replace", "after") or (step, when) == ("flip", "after") or step == "flip/sync"
+    assert value == (2 if flipped else 1)
     assert reader.execute("select distinct value from core.one").fetchall() == [(1,)]
 
     # And the next run publishes as if nothing had happened
@@ -97,6 +92,53 @@ def test_fault_04_a_kill_while_publishing_leaves_one_whole_release(folder: DataF
     assert seen(folder)[0] == 3
     assert reader.execute("select distinct value from core.other").fetchall() == [(1,)]
     reader.close()
+
+
+def test_fault_04_a_reader_of_fifty_releases_and_failures_never_waits_fails_or_sees_a_mixture(
+    folder: DataFolder,
+) -> None:
+    """Fifty candidates are published, refused or killed while somebody reads: each opening finds one whole release (I)."""
+    # Given a process that opens the published file again and again
+    chance = random.Random(4)
+    with reading(folder.warehouse, pause_seconds=0.01) as reader:
+        found = reader.ask()
+        for number in range(50):
+            build = candidate(folder, number)
+            match number % 5:
+                case 3:  # When a candidate is refused,
+                    with pytest.raises(GateFailed):
+                        publish_candidate(folder, replace(build, fingerprint=Fingerprint(0, 0, 0)), VERSIONS)
+                case 4:  # killed on its way,
+                    at = Point(f"publish/{chance.choice(STEPS)}", chance.choice(("before", "after")))
+                    assert killed(folder, build, at).was_killed
+                case _:  # or published, and old ones are deleted
+                    publish_candidate(folder, build, VERSIONS)
+                    prune_releases(folder)
+            now = reader.ask()
+            # Then the reader sees the release that the link names, whose tables agree
+            assert seen(folder)[1] in now.releases
+            for tables in now.releases.values():
+                one, other = tables.splitlines()
+                assert one.removeprefix("one") == other.removeprefix("other")
+            found.add(now)
+
+    # And not one opening of them all has failed, or met what is no release
+    assert (found.failures, found.mixtures) == ([], []), str(found)
+    assert len(found.milliseconds) > 100
+
+
+def test_a_release_written_over_the_file_that_readers_have_is_found(folder: DataFolder) -> None:
+    # Given a publishing that copies the new release over the file in place
+    with reading(folder.warehouse) as reader:
+        reader.ask()
+
+        # When it is killed on its way
+        build = candidate(folder, 2)
+        assert killed(folder, build, Point("publish/bytes", "after"), publish_in_place).was_killed
+
+        # Then the reader has noticed
+        found = reader.ask()
+        assert found.failures or found.mixtures
 
 
 def test_fault_71_what_was_not_tested_is_not_published(folder: DataFolder) -> None:
@@ -151,6 +193,8 @@ def test_the_newest_releases_are_kept_and_the_one_that_readers_see(folder: DataF
     for value in range(2, 13):
         publish_candidate(folder, candidate(folder, value), VERSIONS)
     first, second = (folder.releases / name for name in sorted(path.name for path in folder.releases.iterdir())[:2])
+    day = first.name.rpartition(".")[0]
+    (folder.releases / f"{day}.13").mkdir()  # of a run that was killed before its file was there
     names = {path.name for path in folder.releases.iterdir()}
     folder.warehouse.unlink()
     folder.warehouse.symlink_to(first / "warehouse.duckdb")
@@ -160,7 +204,6 @@ def test_the_newest_releases_are_kept_and_the_one_that_readers_see(folder: DataF
     gone = prune_releases(folder, keep=3)
 
     # Then the newest three stay by number, not by the order of their letters, and the first; the reader reads on
-    day = first.name.rpartition(".")[0]
     assert {path.name for path in folder.releases.iterdir()} == {first.name, *(f"{day}.{n}" for n in (10, 11, 12))}
     assert set(gone) == names - {path.name for path in folder.releases.iterdir()}
     assert seen(folder)[0] == 1

@@ -272,7 +272,7 @@ def test_a_table_that_nobody_declares_is_told(strict: Shop) -> None:
 def test_fault_05_what_a_dead_load_left_in_quarantine_does_not_count_because_of_a_replay(
     strict: Shop, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """A load died behind its quarantine, and a replay took its batch number: nothing of the dead batch counts."""
+    """A load died behind its quarantine, and a replay took its batch number: nothing of the dead batch counts (I)."""
 
     # Given a load that dies before its commit
     def die(*_args: object, **_further: object) -> None:

@@ -1,0 +1,56 @@
+"""Whole runs of the flow in a child, on a clock that stands still for a day of the shop."""
+
+from datetime import datetime, timedelta
+from functools import partial
+from pathlib import Path
+
+from breaks import BREAKS
+from kills import Child, preload, replace_everywhere, set_constants
+from sources import SET, SMALL, Sources
+
+from flows import clock
+from flows.warehouse import release
+
+RELEASES_KEPT = 3
+"""So few that old ones are deleted within a round."""
+
+preload(
+    "flows.elt",
+    "flows.sources.files",
+    "flows.sources.sql",
+    "flows.warehouse.lake_plugin",
+    "dbt.adapters.duckdb",
+    "dbt.task.build",
+    "dbt.task.docs",
+    "dbt.task.freshness",
+    "fastapi",
+    "prefect.flow_engine",
+    "prefect.task_engine",
+    "pyarrow.compute",
+    "pyarrow.parquet",
+)
+
+
+def run_of(sources: Sources, day_began: datetime, broken: str | None, home: Path) -> Child:
+    """Return a run of the whole flow on a day; what it prints, and its temporary files, are kept under `home`."""
+    constants = SMALL | {"tempfile:tempdir": str(home)}
+    preparations = [partial(set_constants, constants), partial(stop_clock, day_began), keep_few_releases]
+    if broken is not None:
+        preparations.append(BREAKS[broken])
+    output = str(home / "output.txt")
+    return Child("flows.elt:elt", (SET, str(sources.connections)), preparations=preparations, output=output)
+
+
+def stop_clock(moment: datetime) -> None:
+    """Make rows that a killed run has loaded as old as those of the next one: deletions are dated by it."""
+    replace_everywhere(clock, "utc_now", lambda: moment)
+
+
+def keep_few_releases() -> None:
+    """Let old releases be deleted."""
+    replace_everywhere(release, "prune_releases", partial(release.prune_releases, keep=RELEASES_KEPT))
+
+
+def first_day() -> datetime:
+    """Return when the shop's first day began: real enough for the freshness that its sources promise."""
+    return clock.utc_now() - timedelta(hours=1)

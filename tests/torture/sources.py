@@ -1,0 +1,172 @@
+"""A shop whose sources have, each day, all that a load can meet; the same days, whoever asks.
+
+Customers are rows of a SQLite table that change, products a full copy in CSV files, orders states in JSON lines, order
+lines events in CSV files. A day comes in two parts, so that the second can arrive between a kill and the next run.
+"""
+
+import json
+import shutil
+import sqlite3
+from collections.abc import Iterator, Sequence
+from contextlib import closing
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Literal
+
+import yaml
+
+SET = "torture"
+DAYS = 4
+Part = Literal["morning", "evening"]
+PARTS: tuple[Part, ...] = ("morning", "evening")
+
+SMALL = {
+    "flows.sources.files:FILES_A_BATCH": 2,
+    "flows.sources.sql:ROWS_A_BATCH": 10,
+    "flows.sources.sql:ROWS_A_FETCH": 5,
+}
+"""Batches so small that a day of this shop is several."""
+
+TABLES: dict[str, dict[str, Any]] = {
+    "crm.customers": {
+        "from": "people",
+        "columns": {"customer_id": "number", "email": "mail", "country": "land", "updated_at": "changed"},
+    },
+    "shop.products": {
+        "from": "articles-*.csv",
+        "load": "full",
+        "columns": {"product_id": "code", "product_name": "label", "unit_price": "price", "updated_at": "changed"},
+    },
+    "sales.orders": {"from": "orders-*.jsonl"},
+    "sales.order_lines": {"from": "lines-*.csv", "load": "append"},
+}
+ARTICLES = "code,label,price,currency,changed"
+LINES = "order_id,line_number,product_id,quantity,unit_price"
+FILES = 3
+"""How many files the records of a part of a day are spread over."""
+
+
+@dataclass(frozen=True)
+class Sources:
+    """The folder with the shop's files and its database."""
+
+    folder: Path
+
+    @property
+    def connections(self) -> Path:
+        """Where the shop's set is declared."""
+        return self.folder / "connections.yml"
+
+    def clear(self) -> None:
+        """Go back to before the first day."""
+        shutil.rmtree(self.folder, ignore_errors=True)
+        self.folder.mkdir(parents=True)
+        entries: dict[str, Any] = {}
+        for name, mapping in TABLES.items():
+            source, _, table = name.partition(".")
+            url = f"sqlite:///{self.folder / 'people.sqlite'}" if source == "crm" else f"file:{self.folder}"
+            entries.setdefault(source, {"url": url, "tables": {}})["tables"][table] = mapping
+        self.connections.write_text(yaml.safe_dump({SET: entries}))
+        with closing(sqlite3.connect(self.folder / "people.sqlite")) as database:
+            database.execute("create table people (number text primary key, mail text, land text, changed text)")
+
+    def add(self, day: int, part: Part) -> None:
+        """Bring a part of a day."""
+        with closing(sqlite3.connect(self.folder / "people.sqlite")) as database:
+            database.executemany("insert or replace into people values (?, ?, ?, ?)", list(_people(day, part)))
+            database.commit()
+        self._spread(f"orders-{day:02}-{part}", ".jsonl", list(_orders(day, part)))
+        self._spread(f"lines-{day:02}-{part}", ".csv", list(_lines(day, part)), LINES)
+        if part == "morning":
+            self._spread("articles", ".csv", list(_articles(day)), ARTICLES)
+        elif day > 1:
+            self._send_again(day)
+
+    def _spread(self, name: str, ending: str, records: Sequence[str], *header: str) -> None:
+        for number in range(FILES):
+            lines = [*header, *records[number::FILES]]
+            (self.folder / f"{name}-{number + 1}{ending}").write_text("".join(f"{line}\n" for line in lines))
+
+    def _send_again(self, day: int) -> None:
+        """Let a file come again under another name, and the records of another in another order."""
+        sent = [self.folder / f"orders-{day - 1:02}-morning-{number}.jsonl" for number in (1, 2)]
+        shutil.copyfile(sent[0], self.folder / f"orders-{day:02}-again-1.jsonl")
+        lines = sent[1].read_text().splitlines(keepends=True)
+        (self.folder / f"orders-{day:02}-again-2.jsonl").write_text("".join(reversed(lines)))
+
+
+def _at(day: int, hour: int, minute: int = 0) -> str:
+    return f"2026-01-{day:02} {hour:02}:{minute:02}:00"
+
+
+def _people(day: int, part: Part) -> Iterator[tuple[str, str, str, str]]:
+    """New and changed people; some mails are none, and in the evening one shows up that is dated before breakfast."""
+    if part == "evening":
+        yield f"{100 + day}", f"late.{day}@example.com", "SE", _at(day, 5, 40)
+        yield f"{200 + day}", "not an address", "SE", _at(day, 20)
+        return
+    for number in range(1, 26 + 2 * day):
+        is_new = number > 23 + 2 * day or day == 1
+        if is_new or (number + day) % 3 == 0:
+            mail = "not an address" if number % 11 == day else f"p{number}@example.com"
+            yield f"{number}", mail, "DE" if (number + day) % 2 else "AT", _at(day, 6, number)
+
+
+def _articles(day: int) -> Iterator[str]:
+    """All articles there are that day: some have another price, some are gone or back, one breaks the contract."""
+    for number in range(1, 19):
+        if number % 6 == day:
+            continue
+        changed = max((one for one in range(1, day + 1) if one % 4 == number % 4), default=1)
+        currency = "euros" if number == 11 + day else "EUR"
+        yield f"A{number:02},Article {number},{number}.{changed}0,{currency},{_at(changed, 4)}"
+
+
+def _orders(day: int, part: Part) -> Iterator[str]:
+    """New orders and changed ones; in the evening one of the day before; a status that is none, half a line."""
+    if part == "morning" and day > 1:
+        for number in range(1, 13, 2):
+            yield _order(day - 1, number, "cancelled" if number % 5 == 0 else "completed", _at(day, 7, number))
+    if part == "evening" and day > 1:
+        yield _order(day - 1, 30, "placed", _at(day - 1, 11))
+    for number in _numbers(part):
+        yield _order(day, number, "placed", _at(day, 8, number))
+    yield _order(day, 40 + PARTS.index(part), "lost", _at(day, 9))
+    yield f'{{"order_id": "O{day}-50", "customer_id": "{part}'
+
+
+def _order(day: int, number: int, status: str, updated_at: str) -> str:
+    customer = None if number % 7 == 0 else str(1 + number * day % 25)
+    return json.dumps(
+        {
+            "order_id": f"O{day}-{number}",
+            "customer_id": customer,
+            "ordered_at": _at(day, 8, number),
+            "status": status,
+            "channel": "web" if number % 2 else "store",
+            "currency": "EUR",
+            "updated_at": updated_at,
+        }
+    )
+
+
+def _lines(day: int, part: Part) -> Iterator[str]:
+    """Two lines an order, some before their order and some twice; one that came otherwise before, two broken ones."""
+    early = [13] if part == "morning" else [number for number in _numbers(part) if number != 13]
+    for number in [*(_numbers(part) if part == "morning" else []), *early]:
+        for line in (1, 2):
+            product = f"A{1 + (number + line * day) % 18:02}"
+            record = f"O{day}-{number},{line},{product},{-1 if number % 9 == 0 else line},{number}.50"
+            yield record
+            if number % 6 == 0:
+                yield record
+    first = _numbers(part)[0]
+    if day > 1:
+        yield f"O{day - 1}-{first},1,A01,77,1.50"
+        yield f"O{day - 1}-30,{first},A02,1,2.50"
+    yield f"O{day}-{first},3,A03,many,1.50"
+    yield f"O{day}-{first},4"
+
+
+def _numbers(part: Part) -> range:
+    return range(1, 13) if part == "morning" else range(13, 19)

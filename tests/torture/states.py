@@ -1,0 +1,167 @@
+"""What a set's data folder holds: to compare with an undisturbed run's, and what must be true of it at any time."""
+
+from collections import Counter
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import duckdb
+from deltalake import DeltaTable
+from flow_shop import fingerprint_of
+from reader import digest_of
+
+from flows.lake.catalog import read_pins
+from flows.lake.contract import SYSTEM_COLUMNS
+from flows.lake.ops import COUNTED
+from flows.lake.tables import LakeTable, open_table, relation_of
+from flows.names import TableName
+from flows.settings import DataFolder
+
+HISTORY = "select customer_id, segment from {} where dbt_valid_to is null"
+
+
+@dataclass(frozen=True)
+class State:
+    """The rows of every table of lake and release, less what says when and by which run they were made."""
+
+    rows: dict[str, Counter[str]]
+    digest: str
+
+    @classmethod
+    def of(cls, folder: DataFolder) -> "State":
+        """Look at a folder in which a run has ended well."""
+        rows = {f"release {name}": table for name, table in fingerprint_of(folder.warehouse.resolve()).items()}
+        for name in lake_tables(folder):
+            table = LakeTable(folder.lake, name)
+            columns = f"columns(lambda name: name not in {tuple(set(SYSTEM_COLUMNS) - {'_deleted'})})"
+            rows[f"lake {name}"] = _ask(f"select {columns} from {relation_of(open_table(table.raw_path))}")
+            rows[f"quarantine {name}"] = _ask(f"select _raw, _reasons from {table.quarantined()}")
+            rows[f"files {name}"] = _ask(
+                f"select sha256, rows from {relation_of(open_table(table.files_path))} "
+                f"where table_name = '{name}' and _batch <= {table.batch}"
+            )
+        rows["kept segments"] = _ask(
+            HISTORY.format(relation_of(open_table(folder.lake / "ops" / "snapshots" / "customer_segments")))
+        )
+        with duckdb.connect(str(folder.warehouse.resolve()), read_only=True) as database:
+            rows["segments"] = database.execute(HISTORY.format("history.customer_segments")).fetchall()
+            return cls({name: Counter(map(repr, found)) for name, found in rows.items()}, digest_of(database))
+
+    def differences(self, expected: "State") -> Iterator[str]:
+        """Say which rows are missing and which there are too many of."""
+        for name in sorted(self.rows.keys() | expected.rows.keys()):
+            found, wanted = self.rows.get(name, Counter()), expected.rows.get(name, Counter())
+            for word, rows in (("missing", wanted - found), ("too many", found - wanted)):
+                if rows:
+                    yield f"{name}: {rows.total()} of {wanted.total()} rows {word}, such as {next(iter(rows))}"
+
+
+def lake_tables(folder: DataFolder) -> list[TableName]:
+    """Return the tables that were loaded."""
+    raw = folder.lake / "raw"
+    return [TableName(path.parent.name, path.name) for path in sorted(raw.glob("*/*")) if open_table(path)]
+
+
+def violations(folder: DataFolder) -> Iterator[str]:
+    """Say what is wrong with a folder, whether or not a run was killed in it."""
+    for name in lake_tables(folder):
+        yield from _unlike_ledger(folder, name)
+    yield from _not_conserved(folder)
+    for release in sorted(folder.releases.glob("*/warehouse.duckdb")):
+        yield from _not_whole(folder, release)
+    for name, pin in read_pins(folder.catalog).items():
+        if (pin.version or 0) > (LakeTable(folder.lake, name).version or 0):
+            yield f"the catalog shows a version of {name} that the lake does not hold"
+    if folder.docs.exists() and not folder.docs.read_bytes().rstrip().endswith(b"</html>"):
+        yield "the docs site is cut short"
+    if folder.warehouse.is_symlink() or folder.warehouse.exists():
+        seen = folder.warehouse.resolve()
+        if not folder.warehouse.is_symlink() or not seen.exists() or seen.parent.parent != folder.releases.resolve():
+            yield f"the link should name a release, and names {folder.warehouse.resolve()}"
+
+
+def _unlike_ledger(folder: DataFolder, name: TableName) -> Iterator[str]:
+    """Recount, by load, what the commits of a table say that they accepted, deleted and quarantined."""
+    table = LakeTable(folder.lake, name)
+    stated: dict[str, Counter[str]] = {}
+    for commit in DeltaTable(str(table.raw_path)).history():
+        if "counts" in commit:
+            counts = Counter(dict(zip(COUNTED, _numbers(commit["counts"]), strict=True)))
+            stated.setdefault(commit["load_id"], Counter()).update(counts)
+    raw = relation_of(open_table(table.raw_path))
+    found: dict[str, Counter[str]] = {load: Counter() for load in stated}
+    for kind, relation, predicate in (
+        ("accepted", raw, "not _deleted"),
+        ("deleted", raw, "_deleted and _position is distinct from 'replaced'"),
+        ("quarantined", table.quarantined(), "true"),
+    ):
+        for load, rows in _ask(f"select _load_id, count(*) from {relation} where {predicate} group by all"):
+            found.setdefault(load, Counter())[kind] = rows
+    for load, counts in found.items():
+        said = stated.get(load, Counter())
+        for kind in ("accepted", "deleted", "quarantined"):
+            if counts[kind] != said[kind]:
+                yield f"{name}, load {load}: its commits say {said[kind]} {kind}, the lake holds {counts[kind]}"
+        if said["read"] != said["accepted"] + said["quarantined"] + said["duplicate"]:
+            yield f"{name}, load {load}: {said['read']} read is not the sum of {dict(said)}"
+
+
+def _numbers(counts: str) -> list[int]:
+    return [int(number) for number in counts.strip("[]").split(",")]
+
+
+def _not_conserved(folder: DataFolder) -> Iterator[str]:
+    """Recount what completed loads say of themselves."""
+    loads = relation_of(open_table(folder.lake / "ops" / "loads"))
+    if loads is None:
+        return
+    for load, table, read, accepted, quarantined, duplicate in duckdb.sql(
+        f"select load_id, table_name, read, accepted, quarantined, duplicate from {loads} where outcome = 'completed'"
+    ).fetchall():
+        stored = LakeTable(folder.lake, TableName.parse(table))
+        raw, rejected = relation_of(open_table(stored.raw_path)), stored.quarantined()
+        counted = tuple(
+            len(_ask(f"select 1 from {relation} where _load_id = '{load}' and {predicate}"))
+            for relation, predicate in ((raw, "not _deleted"), (rejected, "true"))
+        )
+        if counted != (accepted, quarantined) or read != accepted + quarantined + duplicate:
+            yield (
+                f"{table}, load {load}: {read} read, {accepted} accepted, {quarantined} quarantined, {duplicate} "
+                f"duplicate; the lake holds {counted[0]} and {counted[1]}"
+            )
+
+
+def _not_whole(folder: DataFolder, release: Path) -> Iterator[str]:
+    """Check that a release is what it says, and that all of it was made of the same state of the lake."""
+    try:
+        with duckdb.connect(str(release), read_only=True) as database:
+            name = database.execute("select release_name from main.release").fetchall()[0][0]
+            built = database.execute("select distinct input, batch, row_count from core.built_from").fetchall()
+    except duckdb.Error as error:
+        yield f"{release.parent.name} cannot be read: {str(error).splitlines()[0]}"
+        return
+    if name != release.parent.name:
+        yield f"the file of {release.parent.name} says that it is {name}"
+    if len({source for source, *_ in built}) != len(built):
+        yield f"{name}: its models were made of different states of the lake: {built}"
+    for source, batch, rows in built:
+        relation = relation_of(open_table(LakeTable(folder.lake, TableName.parse(source)).raw_path))
+        there = duckdb.sql(f"select count(*) from {relation} where _batch <= {batch}").fetchall()[0][0]
+        if there != rows:
+            yield f"{name}: it was made of {rows} rows of {source}, and the lake holds {there} up to that batch"
+
+
+def orphans(folder: DataFolder) -> int:
+    """Count data files of the lake's history that no commit names: of kills between writing and committing."""
+    found = 0
+    for name in lake_tables(folder):
+        path = LakeTable(folder.lake, name).raw_path
+        named = {Path(uri).name for uri in DeltaTable(str(path)).file_uris()}
+        found += sum(file.name not in named for file in path.glob("*.parquet*"))
+    return found
+
+
+def _ask(sql: str) -> list[Any]:
+    """Return rows, none of a table that is not there."""
+    return [] if "from None" in sql else duckdb.sql(sql).fetchall()
