@@ -4,6 +4,7 @@ import logging
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from functools import partial, wraps
 from typing import Any, ParamSpec, TypeVar, cast
 from uuid import uuid4
 
@@ -23,6 +24,7 @@ from flows.lake.history import keep_snapshots, restore_snapshots
 from flows.lake.ops import note_run
 from flows.load import LoadResult, load_table
 from flows.lock import run_lock
+from flows.model_runs import shown_models
 from flows.names import TableName
 from flows.settings import PROJECT, DataFolder, scrub
 from flows.sources.connections import Connection, Connections, read_connections
@@ -41,8 +43,24 @@ RUNNER: TaskRunner[Any] = ThreadPoolTaskRunner(max_workers=2)
 
 
 def step(name: str) -> Callable[[Callable[P, R]], Callable[P, R]]:
-    """Make a function a task that the UI shows by this name; its arguments are not hashed, they may be large."""
-    return cast(Callable[[Callable[P, R]], Callable[P, R]], task(name=name, task_run_name=name, cache_policy=NO_CACHE))
+    """Make a function a task that the UI shows by this name.
+
+    Prefect would look through all that the arguments hold, which for a dbt manifest takes a good part of a second: the
+    task is handed the call instead.
+    """
+
+    @task(name=name, task_run_name=name, cache_policy=NO_CACHE)
+    def run(call: Callable[[], Any]) -> Any:
+        return call()
+
+    def make(function: Callable[P, R]) -> Callable[P, R]:
+        @wraps(function)
+        def step(*arguments: P.args, **named: P.kwargs) -> R:
+            return cast(R, run(partial(function, *arguments, **named)))
+
+        return step
+
+    return make
 
 
 @dataclass(frozen=True)
@@ -196,8 +214,9 @@ def check_freshness(dbt: Dbt, pins: Mapping[TableName, Pin]) -> tuple[str, ...]:
 
 @step("build")
 def build_models(dbt: Dbt, full_refresh: bool, select: str | None) -> Build:
-    """Build and test the candidate."""
-    return build_candidate(dbt, full_refresh=full_refresh, select=select)
+    """Build and test the candidate; each model is a task run of its own, its tests with it."""
+    with shown_models(dbt.manifest) as show:
+        return build_candidate(dbt, full_refresh=full_refresh, select=select, on_event=[show])
 
 
 @step("check gates")

@@ -11,11 +11,9 @@ from flows.names import TableName, identifier, literal
 from flows.redaction import without_values
 from flows.settings import PROJECT
 from flows.warehouse.build import Build
-from flows.warehouse.runner import Dbt
+from flows.warehouse.runner import GOOD, TESTS, Dbt, tested_node
 
 ROWS_SHOWN = 5
-TESTS = ("test", "unit_test")
-GOOD = {"success", "pass", "warn", "no-op"}
 
 
 @dataclass(frozen=True)
@@ -83,7 +81,7 @@ def require_gates(dbt: Dbt, build: Build) -> Verdict:
 def _describe(dbt: Dbt, candidate: duckdb.DuckDBPyConnection, result: Any) -> list[str]:
     node = result.node
     if node.resource_type == "test" and result.status == "fail":
-        model = _tested(dbt, node)
+        model = tested_node(dbt.manifest, node)
         name = model.name if model is not None else "the project"
         lines = [f"{name}: test {node.name} found {result.failures:,} failures"]
         return lines + [f"  {row}" for row in _failing_keys(dbt, candidate, node, model)]
@@ -123,11 +121,6 @@ def _failing_keys(dbt: Dbt, candidate: duckdb.DuckDBPyConnection, test: Any, mod
 
 def _is_key(name: str, key: set[str]) -> bool:
     return name in key or name.endswith("_key")
-
-
-def _tested(dbt: Dbt, test: Any) -> Any | None:
-    unique_id = test.attached_node or next(iter(test.depends_on.nodes), None)
-    return dbt.manifest.nodes.get(unique_id) or dbt.manifest.sources.get(unique_id)
 
 
 def _open_candidate(dbt: Dbt) -> duckdb.DuckDBPyConnection:
