@@ -5,7 +5,7 @@ import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import partial, wraps
-from typing import Any, ParamSpec, TypeVar, cast
+from typing import Any, ParamSpec, TypeVar
 from uuid import uuid4
 
 from prefect import flow, task
@@ -15,6 +15,7 @@ from prefect.futures import wait
 from prefect.runtime import flow_run
 from prefect.task_runners import TaskRunner, ThreadPoolTaskRunner
 
+from flows.artifacts import failed_gate_shown, show_outcome
 from flows.clock import utc_now
 from flows.errors import SourceFailed, WarehouseError, WrongUse
 from flows.lake.catalog import Pin, pin_catalog
@@ -23,10 +24,10 @@ from flows.lake.contract import Contract, contracts_of
 from flows.lake.history import keep_snapshots, restore_snapshots
 from flows.lake.ops import note_run
 from flows.load import LoadResult, load_table
-from flows.lock import run_lock
 from flows.model_runs import shown_models
 from flows.names import TableName
 from flows.settings import PROJECT, DataFolder, scrub
+from flows.sole_run import sole_run
 from flows.sources.connections import Connection, Connections, read_connections
 from flows.warehouse.build import Build, build_candidate, drop_strangers, prepare_candidate
 from flows.warehouse.docs import write_docs
@@ -45,22 +46,21 @@ RUNNER: TaskRunner[Any] = ThreadPoolTaskRunner(max_workers=2)
 def step(name: str) -> Callable[[Callable[P, R]], Callable[P, R]]:
     """Make a function a task that the UI shows by this name.
 
-    Prefect would look through all that the arguments hold, which for a dbt manifest takes a good part of a second: the
-    task is handed the call instead.
+    Its arguments are bound before Prefect sees them: it would hash them and walk through all of dbt's manifest.
     """
 
-    @task(name=name, task_run_name=name, cache_policy=NO_CACHE)
-    def run(call: Callable[[], Any]) -> Any:
-        return call()
+    def decorate(function: Callable[P, R]) -> Callable[P, R]:
+        @task(name=name, task_run_name=name, cache_policy=NO_CACHE)
+        def run(call: Callable[[], R]) -> R:
+            return call()
 
-    def make(function: Callable[P, R]) -> Callable[P, R]:
         @wraps(function)
-        def step(*arguments: P.args, **named: P.kwargs) -> R:
-            return cast(R, run(partial(function, *arguments, **named)))
+        def bound(*args: P.args, **options: P.kwargs) -> R:
+            return run(partial(function, *args, **options))
 
-        return step
+        return bound
 
-    return make
+    return decorate
 
 
 @dataclass(frozen=True)
@@ -95,7 +95,7 @@ def elt(
     started = time.monotonic()
     sources = read_connections(PROJECT / connections, connection_set)
     folder = sources.folder
-    with run_lock(folder), NotedRun(folder) as note:
+    with sole_run(folder), NotedRun(folder) as note, failed_gate_shown(folder):
         dbt = parse_project(folder)
         contracts = contracts_of(dbt.manifest.sources.values())
         loads = load_tables(sources, contracts, note.run_id)
@@ -112,7 +112,9 @@ def elt(
             keep_history(dbt, release)
             generate_docs(dbt)
     notes = tuple(text for load in loads for text in load.notes) + stale
-    return Outcome(tuple(loads), build, verdict, release, notes, example_of(dbt), time.monotonic() - started)
+    outcome = Outcome(tuple(loads), build, verdict, release, notes, example_of(dbt), time.monotonic() - started)
+    show_outcome(folder, outcome)
+    return outcome
 
 
 @step("parse project")
@@ -179,7 +181,14 @@ def is_transient(_task: object, _run: TaskRun, state: State[Any]) -> bool:
 )
 def load(table: str, connection: Connection, contract: Contract, folder: DataFolder, run_id: str) -> LoadResult:
     """Extract a table, check it against its contract and commit what is new to the lake."""
-    return load_table(connection, contract, folder.lake, run_id=run_id)
+    result = load_table(connection, contract, folder.lake, run_id=run_id)
+    total = result.total
+    logger.info(
+        "%s: %s read = %s accepted + %s quarantined + %s duplicate",
+        table,
+        *(f"{count:,}" for count in (total.read, total.accepted, total.quarantined, total.duplicate)),
+    )
+    return result
 
 
 @step("check conservation")

@@ -34,12 +34,26 @@ class WrongUse(WarehouseError):
         return f"{self.what}\n{self.remedy}"
 
 
+@dataclass(frozen=True)
+class Finding:
+    """What a gate found: in what, of what kind, how often if it was counted, and some of the rows by their keys."""
+
+    where: str
+    what: str
+    failures: int | None = None
+    rows: tuple[str, ...] = ()
+
+    def __str__(self) -> str:
+        counted = "" if self.failures is None else f" found {self.failures:,} failures"
+        return "\n    ".join([f"{self.where}: {self.what}{counted}", *self.rows])
+
+
 @dataclass(eq=False)
 class GateFailed(WarehouseError):
     """A gate did not pass, so nothing was published."""
 
     gate: str
-    findings: tuple[str, ...]
+    findings: tuple[Finding, ...]
     remedy: str
     exit_code: ClassVar[int] = 3
 

@@ -39,7 +39,10 @@ def prefect_server() -> Iterator[str]:
     """
     if url := settings.prefect_is_elsewhere():
         wait_for_server(url, ELSEWHERE_SECONDS)
-        yield url
+        try:
+            yield url
+        finally:
+            send_what_waits()
         return
     port = free_port()
     url = f"http://127.0.0.1:{port}/api"
