@@ -4,6 +4,7 @@ import logging
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from html import escape
 from typing import TYPE_CHECKING
 
 from prefect.artifacts import create_table_artifact
@@ -26,21 +27,23 @@ def failed_gate_shown(folder: DataFolder) -> Iterator[None]:
     except GateFailed as failure:
         rows = [
             {
-                "model": finding.where,
+                "model or source": finding.where,
                 "finding": scrub(finding.what),
                 "failures": finding.failures,
-                "rows": "; ".join(finding.rows),
+                "failing row": row,
             }
             for finding in failure.findings
+            for row in finding.rows or ("",)
         ]
-        said = f"The **{failure.gate}** gate failed, nothing was published.\n\n{scrub(failure.remedy)}"
+        remedy = escape(scrub(failure.remedy), quote=False)
+        said = f"The **{failure.gate}** gate failed, nothing was published.\n\n{remedy}"
         _show(f"failed-gate-{folder.path.name}", rows, said)
         raise
 
 
 def show_outcome(folder: DataFolder, outcome: "Outcome") -> None:
     """Show what a run loaded, built and published."""
-    warnings = "\n".join(f"- {warning}" for warning in warnings_of(outcome, folder))
+    warnings = "\n".join(f"- {escape(warning, quote=False)}" for warning in warnings_of(outcome, folder))
     said = f"**{published(outcome)}**\n\n{headline(outcome, folder)}\n\n{warnings}"
     _show(f"loads-{folder.path.name}", load_rows(outcome), said)
 

@@ -1,6 +1,8 @@
 """The main job: extract, check, load, build, test, publish."""
 
+import atexit
 import logging
+import os
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -36,6 +38,9 @@ from flows.warehouse.release import Release, prune_releases, publish_candidate
 from flows.warehouse.runner import Dbt
 
 logger = logging.getLogger(__name__)
+atexit.register(lambda: os.dup2(os.open(os.devnull, os.O_WRONLY), 2))
+"""A scheduled run's process is Prefect's, and at its very end DuckDB's bindings list what Prefect's threads still hold."""
+
 P = ParamSpec("P")
 R = TypeVar("R")
 
@@ -128,8 +133,10 @@ def load_tables(sources: Connections, contracts: Mapping[TableName, Contract], r
     wanted = tables_of(sources, contracts)
     for connection in sources:
         connection.require_environment()
+    lake = sources.folder.lake
     futures = [
-        load.submit(str(name), connection, contracts[name], sources.folder, run_id) for name, connection in wanted
+        load.submit(str(name), partial(load_table, connection, contracts[name], lake, run_id=run_id))
+        for name, connection in wanted
     ]
     wait(futures)
     failures = [future.state.result(raise_on_failure=False) for future in futures if not future.state.is_completed()]
@@ -179,9 +186,9 @@ def is_transient(_task: object, _run: TaskRun, state: State[Any]) -> bool:
     retry_delay_seconds=[2, 10],
     retry_condition_fn=is_transient,
 )
-def load(table: str, connection: Connection, contract: Contract, folder: DataFolder, run_id: str) -> LoadResult:
+def load(table: str, call: Callable[[], LoadResult]) -> LoadResult:
     """Extract a table, check it against its contract and commit what is new to the lake."""
-    result = load_table(connection, contract, folder.lake, run_id=run_id)
+    result = call()
     total = result.total
     logger.info(
         "%s: %s read = %s accepted + %s quarantined + %s duplicate",

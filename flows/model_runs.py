@@ -1,11 +1,12 @@
 """What a build shows in Prefect: one task run a model, its tests with it."""
 
 import logging
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from contextvars import copy_context
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
+from functools import partial
 from threading import Lock
 from typing import Any
 from uuid import UUID, uuid4
@@ -31,29 +32,30 @@ def shown_models(manifest: Manifest) -> Iterator[OnEvent]:
     """
     runs = ModelRuns(manifest)
 
-    def see(event: EventMsg) -> None:
+    def try_to(show: Callable[..., None], *arguments: object) -> None:
         try:
-            runs.see(event)
+            show(*arguments)
         except Exception as error:  # noqa: BLE001 - whatever it is, the build is worth more than its picture
             logger.warning("Prefect does not show all of the build: %s", type(error).__name__)
 
     try:
-        yield see
-    finally:
-        for model in runs.models.values():
-            runs.end(model)
+        yield partial(try_to, runs.see)
+    except BaseException:
+        try_to(runs.close, True)
+        raise
+    try_to(runs.close, False)
 
 
 @dataclass
 class Model:
-    """A model, seed or snapshot with its tests: nodes to come, nodes at work by name, results of those that ran."""
+    """A model, seed or snapshot with its tests: nodes to come, nodes at work, results of those that ran."""
 
     key: str
     name: str
     reads: tuple[str, ...]
     run_id: UUID = field(default_factory=uuid4)
     to_come: set[str] = field(default_factory=set)
-    at_work: dict[str, str] = field(default_factory=dict)
+    at_work: set[str] = field(default_factory=set)
     results: list[tuple[Any, Any]] = field(default_factory=list)
     times: list[datetime] = field(default_factory=list)
     state: State[Any] | None = None
@@ -62,12 +64,16 @@ class Model:
     def full_name(self) -> str:
         """The name with the number of tests that ran."""
         tests = sum(node.resource_type in TESTS for node, _ in self.results)
-        return f"{self.name} · {tests} test{'' if tests == 1 else 's'}" if tests else self.name
+        return f"{self.name} ({tests} test{'' if tests == 1 else 's'})" if tests else self.name
 
-    def outcome(self) -> State[Any]:
-        """Judge the model by all of its nodes: it failed if one of them failed or did not end."""
+    def outcome(self, is_cut_off: bool) -> State[Any]:
+        """Judge the model by all of its nodes: it failed if one of them failed or did not end.
+
+        What is still to come is a failure only if the build was cut off: a selection leaves nodes out.
+        """
+        left = self.to_come if is_cut_off else self.at_work
         faults = [_fault(node, result) for node, result in self.results if result.status not in GOOD]
-        faults += [f"{name} did not end" for name in self.at_work.values()]
+        faults += [f"the build ended before {len(left)} of its nodes did"] if left else []
         if faults:
             return Failed(message="; ".join(faults), timestamp=max(self.times))
         warnings = [node.node_name for node, result in self.results if result.status == "warn"]
@@ -80,7 +86,7 @@ class ModelRuns:
     def __init__(self, manifest: Manifest) -> None:
         self.models: dict[str, Model] = {}
         self._model_of: dict[str, Model] = {}
-        self._lock, self._context = Lock(), copy_context()
+        self._lock, self._context, self._is_closed = Lock(), copy_context(), False
         self._flow_run, self._step = flow_run.id, task_run.id
         for node in (*manifest.nodes.values(), *manifest.unit_tests.values()):
             about = tested_node(manifest, node) or node
@@ -96,26 +102,36 @@ class ModelRuns:
         node = event.data.node_info
         with self._lock:
             model = self._model_of.get(node.unique_id)
-            if model is None:
+            if model is None or self._is_closed:
                 return
             at = event.info.ts.ToDatetime(tzinfo=UTC)
             if event.info.name == "NodeCompiling":
-                model.at_work[node.unique_id] = node.node_name
+                model.at_work.add(node.unique_id)
                 model.times.append(at)
                 if model.state is None:
                     self._tell(model, Running(timestamp=at))
                 return
             model.to_come.discard(node.unique_id)
-            if model.at_work.pop(node.unique_id, None):
+            if node.unique_id in model.at_work:
+                model.at_work.remove(node.unique_id)
                 model.times.append(at)
                 model.results.append((node, event.data.run_result))
             if not model.to_come:
-                self.end(model)
+                self._end(model)
 
-    def end(self, model: Model) -> None:
+    def close(self, is_cut_off: bool) -> None:
+        """End what is left; a build that was interrupted may leave threads behind, of which nothing more is taken."""
+        with self._lock:
+            self._is_closed = True
+            for model in self.models.values():
+                if model.at_work:
+                    model.times.append(datetime.now(UTC))
+                self._end(model, is_cut_off)
+
+    def _end(self, model: Model, is_cut_off: bool = False) -> None:
         """Show how a model ended, unless it never started or has ended already."""
         if model.state is not None and model.state.is_running():
-            self._tell(model, model.outcome())
+            self._tell(model, model.outcome(is_cut_off))
 
     def _tell(self, model: Model, state: State[Any]) -> None:
         """Send a model's new state, with the step and the models behind which it stands, in the flow's context."""

@@ -51,11 +51,20 @@ class Dbt:
             result = _invoke(runner, self.folder, list(arguments), target)
         finally:
             DuckDBConnectionManager.close_all_connections()
-        if isinstance(result.exception, WarehouseError) or not isinstance(result.exception, Exception | None):
+        if isinstance(result.exception, WarehouseError):
             raise result.exception
+        if interruption := _interruption(result.exception):
+            raise interruption
         if result.exception is not None:
             raise WarehouseError(f"dbt {arguments[0]} failed: {without_values(str(result.exception))}")
         return list(getattr(result.result, "results", None) or [])
+
+
+def _interruption(error: BaseException | None) -> BaseException | None:
+    """Find the signal behind an error: what dbt was doing when it came fails in ways of its own."""
+    while isinstance(error, Exception):
+        error = error.__cause__ or error.__context__
+    return error
 
 
 def _invoke(runner: dbtRunner, folder: DataFolder, arguments: list[str], target: str) -> dbtRunnerResult:
