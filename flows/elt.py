@@ -38,8 +38,6 @@ from flows.warehouse.release import Release, prune_releases, publish_candidate
 from flows.warehouse.runner import Dbt
 
 logger = logging.getLogger(__name__)
-atexit.register(lambda: os.dup2(os.open(os.devnull, os.O_WRONLY), 2))
-"""A scheduled run's process is Prefect's, and at its very end DuckDB's bindings list what Prefect's threads still hold."""
 
 P = ParamSpec("P")
 R = TypeVar("R")
@@ -300,3 +298,12 @@ class NotedRun:
             release=self.release,
             error=text,
         )
+
+
+@atexit.register
+def end_quietly() -> None:
+    """Close the standard error at the very end, where DuckDB's bindings list what Prefect's threads still hold.
+
+    The command line leaves before that; the process of a scheduled run is Prefect's own.
+    """
+    os.dup2(os.open(os.devnull, os.O_WRONLY), 2)
