@@ -22,6 +22,7 @@ from flows.redaction import without_values
 from flows.warehouse.runner import GOOD, TESTS, OnEvent, tested_node
 
 logger = logging.getLogger(__name__)
+of_task_runs = logging.getLogger("prefect.task_runs")
 
 
 @contextmanager
@@ -130,8 +131,12 @@ class ModelRuns:
 
     def _end(self, model: Model, is_cut_off: bool = False) -> None:
         """Show how a model ended, unless it never started or has ended already."""
-        if model.state is not None and model.state.is_running():
-            self._tell(model, model.outcome(is_cut_off))
+        if model.state is None or not model.state.is_running():
+            return
+        self._tell(model, state := model.outcome(is_cut_off))
+        if state.message:  # the UI shows a task run's log, not its message
+            ids = {"flow_run_id": self._flow_run, "task_run_id": str(model.run_id)}
+            of_task_runs.log(logging.ERROR if state.is_failed() else logging.WARNING, state.message, extra=ids)
 
     def _tell(self, model: Model, state: State[Any]) -> None:
         """Send a model's new state, with the step and the models behind which it stands, in the flow's context."""

@@ -127,6 +127,8 @@ def test_broken_gates_publish_nothing(published: FlowShop) -> None:
     assert set(states.values()) == {"Completed", "Failed"}
     assert "customer_360" not in {name.partition(" (")[0] for name in states}, "it was skipped, so it did not run"
 
+    assert "every_line_came_through_a_known_channel: 2 failures" in prefect_view.logs(str(run.id))
+
     # And the failing rows stand in an artifact, by their keys
     key, said, rows = prefect_view.artifact(run)
     assert key == "failed-gate-own-shop"

@@ -3,7 +3,6 @@
 Flows are imported within the tests: Prefect reads its settings once, when the first flow is made.
 """
 
-import logging
 import os
 import shutil
 import sqlite3
@@ -37,7 +36,6 @@ CUSTOMERS = TableName("crm", "customers")
 def test_a_load_shows_every_try(
     flow_home: Path,
     monkeypatch: pytest.MonkeyPatch,
-    caplog: pytest.LogCaptureFixture,
     failures: int,
     is_transient: bool,
     ended: str,
@@ -49,7 +47,6 @@ def test_a_load_shows_every_try(
     from flows.elt import load
 
     # Given a source that cannot be read at first
-    caplog.set_level(logging.INFO, "flows")
     monkeypatch.setattr(load, "retry_delay_seconds", [0.01, 0.01])
     tries = iter(range(99))
 
