@@ -136,9 +136,7 @@ def show_progress() -> None:
     """Extract, load, build, test and publish the warehouse."""
     progress = logging.StreamHandler(sys.stderr)
     progress.setFormatter(logging.Formatter("%(asctime)s  %(message)s", "%H:%M:%S"))
-    logger = logging.getLogger("flows")
-    logger.addHandler(progress)
-    logger.setLevel(logging.INFO)
+    logging.getLogger("flows").addHandler(progress)
 
 
 def _folder(connection_set: str | None, connections: Path) -> settings.DataFolder:

@@ -1,10 +1,13 @@
 """The main job: extract, check, load, build, test, publish."""
 
+import atexit
 import logging
+import os
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import Any, ParamSpec, TypeVar, cast
+from functools import partial, wraps
+from typing import Any, ParamSpec, TypeVar
 from uuid import uuid4
 
 import duckdb
@@ -15,6 +18,7 @@ from prefect.futures import wait
 from prefect.runtime import flow_run
 from prefect.task_runners import TaskRunner, ThreadPoolTaskRunner
 
+from flows.artifacts import failed_gate_shown, show_outcome
 from flows.clock import utc_now
 from flows.errors import SourceFailed, StorageFailed, WarehouseError, WrongUse
 from flows.lake.catalog import Pin, pin_catalog, read_pins
@@ -24,10 +28,11 @@ from flows.lake.history import keep_snapshots, restore_snapshots
 from flows.lake.maintenance import tidy_lake
 from flows.lake.ops import note_run
 from flows.load import LoadResult, load_table
-from flows.lock import run_lock
+from flows.model_runs import shown_models
 from flows.names import TableName
 from flows.redaction import without_values
 from flows.settings import PROJECT, DataFolder, scrub
+from flows.sole_run import sole_run
 from flows.sources.connections import Connection, Connections, read_connections
 from flows.storage import noting, storage_faults_named
 from flows.warehouse.build import Build, build_candidate, drop_strangers, prepare_candidate
@@ -37,6 +42,7 @@ from flows.warehouse.release import Release, named_versions, prune_releases, pub
 from flows.warehouse.runner import Dbt
 
 logger = logging.getLogger(__name__)
+
 P = ParamSpec("P")
 R = TypeVar("R")
 
@@ -45,8 +51,23 @@ RUNNER: TaskRunner[Any] = ThreadPoolTaskRunner(max_workers=2)
 
 
 def step(name: str) -> Callable[[Callable[P, R]], Callable[P, R]]:
-    """Make a function a task that the UI shows by this name; its arguments are not hashed, they may be large."""
-    return cast(Callable[[Callable[P, R]], Callable[P, R]], task(name=name, task_run_name=name, cache_policy=NO_CACHE))
+    """Make a function a task that the UI shows by this name.
+
+    Its arguments are bound before Prefect sees them: it would hash them and walk through all of dbt's manifest.
+    """
+
+    def decorate(function: Callable[P, R]) -> Callable[P, R]:
+        @task(name=name, task_run_name=name, cache_policy=NO_CACHE)
+        def run(call: Callable[[], R]) -> R:
+            return call()
+
+        @wraps(function)
+        def bound(*args: P.args, **options: P.kwargs) -> R:
+            return run(partial(function, *args, **options))
+
+        return bound
+
+    return decorate
 
 
 @dataclass(frozen=True)
@@ -82,7 +103,7 @@ def elt(
     sources = read_connections(PROJECT / connections, connection_set)
     folder = sources.folder
     require_lake(folder)
-    with storage_faults_named(), run_lock(folder), NotedRun(folder) as note:
+    with storage_faults_named(), sole_run(folder), NotedRun(folder) as note, failed_gate_shown(folder):
         dbt = parse_project(folder)
         contracts = contracts_of(dbt.manifest.sources.values())
         loads = load_tables(sources, contracts, note.run_id)
@@ -100,7 +121,9 @@ def elt(
             generate_docs(dbt)
             tidy(folder)
     notes = tuple(text for load in loads for text in load.notes) + stale
-    return Outcome(tuple(loads), build, verdict, release, notes, example_of(dbt), time.monotonic() - started)
+    outcome = Outcome(tuple(loads), build, verdict, release, notes, example_of(dbt), time.monotonic() - started)
+    show_outcome(folder, outcome)
+    return outcome
 
 
 def require_lake(folder: DataFolder) -> None:
@@ -124,8 +147,10 @@ def load_tables(sources: Connections, contracts: Mapping[TableName, Contract], r
     wanted = tables_of(sources, contracts)
     for connection in sources:
         connection.require_environment()
+    lake = sources.folder.lake
     futures = [
-        load.submit(str(name), connection, contracts[name], sources.folder, run_id) for name, connection in wanted
+        load.submit(str(name), partial(load_table, connection, contracts[name], lake, run_id=run_id))
+        for name, connection in wanted
     ]
     wait(futures)
     failures = [future.state.result(raise_on_failure=False) for future in futures if not future.state.is_completed()]
@@ -175,9 +200,16 @@ def is_transient(_task: object, _run: TaskRun, state: State[Any]) -> bool:
     retry_delay_seconds=[2, 10],
     retry_condition_fn=is_transient,
 )
-def load(table: str, connection: Connection, contract: Contract, folder: DataFolder, run_id: str) -> LoadResult:
+def load(table: str, call: Callable[[], LoadResult]) -> LoadResult:
     """Extract a table, check it against its contract and commit what is new to the lake."""
-    return load_table(connection, contract, folder.lake, run_id=run_id)
+    result = call()
+    total = result.total
+    logger.info(
+        "%s: %s read = %s accepted + %s quarantined + %s duplicate",
+        table,
+        *(f"{count:,}" for count in (total.read, total.accepted, total.quarantined, total.duplicate)),
+    )
+    return result
 
 
 @step("check conservation")
@@ -222,8 +254,9 @@ def check_freshness(dbt: Dbt, pins: Mapping[TableName, Pin]) -> tuple[str, ...]:
 
 @step("build")
 def build_models(dbt: Dbt, full_refresh: bool, select: str | None) -> Build:
-    """Build and test the candidate."""
-    return build_candidate(dbt, full_refresh=full_refresh, select=select)
+    """Build and test the candidate; each model is a task run of its own, its tests with it."""
+    with shown_models(dbt.manifest) as show:
+        return build_candidate(dbt, full_refresh=full_refresh, select=select, on_event=[show])
 
 
 @step("check gates")
@@ -308,3 +341,12 @@ class NotedRun:
                 release=self.release,
                 error=text,
             )
+
+
+@atexit.register
+def end_quietly() -> None:
+    """Close the standard error at the very end, where DuckDB's bindings list what Prefect's threads still hold.
+
+    The command line leaves before that; the process of a scheduled run is Prefect's own.
+    """
+    os.dup2(os.open(os.devnull, os.O_WRONLY), 2)

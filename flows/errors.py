@@ -15,6 +15,9 @@ class WarehouseError(Exception):
 
     exit_code: ClassVar[int] = 1
 
+    def __repr__(self) -> str:
+        return f"{type(self).__name__}: {str(self).partition(chr(10))[0]}"
+
     def __reduce__(self) -> tuple[type, tuple[Any, ...]]:
         """Let an error cross to another process with all its fields."""
         if not is_dataclass(self):
@@ -22,7 +25,7 @@ class WarehouseError(Exception):
         return type(self), tuple(getattr(self, field.name) for field in fields(self))
 
 
-@dataclass(eq=False)
+@dataclass(eq=False, repr=False)
 class WrongUse(WarehouseError):
     """A command, option or configuration file that cannot be followed; nothing was done."""
 
@@ -34,12 +37,26 @@ class WrongUse(WarehouseError):
         return f"{self.what}\n{self.remedy}"
 
 
-@dataclass(eq=False)
+@dataclass(frozen=True)
+class Finding:
+    """What a gate found: in what, of what kind, how often if it was counted, and some of the rows by their keys."""
+
+    where: str
+    what: str
+    failures: int | None = None
+    rows: tuple[str, ...] = ()
+
+    def __str__(self) -> str:
+        counted = "" if self.failures is None else f" found {self.failures:,} failures"
+        return "\n    ".join([f"{self.where}: {self.what}{counted}", *self.rows])
+
+
+@dataclass(eq=False, repr=False)
 class GateFailed(WarehouseError):
     """A gate did not pass, so nothing was published."""
 
     gate: str
-    findings: tuple[str, ...]
+    findings: tuple[Finding, ...]
     remedy: str
     exit_code: ClassVar[int] = 3
 
@@ -48,7 +65,7 @@ class GateFailed(WarehouseError):
         return f"The {self.gate} gate failed:\n{lines}\nNothing was published. {UNCHANGED}\n{self.remedy}"
 
 
-@dataclass(eq=False)
+@dataclass(eq=False, repr=False)
 class SourceFailed(WarehouseError):
     """A source could not be read, after retries; batches committed before stay in the lake."""
 
@@ -66,7 +83,7 @@ class SourceFailed(WarehouseError):
         )
 
 
-@dataclass(eq=False)
+@dataclass(eq=False, repr=False)
 class SchemaMismatch(WarehouseError):
     """A source's columns do not fit its contract, so the batch was not loaded."""
 
@@ -83,7 +100,7 @@ class SchemaMismatch(WarehouseError):
         )
 
 
-@dataclass(eq=False)
+@dataclass(eq=False, repr=False)
 class StorageFailed(WarehouseError):
     """A file or folder of the warehouse's own cannot be read or written; what was committed before stays."""
 
@@ -96,7 +113,7 @@ class StorageFailed(WarehouseError):
         return f"{self.what}: {self.cause}\nNothing was deleted; what was committed stays. {UNCHANGED}\n{self.remedy}"
 
 
-@dataclass(eq=False)
+@dataclass(eq=False, repr=False)
 class RunLocked(WarehouseError):
     """Another run holds the data folder."""
 

@@ -26,6 +26,7 @@ def prepare_prefect() -> None:
         PREFECT_LOGGING_EXTRA_LOGGERS="flows",
         PREFECT_LOGGING_TO_API_WHEN_MISSING_FLOW="ignore",
         PREFECT_LOGGING_HANDLERS_CONSOLE_LEVEL="CRITICAL",
+        PREFECT_LOGGING_INTERNAL_LEVEL="CRITICAL",
         PREFECT_CLI_PROMPT="false",
         DO_NOT_TRACK="1",
     )
@@ -35,20 +36,40 @@ def prepare_prefect() -> None:
 def prefect_server() -> Iterator[str]:
     """Give a run a Prefect API and yield its URL: the one PREFECT_API_URL names, or a server that ends with the run.
 
-    It starts in the background; `wait_for_server` waits for it, so that other work goes on meanwhile.
+    It starts in the background; `wait_for_server` waits for it, so that other work goes on meanwhile. Raises
+    WarehouseError if it was lost on the way and nothing else went wrong.
     """
     if url := settings.prefect_is_elsewhere():
         wait_for_server(url, ELSEWHERE_SECONDS)
-        yield url
+        with telling(url):
+            yield url
         return
     port = free_port()
     url = f"http://127.0.0.1:{port}/api"
-    settings.export(PREFECT_API_URL=url)
-    with serving(port, with_ui=False):
-        try:
-            yield url
-        finally:
-            send_what_waits()
+    settings.export(PREFECT_API_URL=url, PREFECT_CLIENT_MAX_RETRIES="2")  # a process that is gone does not come back
+    with serving(port, with_ui=False), telling(url):
+        yield url
+
+
+@contextmanager
+def telling(url: str) -> Iterator[None]:
+    """Hand the last logs and events to a server in the end; if it is lost, tell what the run itself came to."""
+    try:
+        yield
+    except Exception as error:
+        from httpx import TransportError
+
+        if not isinstance(error, TransportError):
+            raise
+        cause: BaseException | None = error
+        while cause is not None and not isinstance(cause, WarehouseError):
+            cause = cause.__context__
+        raise cause or WarehouseError(
+            f"Prefect was lost during the run, and does not know how it ended: {settings.scrub(url)}\n"
+            "What the run had done stands; readers have the last good release. Run again to be sure."
+        ) from None
+    finally:
+        send_what_waits()
 
 
 def send_what_waits() -> None:

@@ -19,4 +19,5 @@ def without_values(error: object) -> str:
     if found := HARMLESS.search(message):
         return scrub(" ".join(found[0].split()))
     kind = re.search(r"(\w+ Error|\w+Exception)(?=:)", message.replace("Runtime Error in", ""))
-    return f"{kind[0] if kind else type(error).__name__} on a value, which is not shown"
+    unnamed = "an error" if isinstance(error, str) else type(error).__name__
+    return f"{kind[0] if kind else unnamed} on a value, which is not shown"

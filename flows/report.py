@@ -26,19 +26,49 @@ def summarise_replay(loads: "Sequence[LoadResult]", folder: DataFolder) -> str:
     return "\n".join([*_loads(loads), "", *notes, f"  next:   {command()} elt --set {folder.path.name}"])
 
 
-def _loads(loads: "Sequence[LoadResult]") -> Iterator[str]:
-    head = ("", "read", "accepted", "quarantined", "duplicate", "seconds")
-    rows = [
-        (
-            str(load.table),
-            f"{load.total.read:,}",
-            f"{load.total.accepted:,}",
-            f"{load.total.quarantined:,}",
-            f"{load.total.duplicate:,}",
-            f"{load.seconds:.1f}",
-        )
+def load_rows(loads: "Sequence[LoadResult]") -> list[dict[str, str]]:
+    """Return what was loaded, a row a source table."""
+    return [
+        {
+            "table": str(load.table),
+            "read": f"{load.total.read:,}",
+            "accepted": f"{load.total.accepted:,}",
+            "quarantined": f"{load.total.quarantined:,}",
+            "duplicate": f"{load.total.duplicate:,}",
+            "seconds": f"{load.seconds:.1f}",
+        }
         for load in loads
     ]
+
+
+def headline(outcome: "Outcome", folder: DataFolder) -> str:
+    """Return in one line what was built and tested."""
+    models = outcome.build.count("model", "seed", "snapshot")
+    tests = f"{outcome.verdict.passed} tests passed, {len(warnings_of(outcome, folder))} warnings"
+    return f"{models} models, seeds and snapshots built, {tests}"
+
+
+def warnings_of(outcome: "Outcome", folder: DataFolder) -> list[str]:
+    """Return what someone should know of a run that went well."""
+    quarantined = [
+        f"{load.table}: {load.total.quarantined:,} newly in quarantine "
+        f"({command()} quarantine {load.table} --set {folder.path.name})"
+        for load in outcome.loads
+        if load.total.quarantined
+    ]
+    return [*outcome.verdict.warnings, *quarantined, *outcome.notes]
+
+
+def published(outcome: "Outcome") -> str:
+    """Return which release readers see after a run, if it made one."""
+    if outcome.release is None:
+        return "the selection was built and tested in the candidate; nothing is published, a release holds every model"
+    return f"release {outcome.release.name} is published, {outcome.seconds:.0f} s"
+
+
+def _loads(loads: "Sequence[LoadResult]") -> Iterator[str]:
+    head = ("", "read", "accepted", "quarantined", "duplicate", "seconds")
+    rows = [tuple(row.values()) for row in load_rows(loads)]
     widths = [max(map(len, column)) for column in zip(head, *rows, strict=True)]
     for row in (head, *rows):
         cells = [row[0].ljust(widths[0]), *(cell.rjust(width) for cell, width in zip(row[1:], widths[1:], strict=True))]
@@ -46,22 +76,10 @@ def _loads(loads: "Sequence[LoadResult]") -> Iterator[str]:
 
 
 def _build(outcome: "Outcome", folder: DataFolder) -> Iterator[str]:
-    models = outcome.build.count("model", "seed", "snapshot")
-    quarantined = [
-        f"{load.table}: {load.total.quarantined:,} newly in quarantine "
-        f"({command()} quarantine {load.table} --set {folder.path.name})"
-        for load in outcome.loads
-        if load.total.quarantined
-    ]
-    warnings = [*outcome.verdict.warnings, *quarantined, *outcome.notes]
-    tests = f"{outcome.verdict.passed} tests passed, {len(warnings)} warnings"
-    yield f"  {models} models, seeds and snapshots built, {tests}"
-    for warning in warnings:
+    yield f"  {headline(outcome, folder)}"
+    for warning in warnings_of(outcome, folder):
         yield f"    {warning}"
-    if outcome.release is not None:
-        yield f"  release {outcome.release.name} is published, {outcome.seconds:.0f} s"
-    else:
-        yield "  the selection was built and tested in the candidate; nothing is published, a release holds every model"
+    yield f"  {published(outcome)}"
 
 
 def _next_steps(outcome: "Outcome", folder: DataFolder) -> Iterator[str]:

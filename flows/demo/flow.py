@@ -9,8 +9,8 @@ from flows import settings
 from flows.demo.api import serve_sales
 from flows.demo.pharmacy import DemoDay, advance
 from flows.elt import Outcome, elt, step
-from flows.lock import run_lock
 from flows.settings import DataFolder
+from flows.sole_run import sole_run
 
 logger = logging.getLogger(__name__)
 
@@ -32,7 +32,7 @@ def demo_day(scale: float = 1.0, seed: int = 1, full_refresh: bool = False) -> t
 @step("move sources on")
 def move_on(folder: DataFolder, scale: float, seed: int) -> DemoDay:
     """Make the sources, or move them on by one day; not while another run reads them."""
-    with run_lock(folder):
+    with sole_run(folder):
         day = advance(folder.path / "source", scale=scale, seed=seed)
     logger.info("the pharmacy's sources hold all days up to %s", day.day.isoformat())
     return day

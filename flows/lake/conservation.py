@@ -5,7 +5,7 @@ from pathlib import Path
 
 import duckdb
 
-from flows.errors import GateFailed
+from flows.errors import Finding, GateFailed
 from flows.lake.tables import Counts, open_table, raw_path, relation_of
 from flows.names import TableName
 
@@ -20,15 +20,11 @@ def require_conservation(lake: Path, loads: Mapping[TableName, tuple[str, Counts
         accepted = _count(raw_path(lake, name), "_load_id = $1 and not _deleted", load_id)
         quarantined = _count(lake / "quarantine" / name.source / name.table, "_load_id = $1", load_id)
         if (accepted, quarantined) != (counts.accepted, counts.quarantined):
-            findings.append(
-                f"{name}: the load counted {counts.accepted:,} accepted and {counts.quarantined:,} quarantined, "
-                f"the lake holds {accepted:,} and {quarantined:,}"
-            )
+            said = f"the load counted {counts.accepted:,} accepted and {counts.quarantined:,} quarantined"
+            findings.append(Finding(str(name), f"{said}, the lake holds {accepted:,} and {quarantined:,}"))
         if not counts.is_conserved:
-            findings.append(
-                f"{name}: {counts.read:,} read, but {counts.accepted:,} accepted + {counts.quarantined:,} quarantined "
-                f"+ {counts.duplicate:,} duplicate"
-            )
+            sums = f"{counts.accepted:,} accepted + {counts.quarantined:,} quarantined + {counts.duplicate:,} duplicate"
+            findings.append(Finding(str(name), f"{counts.read:,} read, but {sums}"))
     if findings:
         raise GateFailed(
             "conservation", tuple(findings), "Records were lost or doubled on their way; keep the lake and report it."

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import duckdb
 import pyarrow as pa
 
-from flows.errors import GateFailed
+from flows.errors import Finding, GateFailed
 from flows.lake.check import CHECKED, FORM, SEPARATOR
 from flows.lake.contract import Contract
 from flows.lake.tables import QUARANTINE, LakeTable, Stamp
@@ -82,8 +82,7 @@ def require_contract(
         f"from (select unnest(string_split(_reasons, {literal(SEPARATOR)})) as reason from {CHECKED}) "
         "where reason is not null group by all order by records desc, reason limit 5"
     ).fetchall()
-    findings = [f"{contract.name}: {quarantined:,} of {new:,} new records break the contract"]
-    findings += [f"{contract.name}.{reason}: {records:,} records" for reason, records in reasons]
+    keys = []
     personal = {column.name for column in contract.columns if column.is_personal}
     shown = [column for column in contract.key if column not in personal]
     if shown:
@@ -91,10 +90,14 @@ def require_contract(
         keys = connection.execute(
             f"select concat_ws(', ', {listed}) from {CHECKED} where _reasons is not null order by _row limit 5"
         ).fetchall()
-        findings += [f"for example {key}" for (key,) in keys if key]
+    name = str(contract.name)
+    broken = f"{quarantined:,} of {new:,} new records break the contract"
     raise GateFailed(
         "contract",
-        tuple(findings),
+        (
+            Finding(name, broken, rows=tuple(f"for example {key}" for (key,) in keys if key)),
+            *(Finding(name, f"{reason}: {records:,} records") for reason, records in reasons),
+        ),
         f"Mend the source, its mapping in connections.yml or the contract of {contract.name}; the limit is "
         "quarantine_limit_pct in the contract's meta.",
     )

@@ -4,6 +4,7 @@ import fcntl
 import logging
 import shutil
 import time
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -15,7 +16,7 @@ from flows.errors import StorageFailed
 from flows.names import identifier
 from flows.settings import DataFolder
 from flows.storage import REBUILD, TRY_AGAIN, open_database
-from flows.warehouse.runner import Dbt
+from flows.warehouse.runner import Dbt, OnEvent
 
 logger = logging.getLogger(__name__)
 
@@ -87,7 +88,7 @@ def drop_strangers(dbt: Dbt) -> list[str]:
     return dropped
 
 
-def build_candidate(dbt: Dbt, *, full_refresh: bool, select: str | None) -> Build:
+def build_candidate(dbt: Dbt, *, full_refresh: bool, select: str | None, on_event: Sequence[OnEvent] = ()) -> Build:
     """Run dbt build on the candidate and close it; failures stand in the results, the gates judge them."""
     started = time.monotonic()
     arguments = ["build"]
@@ -97,7 +98,7 @@ def build_candidate(dbt: Dbt, *, full_refresh: bool, select: str | None) -> Buil
         dbt.run("run", "--select", "config.materialized:view")
         arguments += ["--select", *select.split()]
     progress = Progress()
-    results = tuple(dbt.run(*arguments, on_event=progress.see))
+    results = tuple(dbt.run(*arguments, on_event=[progress.see, *on_event]))
     candidate = dbt.folder.candidate
     if not candidate.exists():  # a selection that matches nothing
         duckdb.connect(str(candidate)).close()

@@ -6,17 +6,15 @@ from typing import Any
 
 import duckdb
 
-from flows.errors import GateFailed
+from flows.errors import Finding, GateFailed
 from flows.names import TableName, identifier, literal
 from flows.redaction import without_values
 from flows.settings import PROJECT
 from flows.storage import DAMAGED, REBUILD
 from flows.warehouse.build import Build, require_closed
-from flows.warehouse.runner import Dbt
+from flows.warehouse.runner import GOOD, TESTS, Dbt, tested_node
 
 ROWS_SHOWN = 5
-TESTS = ("test", "unit_test")
-GOOD = {"success", "pass", "warn", "no-op"}
 
 
 @dataclass(frozen=True)
@@ -41,11 +39,11 @@ def require_freshness(dbt: Dbt, loaded: Collection[TableName]) -> tuple[str, ...
             continue
         name = f"{result.node.source_name}.{result.node.name}"
         age = getattr(result, "age", None)
-        text = f"{name}: its newest rows arrived {_in_words(age)} ago" if age is not None else f"{name}: no age"
+        finding = Finding(name, f"its newest rows arrived {_in_words(age)} ago" if age is not None else "no age")
         if result.status == "warn":
-            warnings.append(text)
+            warnings.append(str(finding))
         elif result.status != "pass":
-            findings.append(text)
+            findings.append(finding)
     if findings:
         raise GateFailed(
             "freshness",
@@ -64,10 +62,10 @@ def require_gates(dbt: Dbt, build: Build) -> Verdict:
     failed = [result for result in build.results if result.status not in GOOD and result.status != "skipped"]
     if failed:
         with _open_candidate(dbt) as candidate:
-            findings = tuple(line for result in failed for line in _describe(dbt, candidate, result))
+            findings = tuple(_describe(dbt, candidate, result) for result in failed)
         skipped = sum(result.status == "skipped" for result in build.results)
         if skipped:
-            findings += (f"{skipped} nodes behind them were not built",)
+            findings += (Finding("build", f"{skipped} nodes behind them were not built"),)
         raise GateFailed("build", findings, f"Look at the set-aside candidate: {_look(dbt)}")
     require_closed(dbt.folder.candidate)
     tests = [result for result in build.results if result.node.resource_type in TESTS]
@@ -75,34 +73,33 @@ def require_gates(dbt: Dbt, build: Build) -> Verdict:
     if not decisive:
         raise GateFailed(
             "build",
-            (f"{len(tests)} tests ran, none of which can fail",),
+            (Finding("build", f"{len(tests)} tests ran, none of which can fail"),),
             "Select at least one test of severity error: a build that nothing can stop is not tested.",
         )
     warnings = tuple(_warning(result) for result in tests if result.status == "warn")
     return Verdict(sum(result.status == "pass" for result in tests), warnings)
 
 
-def _describe(dbt: Dbt, candidate: duckdb.DuckDBPyConnection, result: Any) -> list[str]:
+def _describe(dbt: Dbt, candidate: duckdb.DuckDBPyConnection, result: Any) -> Finding:
     node = result.node
     if node.resource_type == "test" and result.status == "fail":
-        model = _tested(dbt, node)
+        model = tested_node(dbt.manifest, node)
         name = model.name if model is not None else "the project"
-        lines = [f"{name}: test {node.name} found {result.failures:,} failures"]
-        return lines + [f"  {row}" for row in _failing_keys(dbt, candidate, node, model)]
+        return Finding(name, f"test {node.name}", result.failures, _failing_keys(candidate, node, model))
     if node.resource_type == "unit_test" and result.status == "fail":
-        return [f"{node.model}: unit test {node.name}: its rule does not hold: dbt test --select {node.name}"]
+        return Finding(node.model, f"unit test {node.name}: its rule does not hold: dbt test --select {node.name}")
     said = without_values(result.message)
     if "out of sync" in said:  # the columns of an incremental model were changed
         said += " Build it anew: python -m flows elt --full-refresh"
     if DAMAGED.search(said):
         said += f" {REBUILD}"
-    return [f"{node.name}: {node.resource_type} ended in an error: {said}"]
+    return Finding(node.name, f"{node.resource_type} ended in an error: {said}")
 
 
-def _failing_keys(dbt: Dbt, candidate: duckdb.DuckDBPyConnection, test: Any, model: Any | None) -> list[str]:
+def _failing_keys(candidate: duckdb.DuckDBPyConnection, test: Any, model: Any | None) -> tuple[str, ...]:
     """Return the first failing rows by the model's key and by the column that was tested, if it is a key itself."""
     if model is None:
-        return []
+        return ()
     personal = {name for name, column in model.columns.items() if column.config.meta.keys() & {"pii", "phi"}}
     key = set(model.config.meta.get("key", ()))
     arguments = getattr(getattr(test, "test_metadata", None), "kwargs", {})
@@ -116,22 +113,17 @@ def _failing_keys(dbt: Dbt, candidate: duckdb.DuckDBPyConnection, test: Any, mod
             if _is_key(renamed.get(name) or name, key) and (renamed.get(name) or name) not in personal
         }
         if not shown:
-            return []
+            return ()
         listed = ", ".join(f"{literal(label + '=')} || {identifier(name)}" for name, label in shown.items())
         rows = f"select distinct concat_ws(', ', {listed}) as row from ({test.compiled_code})"
         sql = f"{rows} order by row limit {ROWS_SHOWN}"
-        return [row for (row,) in candidate.execute(sql).fetchall()]
+        return tuple(row for (row,) in candidate.execute(sql).fetchall())
     except duckdb.Error:
-        return []
+        return ()
 
 
 def _is_key(name: str, key: set[str]) -> bool:
     return name in key or name.endswith("_key")
-
-
-def _tested(dbt: Dbt, test: Any) -> Any | None:
-    unique_id = test.attached_node or next(iter(test.depends_on.nodes), None)
-    return dbt.manifest.nodes.get(unique_id) or dbt.manifest.sources.get(unique_id)
 
 
 def _open_candidate(dbt: Dbt) -> duckdb.DuckDBPyConnection:

@@ -13,7 +13,7 @@ import duckdb
 
 from flows import settings
 from flows.clock import utc_now
-from flows.errors import GateFailed
+from flows.errors import Finding, GateFailed
 from flows.names import TableName, identifier
 from flows.settings import DataFolder
 from flows.warehouse.build import Build, Fingerprint, require_closed
@@ -41,7 +41,9 @@ def publish_candidate(folder: DataFolder, build: Build, versions: Mapping[TableN
     """
     if Fingerprint.of(folder.candidate) != build.fingerprint:
         raise GateFailed(
-            "publish", ("the candidate was changed after it was tested",), "Run again: python -m flows elt"
+            "publish",
+            (Finding("candidate", "it was changed after it was tested"),),
+            "Run again: python -m flows elt",
         )
     name = _next_name(folder.releases)
     _seal(folder.candidate, name, build, versions)

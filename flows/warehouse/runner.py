@@ -1,7 +1,7 @@
 """dbt, run in this process: the manifest is parsed once and handed on; an ended command leaves no connection open."""
 
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -16,6 +16,11 @@ from flows.redaction import without_values
 from flows.settings import DataFolder
 
 logger = logging.getLogger(__name__)
+
+TESTS = ("test", "unit_test")
+OnEvent = Callable[[EventMsg], None]
+GOOD = {"success", "pass", "warn", "no-op"}
+"""The states of a node with which a build may be published."""
 
 
 @dataclass(frozen=True)
@@ -36,20 +41,30 @@ class Dbt:
             )
         return cls(folder, result.result)
 
-    def run(
-        self, *arguments: str, target: str = "candidate", on_event: Callable[[EventMsg], None] | None = None
-    ) -> list[Any]:
-        """Run a dbt command; return its results, one a node. Raises WarehouseError if the command itself fails."""
-        runner = dbtRunner(manifest=self.manifest, callbacks=[on_event] if on_event else [])
+    def run(self, *arguments: str, target: str = "candidate", on_event: Sequence[OnEvent] = ()) -> list[Any]:
+        """Run a dbt command; return its results, one a node.
+
+        Raises WarehouseError if the command itself fails, and lets through what interrupts it.
+        """
+        runner = dbtRunner(manifest=self.manifest, callbacks=list(on_event))
         try:
             result = _invoke(runner, self.folder, list(arguments), target)
         finally:
             DuckDBConnectionManager.close_all_connections()
         if isinstance(result.exception, WarehouseError):
             raise result.exception
+        if interruption := _interruption(result.exception):
+            raise interruption
         if result.exception is not None:
             raise WarehouseError(f"dbt {arguments[0]} failed: {without_values(str(result.exception))}")
         return list(getattr(result.result, "results", None) or [])
+
+
+def _interruption(error: BaseException | None) -> BaseException | None:
+    """Find the signal behind an error: what dbt was doing when it came fails in ways of its own."""
+    while isinstance(error, Exception):
+        error = error.__cause__ or error.__context__
+    return error
 
 
 def _invoke(runner: dbtRunner, folder: DataFolder, arguments: list[str], target: str) -> dbtRunnerResult:
@@ -60,3 +75,11 @@ def _invoke(runner: dbtRunner, folder: DataFolder, arguments: list[str], target:
     quiet = ["--log-level", "none", "--log-level-file", "none", "--no-use-colors"]
     artifacts = [] if arguments[0] in ("parse", "docs") else ["--no-write-json"]
     return runner.invoke([*quiet, *artifacts, *arguments, *places, *outputs])
+
+
+def tested_node(manifest: Manifest, node: Any) -> Any | None:
+    """Return the model or source that a test is about; None if it reads none, or if the node is no test."""
+    if node.resource_type not in TESTS:
+        return None
+    unique_id = getattr(node, "attached_node", None) or next(iter(node.depends_on_nodes), None)
+    return manifest.nodes.get(unique_id) or manifest.sources.get(unique_id)

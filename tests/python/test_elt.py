@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import resource
 import signal
 import subprocess
@@ -9,6 +10,7 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import duckdb
+import prefect_view
 import pyarrow as pa
 import pytest
 import yaml
@@ -18,6 +20,7 @@ from flow_shop import CANARY, CLIENTS, SALES, SET, FlowShop, command, keep_copy,
 from flows import settings
 from flows.errors import GateFailed, RunLocked, SourceFailed, StorageFailed
 from flows.lock import run_lock
+from flows.prefect_server import send_what_waits
 from flows.warehouse.lake_plugin import Plugin
 
 HTML = "</script><script>alert(1)</script>"
@@ -121,6 +124,62 @@ def test_broken_gates_publish_nothing(published: FlowShop) -> None:
     assert published.release_name == before
     assert published.folder.candidate.exists(), "the candidate is set aside for a look"
 
+    # And Prefect shows the model as failed with its tests, what came before it as completed, and nothing of the rest
+    run = prefect_view.latest_run("elt own_shop")
+    task_runs = prefect_view.task_runs(run)
+    states = {one.name: one.state_name for one in task_runs}
+    failed = {name.partition(" (")[0] for name, state in states.items() if state != "Completed"}
+    assert (run.state_name, failed) == ("Failed", {"fct_order_lines", "check gates"})
+    assert set(states.values()) == {"Completed", "Failed"}
+    assert "customer_360" not in {name.partition(" (")[0] for name in states}, "it was skipped, so it did not run"
+
+    assert "every_line_came_through_a_known_channel: 2 failures" in prefect_view.logs(str(run.id))
+
+    # And the failing rows stand in an artifact, by their keys
+    key, said, rows = prefect_view.artifact(run)
+    assert key == "failed-gate-own-shop"
+    assert f"{published.folder.candidate}" in said
+    assert {
+        "model or source": "fct_order_lines",
+        "finding": "test every_line_came_through_a_known_channel",
+        "failures": 2,
+        "failing row": "order_id=1-4, line_number=1",
+    } in rows
+    _assert_prefect_holds_nothing(CANARY)
+
+
+def test_prefect_shows_each_model_with_its_tests_and_what_was_loaded(published: FlowShop) -> None:
+    # Given the run that published the shop
+    run = prefect_view.flow_run(str(_delta(published, "runs")[0]["run_id"]))
+    assert run.state_name == "Completed"
+    manifest = json.loads((published.folder.target / "manifest.json").read_text())["nodes"]
+    models = {key: node for key, node in manifest.items() if node["resource_type"] in ("model", "seed", "snapshot")}
+
+    # Then each model, seed and snapshot is one task run of it, named with its tests, all of which are counted
+    task_runs = prefect_view.task_runs(run)
+    shown = {one.task_key: one for one in task_runs if one.task_key in models}
+    assert len(shown) == sum(one.task_key in models for one in task_runs) == len(models)
+    named = [re.fullmatch(r"(\w+)(?: \((\d+) tests?\))?", one.name) for one in task_runs if "." in one.task_key]
+    assert {match[1] for match in named} >= {node["name"] for node in models.values()}
+    tests = published.rows("select cardinality(tests) from release")[0][0]
+    assert sum(int(match[2] or 0) for match in named) == tests
+
+    # And it ended well, within the run, not before it began, and behind the models that it reads
+    for key, one in shown.items():
+        assert one.state_name == "Completed", one.name
+        assert run.start_time < one.start_time < one.end_time < run.end_time, one.name
+        assert one.total_run_time == one.end_time - one.start_time
+        for read in set(models[key]["depends_on"].get("nodes", ())) & set(shown):
+            assert shown[read].start_time < one.start_time, one.name
+
+    # And the counts of the loads are there to look at, with the release
+    key, said, rows = prefect_view.artifact(run)
+    assert key == "loads-own-shop"
+    assert published.release_name in said
+    assert {"table": "sales.order_lines", "read": "120", "accepted": "120", "quarantined": "0", "duplicate": "0"} in [
+        {name: cell for name, cell in row.items() if name != "seconds"} for row in rows
+    ]
+
 
 def test_a_batch_out_of_contract_publishes_nothing(published: FlowShop) -> None:
     # Given a file whose quantities are words
@@ -140,6 +199,15 @@ def test_a_batch_out_of_contract_publishes_nothing(published: FlowShop) -> None:
     runs = _delta(published, "runs")
     assert [row["outcome"] for row in runs] == ["completed", "failed"]
 
+    # And Prefect shows which load failed, and why
+    run = prefect_view.flow_run(str(runs[-1]["run_id"]))
+    states = {one.name: one.state_name for one in prefect_view.task_runs(run)}
+    assert states["load sales.order_lines"] == "Failed"
+    assert states["load crm.customers"] == "Completed"
+    key, _, rows = prefect_view.artifact(run)
+    assert key == "failed-gate-own-shop"
+    assert "for example order_id=9-0, line_number=1" in [row["failing row"] for row in rows]
+
 
 def test_personal_data_stands_in_the_lake_alone(published: FlowShop) -> None:
     # Given a published shop, one of whose customers has a known address
@@ -150,8 +218,7 @@ def test_personal_data_stands_in_the_lake_alone(published: FlowShop) -> None:
         assert published.rows(found, [CANARY]) == [(0,)], f"{schema}.{table}"
     for path, content in published.written_bytes():
         assert CANARY.encode() not in content, path
-    for path in settings.data_root().joinpath("prefect").iterdir():
-        assert path.is_dir() or CANARY.encode() not in path.read_bytes(), path
+    _assert_prefect_holds_nothing(CANARY)
 
 
 def test_fault_58_no_secret_is_written_or_said(
@@ -204,6 +271,8 @@ def test_fault_03_a_kill_in_the_build_leaves_the_release_and_the_next_run_heals(
     )
     killed = subprocess.run([*command()[:1], "-c", script], cwd=settings.PROJECT, capture_output=True, text=True)
     assert killed.returncode == -signal.SIGKILL, killed.stderr
+    dead = prefect_view.latest_run("elt own_shop")
+    assert dead.state_name == "Running"
 
     # Then readers see the old release, whose file nobody has written to, and the next run publishes all of it
     assert published.release_name == release
@@ -211,8 +280,45 @@ def test_fault_03_a_kill_in_the_build_leaves_the_release_and_the_next_run_heals(
     assert not published.folder.candidate.samefile(published.folder.warehouse)
     assert published.folder.warehouse.resolve().read_bytes() == file
     assert published.fingerprint() == before
-    published.elt()
+    outcome = published.elt()
     assert published.rows("select count(*) from core.fct_order_lines") == [(180,)]
+    assert sum(load.counts.accepted for load in outcome.loads) == 0, "what was committed is not loaded again"
+
+    # And Prefect does not show it as running for ever
+    dead = prefect_view.flow_run(str(dead.id))
+    assert dead.state_name == "Crashed"
+    assert "It died without a word: process" in dead.state.message
+    assert {one.state_type.value for one in prefect_view.task_runs(dead)} <= {"COMPLETED", "CRASHED"}
+
+
+def test_a_run_that_is_told_to_stop_in_the_build_is_shown_as_crashed(published: FlowShop) -> None:
+    # Given new data
+    release = published.release_name
+    published.drop_day(3)
+
+    # When the command line is sent SIGTERM while dbt builds
+    script = (
+        "import os, signal, sys\n"
+        "from flows.warehouse.build import Progress\n"
+        "see = Progress.see\n"
+        "def stop(self, event):\n"
+        "    see(self, event)\n"
+        "    if self._done == 25 and event.info.name == 'NodeFinished': os.kill(os.getpid(), signal.SIGTERM)\n"
+        "Progress.see = stop\n"
+        f"sys.argv = ['flows', 'elt', '--set', {SET!r}, '--connections', {str(published.connections)!r}]\n"
+        "from flows.__main__ import leave, main\n"
+        "leave(main())\n"
+    )
+    stopped = subprocess.run([*command()[:1], "-c", script], cwd=settings.PROJECT, capture_output=True, text=True)
+
+    # Then it ends with the code of the signal, readers see what they saw, and nothing is left running
+    assert stopped.returncode == 128 + signal.SIGTERM, stopped.stderr
+    assert published.release_name == release
+    run = prefect_view.latest_run("elt own_shop")
+    assert run.state_name == "Crashed"
+    states = {one.name: one.state_name for one in prefect_view.task_runs(run)}
+    assert states["build"] == "Crashed"
+    assert set(states.values()) == {"Completed", "Failed", "Crashed"}, states
 
 
 def test_fault_11_a_second_run_is_refused_and_told_whose_lock_it_is(shop: FlowShop) -> None:
@@ -254,7 +360,9 @@ def test_fault_12_the_lock_of_a_run_that_died_is_taken_over(shop: FlowShop) -> N
         assert json.loads(shop.folder.lock.read_text())["process"] == os.getpid()
 
 
-def test_fault_72_a_build_that_nothing_can_stop_is_no_pass(published: FlowShop) -> None:
+def test_fault_72_a_build_that_nothing_can_stop_is_no_pass(
+    published: FlowShop, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """A selection was built that has no tests, and one whose only test merely warns: F."""
     # Given a selection without a test, and one whose only test warns
     release = published.release_name
@@ -267,6 +375,11 @@ def test_fault_72_a_build_that_nothing_can_stop_is_no_pass(published: FlowShop) 
     outcome = published.elt(select="dim_channel")
     assert outcome.release is None
     assert published.release_name == release
+
+    # And it is built even if Prefect cannot be told of it
+    monkeypatch.setattr("flows.model_runs.emit_task_run_state_change_event", _raise_os_error)
+    monkeypatch.setattr("flows.artifacts.create_table_artifact", _raise_os_error)
+    assert published.elt(select="dim_channel").verdict.passed > 0
 
 
 def test_an_old_source_fails_the_freshness_gate(published: FlowShop) -> None:
@@ -398,6 +511,17 @@ def _age(shop: FlowShop, source: str, table: str) -> None:
     write_deltalake(
         str(raw), aged, mode="overwrite", commit_properties=CommitProperties(custom_metadata={"position": "null"})
     )
+
+
+def _raise_os_error(*_: object, **__: object) -> None:
+    raise OSError("no server")
+
+
+def _assert_prefect_holds_nothing(of: str) -> None:
+    """Search Prefect's database, logs and stored results, once all that waits was sent."""
+    send_what_waits()
+    for path in settings.data_root().joinpath("prefect").rglob("*"):
+        assert not path.is_file() or of.encode() not in path.read_bytes(), path
 
 
 def _delta(shop: FlowShop, table: str) -> list[dict[str, object]]:

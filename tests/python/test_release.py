@@ -97,7 +97,7 @@ def test_fault_04_a_kill_while_publishing_leaves_one_whole_release(
 def test_fault_04_a_reader_of_fifty_releases_and_failures_never_waits_fails_or_sees_a_mixture(
     folder: DataFolder,
 ) -> None:
-    """Fifty candidates are published, refused or killed while somebody reads: each opening finds one whole release (I)."""
+    """Fifty candidates are published, refused or killed while somebody reads: each opening finds one whole one (I)."""
     # Given a process that opens the published file again and again
     chance = random.Random(4)
     with reading(folder.warehouse, pause_seconds=0.01) as reader:

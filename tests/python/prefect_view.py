@@ -1,0 +1,83 @@
+"""What Prefect shows of a run, read by its API as its UI does.
+
+Prefect is imported within the functions: it reads its settings when it is imported, and the tests set them before.
+"""
+
+import json
+import time
+from typing import TYPE_CHECKING, Any
+from uuid import UUID
+
+from flows.prefect_server import send_what_waits
+
+if TYPE_CHECKING:
+    from prefect.client.orchestration import SyncPrefectClient
+    from prefect.client.schemas.objects import FlowRun, TaskRun
+
+
+def flow_run(run_id: str) -> "FlowRun":
+    """Return a flow run by its id."""
+    with _client() as client:
+        return client.read_flow_run(UUID(run_id))
+
+
+def latest_run(name: str) -> "FlowRun":
+    """Return the newest flow run of a name."""
+    from prefect.client.schemas.sorting import FlowRunSort
+
+    with _client() as client:
+        found = client.read_flow_runs(sort=FlowRunSort.EXPECTED_START_TIME_DESC, limit=20)
+        return next(run for run in found if run.name == name)
+
+
+def task_runs(run: "FlowRun") -> list["TaskRun"]:
+    """Return the task runs of a flow run in the order of their start, once all have ended and no new one arrives."""
+    from prefect.client.schemas.filters import FlowRunFilter, FlowRunFilterId
+
+    send_what_waits()
+    within = FlowRunFilter(id=FlowRunFilterId(any_=[run.id]))
+    deadline = time.monotonic() + 20
+    before = -1
+    with _client() as client:
+        while True:
+            shown = client.read_task_runs(flow_run_filter=within)
+            if (shown and len(shown) == before and all(one.end_time for one in shown)) or time.monotonic() > deadline:
+                return sorted(shown, key=lambda one: one.start_time or one.expected_start_time)
+            before = len(shown)
+            time.sleep(0.3)
+
+
+def states(run: "TaskRun") -> list[str]:
+    """Return the names of all states that a task run went through."""
+    with _client() as client:
+        found = client.read_task_run_states(run.id)
+        return [state.name for state in sorted(found, key=lambda state: state.timestamp)]
+
+
+def artifact(run: "FlowRun") -> tuple[str, str, list[dict[str, Any]]]:
+    """Return key, description and rows of the one artifact with a key that a flow run left."""
+    from prefect.client.schemas.filters import ArtifactFilter, ArtifactFilterFlowRunId
+
+    with _client() as client:
+        found = client.read_artifacts(
+            artifact_filter=ArtifactFilter(flow_run_id=ArtifactFilterFlowRunId(any_=[run.id]))
+        )
+    (shown,) = [one for one in found if one.key is not None]
+    return shown.key, shown.description, json.loads(shown.data)
+
+
+def logs(run_id: str) -> str:
+    """Return what a flow run logged, once it was sent."""
+    from prefect.client.schemas.filters import LogFilter, LogFilterFlowRunId
+
+    send_what_waits()
+    of_run = LogFilter(flow_run_id=LogFilterFlowRunId(any_=[UUID(run_id)]))
+    with _client() as client:
+        found = client.request("POST", "/logs/filter", json={"logs": of_run.model_dump(mode="json")}).json()
+    return "\n".join(entry["message"] for entry in found)
+
+
+def _client() -> "SyncPrefectClient":
+    from prefect.client.orchestration import get_client
+
+    return get_client(sync_client=True)
