@@ -41,6 +41,14 @@ torture: setup  ## kill runs at every step, begin again, compare: KILLS=200 SEED
 	  --kills $(or $(KILLS),200) $(if $(SEED),--seed $(SEED)) $(if $(ROUND),--round $(ROUND)) \
 	  $(if $(STEP),--step $(STEP)) $(if $(BREAK),--break $(BREAK))
 
+bench: setup .venv/bench/ready  ## speed, memory and bytes as ratios, each beside its reference; some minutes
+	@$(BIN)/python -m tests.benchmarks $(ONLY)
+
+.venv/bench/ready: requirements-bench.txt
+	@$(PYTHON) -m venv .venv/bench
+	@$(BIN)/uv pip sync --quiet --require-hashes --compile-bytecode --python .venv/bench/bin/python requirements-bench.txt
+	@touch $@
+
 lint: setup  ## what CI checks of style and types
 	@$(BIN)/ruff check flows tests
 	@$(BIN)/ruff format --check flows tests
@@ -60,9 +68,11 @@ docs: setup  ## the docs site of the last release, or of your dev database if no
 ui: setup  ## Prefect's UI on 127.0.0.1:4200, and the schedules of prefect.yaml
 	@$(BIN)/python -m flows ui
 
-lock:  ## compile requirements.in to requirements.txt, with hashes
+lock:  ## compile the requirements, with hashes
 	@$(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url \
 	  --no-emit-find-links --custom-compile-command 'make lock' requirements.in -o requirements.txt
+	@$(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url \
+	  --no-emit-find-links --custom-compile-command 'make lock' requirements-bench.in -o requirements-bench.txt
 
 clean:  ## remove what was set up and built; data/ stays
 	rm -rf .venv target logs

@@ -15,6 +15,7 @@ from flows.lake.duplicates import FRESH
 from flows.lake.maintenance import tidy_table
 from flows.lake.tables import Counts, LakeTable, Stamp
 from flows.names import TableName
+from tests.benchmarks.measures import Measure, report
 
 COMMITS, ROWS = 500, 200
 REPEATS = 9
@@ -75,6 +76,15 @@ def _median(work: Callable[[], object]) -> float:
     return statistics.median(seconds)
 
 
+def main() -> None:
+    """Compare a table of many small commits, compacted, with one of a single commit."""
+    found, many = measure(), f"{COMMITS}_commits"
+    for state, bar in ((many, None), (f"{many}_compacted", 1.5)):
+        ours = found[f"{state}_open"] + found[f"{state}_read"]
+        theirs = found["one_commit_open"] + found["one_commit_read"]
+        what = f"Open and read {state.replace('_', ' ')}"
+        report(Measure(what, "the same rows in one commit", ours * 1000, theirs * 1000, at_most=bar, unit="ms"))
+
+
 if __name__ == "__main__":
-    for name, seconds in measure().items():
-        print(f"{name:30} {seconds * 1000:8.1f} ms")  # noqa: T201
+    main()

@@ -1,10 +1,14 @@
 """A run that brings one new day, against the first run that brings all of them: seconds behind dbt's start-up."""
 
+import os
+import sys
+import tempfile
 import time
 from pathlib import Path
 
 from flows import settings
 from flows.prefect_server import prefect_server, prepare_prefect, wait_for_server
+from tests.benchmarks.measures import Measure, report
 
 SCALE = 10.0
 
@@ -53,3 +57,18 @@ def _time_parsing() -> list[float]:
 def bytes_of(folder: Path) -> int:
     """Return how many bytes the files below a folder have."""
     return sum(path.stat().st_size for path in folder.rglob("*") if path.is_file())
+
+
+def main() -> None:
+    """Measure at scale, and tell how many bytes source, lake and release have."""
+    with tempfile.TemporaryDirectory(prefix="bench-") as folder:
+        day, first, sizes = measure(Path(folder))
+    report(Measure(f"A run with one new day, scale {SCALE:g}", "the first run", day, first, at_most=0.2))
+    for name in ("lake", "release"):
+        report(Measure(f"Bytes of the {name}", "of the source", sizes[name] / 1e6, sizes["source"] / 1e6, unit="MB"))
+
+
+if __name__ == "__main__":
+    main()
+    sys.stdout.flush()
+    os._exit(0)  # else DuckDB lists what Prefect's threads still hold

@@ -344,6 +344,7 @@ for number in map(int, sys.argv[3:]):  # each in a child of its own: nothing her
 def test_fault_02_05_a_replay_killed_anywhere_and_begun_again_leaves_what_an_undisturbed_one_leaves(
     strict: Shop,
 ) -> None:
+    """A replay was killed with SIGKILL at its steps, and begun again (I)."""
     # Given a lake with returns in quarantine, of two forms, and what an undisturbed replay leaves of it
     day = "2026-03-03 10:00:00"
     strict.drop_rows("2.jsonl", [order(21, -1, day, gift="yes"), order(22, "many", day, gift="no")])

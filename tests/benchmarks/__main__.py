@@ -1,0 +1,34 @@
+"""`make bench`: measures, each beside its reference in the same run, in processes of their own; prints one table.
+
+`python -m tests.benchmarks NAME …` runs some of them; see CASES.
+"""
+
+import json
+import subprocess
+import sys
+
+from flows.settings import PROJECT
+from tests.benchmarks.measures import Measure, as_table
+
+CASES = ("loads", "memory", "known_keys", "commits", "build_step", "day")
+
+
+def main(names: list[str]) -> int:
+    """Run cases, print the table, and say how many bars were missed."""
+    measures: list[Measure] = []
+    for name in names or CASES:
+        sys.stderr.write(f"{name} …\n")
+        done = subprocess.run(
+            [sys.executable, "-m", f"tests.benchmarks.{name}"], cwd=PROJECT, stdout=subprocess.PIPE, text=True
+        )
+        if done.returncode:
+            sys.stderr.write(f"{name} ended with {done.returncode}\n")
+            return 1
+        measures += [Measure(**json.loads(line)) for line in done.stdout.splitlines() if line.startswith("{")]
+    missed = sum("MISSED" in measure.verdict for measure in measures)
+    sys.stdout.write(f"{as_table(measures)}\n\n{missed} of {len(measures)} measures miss their bar\n")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

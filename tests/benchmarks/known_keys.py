@@ -1,0 +1,81 @@
+"""Duplicates of a small batch looked for in a table of twenty million rows, against reading all of its keys."""
+
+import statistics
+import tempfile
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import duckdb
+from deltalake import write_deltalake
+
+from flows.lake.check import CHECKED
+from flows.lake.contract import Column, Contract
+from flows.lake.duplicates import keep_fresh
+from flows.lake.tables import WRITTEN, open_table, relation_of
+from flows.names import TableName
+from tests.benchmarks.measures import Measure, report
+
+ROWS, BATCHES, NEW, REPEATS = 20_000_000, 10, 1_000, 5
+KINDS = {
+    "in the order of time": "'E' || lpad(cast(range as varchar), 10, '0')",
+    "random": "md5(cast(range as varchar))",
+}
+
+
+def main() -> None:
+    """Measure for keys that rise with time, as numbers and UUIDs of version 7 do, and for keys at random."""
+    for kind, key in KINDS.items():
+        with tempfile.TemporaryDirectory(prefix="bench-") as folder, duckdb.connect() as connection:
+            connection.execute("set threads = 2")
+            connection.execute("set memory_limit = '400MB'")
+            fill(connection, Path(folder), key)
+            look_up, scan = prepared(connection, Path(folder), key)
+            ours, theirs = _median(look_up), _median(scan)
+            what = f"{NEW:,} new keys looked up among {ROWS:,}, {kind}"
+            report(Measure(what, "reading every key", ours, theirs, at_most=0.5))
+
+
+def fill(connection: duckdb.DuckDBPyConnection, table: Path, key: str) -> None:
+    """Write the table as loads would: a file a batch."""
+    size = ROWS // BATCHES
+    for batch in range(BATCHES):
+        rows = connection.sql(
+            f"select {key} as event_id, range % 1000 as visitor, timestamp '2026-01-01' + to_seconds(range) as at, "
+            f"{batch}::bigint as _batch, range as _row, false as _deleted "
+            f"from range({batch * size}, {(batch + 1) * size})"
+        )
+        write_deltalake(table, rows.to_arrow_reader(100_000), mode="append", writer_properties=WRITTEN)
+
+
+def prepared(
+    connection: duckdb.DuckDBPyConnection, table: Path, key: str
+) -> tuple[Callable[[], object], Callable[[], object]]:
+    """Return the look-up as a load does it, and a scan of all keys."""
+    contract = Contract(
+        TableName("web", "events"),
+        (Column("event_id", "varchar", True), Column("visitor", "bigint", False), Column("at", "timestamp", False)),
+        ("event_id",),
+    )
+    relation = relation_of(open_table(table))
+    assert relation is not None, "the table was just written"
+    stored = f"(select event_id, visitor, at, _batch, _row, _deleted from {relation})"
+    connection.execute(
+        f"create temp table {CHECKED} as select {key} as event_id, 1::bigint as visitor, now()::timestamp as at, "
+        f"range as _row, null::varchar as _position, null::varchar as _reasons from range({ROWS}, {ROWS + NEW})"
+    )
+    scan = f"select count(*) from {relation} where hash(event_id) in (select hash(event_id) from {CHECKED})"
+    return lambda: keep_fresh(connection, contract, (), stored), lambda: connection.execute(scan).fetchall()
+
+
+def _median(work: Callable[[], object]) -> float:
+    seconds = []
+    for _ in range(REPEATS):
+        started = time.perf_counter()
+        work()
+        seconds.append(time.perf_counter() - started)
+    return statistics.median(seconds)
+
+
+if __name__ == "__main__":
+    main()
