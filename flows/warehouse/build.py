@@ -79,7 +79,9 @@ def drop_strangers(dbt: Dbt) -> list[str]:
     kept_schemas = {node.schema for node in dbt.manifest.nodes.values() if node.resource_type == "snapshot"}
     dropped = []
     with duckdb.connect(str(dbt.folder.candidate)) as database:
-        tables = database.execute("select schema_name, table_name from duckdb_tables()").fetchall()
+        tables = database.execute(
+            "select schema_name, table_name from duckdb_tables() where database_name = current_database()"
+        ).fetchall()
         for schema, table in tables:
             if (schema, table) in made or schema in kept_schemas or table in BOOKKEEPING:
                 continue

@@ -169,11 +169,11 @@ def test_nothing_is_deleted_while_a_release_cannot_be_read(small: Shop, monkeypa
     raw = LakeTable(small.lake, small.name).raw_path
 
     # When the flow tidies the lake, then it leaves it as it is, and tells; without that release it tidies
-    elt.tidy.fn(folder)  # type: ignore[attr-defined]
+    elt.tidy.__wrapped__(folder)  # type: ignore[attr-defined]
     assert files(raw) == 8
     assert told == ["the lake was not tidied, a release cannot be read: IOException"]
     damaged.unlink()
-    elt.tidy.fn(folder)  # type: ignore[attr-defined]
+    elt.tidy.__wrapped__(folder)  # type: ignore[attr-defined]
     assert files(raw) == 1
 
 
