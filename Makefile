@@ -31,7 +31,7 @@ run: setup  ## the demo, from its sources to a release; every further run is a d
 	@$(BIN)/python -m flows demo
 
 test: setup lint  ## lint, then all tests
-	@$(BIN)/python -m pytest -n 3
+	@$(BIN)/python -m pytest -n 2
 
 faults: setup  ## what can go wrong, done on purpose: a table of faults and what each came to
 	@$(BIN)/python -m pytest -n 2 -k test_fault_ --faults

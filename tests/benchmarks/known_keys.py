@@ -41,7 +41,7 @@ def fill(connection: duckdb.DuckDBPyConnection, table: Path, key: str) -> None:
     size = ROWS // BATCHES
     for batch in range(BATCHES):
         rows = connection.sql(
-            f"select {key} as event_id, range % 1000 as visitor, timestamp '2026-01-01' + to_seconds(range) as at, "
+            f"select {key} as event_id, range % 1000 as visitor, timestamp '2026-01-01' + to_seconds(range) as occurred_at, "
             f"{batch}::bigint as _batch, range as _row, false as _deleted "
             f"from range({batch * size}, {(batch + 1) * size})"
         )
@@ -54,14 +54,18 @@ def prepared(
     """Return the look-up as a load does it, and a scan of all keys."""
     contract = Contract(
         TableName("web", "events"),
-        (Column("event_id", "varchar", True), Column("visitor", "bigint", False), Column("at", "timestamp", False)),
+        (
+            Column("event_id", "varchar", True),
+            Column("visitor", "bigint", False),
+            Column("occurred_at", "timestamp", False),
+        ),
         ("event_id",),
     )
     relation = relation_of(open_table(table))
     assert relation is not None, "the table was just written"
-    stored = f"(select event_id, visitor, at, _batch, _row, _deleted from {relation})"
+    stored = f"(select event_id, visitor, occurred_at, _batch, _row, _deleted from {relation})"
     connection.execute(
-        f"create temp table {CHECKED} as select {key} as event_id, 1::bigint as visitor, now()::timestamp as at, "
+        f"create temp table {CHECKED} as select {key} as event_id, 1::bigint as visitor, now()::timestamp as occurred_at, "
         f"range as _row, null::varchar as _position, null::varchar as _reasons from range({ROWS}, {ROWS + NEW})"
     )
     scan = f"select count(*) from {relation} where hash(event_id) in (select hash(event_id) from {CHECKED})"

@@ -1,5 +1,6 @@
 """A source table of one's own for the benchmarks: order lines, as many as wanted, and a lake to load them into."""
 
+import logging
 import shutil
 import sqlite3
 from collections.abc import Iterator, Mapping
@@ -45,6 +46,7 @@ class Bench:
     @cached_property
     def contract(self) -> Contract:
         """Return the contract as dbt's manifest has it."""
+        logging.getLogger("flows").setLevel(logging.WARNING)
         settings.export(**{settings.DATA_VARIABLE: str(self.work / "data")})
         folder = DataFolder.of(SET)
         return contracts_of(Dbt.parse(folder).manifest.sources.values())[LINES]

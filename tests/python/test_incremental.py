@@ -10,7 +10,7 @@ from lake_by_hand import Lake, Row, Warehouse
 
 pytest_plugins = ["warehouse_fixtures"]
 
-ROUNDS = int(os.environ.get("INCREMENTAL_ROUNDS", "3"))
+ROUNDS = int(os.environ.get("INCREMENTAL_ROUNDS", "2"))
 NOON = datetime(2026, 3, 1, 12)
 NOTED = "select model, input, batch, row_count, load_id, definition from core.built_from order by all"
 
