@@ -41,7 +41,8 @@ def fill(connection: duckdb.DuckDBPyConnection, table: Path, key: str) -> None:
     size = ROWS // BATCHES
     for batch in range(BATCHES):
         rows = connection.sql(
-            f"select {key} as event_id, range % 1000 as visitor, timestamp '2026-01-01' + to_seconds(range) as occurred_at, "
+            f"select {key} as event_id, range % 1000 as visitor, "
+            "timestamp '2026-01-01' + to_seconds(range) as occurred_at, "
             f"{batch}::bigint as _batch, range as _row, false as _deleted "
             f"from range({batch * size}, {(batch + 1) * size})"
         )
@@ -65,7 +66,8 @@ def prepared(
     assert relation is not None, "the table was just written"
     stored = f"(select event_id, visitor, occurred_at, _batch, _row, _deleted from {relation})"
     connection.execute(
-        f"create temp table {CHECKED} as select {key} as event_id, 1::bigint as visitor, now()::timestamp as occurred_at, "
+        f"create temp table {CHECKED} as select {key} as event_id, 1::bigint as visitor, "
+        "now()::timestamp as occurred_at, "
         f"range as _row, null::varchar as _position, null::varchar as _reasons from range({ROWS}, {ROWS + NEW})"
     )
     scan = f"select count(*) from {relation} where hash(event_id) in (select hash(event_id) from {CHECKED})"
