@@ -16,6 +16,7 @@ RECORDS = pa.schema([("_record", pa.string()), ("_file", pa.string()), ("_row", 
 
 LANDED = "landed_json"
 TEXTS_AND_FRACTIONS = re.compile(r'"(?:[^"\\]|\\.)*"|-?[0-9]+(?:\.[0-9]+(?:[eE][+-]?[0-9]+)?|[eE][+-]?[0-9]+)')
+REPEATS = "(len(keys) <> len(list_distinct(keys)))"
 LONG_NUMBER = re.compile(r"[0-9][0-9.]{15}")
 LONG_FRACTION = re.compile(rb"(?=[0-9.]{17})[0-9]*\.[0-9]|[0-9]{16}[eE]")
 LONGEST_NUMBER = 64
@@ -53,17 +54,18 @@ def land_json(connection: duckdb.DuckDBPyConnection, records: str, table: str) -
     Every key that any record has becomes a text column; nested values stay JSON text.
     Raises SchemaMismatch if two keys differ by case or Unicode form alone.
     """
-    is_object = "coalesce(json_valid(_record) and starts_with(ltrim(_record, ' \t\r\n'), '{'), false)"
-    rejected = connection.execute(
-        f"select _record, _file || ':' || _row from {records} where not {is_object} order by _file, _row"
-    ).fetchall()
+    is_object = "coalesce(json_valid(_record) and starts_with(ltrim(_record, ' \\t\\r\\n'), '{'), false)"
+    rejected = _reject(connection, records, f"not {is_object}", "is no JSON object")
     objects = f"(from {records} where {is_object})" if rejected else records
-    keys = [
-        key
-        for (key,) in connection.execute(
-            f"select distinct unnest(json_keys(_record)) as key from {objects} order by key"
-        ).fetchall()
-    ]
+    found = connection.execute(
+        f"select distinct unnest(keys) as key, {REPEATS} as repeats "
+        f"from (select distinct json_keys(_record) as keys from {objects}) order by key"
+    ).fetchall()
+    if any(repeats for _, repeats in found):  # which of its values is meant, nobody can tell
+        repeated = f"(select *, json_keys(_record) as keys from {objects})"
+        rejected += _reject(connection, repeated, REPEATS, "has a key twice")
+        objects = f"(select * exclude (keys) from {repeated} where not {REPEATS})"
+    keys = list(dict.fromkeys(key for key, _ in found))
     refuse_colliding_names(table, keys)
     paths = ", ".join(literal(json_pointer([key])) for key in keys)
     columns = "".join(f"_values[{at}] as {identifier(key)}, " for at, key in enumerate(keys, start=1))
@@ -72,7 +74,14 @@ def land_json(connection: duckdb.DuckDBPyConnection, records: str, table: str) -
         f"create or replace temp view {SOURCE} as select {columns}_file, _row, _record as {RECORD} "
         f"from (select {values} as _values, _file, _row, _record from {objects})"
     )
-    return tuple(Rejected((text or "").encode(), "is no JSON object", position) for text, position in rejected)
+    return tuple(rejected)
+
+
+def _reject(connection: duckdb.DuckDBPyConnection, records: str, condition: str, reason: str) -> list[Rejected]:
+    rows = connection.execute(
+        f"select _record, _file || ':' || _row from {records} where {condition} order by _file, _row"
+    ).fetchall()
+    return [Rejected((text or "").encode(), reason, position) for text, position in rows]
 
 
 def land_arrow(connection: duckdb.DuckDBPyConnection, records: pa.Table | pa.RecordBatchReader) -> str:

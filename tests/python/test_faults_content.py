@@ -445,3 +445,63 @@ def test_fault_61_a_size_that_a_zip_lies_about_is_not_believed(items: Shop) -> N
     with pytest.raises(SourceFailed, match=r"all\.zip"):
         items.load()
     assert items.rows() == []
+
+
+@pytest.mark.parametrize("name", ["1.jsonl", "1.json"])
+def test_fault_33_a_json_key_twice_is_quarantined(items: Shop, name: str) -> None:
+    """Records had a key twice, with the same value, another one, and beside a key that others lack: Q, I."""
+    # Given good records, and some of whose values nobody can tell which is meant
+    twice = ['{"id": "3", "name": "Cy", "id": "4"}', '{"id": "5", "id": "5"}', '{"id": "6", "x": 1, "x": 2}']
+    records = ['{"id": "1", "name": "Ada"}', *twice, '{"id": "2", "name": "Bob"}']
+    items.drop(name, "\n".join(records) if name == "1.jsonl" else f"[{','.join(records)}]")
+
+    # When they are loaded, twice
+    load, again = items.load(), items.load()
+
+    # Then those are in quarantine as they came, once
+    assert items.stored() == {("1", "Ada"), ("2", "Bob")}
+    assert sorted(items.quarantine()) == sorted((record.encode(), ["has a key twice"]) for record in twice)
+    assert (load.counts.quarantined, again.counts.duplicate) == (3, 5)
+
+
+def test_fault_34_what_is_no_number_or_too_large_a_one_is_quarantined(items: Shop) -> None:
+    """Amounts and readings came as NaN, infinity and 1e400, as CSV and as JSON: Q."""
+    # Given numbers that are none, of both kinds
+    items.declare(
+        "shop.items",
+        {"id": "varchar not null", "amount": "decimal(18, 4)", "reading": "double"},
+        key=["id"],
+        load="append",
+    )
+    items.drop(
+        "1.csv", "id,amount,reading\n1,1.5,2.5\n2,NaN,1\n3,1,NaN\n4,inf,1\n5,1,-Infinity\n6,1e400,1\n7,1,1e400\n"
+    )
+    items.drop("2.jsonl", '{"id": "8", "amount": 1e400}\n{"id": "9", "reading": 1e400}\n{"id": "10", "reading": 3.5}\n')
+
+    # When the CSV is loaded, then what is a number is there
+    items.map(**{"from": "*.csv"})
+    assert (items.load().counts.accepted, len(items.quarantine())) == (1, 6)
+
+    # And JSON, which has no such numbers, keeps the records that do as they came
+    items.map(**{"from": "*.jsonl"})
+    items.load()
+    assert items.rows("id") == ["1", "10"]
+    assert [raw for raw, _ in items.quarantine()][6:] == [
+        b'{"id": "8", "amount": 1e400}',
+        b'{"id": "9", "reading": 1e400}',
+    ]
+
+
+@pytest.mark.parametrize("name", ["1.csv", "1.jsonl", "1.json"])
+def test_fault_35_bytes_that_are_no_utf_8_are_quarantined_as_they_are(items: Shop, name: str) -> None:
+    """A record of a CSV file, of JSON lines and a whole document had bytes that are no UTF-8: Q, I."""
+    # Given a record whose bytes are of another encoding
+    bad = {"1.csv": b"2,J\xfcrgen", "1.jsonl": b'{"id": "2", "name": "J\xfcrgen"}', "1.json": b'[{"id": "J\xfcrgen"}]'}
+    good = {"1.csv": b"id,name\n1,Ada\n", "1.jsonl": b'{"id": "1", "name": "Ada"}\n', "1.json": b""}
+    items.drop(name, good[name] + bad[name] + (b"" if name == "1.json" else b"\n"))
+
+    # When it is loaded, twice, then it is kept byte by byte, once, and the others are loaded
+    items.load()
+    assert items.load().counts.accepted == 0
+    assert items.quarantine() == [(bad[name], ["is no JSON" if name == "1.json" else "is no UTF-8"])]
+    assert items.rows("id") == ([] if name == "1.json" else ["1"])
