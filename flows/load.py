@@ -339,17 +339,21 @@ class Load:
         if held.form is None:
             self.told.append(f"{name}: {held.records:,} in quarantine are malformed; mend them in the source")
             return None
-        try:
-            if held.form.is_queried != bool(self.mapping.query):
-                raise SchemaMismatch(str(name), "", (), "")
-            restore(duck, self.table, held)
-            _, extras = self.check(duck, Batch(read=held.records), is_queried=True)
-        except SchemaMismatch:
+        extras = self._restore(duck, held) if held.form.is_queried == bool(self.mapping.query) else None
+        if extras is None:
             self.told.append(f"{name}: {held.records:,} in quarantine do not have the columns that the mapping reads")
             return None
         fit_extras(duck, self.table, self.contract, extras)
         judge(duck, self.contract, extras, self.table.stored([*self.contract.types, *extras], self.contract.types))
         return extras
+
+    def _restore(self, duck: duckdb.DuckDBPyConnection, held: Held) -> tuple[str, ...] | None:
+        """Check records as they came, and return their extra columns; None if they lack what the mapping reads."""
+        try:
+            restore(duck, self.table, held)
+            return self.check(duck, Batch(read=held.records), is_queried=True)[1]
+        except SchemaMismatch:
+            return None
 
     def _clear_quarantine(self) -> None:
         """Let go of what a mended contract or mapping has just read again: the lake holds it now."""

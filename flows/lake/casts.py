@@ -49,8 +49,8 @@ def lossless_cast(name: str, found: str, wanted: str) -> Cast:
     value, found = identifier(name), found.lower()
     typed = f"try_cast({value} as {wanted})"
     if wanted in TEXTS:
-        return Cast(f"cast(to_json({value}) as varchar)" if _is_nested(found) else f"cast({value} as varchar)", "true")
-    if _is_nested(wanted):
+        return Cast(f"cast(to_json({value}) as varchar)" if is_nested(found) else f"cast({value} as varchar)", "true")
+    if is_nested(wanted):
         return _nested(value, found, wanted)
     if wanted in TIMES:
         typed = _in_utc(value, found)
@@ -94,8 +94,9 @@ def _in_utc(value: str, found: str) -> str:
     return f"case when {is_plain} then try_cast({value} as timestamp) else {by_calendar} end"
 
 
-def _is_nested(kind: str) -> bool:
-    return kind.startswith(("struct", "map")) or kind.endswith("]")
+def is_nested(kind: str) -> bool:
+    """Tell whether a DuckDB type is made of others."""
+    return kind.lower().startswith(("struct", "map")) or kind.endswith("]")
 
 
 def _nested(value: str, found: str, wanted: str) -> Cast:

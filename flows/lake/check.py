@@ -57,13 +57,12 @@ def check_batch(connection: duckdb.DuckDBPyConnection, contract: Contract, mappe
         try:
             read = connection.execute(f"select count(*) from {mapped.relation}{where}").fetchall()[0][0]
             connection.execute(_check_sql(contract, mapped, found, rules, is_careful=False))
-            _number(connection, mapped.form)
         except (duckdb.BinderException, duckdb.ParserException, duckdb.CatalogException):
             raise
         except duckdb.Error:
             _check_carefully(connection, _check_sql(contract, mapped, found, rules, is_careful=True))
-            _number(connection, mapped.form)
-            read = connection.execute(f"select count(*) from {CHECKED}").fetchall()[0][0]
+            read = connection.execute(f"select count(*) from {JUDGED_RECORDS}").fetchall()[0][0]
+        _number(connection, mapped.form)
     except (duckdb.BinderException, duckdb.ParserException, duckdb.CatalogException) as error:
         raise SchemaMismatch(
             str(contract.name),

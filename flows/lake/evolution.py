@@ -6,10 +6,10 @@ from collections.abc import Sequence
 import duckdb
 
 from flows.errors import SchemaMismatch
-from flows.lake.casts import lossless_cast
+from flows.lake.casts import is_nested, lossless_cast
 from flows.lake.check import CHECKED, replace_checked
 from flows.lake.contract import Contract
-from flows.lake.tables import LakeTable, is_nested, kept_as, plain, storable
+from flows.lake.tables import LakeTable, kept_as, plain, storable
 from flows.names import folded, identifier
 
 logger = logging.getLogger(__name__)
@@ -27,7 +27,7 @@ def holds(kind: str, other: str) -> bool:
     if kind == other or other == '"null"':
         return True
     if kind == "varchar":
-        return not is_nested(other.upper())
+        return not is_nested(other)
     for row in WIDER:
         if kind in row and other in row:
             return row.index(kind) > row.index(other)

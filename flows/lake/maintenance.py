@@ -11,7 +11,7 @@ from deltalake import CommitProperties, DeltaTable
 from deltalake.exceptions import DeltaError
 
 from flows.errors import StorageFailed
-from flows.lake.tables import KEEP_COMMITS, carried, open_table, raw_path
+from flows.lake.tables import KEEP_COMMITS, WRITTEN, carried, open_table, raw_path
 from flows.names import TableName
 
 logger = logging.getLogger(__name__)
@@ -66,7 +66,9 @@ def tidy_table(path: Path, named: Collection[int] = (), *, age: timedelta = AGE)
     sizes = pa.table(table.get_add_actions()).column("size_bytes").to_pylist()
     compacted = sum(size < SMALL for size in sizes)
     if compacted >= MANY:
-        table.optimize.compact(commit_properties=properties, post_commithook_properties=KEEP_COMMITS)
+        table.optimize.compact(
+            commit_properties=properties, post_commithook_properties=KEEP_COMMITS, writer_properties=WRITTEN
+        )
         table.create_checkpoint()
     else:
         compacted = 0

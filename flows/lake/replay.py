@@ -6,10 +6,11 @@ from dataclasses import dataclass
 import duckdb
 import pyarrow as pa
 
+from flows.lake.casts import is_nested
 from flows.lake.check import CHECKED, SEPARATOR, replace_checked
 from flows.lake.contract import Contract
 from flows.lake.quarantine import Form
-from flows.lake.tables import LakeTable, is_nested
+from flows.lake.tables import LakeTable
 from flows.names import identifier, literal
 from flows.sources.batches import SOURCE
 from flows.sources.json_records import json_pointer, keep_digits

@@ -28,6 +28,7 @@ from deltalake.exceptions import CommitFailedError, DeltaError, TableNotFoundErr
 from deltalake.table import SUPPORTED_WRITER_FEATURES, ProtocolVersions
 
 from flows.errors import StorageFailed, WrongUse
+from flows.lake.casts import is_nested
 from flows.lake.contract import Contract
 from flows.names import TableName, identifier, literal
 from flows.storage import storage_failure
@@ -271,7 +272,7 @@ class LakeTable:
         if relation is None:
             connection.register("no_rows", pa.schema(self._raw.schema().to_arrow()).empty_table())
         listed = ", ".join(f"{columns.get(name, identifier(name))} as {identifier(name)}" for name in self.types())
-        rows = connection.sql(f"select {listed} from {relation or 'no_rows'}").to_arrow_reader(100_000)
+        rows = connection.sql(f"select {listed} from {relation or 'no_rows'}").to_arrow_reader(ROWS_A_PIECE)
         write_deltalake(
             self._raw,
             rows,
@@ -279,6 +280,7 @@ class LakeTable:
             schema_mode="overwrite",
             commit_properties=CommitProperties(custom_metadata=dict(self.last_commit())),
             post_commithook_properties=KEEP_COMMITS,
+            writer_properties=WRITTEN,
         )
 
     def append(
@@ -436,11 +438,6 @@ def kept_as(connection: duckdb.DuckDBPyConnection, wanted: str) -> str:
     """Return the type, in DuckDB's spelling, in which a contract's column is kept."""
     kind: str = connection.execute(f"describe select cast(null as {wanted}) as value").fetchall()[0][1]
     return "VARCHAR" if kind in ("JSON", "UUID") else kind
-
-
-def is_nested(kind: str) -> bool:
-    """Tell whether a DuckDB type is made of others."""
-    return kind.startswith(("STRUCT", "MAP")) or kind.endswith("]")
 
 
 def plain(name: str, kind: str) -> str:

@@ -1,8 +1,6 @@
 """Duplicates of a small batch looked for in a table of twenty million rows, against reading all of its keys."""
 
-import statistics
 import tempfile
-import time
 from collections.abc import Callable
 from pathlib import Path
 
@@ -14,9 +12,9 @@ from flows.lake.contract import Column, Contract
 from flows.lake.duplicates import keep_fresh
 from flows.lake.tables import WRITTEN, open_table, relation_of
 from flows.names import TableName
-from tests.benchmarks.measures import Measure, report
+from tests.benchmarks.measures import Measure, by_turns, report
 
-ROWS, BATCHES, NEW, REPEATS = 20_000_000, 10, 1_000, 5
+ROWS, BATCHES, NEW = 20_000_000, 10, 1_000
 KINDS = {
     "in the order of time": "'E' || lpad(cast(range as varchar), 10, '0')",
     "random": "md5(cast(range as varchar))",
@@ -31,7 +29,7 @@ def main() -> None:
             connection.execute("set memory_limit = '400MB'")
             fill(connection, Path(folder), key)
             look_up, scan = prepared(connection, Path(folder), key)
-            ours, theirs = _median(look_up), _median(scan)
+            ours, theirs = by_turns(look_up, scan)
             what = f"{NEW:,} new keys looked up among {ROWS:,}, {kind}"
             report(Measure(what, "reading every key", ours, theirs, at_most=0.5))
 
@@ -72,15 +70,6 @@ def prepared(
     )
     scan = f"select count(*) from {relation} where hash(event_id) in (select hash(event_id) from {CHECKED})"
     return lambda: keep_fresh(connection, contract, (), stored), lambda: connection.execute(scan).fetchall()
-
-
-def _median(work: Callable[[], object]) -> float:
-    seconds = []
-    for _ in range(REPEATS):
-        started = time.perf_counter()
-        work()
-        seconds.append(time.perf_counter() - started)
-    return statistics.median(seconds)
 
 
 if __name__ == "__main__":
