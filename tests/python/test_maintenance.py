@@ -184,25 +184,14 @@ from pathlib import Path
 import flows.lake.maintenance as maintenance
 from deltalake import DeltaTable
 from deltalake.table import TableOptimizer
+from kills import Countdown
 
 maintenance.MANY = 4
-steps, killed_at = 0, 0
+steps = Countdown()
 
-def dying(function):
-    def step(*args, **kwargs):
-        global steps
-        for is_behind in (False, True):
-            steps += 1
-            if steps == killed_at:
-                os.kill(os.getpid(), signal.SIGKILL)
-            if not is_behind:
-                result = function(*args, **kwargs)
-        return result
-    return step
-
-TableOptimizer.compact = dying(TableOptimizer.compact)
-DeltaTable.create_checkpoint = dying(DeltaTable.create_checkpoint)
-DeltaTable.vacuum = dying(DeltaTable.vacuum)
+TableOptimizer.compact = steps.around(TableOptimizer.compact)
+DeltaTable.create_checkpoint = steps.around(DeltaTable.create_checkpoint)
+DeltaTable.vacuum = steps.around(DeltaTable.vacuum)
 
 for number in map(int, sys.argv[2:]):
     child = os.fork()
@@ -210,7 +199,7 @@ for number in map(int, sys.argv[2:]):
         if number > 1000:  # in the middle of the work itself, after so many milliseconds
             signal.signal(signal.SIGALRM, signal.SIG_DFL)
             signal.setitimer(signal.ITIMER_REAL, (number - 1000) / 1000)
-        killed_at = number
+        steps.killed_at = number
         maintenance.tidy_lake(Path(sys.argv[1]).with_name(f"lake-{number}"), {}, age=timedelta(0))
         os._exit(0)
     print(os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]))
@@ -227,7 +216,7 @@ def test_compaction_killed_anywhere_and_begun_again_leaves_what_an_undisturbed_o
 
     # When tidying is killed before or behind its steps, and in the midst of them
     arguments = [str(small.lake), *(str(number) for number in (*steps, *moments))]
-    environment = {**os.environ, "PYTHONPATH": str(PROJECT)}
+    environment = {**os.environ, "PYTHONPATH": f"{PROJECT}:{PROJECT / 'tests' / 'python'}"}
     script = [sys.executable, "-c", SCRIPT, *arguments]
     killed = subprocess.run(script, env=environment, capture_output=True, text=True, cwd=PROJECT, timeout=100)
     assert killed.stdout.split()[: len(steps)] == [str(-signal.SIGKILL)] * len(steps), killed.stderr

@@ -297,33 +297,22 @@ def test_fault_05_what_a_dead_load_left_in_quarantine_does_not_count_because_of_
 # Crashes
 
 SCRIPT = """
-import os, signal, sys
+import os, sys
 from pathlib import Path
 import flows.replay
 from conftest import make_contract
 from flows.lake.tables import LakeTable
 from flows.load import Load
 from flows.sources.connections import read_connections
+from kills import Countdown
 
 connections, lake = Path(sys.argv[1]), Path(sys.argv[2])
-steps, killed_at = 0, 0
-
-def dying(function):
-    def step(*args, **kwargs):
-        global steps
-        for is_behind in (False, True):
-            steps += 1
-            if steps == killed_at:
-                os.kill(os.getpid(), signal.SIGKILL)
-            if not is_behind:
-                result = function(*args, **kwargs)
-        return result
-    return step
+steps = Countdown()
 
 for name in ("quarantine", "note_files", "append", "settle"):
-    setattr(LakeTable, name, dying(getattr(LakeTable, name)))
-Load.recheck = dying(Load.recheck)
-flows.load.note_load = dying(flows.load.note_load)
+    setattr(LakeTable, name, steps.around(getattr(LakeTable, name)))
+Load.recheck = steps.around(Load.recheck)
+flows.load.note_load = steps.around(flows.load.note_load)
 
 def run(where):
     flows.replay.replay_table(
@@ -334,7 +323,7 @@ def run(where):
 for number in map(int, sys.argv[3:]):  # each in a child of its own: nothing here has touched a lake before
     child = os.fork()
     if child == 0:
-        killed_at = number
+        steps.killed_at = number
         run(lake.with_name(f"lake-{number}"))
         os._exit(0)
     print(os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]))
