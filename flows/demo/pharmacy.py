@@ -14,10 +14,12 @@ from contextlib import closing
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
+from typing import Any
 
 import duckdb
 
 from flows.errors import WrongUse
+from flows.names import literal
 
 HISTORY_STARTS = date(2025, 1, 1)
 FIRST_DAY = date(2026, 3, 1)
@@ -74,6 +76,41 @@ class SourceTable:
             yield from chunk
 
 
+@dataclass(frozen=True)
+class SourceFiles:
+    """Files that the pharmacy's other systems drop, in `source/<source>/<name>/`, named by when they were sent.
+
+    `made_as` is the DuckDB table of the news: `_sent_day_number` says when a row was sent, `_place` orders the rows of a
+    file. JSON lines are the texts in its column `record`; a CSV file has all columns without a leading underscore.
+    """
+
+    source: str
+    name: str
+    made_as: str
+    suffix: str = "jsonl"
+
+    def write(self, folder: Path, made: duckdb.DuckDBPyConnection) -> None:
+        """Write the files of the news, each in one step: of the history one a month, then one a day."""
+        place = folder / self.source / self.name
+        place.mkdir(parents=True, exist_ok=True)
+        made.execute(
+            "create or replace temp table files_made as select *, strftime(history_starts + _sent_day_number, "
+            "if(history_starts + _sent_day_number <= $first_day, '%Y-%m', '%Y-%m-%d')) as _file "
+            f"from {self.made_as}, (select getvariable('history_starts') as history_starts)",
+            {"first_day": FIRST_DAY},
+        )
+        columns = "record" if self.suffix == "jsonl" else "columns(name -> name[1] <> '_' and name <> 'history_starts')"
+        options = "header false, quote '', delimiter '\x01'" if self.suffix == "jsonl" else "header true"
+        for (file,) in made.execute("select distinct _file from files_made order by _file").fetchall():
+            path = place / f"{file}.{self.suffix}"
+            unfinished = path.with_suffix(".unfinished")
+            made.execute(
+                f"copy (select {columns} from files_made where _file = {literal(file)} order by _sent_day_number, _place) "
+                f"to {literal(str(unfinished))} (format csv, {options})"
+            )
+            unfinished.replace(path)
+
+
 RECORD_COLUMNS = {"id": "integer primary key", "updated_at": "integer not null", "record": "text not null"}
 TABLES = (
     SourceTable(
@@ -118,6 +155,9 @@ TABLES = (
     SourceTable(name="orders", database="sales", made_as="sales_orders", key="id", columns=RECORD_COLUMNS),
     SourceTable(name="order_lines", database="sales", made_as="sales_order_lines", key="id", columns=RECORD_COLUMNS),
 )
+FILES: tuple[SourceFiles, ...] = ()
+STEPS = ("chance", "vocabulary", "shop", "crm", "sales")
+"""The SQL files that make the pharmacy, in their order."""
 
 
 @dataclass(frozen=True)
@@ -202,10 +242,32 @@ def advance(folder: Path, *, scale: float = 1.0, seed: int = 1, today: date | No
         _make(made, scale=scale, seed=seed, since=clock.day if clock and is_whole else None, until=day)
         for database in dict.fromkeys(table.database for table in TABLES):
             _write(folder, database, made, anew=not is_whole)
+        for files in FILES:
+            files.write(folder, made)
         news = {f"{table.database}.{table.name}": _count_news(made, table) for table in TABLES}
     _Clock(seed=seed, scale=scale, day=day).write(folder / "clock.json")
     log.info("The demo's clock is at %s.", day)
     return DemoDay(day=day, is_first=clock is None, news=news)
+
+
+def read_truth(folder: Path) -> dict[str, tuple[list[str], list[tuple[Any, ...]]]]:
+    """Return what was planted in the pharmacy of `folder` by its clock's day: columns and rows by subject.
+
+    A subject is an SQL file in `truth/`, a query on what the generator knows and no source shows: who lapsed, which two
+    accounts are one person, which payments are fraud.
+    Raises WrongUse where there is no pharmacy yet.
+    """
+    clock = _Clock.read(folder / "clock.json")
+    if clock is None:
+        raise WrongUse(f"There is no pharmacy in {folder} yet.", "Make one: python -m flows demo")
+    with tempfile.TemporaryDirectory(prefix="demo-") as temporary, closing(duckdb.connect()) as made:
+        made.execute("set temp_directory = ?", [temporary])
+        _make(made, scale=clock.scale, seed=clock.seed, since=None, until=clock.day)
+        truth = {}
+        for path in sorted(Path(__file__).with_name("truth").glob("*.sql")):
+            found = made.execute(path.read_text(encoding="utf-8"))
+            truth[path.stem] = ([name for name, *_ in found.description or ()], found.fetchall())
+        return truth
 
 
 def _require_same_pharmacy(folder: Path, clock: _Clock | None, scale: float, seed: int) -> None:
@@ -228,7 +290,7 @@ def _make(made: duckdb.DuckDBPyConnection, *, scale: float, seed: int, since: da
     }
     for name, number in numbers.items():
         made.execute(f"set variable {name} = cast(? as bigint)", [number])
-    for step in ("chance", "vocabulary", "shop", "crm", "sales"):
+    for step in STEPS:
         made.execute(Path(__file__).with_name(f"{step}.sql").read_text(encoding="utf-8"))
 
 

@@ -1,4 +1,4 @@
-{% macro forget_touched(key, inputs, dimensions, at) -%}
+{% macro forget_touched(key, inputs, dimensions=[], at=none) -%}
     {%- set built_from = get_built_from() -%}
     {%- set touched = this.identifier ~ '__touched' -%}
     {%- if not is_incremental() -%}
@@ -44,6 +44,8 @@
     select {{ key }} from {{ this }}
     where (select is_rewritten from rewritten)
 
+    {%- if dimensions %}
+
     union
 
     select fact.{{ key }}
@@ -58,7 +60,8 @@
         {%- set dimension_key = dimension | replace('dim_', '', 1) ~ '_key' %}
         {{ 'or ' if not loop.first }}fact.{{ dimension_key }}
         <> coalesce({{ dimension }}.{{ dimension_key }}, {{ unknown_key() }})
-        {%- endfor %};
+        {%- endfor %}
+    {%- endif %};
 
     delete from {{ this }} where {{ key }} in (select {{ key }} from {{ touched }})
     {%- else -%}

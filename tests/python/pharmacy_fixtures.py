@@ -1,0 +1,76 @@
+"""The demo pharmacy's warehouse, made once for all tests; a module asks by `pytest_plugins = ["pharmacy_fixtures"]`."""
+
+import fcntl
+import os
+import subprocess
+import sys
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+import duckdb
+import pytest
+
+from flows.demo.pharmacy import read_truth
+
+PROJECT = Path(__file__).parents[2]
+SCALE = "0.1"
+
+Row = dict[str, Any]
+
+
+@dataclass(frozen=True)
+class Pharmacy:
+    """A release of the demo at scale 0.1, two days of it, and what was planted in it; tests only read."""
+
+    folder: Path
+
+    def rows(self, query: str) -> list[Row]:
+        """Return the rows of a query on the release, as dicts."""
+        with duckdb.connect(str(self.folder / "warehouse.duckdb"), read_only=True) as release:
+            release.execute("set TimeZone = 'UTC'")
+            found = release.execute(query)
+            names = [name for name, *_ in found.description or ()]
+            return [dict(zip(names, row, strict=True)) for row in found.fetchall()]
+
+    def planted(self, subject: str) -> list[Row]:
+        """Return the rows of `flows/demo/truth/<subject>.sql`."""
+        names, rows = self._truth[subject]
+        return [dict(zip(names, row, strict=True)) for row in rows]
+
+    @cached_property
+    def _truth(self) -> dict[str, tuple[list[str], list[tuple[Any, ...]]]]:
+        return read_truth(self.folder / "source")
+
+
+@pytest.fixture(scope="session")
+def pharmacy(tmp_path_factory: pytest.TempPathFactory) -> Pharmacy:
+    """The pharmacy after two runs of `python -m flows demo`, shared by the processes that test side by side."""
+    shared = tmp_path_factory.getbasetemp()
+    if os.environ.get("PYTEST_XDIST_WORKER"):
+        shared = shared.parent
+    home = shared / "pharmacy"
+    home.mkdir(exist_ok=True)
+    with (home / "making").open("a+") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        done = home / "done"
+        if not done.exists():
+            _make(home)
+            done.touch()
+    return Pharmacy(home / "data" / "demo")
+
+
+def _make(home: Path) -> None:
+    environment = os.environ | {"ML_WAREHOUSE_DATA": str(home / "data")}
+    for variable in ("ML_WAREHOUSE_SET", "ML_WAREHOUSE_LAKE", "PREFECT_API_URL", "PREFECT_HOME"):
+        environment.pop(variable, None)
+    for _ in range(2):
+        made = subprocess.run(
+            [sys.executable, "-m", "flows", "demo", "--scale", SCALE],
+            cwd=PROJECT,
+            env=environment,
+            capture_output=True,
+            text=True,
+        )
+        assert made.returncode == 0, made.stdout + made.stderr
