@@ -80,8 +80,8 @@ class SourceTable:
 class SourceFiles:
     """Files that the pharmacy's other systems drop, in `source/<source>/<name>/`, named by when they were sent.
 
-    `made_as` is the DuckDB table of the news: `_sent_day_number` says when a row was sent, `_place` orders the rows of a
-    file. JSON lines are the texts in its column `record`; a CSV file has all columns without a leading underscore.
+    `made_as` is the DuckDB table of the news: `_sent_day_number` says when a row was sent, `_place` orders the rows of
+    a file. JSON lines are the texts in its column `record`; a CSV file has all columns without a leading underscore.
     """
 
     source: str
@@ -105,8 +105,8 @@ class SourceFiles:
             path = place / f"{file}.{self.suffix}"
             unfinished = path.with_suffix(".unfinished")
             made.execute(
-                f"copy (select {columns} from files_made where _file = {literal(file)} order by _sent_day_number, _place) "
-                f"to {literal(str(unfinished))} (format csv, {options})"
+                f"copy (select {columns} from files_made where _file = {literal(file)} "
+                f"order by _sent_day_number, _place) to {literal(str(unfinished))} (format csv, {options})"
             )
             unfinished.replace(path)
 
