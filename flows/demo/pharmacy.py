@@ -94,12 +94,12 @@ class SourceFiles:
         place = folder / self.source / self.name
         place.mkdir(parents=True, exist_ok=True)
         made.execute(
-            "create or replace temp table files_made as select *, strftime(history_starts + _sent_day_number, "
-            "if(history_starts + _sent_day_number <= $first_day, '%Y-%m', '%Y-%m-%d')) as _file "
-            f"from {self.made_as}, (select getvariable('history_starts') as history_starts)",
+            "create or replace temp table files_made as select *, moment(_sent_day_number, 0) as _sent_at, "
+            "strftime(_sent_at, if(_sent_at <= $first_day, '%Y-%m', '%Y-%m-%d')) as _file "
+            f"from {self.made_as}",
             {"first_day": FIRST_DAY},
         )
-        columns = "record" if self.suffix == "jsonl" else "columns(name -> name[1] <> '_' and name <> 'history_starts')"
+        columns = "record" if self.suffix == "jsonl" else "columns(name -> name[1] <> '_')"
         options = "header false, quote '', delimiter '\x01'" if self.suffix == "jsonl" else "header true"
         for (file,) in made.execute("select distinct _file from files_made order by _file").fetchall():
             path = place / f"{file}.{self.suffix}"
