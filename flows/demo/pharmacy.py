@@ -95,7 +95,7 @@ class SourceFiles:
         place.mkdir(parents=True, exist_ok=True)
         made.execute(
             "create or replace temp table files_made as select *, moment(_sent_day_number, 0) as _sent_at, "
-            "strftime(_sent_at, if(_sent_at <= $first_day, '%Y-%m', '%Y-%m-%d')) as _file "
+            "left(cast(_sent_at as varchar), if(_sent_at <= $first_day, 7, 10)) as _file "
             f"from {self.made_as}",
             {"first_day": FIRST_DAY},
         )
