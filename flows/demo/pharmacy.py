@@ -99,7 +99,7 @@ class SourceFiles:
             f"from {self.made_as}",
             {"first_day": FIRST_DAY},
         )
-        columns = "record" if self.suffix == "jsonl" else "columns(name -> name[1] <> '_')"
+        columns = "record" if self.suffix == "jsonl" else "columns(lambda name: name[1] <> '_')"
         options = "header false, quote '', delimiter '\x01'" if self.suffix == "jsonl" else "header true"
         for (file,) in made.execute("select distinct _file from files_made order by _file").fetchall():
             path = place / f"{file}.{self.suffix}"
