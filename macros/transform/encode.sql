@@ -3,45 +3,44 @@
     coalesce('=' || cast({{ column }} as {{ dbt.type_string() }}), '-')
 {%- endmacro %}
 
-{# All columns in one scan: a grouping set each, and one of all rows. #}
-{% macro group_by_each(columns) -%}
-    group by grouping sets (({{ columns | join('), (') }}), ())
-{%- endmacro %}
-
-{% macro name_grouped_column(columns) -%}
-    case {%- for column in columns %} when grouping({{ column }}) = 0 then '{{ column }}' {%- endfor %} end
-{%- endmacro %}
-
-{% macro take_grouped_category(columns) -%}
-    case
+{# All columns in one scan, each row once a column, and once more, without one, for all rows. #}
+{% macro list_categories(relation, columns, where='true', label='1') -%}
+    select
+        columns_named._column_name,
+        case columns_named._column_name
+            {%- for column in columns %}
+            when '{{ column }}' then cast({{ column }} as {{ dbt.type_string() }})
+            {%- endfor %}
+        end as _category,
+        {{ label }} as _label
+    from {{ relation }}
+    cross join (
         {%- for column in columns %}
-        when grouping({{ column }}) = 0 then cast({{ column }} as {{ dbt.type_string() }})
+        select '{{ column }}' as _column_name
+        union all
         {%- endfor %}
-    end
+        select null as _column_name
+    ) as columns_named
+    where {{ where }}
 {%- endmacro %}
 
 {% macro fit_categories(relation, columns, where='true', minimum_count=1) -%}
-    with categories_counted as (
+    with categories_listed as (
 
-        select
-            {{ name_grouped_column(columns) }} as column_name,
-            {{ take_grouped_category(columns) }} as category,
-            count(*) as row_count
-        from {{ relation }}
-        where {{ where }}
-        {{ group_by_each(columns) }}
+        {{ list_categories(relation, columns, where) }}
 
     ),
 
-    categories_compared as (
+    categories_counted as (
 
         select
-            column_name,
-            category,
-            row_count,
-            cast(row_count as double) / sum(row_count) over (partition by column_name) as share
-        from categories_counted
-        where column_name is not null and category is not null
+            _column_name as column_name,
+            _category as category,
+            count(*) as row_count,
+            cast(count(*) as double) / sum(count(*)) over (partition by _column_name) as share
+        from categories_listed
+        where _column_name is not null and _category is not null
+        group by _column_name, _category
 
     )
 
@@ -54,7 +53,7 @@
         ) as category_number,
         row_count,
         share
-    from categories_compared
+    from categories_counted
     where row_count >= {{ minimum_count }}
 {%- endmacro %}
 
@@ -110,26 +109,32 @@
 {%- endmacro %}
 
 {% macro fit_target_encoder(relation, columns, target, smoothing='auto', where='true') -%}
-    with labels_averaged as (
+    with labels_listed as (
+
+        {{ list_categories(relation, columns, where, label=read_number(target)) }}
+
+    ),
+
+    labels_averaged as (
 
         select
-            {{ name_grouped_column(columns) }} as column_name,
-            {{ take_grouped_category(columns) }} as category,
+            _column_name as column_name,
+            _category as category,
             count(*) as row_count,
-            avg({{ read_number(target) }}) as mean_label,
-            var_pop({{ read_number(target) }}) as variance_of_label
-        from {{ relation }}
-        where ({{ where }}) and {{ read_number(target) }} is not null
-        {{ group_by_each(columns) }}
+            avg(_label) as mean_label,
+            var_pop(_label) as variance_of_label
+        from labels_listed
+        where _label is not null
+        group by _column_name, _category
 
     ),
 
     all_labels_averaged as (
 
         select
-            row_count,
-            mean_label,
-            variance_of_label
+            coalesce(max(row_count), 0) as row_count,
+            max(mean_label) as mean_label,
+            max(variance_of_label) as variance_of_label
         from labels_averaged
         where column_name is null
 

@@ -69,7 +69,8 @@ MACROS = {
         ) }}}}"""
         for method in ("quantile", "uniform")
     },
-    "bucket left": """select row_id, {{ bucket('x', 'buckets') }} as x, {{ bucket('y', 'buckets') }} as y from sample""",
+    "bucket left": """select row_id,
+        {{ bucket('x', 'buckets') }} as x, {{ bucket('y', 'buckets') }} as y from sample""",
     "bucket right": """select row_id, {{ bucket('x', 'buckets', closed='right', outside='null') }} as x from sample""",
     "bucket by edges": """select row_id,
         {{ bucket_by_edges('x', [-1, 0, 2, 3]) }} as clipped,
