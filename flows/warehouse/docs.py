@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:  # dbt takes seconds to import, and make docs has run it already
     from flows.warehouse.runner import Dbt
 
+END = "</html>"
+
 
 def write_docs(dbt: "Dbt", code: str) -> None:
     """Generate dbt's docs from the published release and put them in their place, as one file.
@@ -14,14 +16,13 @@ def write_docs(dbt: "Dbt", code: str) -> None:
     They tell of the code, not of the rows: if those that stand were generated from the same `code`, they are left.
     """
     place = dbt.folder.docs
-    mark = f"<!-- code {code} -->".encode()
+    mark = f"<!-- code {code} -->{END}".encode()
     if place.exists() and _ending(place, len(mark)) == mark:
         return
     dbt.run("docs", "generate", "--no-compile", target="release")
     place.parent.mkdir(parents=True, exist_ok=True)
     page = inline_docs(dbt.folder.target)
-    with page.open("ab") as file:
-        file.write(mark)
+    page.write_bytes(page.read_bytes().rstrip().removesuffix(END.encode()) + mark)
     os.replace(page, place)
 
 
