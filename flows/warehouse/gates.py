@@ -80,7 +80,7 @@ def require_gates(dbt: Dbt, build: Build) -> Verdict:
             (Finding("build", f"{len(tests)} tests ran, none of which can fail"),),
             "Select at least one test of severity error: a build that nothing can stop is not tested.",
         )
-    warnings = tuple(_warning(result) for result in tests if result.status == "warn")
+    warnings = _warnings(dbt, [result for result in tests if result.status == "warn"])
     return Verdict(sum(result.status == "pass" for result in tests), warnings, len(build.earlier))
 
 
@@ -89,7 +89,10 @@ def _describe(dbt: Dbt, candidate: duckdb.DuckDBPyConnection, result: Any) -> Fi
     if node.resource_type == "test" and result.status == "fail":
         model = tested_node(dbt.manifest, node)
         name = model.name if model is not None else "the project"
-        return Finding(name, f"test {node.name}", result.failures, _failing_keys(candidate, node, model))
+        test = f"test {node.name}"
+        if _rules(node):
+            test += f" ({', '.join(rule for rule, _ in _broken_rules(candidate, node))})"
+        return Finding(name, test, result.failures, _failing_keys(candidate, node, model))
     if node.resource_type == "unit_test" and result.status == "fail":
         return Finding(node.model, f"unit test {node.name}: its rule does not hold: dbt test --select {node.name}")
     said = without_values(result.message)
@@ -141,8 +144,25 @@ def _severity(node: Any) -> str:
     return "error" if node.resource_type == "unit_test" else str(node.config.severity).lower()
 
 
-def _warning(result: Any) -> str:
-    return f"{result.failures:,} against «{result.node.name.replace('_', ' ')}»"
+def _warnings(dbt: Dbt, results: list[Any]) -> tuple[str, ...]:
+    """Say how many rows are against which sentence: a test's own name, or each of its rules that is broken."""
+    counts = [(result.node.name, result.failures) for result in results if not _rules(result.node)]
+    of_rules = [result.node for result in results if _rules(result.node)]
+    if of_rules:
+        with _open_candidate(dbt) as candidate:
+            counts += [count for test in of_rules for count in _broken_rules(candidate, test)]
+    return tuple(f"{failures:,} against «{name.replace('_', ' ')}»" for name, failures in sorted(counts))
+
+
+def _rules(test: Any) -> Collection[str]:
+    """Return the names of a test's rules; empty for a test that is one rule itself."""
+    return getattr(getattr(test, "test_metadata", None), "kwargs", {}).get("expressions") or ()
+
+
+def _broken_rules(candidate: duckdb.DuckDBPyConnection, test: Any) -> list[tuple[str, int]]:
+    """Count the failing rows of a test of several rules by the rule."""
+    counted = f"select broken_rule, count(*) from ({test.compiled_code}) group by broken_rule order by broken_rule"
+    return candidate.execute(counted).fetchall()
 
 
 def _look(dbt: Dbt) -> str:
