@@ -1,0 +1,20 @@
+{% macro is_out_of_reach(value, at_us, last, last_at_us, next, next_at_us, largest_change_per_us, longest_us) -%}
+    coalesce(
+        case
+            when {{ at_us }} - {{ last_at_us }} <= {{ longest_us }}
+                then
+                    abs({{ value }} - {{ last }})
+                    > {{ largest_change_per_us }} * ({{ at_us }} - {{ last_at_us }})
+            when {{ next_at_us }} - {{ at_us }} <= {{ longest_us }}
+                then true
+        end
+        and case
+            when {{ next_at_us }} - {{ at_us }} <= {{ longest_us }}
+                then
+                    abs({{ next }} - {{ value }})
+                    > {{ largest_change_per_us }} * ({{ next_at_us }} - {{ at_us }})
+            else true
+        end,
+        false
+    )
+{%- endmacro %}
