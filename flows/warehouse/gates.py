@@ -76,7 +76,7 @@ def require_gates(dbt: Dbt, build: Build) -> Verdict:
             (Finding("build", f"{len(tests)} tests ran, none of which can fail"),),
             "Select at least one test of severity error: a build that nothing can stop is not tested.",
         )
-    warnings = tuple(_warning(result) for result in tests if result.status == "warn")
+    warnings = tuple(_warning(dbt, result) for result in tests if result.status == "warn")
     return Verdict(sum(result.status == "pass" for result in tests), warnings)
 
 
@@ -137,8 +137,14 @@ def _severity(node: Any) -> str:
     return "error" if node.resource_type == "unit_test" else str(node.config.severity).lower()
 
 
-def _warning(result: Any) -> str:
-    return f"{result.failures:,} against «{result.node.name.replace('_', ' ')}»"
+def _warning(dbt: Dbt, result: Any) -> str:
+    """Count what a test warns of; name the first rows by their key where its meta asks for it: `names_rows: true`."""
+    said = f"{result.failures:,} against «{result.node.name.replace('_', ' ')}»"
+    if not result.node.config.meta.get("names_rows"):
+        return said
+    with _open_candidate(dbt) as candidate:
+        rows = _failing_keys(candidate, result.node, tested_node(dbt.manifest, result.node))
+    return f"{said}: {'; '.join(rows)}" if rows else said
 
 
 def _look(dbt: Dbt) -> str:

@@ -157,7 +157,11 @@ runs_found as (
         {{ last_known(quantity ~ '_began_at_us') }} over up_to_here
             as {{ quantity }}_run_began_at_us,
         {{ first_known(quantity ~ '_ended_at_us') }} over from_here
-            as {{ quantity }}_run_ended_at_us{{ ',' if not loop.last }}
+            as {{ quantity }}_run_ended_at_us,
+        possible_{{ quantity }} is not null
+        or coalesce(at_us - last_{{ quantity }}_at_us <= {{ quantity }}_longest_gap_us, false)
+        or coalesce(next_{{ quantity }}_at_us - at_us <= {{ quantity }}_longest_gap_us, false)
+            as is_{{ quantity }}_there{{ ',' if not loop.last }}
         {%- endfor %}
     from changes_found
     window
@@ -196,7 +200,11 @@ values_judged as (
                 then 'impossible_jump'
             {%- set others = [] %}
             {%- for other in quantities if other != quantity %}
-            {%- do others.append(other ~ '_run_began_at_us') %}
+            {%- do others.append({
+                'is_there': 'is_' ~ other ~ '_there',
+                'began_at_us': other ~ '_run_began_at_us',
+                'ended_at_us': other ~ '_run_ended_at_us',
+            }) %}
             {%- endfor %}
             when {{ is_stuck(
                 'at_us',

@@ -20,7 +20,10 @@ with causes as (
         'failure' as cause,
         failed_second - 14400
         + (upper_limit - setpoint - 200 * warming) * 120 // (5 * warming) as started_second,
-        failed_second + repair_seconds as ended_second
+        failed_second + repair_seconds
+        + (
+            warming * least(1500, (repair_seconds + 14400) * 5 // 120) - (upper_limit - setpoint)
+        ) * 60 // (12 * warming) as ended_second
     from unit_cycles
     where failed_second is not null
 
