@@ -152,7 +152,7 @@ def identity_of(mapping: TableMapping, key: Sequence[str], cursor: str | None) -
 
 
 def _with_record(connection: duckdb.DuckDBPyConnection, relation: str) -> str:
-    """Return a relation with each record whole: the text as which it came, else all of its columns as one JSON object."""
+    """Return a relation with each record whole: the text that it came as, else its columns as one JSON object."""
     if RECORD in {name for name, *_ in connection.execute(f"describe {relation}").fetchall()}:
         return relation
     packed = ", ".join(f"{identifier(name)} := {identifier(name)}" for name in source_columns(connection, relation))

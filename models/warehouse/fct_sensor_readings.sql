@@ -1,5 +1,3 @@
-{%- set quantities = sensor_quantities() %}
-
 with readings_cleaned as (
 
     select * from {{ ref('int_readings_cleaned') }}
@@ -30,16 +28,10 @@ hours_read as (
     select
         unit_id,
         count(*) as reading_count,
-        {%- for quantity in quantities %}
-        avg(cleaned_{{ quantity }}) as mean_{{ quantity }},
-        min(cleaned_{{ quantity }}) as min_{{ quantity }},
-        max(cleaned_{{ quantity }}) as max_{{ quantity }},
-        avg({{ quantity }}) as raw_mean_{{ quantity }},
-        count(case when is_{{ quantity }}_imputed then 1 end) as imputed_{{ quantity }}_count,
-        count(case when {{ quantity }}_finding = 'stuck' then 1 end) as stuck_{{ quantity }}_count,
-        count(case when {{ quantity }}_finding like 'impossible%' then 1 end)
-            as impossible_{{ quantity }}_count,
-        {%- endfor %}
+        {{ summarise_sensor('temperature_celsius') }},
+        {{ summarise_sensor('humidity_pct') }},
+        {{ summarise_sensor('vibration_mm_s') }},
+        {{ summarise_sensor('power_watts') }},
         100.0 * count(case when is_door_open then 1 end) / nullif(count(is_door_open), 0)
             as door_open_pct,
         date_trunc('hour', read_at) as hour_at,
@@ -55,9 +47,10 @@ gaps_found as (
 
     select
         readings_cleaned.unit_id,
-        {%- for quantity in quantities %}
-        readings_cleaned.cleaned_{{ quantity }},
-        {%- endfor %}
+        readings_cleaned.cleaned_temperature_celsius,
+        readings_cleaned.cleaned_humidity_pct,
+        readings_cleaned.cleaned_vibration_mm_s,
+        readings_cleaned.cleaned_power_watts,
         readings_cleaned.read_at,
         readings_cleaned.next_read_at
     from readings_cleaned
@@ -74,10 +67,14 @@ gaps_ended as (
 
     select
         gaps_found.unit_id,
-        {%- for quantity in quantities %}
-        gaps_found.cleaned_{{ quantity }},
-        next_readings.cleaned_{{ quantity }} as next_{{ quantity }},
-        {%- endfor %}
+        gaps_found.cleaned_temperature_celsius,
+        next_readings.cleaned_temperature_celsius as next_temperature_celsius,
+        gaps_found.cleaned_humidity_pct,
+        next_readings.cleaned_humidity_pct as next_humidity_pct,
+        gaps_found.cleaned_vibration_mm_s,
+        next_readings.cleaned_vibration_mm_s as next_vibration_mm_s,
+        gaps_found.cleaned_power_watts,
+        next_readings.cleaned_power_watts as next_power_watts,
         gaps_found.read_at,
         gaps_found.next_read_at,
         next_readings._loaded_at,
@@ -120,18 +117,10 @@ hours_filled as (
     select
         unit_id,
         0 as reading_count,
-        {%- for quantity in quantities %}
-        {%- set value -%}
-            cleaned_{{ quantity }} + (next_{{ quantity }} - cleaned_{{ quantity }}) * way_passed
-        {%- endset %}
-        {{ value }} as mean_{{ quantity }},
-        {{ value }} as min_{{ quantity }},
-        {{ value }} as max_{{ quantity }},
-        cast(null as double) as raw_mean_{{ quantity }},
-        0 as imputed_{{ quantity }}_count,
-        0 as stuck_{{ quantity }}_count,
-        0 as impossible_{{ quantity }}_count,
-        {%- endfor %}
+        {{ fill_sensor('temperature_celsius') }},
+        {{ fill_sensor('humidity_pct') }},
+        {{ fill_sensor('vibration_mm_s') }},
+        {{ fill_sensor('power_watts') }},
         cast(null as double) as door_open_pct,
         hour_at,
         _loaded_at,
@@ -154,15 +143,34 @@ fct_sensor_readings as (
         hours.unit_id,
         coalesce(dim_unit.unit_key, {{ unknown_key() }}) as unit_key,
         hours.reading_count,
-        {%- for quantity in quantities %}
-        hours.mean_{{ quantity }},
-        hours.min_{{ quantity }},
-        hours.max_{{ quantity }},
-        hours.raw_mean_{{ quantity }},
-        hours.imputed_{{ quantity }}_count,
-        hours.stuck_{{ quantity }}_count,
-        hours.impossible_{{ quantity }}_count,
-        {%- endfor %}
+        hours.mean_temperature_celsius,
+        hours.min_temperature_celsius,
+        hours.max_temperature_celsius,
+        hours.raw_mean_temperature_celsius,
+        hours.imputed_temperature_celsius_count,
+        hours.stuck_temperature_celsius_count,
+        hours.impossible_temperature_celsius_count,
+        hours.mean_humidity_pct,
+        hours.min_humidity_pct,
+        hours.max_humidity_pct,
+        hours.raw_mean_humidity_pct,
+        hours.imputed_humidity_pct_count,
+        hours.stuck_humidity_pct_count,
+        hours.impossible_humidity_pct_count,
+        hours.mean_vibration_mm_s,
+        hours.min_vibration_mm_s,
+        hours.max_vibration_mm_s,
+        hours.raw_mean_vibration_mm_s,
+        hours.imputed_vibration_mm_s_count,
+        hours.stuck_vibration_mm_s_count,
+        hours.impossible_vibration_mm_s_count,
+        hours.mean_power_watts,
+        hours.min_power_watts,
+        hours.max_power_watts,
+        hours.raw_mean_power_watts,
+        hours.imputed_power_watts_count,
+        hours.stuck_power_watts_count,
+        hours.impossible_power_watts_count,
         cast(hours.door_open_pct as double) as door_open_pct,
         hours.reading_count = 0 as is_imputed,
         cast(hours.hour_at as date) as hour_date,

@@ -1,4 +1,12 @@
-with results as (
+with unit_readings as (
+
+    select
+        'U1' as unit_id,
+        timestamp '2026-03-01 23:50:00' as read_at
+
+),
+
+results as (
 
     select
         'take_median' as macro_name,
@@ -20,8 +28,8 @@ with results as (
         '4' as worked_result
     from (
         select
-            cast({{ last_known('sensor_value') }} over (
-                order by place rows between unbounded preceding and 1 preceding
+            cast({{ last_known('readings.sensor_value') }} over (
+                order by readings.place rows between unbounded preceding and 1 preceding
             ) as varchar) as result
         from (values (1, 4), (2, null), (3, 9)) as readings (place, sensor_value)
     ) as known
@@ -34,8 +42,8 @@ with results as (
         '6' as worked_result
     from (
         select
-            cast({{ first_known('sensor_value') }} over (
-                order by place rows between 1 following and unbounded following
+            cast({{ first_known('readings.sensor_value') }} over (
+                order by readings.place rows between 1 following and unbounded following
             ) as varchar) as result
         from (values (1, 9), (2, null), (3, 6)) as readings (place, sensor_value)
     ) as known
@@ -75,7 +83,7 @@ with results as (
         'name_unit_day' as macro_name,
         {{ name_unit_day(1) }} as result,
         'U1 2026-03-02' as worked_result
-    from (values ('U1', timestamp '2026-03-01 23:50:00')) as readings (unit_id, read_at)
+    from unit_readings
 
     union all
 
@@ -85,12 +93,14 @@ with results as (
         '5.0' as worked_result
     from (
         select
-            at_us,
-            {{ smooth_by_median('sensor_value', 'at_us', '10', over='by_time') }} as result
+            readings.at_us,
+            {{ smooth_by_median(
+                'readings.sensor_value', 'readings.at_us', '10', over='by_time'
+            ) }} as result
         from (
             values (1, 4.0), (2, 5.0), (3, 40.0), (4, 5.0), (5, 6.0)
         ) as readings (at_us, sensor_value)
-        window by_time as (order by at_us)
+        window by_time as (order by readings.at_us)
     ) as smoothed
 
     union all
@@ -159,7 +169,9 @@ with results as (
 
     select
         'mean_kinetic_celsius' as macro_name,
-        cast(cast({{ mean_kinetic_celsius('kelvin') }} as decimal(5, 2)) as varchar) as result,
+        cast(
+            cast({{ mean_kinetic_celsius('readings.kelvin') }} as decimal(5, 2)) as varchar
+        ) as result,
         '19.70' as worked_result
     from (values (278.15), (298.15)) as readings (kelvin)
 

@@ -1,4 +1,4 @@
-"""Readings that come late, early, twice or out of order: cleaned incrementally they are what a full refresh makes them."""
+"""Readings that come late, twice or out of order: cleaned incrementally they are what a full refresh makes them."""
 
 import os
 import random

@@ -23,7 +23,9 @@ def overlaps(row: Row, other: Row) -> bool:
 
 def test_every_failure_is_counted_and_none_else(pharmacy: "Pharmacy") -> None:
     planted = pharmacy.planted("failures")
-    counted = pharmacy.rows("select unit_id, failure_count from operations.unit_service_history where failure_count > 0")
+    counted = pharmacy.rows(
+        "select unit_id, failure_count from operations.unit_service_history where failure_count > 0"
+    )
     units = {row["unit_id"] for row in planted}
     assert len(planted) > 3
     assert {row["unit_id"]: row["failure_count"] for row in counted} == {

@@ -1,5 +1,3 @@
-{%- set quantities = ['temperature_celsius', 'humidity_pct'] %}
-
 with readings_cleaned as (
 
     select * from {{ ref('int_readings_cleaned') }}
@@ -20,21 +18,25 @@ unit_limits as (
 
 values_listed as (
 
-    {% for quantity in quantities -%}
     select
         unit_id,
-        '{{ quantity }}' as quantity,
-        cleaned_{{ quantity }} as cleaned_value,
+        'temperature_celsius' as quantity,
+        cleaned_temperature_celsius as cleaned_value,
         is_door_open,
         read_at
     from readings_cleaned
-    where cleaned_{{ quantity }} is not null
-    {%- if not loop.last %}
+    where cleaned_temperature_celsius is not null
 
     union all
 
-    {% endif -%}
-    {%- endfor %}
+    select
+        unit_id,
+        'humidity_pct' as quantity,
+        cleaned_humidity_pct as cleaned_value,
+        is_door_open,
+        read_at
+    from readings_cleaned
+    where cleaned_humidity_pct is not null
 
 ),
 
@@ -59,7 +61,7 @@ values_beyond_limits as (
         on
             values_listed.unit_id = unit_limits.unit_id
             and values_listed.quantity = unit_limits.quantity
-            and unit_limits.valid_from <= values_listed.read_at
+            and values_listed.read_at >= unit_limits.valid_from
             and values_listed.read_at < unit_limits.valid_to
     where
         values_listed.cleaned_value > unit_limits.highest_allowed

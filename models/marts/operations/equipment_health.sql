@@ -46,7 +46,7 @@ hours_judged as (
     inner join unit_limits
         on
             readings_cleaned.unit_id = unit_limits.unit_id
-            and unit_limits.valid_from <= readings_cleaned.read_at
+            and readings_cleaned.read_at >= unit_limits.valid_from
             and readings_cleaned.read_at < unit_limits.valid_to
     where unit_limits.quantity = 'temperature_celsius'
     group by readings_cleaned.unit_id, date_trunc('hour', readings_cleaned.read_at)
@@ -157,17 +157,17 @@ equipment_health as (
     left join services
         on
             days_averaged.unit_id = services.unit_id
-            and services.ended_at <= days_averaged.hour_at
+            and days_averaged.hour_at >= services.ended_at
             and days_averaged.hour_at < services.next_ended_at
     left join failures as last_failures
         on
             days_averaged.unit_id = last_failures.unit_id
-            and last_failures.started_at <= days_averaged.hour_at
+            and days_averaged.hour_at >= last_failures.started_at
             and days_averaged.hour_at < last_failures.next_started_at
     left join failures as next_failures
         on
             days_averaged.unit_id = next_failures.unit_id
-            and next_failures.previous_started_at <= days_averaged.hour_at
+            and days_averaged.hour_at >= next_failures.previous_started_at
             and days_averaged.hour_at < next_failures.started_at
 
 )
