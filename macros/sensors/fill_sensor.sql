@@ -1,6 +1,8 @@
 {% macro fill_sensor(quantity) -%}
     {%- set value -%}
-        cleaned_{{ quantity }} + (next_{{ quantity }} - cleaned_{{ quantity }}) * way_passed
+        round(
+            cleaned_{{ quantity }} + (next_{{ quantity }} - cleaned_{{ quantity }}) * way_passed, 4
+        )
     {%- endset %}
     {{ value | trim }} as mean_{{ quantity }},
     {{ value | trim }} as min_{{ quantity }},

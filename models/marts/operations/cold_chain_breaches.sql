@@ -111,10 +111,10 @@ breaches_bounded as (
         count(*) as reading_count,
         case when direction = 'above' then max(cleaned_value) else min(cleaned_value) end
             as peak_value,
-        avg(cleaned_value) as mean_value,
+        round(avg(cleaned_value), 4) as mean_value,
         case
             when quantity = 'temperature_celsius'
-                then {{ mean_kinetic_celsius('kelvin') }}
+                then round({{ mean_kinetic_celsius('kelvin') }}, 4)
         end as mean_kinetic_celsius,
         100.0 * count(case when is_door_open then 1 end) / nullif(count(is_door_open), 0)
             as door_open_pct,

@@ -119,10 +119,11 @@ equipment_health as (
         days_averaged.mean_humidity_pct,
         days_averaged.mean_vibration_mm_s,
         days_averaged.mean_power_watts,
-        days_averaged.day_mean_celsius - days_averaged.earlier_day_mean_celsius
+        round(days_averaged.day_mean_celsius - days_averaged.earlier_day_mean_celsius, 4)
             as temperature_drift_celsius,
-        days_averaged.day_mean_vibration_mm_s - days_averaged.earlier_day_mean_vibration_mm_s
-            as vibration_drift_mm_s,
+        round(
+            days_averaged.day_mean_vibration_mm_s - days_averaged.earlier_day_mean_vibration_mm_s, 4
+        ) as vibration_drift_mm_s,
         case
             when days_averaged.is_imputed then 100.0
             else

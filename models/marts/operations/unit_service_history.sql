@@ -44,9 +44,10 @@ jobs_counted as (
         unit_id,
         count(case when maintenance_kind = 'failure' then 1 end) as failure_count,
         count(case when maintenance_kind = 'service' then 1 end) as service_count,
-        avg(case when maintenance_kind = 'failure' then hours_since_last end)
+        round(avg(case when maintenance_kind = 'failure' then hours_since_last end), 4)
             as mean_hours_between_failures,
-        avg(case when maintenance_kind = 'failure' then hours_taken end) as mean_hours_to_repair,
+        round(avg(case when maintenance_kind = 'failure' then hours_taken end), 4)
+            as mean_hours_to_repair,
         max(case when maintenance_kind = 'failure' and ended_at is null then 1 else 0 end)
             as open_failure_count,
         max(case when maintenance_kind = 'failure' then started_at end) as last_failed_at,
@@ -72,7 +73,7 @@ breaches_counted as (
     select
         unit_id,
         count(*) as breach_count,
-        sum(duration_minutes) / 60 as breach_hours
+        round(sum(duration_minutes) / 60, 4) as breach_hours
     from cold_chain_breaches
     group by unit_id
 
