@@ -155,8 +155,12 @@ TABLES = (
     SourceTable(name="orders", database="sales", made_as="sales_orders", key="id", columns=RECORD_COLUMNS),
     SourceTable(name="order_lines", database="sales", made_as="sales_order_lines", key="id", columns=RECORD_COLUMNS),
 )
-FILES: tuple[SourceFiles, ...] = ()
-STEPS = ("chance", "vocabulary", "shop", "crm", "sales")
+FILES: tuple[SourceFiles, ...] = (
+    SourceFiles(source="equipment", name="units", made_as="equipment_units", suffix="csv"),
+    SourceFiles(source="equipment", name="maintenance", made_as="equipment_maintenance", suffix="csv"),
+    SourceFiles(source="equipment", name="readings", made_as="equipment_readings"),
+)
+STEPS = ("chance", "vocabulary", "shop", "crm", "sales", "equipment")
 """The SQL files that make the pharmacy, in their order."""
 
 

@@ -80,7 +80,8 @@ def require_gates(dbt: Dbt, build: Build) -> Verdict:
             (Finding("build", f"{len(tests)} tests ran, none of which can fail"),),
             "Select at least one test of severity error: a build that nothing can stop is not tested.",
         )
-    warnings = _warnings(dbt, [result for result in tests if result.status == "warn"])
+    warned = [result for result in tests if result.status == "warn"]
+    warnings = tuple(warning for result in warned for warning in _warnings(dbt, result))
     return Verdict(sum(result.status == "pass" for result in tests), warnings, len(build.earlier))
 
 
@@ -144,14 +145,24 @@ def _severity(node: Any) -> str:
     return "error" if node.resource_type == "unit_test" else str(node.config.severity).lower()
 
 
-def _warnings(dbt: Dbt, results: list[Any]) -> tuple[str, ...]:
-    """Say how many rows are against which sentence: a test's own name, or each of its rules that is broken."""
-    counts = [(result.node.name, result.failures) for result in results if not _rules(result.node)]
-    of_rules = [result.node for result in results if _rules(result.node)]
-    if of_rules:
+def _warnings(dbt: Dbt, result: Any) -> list[str]:
+    """Count what a test warns of, by each of its rules that is broken.
+
+    Where a test's meta asks for it, `names_rows: true`, the first rows are named by their key.
+    """
+    if _rules(result.node):
         with _open_candidate(dbt) as candidate:
-            counts += [count for test in of_rules for count in _broken_rules(candidate, test)]
-    return tuple(f"{failures:,} against «{name.replace('_', ' ')}»" for name, failures in sorted(counts))
+            return [_said(*count) for count in _broken_rules(candidate, result.node)]
+    said = _said(result.node.name, result.failures)
+    if not result.node.config.meta.get("names_rows"):
+        return [said]
+    with _open_candidate(dbt) as candidate:
+        rows = _failing_keys(candidate, result.node, tested_node(dbt.manifest, result.node))
+    return [f"{said}: {'; '.join(rows)}" if rows else said]
+
+
+def _said(rule: str, failures: int) -> str:
+    return f"{failures:,} against «{rule.replace('_', ' ')}»"
 
 
 def _rules(test: Any) -> Collection[str]:

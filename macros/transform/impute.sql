@@ -15,17 +15,17 @@
     {%- set until_this_row -%}
         ({{ order_rows(order_by, partition_by) }} rows between unbounded preceding and current row)
     {%- endset -%}
-    {%- set last_known = take_last_known(column) ~ ' over ' ~ until_this_row -%}
+    {%- set last_value = last_known(column) ~ ' over ' ~ until_this_row -%}
     {%- if within is none -%}
-    {{ last_known }}
+    {{ last_value }}
     {%- else -%}
     {%- set known_at = 'case when ' ~ column ~ ' is not null then ' ~ convert_to_epoch_us(time) ~ ' end' -%}
     coalesce({{ column }}, case
         when
             {{ convert_to_epoch_us(time) }}
-            - {{ take_last_known(known_at) }} over {{ until_this_row }}
+            - {{ last_known(known_at) }} over {{ until_this_row }}
             <= {{ convert_duration_to_us(within) }}
-            then {{ last_known }}
+            then {{ last_value }}
     end)
     {%- endif -%}
 {%- endmacro %}

@@ -1,9 +1,3 @@
-{% macro smooth_by_median(column, rows, order_by, partition_by=none, centred=false) -%}
-    {{ take_median(read_number(column)) }} over (
-        {{ order_rows(order_by, partition_by) }} {{ frame_rows(rows, centred) }}
-    )
-{%- endmacro %}
-
 {% macro smooth_by_average(column, rows, order_by, partition_by=none, centred=false) -%}
     avg({{ read_number(column) }}) over (
         {{ order_rows(order_by, partition_by) }} {{ frame_rows(rows, centred) }}

@@ -151,56 +151,6 @@ with results as (
     union all
 
     select
-        'smooth_by_median' as macro_name,
-        string_agg(
-            coalesce(cast(windowed.found as varchar), 'null'), ', '
-            order by windowed.place
-        ) as result,
-        '5.0, 47.5, 6.0' as worked_result
-    from (
-        with readings (place, celsius) as (
-
-            values
-            (1, 5),
-            (2, 90),
-            (3, 6)
-
-        )
-
-        select
-            place,
-            {{ smooth_by_median('celsius', 3, 'place') }} as found
-        from readings
-    ) as windowed
-
-    union all
-
-    select
-        'smooth_by_median centred' as macro_name,
-        string_agg(
-            coalesce(cast(windowed.found as varchar), 'null'), ', '
-            order by windowed.place
-        ) as result,
-        '47.5, 6.0, 48.0' as worked_result
-    from (
-        with readings (place, celsius) as (
-
-            values
-            (1, 5),
-            (2, 90),
-            (3, 6)
-
-        )
-
-        select
-            place,
-            {{ smooth_by_median('celsius', 3, 'place', centred=true) }} as found
-        from readings
-    ) as windowed
-
-    union all
-
-    select
         'smooth_by_average' as macro_name,
         string_agg(
             coalesce(cast(windowed.found as varchar), 'null'), ', '
@@ -268,14 +218,6 @@ with results as (
         'convert_duration_to_us' as macro_name,
         '{{ convert_duration_to_us('10m') }}' as result,
         '600000000' as worked_result
-
-    union all
-
-    select
-        'take_median' as macro_name,
-        cast({{ take_median('given.number') }} as varchar) as result,
-        '2.0' as worked_result
-    from (values (1), (2), (9)) as given (number)
 
     union all
 

@@ -86,9 +86,11 @@ MACROS = {
         {% endfor %}
         {{ lag_by_time('x', '3h', 't', partition_by='g') }} as lagged from sample""",
     "smooth": """select row_id,
-        {{ smooth_by_median('x', 5, ['t', 'row_id'], partition_by='g') }} as median,
-        {{ smooth_by_median('x', 5, ['t', 'row_id'], partition_by='g', centred=true) }} as centred_median,
-        {{ smooth_by_average('x', 4, ['t', 'row_id'], partition_by='g') }} as average from sample""",
+        {{ smooth_by_median('x', 'epoch_us(t)', 1e18, over='of_group') }} as centred_median,
+        {{ smooth_by_median('x', 'epoch_us(t)', 1e18, over='of_group', reach=4, ahead=false) }} as median,
+        {{ smooth_by_average('x', 5, ['t', 'row_id'], partition_by='g', centred=true) }} as centred_average,
+        {{ smooth_by_average('x', 4, ['t', 'row_id'], partition_by='g') }} as average
+        from sample window of_group as (partition by g order by t, row_id)""",
     **{
         f"smooth exponentially {alpha}": f"""select row_id, x_smoothed from ({{{{ smooth_exponentially(
             'sample', 'x', {alpha}, ['t', 'row_id'], partition_by='g'
@@ -364,9 +366,12 @@ def test_a_window_of_time_is_that_of_pandas_where_no_two_times_are_one(run: Run)
 def test_sensors_are_smoothed_as_pandas_smooths_them(run: Run, sample: pd.DataFrame) -> None:
     smoothed = run("smooth", sample=sample)
     groups = by_time(sample).groupby("g")["x"]
-    same(smoothed["median"], groups.transform(lambda x: x.rolling(5, min_periods=1).median()).sort_index())
-    centred = groups.transform(lambda x: x.rolling(5, min_periods=1, center=True).median())
-    same(smoothed["centred_median"], centred.sort_index())
+    medians = groups.transform(lambda x: x.rolling(5, min_periods=1).median().where(x.notna()))
+    same(smoothed["median"], medians.sort_index())
+    medians = groups.transform(lambda x: x.rolling(5, min_periods=1, center=True).median().where(x.notna()))
+    same(smoothed["centred_median"], medians.sort_index())
+    averages = groups.transform(lambda x: x.rolling(5, min_periods=1, center=True).mean())
+    same(smoothed["centred_average"], averages.sort_index(), 1e-7)
     same(smoothed["average"], groups.transform(lambda x: x.rolling(4, min_periods=1).mean()).sort_index(), 1e-7)
 
 
@@ -416,7 +421,7 @@ def test_nan_is_a_missing_number(run: Run) -> None:
         ("{{ fit_scaler('sample', ['x'], method='unit') }}", "There is no scaler 'unit'"),
         ("{{ fit_buckets('sample', ['x'], 3, method='even') }}", "There are no buckets 'even'"),
         ("{{ bucket_by_edges('x', [0, 1], closed='both') }}", "A bucket is closed 'left' or 'right'"),
-        ("{{ smooth_by_median('x', 4, 't', centred=true) }}", "has no middle"),
+        ("{{ smooth_by_average('x', 4, 't', centred=true) }}", "has no middle"),
         ("{{ smooth_exponentially('sample', 'x', 1, 't') }}", "alpha is 1"),
     ],
 )
