@@ -39,7 +39,10 @@ class Fridges:
 
     def load(self) -> None:
         """Let another part arrive, some of it again with other values, and now and then a move or a lost history."""
-        part = [self.waiting.pop() for _ in range(min(len(self.waiting), self.random.randint(1, 150)))]
+        days = {MIDNIGHT + timedelta(days=self.random.randint(0, 5)) for _ in range(2)}
+        part = [row for row in self.waiting if row["read_at"].replace(hour=0, minute=0) in days]
+        part = self.random.sample(part, len(part) * 2 // 3)
+        self.waiting = [row for row in self.waiting if row not in part]
         known = self.lake.arrived.get("equipment.readings", [])
         again = [{**row, "temperature_celsius": 7.7} for row in self.random.sample(known, min(3, len(known)))]
         moves = [
