@@ -213,7 +213,7 @@ with sent as (
         *,
         1 as version,
         written_at + to_seconds(86400 * 5) as changed_at,
-        body || ' PS.' as text,
+        if(is_empty, body, body || ' PS.') as text,
         shown_day_number + 5 as _sent_day_number
     from reviews
     where is_edited

@@ -26,21 +26,31 @@ telling_hashes as (
 
 ),
 
--- Of hashes that differ in three bits at most, one of four parts is the same: only such are compared.
--- A part is every fourth bit, so that a white margin does not make it the same for all.
-{% set every_fourth_bit = [
-    1229782938247303441, 2459565876494606882, 4919131752989213764, -8608480567731124088
-] -%}
-parts_listed as (
+-- Of hashes that differ in three bits at most, one of four parts is the same: only such are
+-- compared. A part is every fourth bit, so that a white margin does not make it the same for all.
+parts as (
 
-    {% for mask in every_fourth_bit -%}
     select
-        average_hash,
-        {{ loop.index }} as part,
-        average_hash & cast({{ mask }} as bigint) as bits
+        part,
+        mask
+    from (values
+        (1, cast(1229782938247303441 as bigint)),
+        (2, cast(2459565876494606882 as bigint)),
+        (3, cast(4919131752989213764 as bigint)),
+        (4, cast(-8608480567731124088 as bigint))
+    ) as masks (part, mask)
+
+),
+
+hash_parts as (
+
+    select
+        telling_hashes.average_hash,
+        parts.part,
+        telling_hashes.average_hash & parts.mask as bits
     from telling_hashes
-    {{ 'union all' if not loop.last }}
-    {% endfor %}
+    cross join parts
+
 ),
 
 hashes_paired as (
@@ -49,8 +59,8 @@ hashes_paired as (
         one.average_hash as one_hash,
         other.average_hash as other_hash,
         {{ count_different_bits('one.average_hash', 'other.average_hash') }} as different_bit_count
-    from parts_listed as one
-    inner join parts_listed as other on one.part = other.part and one.bits = other.bits
+    from hash_parts as one
+    inner join hash_parts as other on one.part = other.part and one.bits = other.bits
     where {{ count_different_bits('one.average_hash', 'other.average_hash') }} <= 3
 
 ),
