@@ -27,10 +27,15 @@ from flows.sources.connections import Connection
 from flows.sources.single_records import Unreadable
 
 PARENTS_A_BATCH = 500
-BYTES_A_BATCH = 64 * 1024 * 1024
+BYTES_A_BATCH = 16 * 1024 * 1024
+"""Bytes of parents that are read together, or of rows that are committed: they are held several times on their way."""
+
 PARENTS_AT_A_TIME = 16
+READING_MEMORY = "1GB"
 
 Row = dict[str, Any]
+Parent = tuple[int, int, int]
+"""Batch, row and size in bytes."""
 
 
 class Step(Protocol):
@@ -118,38 +123,20 @@ class DerivedTable:
     step: Step
 
     def batches(self, connection: duckdb.DuckDBPyConnection, request: Request) -> Iterator[Batch]:
-        """Yield what the step makes of parents that are new; the position is the last batch of theirs."""
+        """Yield what the step makes of parents that are new; the position is the last batch of theirs that is done."""
         stored = self.parent.stored([self.columns.parent_id, self.columns.content, self.columns.sha256])
         behind = int(request.position or 0)
         if stored is None or behind == self.parent.batch:
             return
         if behind > self.parent.batch:  # the parent was made anew
             behind = 0
-        with connection.cursor() as reading:
-            sha256 = identifier(self.columns.sha256)
-            reading.execute(
-                f"create or replace temp table first_parents as with arrived as (select {sha256} as sha256, _batch, "
-                f"_row from {stored} where not _deleted and {sha256} is not null) select _batch, _row from arrived "
-                "qualify row_number() over (partition by sha256 order by _batch, _row) = 1"
-            )
-            reading.execute(f"delete from first_parents where _batch <= {behind}")
-            for last in self._groups(reading):
-                yield from self._made(connection, reading, stored, behind, last, request.position)
-                behind = last
-
-    def _groups(self, reading: duckdb.DuckDBPyConnection) -> list[int]:
-        """Return the last batches of groups of parents that are taken together."""
-        counted = reading.execute("select _batch, count(*) from first_parents group by _batch order by _batch")
-        groups: list[int] = []
-        waiting = 0
-        for batch, parents in counted.fetchall():
-            waiting += parents
-            if groups and waiting <= PARENTS_A_BATCH:
-                groups[-1] = batch
-            else:
-                groups.append(batch)
-                waiting = parents
-        return groups
+        config: dict[str, str | bool | int | float | list[str]] = {
+            "threads": "1",
+            "memory_limit": READING_MEMORY,
+            "temp_directory": str(request.work / "parents"),
+        }
+        with duckdb.connect(config=config) as reading:
+            yield from self._made(connection, reading, stored, behind, request.position)
 
     def _made(
         self,
@@ -157,33 +144,62 @@ class DerivedTable:
         reading: duckdb.DuckDBPyConnection,
         stored: str,
         behind: int,
-        last: int,
         position: str | None,
     ) -> Iterator[Batch]:
-        """Yield batches of bounded size; all but the last leave the position where it was."""
-        parent_id, content = identifier(self.columns.parent_id), identifier(self.columns.content)
-        reading.execute(
-            f"select cast({parent_id} as varchar), {identifier(self.columns.sha256)}, {content} "
-            f"from {stored} inner join first_parents using (_batch, _row) "
-            f"where _batch > {behind} and _batch <= {last} and {content} is not null order by _batch, _row"
-        )
         made: list[Row] = []
         rejected: list[Rejected] = []
-        size = 0
-        while parents := reading.fetchmany(PARENTS_AT_A_TIME):
-            for name, sha256, raw in parents:
+        size = parents = 0
+        pieces = list(_pieces(self._new_parents(reading, stored, behind)))
+        for at, (piece, done) in enumerate(pieces, start=1):
+            for name, sha256, content in self._contents(reading, stored, piece):
                 place = f"{self.parent.name}/{name}"
                 try:
-                    for number, row in enumerate(self.step.rows(name, sha256, raw), start=1):
+                    for number, row in enumerate(self.step.rows(name, sha256, content), start=1):
                         made.append({"_file": place, "_row": number, **row})
                         size += len(row.get("bytes", b""))
                         if size >= BYTES_A_BATCH:
                             yield self._batch(connection, made, rejected, position)
-                            made, rejected, size = [], [], 0
+                            made, rejected, size, parents = [], [], 0, 0
                 except Unreadable as error:
                     said = json.dumps({self.columns.parent_id: name, self.columns.sha256: sha256}, ensure_ascii=False)
                     rejected.append(Rejected(said.encode(), str(error), place))
-        yield self._batch(connection, made, rejected, str(last))
+            position, parents = str(done), parents + len(piece)
+            if parents >= PARENTS_A_BATCH or at == len(pieces):
+                yield self._batch(connection, made, rejected, position)
+                made, rejected, size, parents = [], [], 0, 0
+
+    def _new_parents(self, reading: duckdb.DuckDBPyConnection, stored: str, behind: int) -> list[Parent]:
+        """Return batch, row and size of each content's first row, of those that came in a batch that is not done."""
+        content, sha256 = identifier(self.columns.content), identifier(self.columns.sha256)
+        reading.execute(
+            f"create temp table first_rows as with arrived as (select {sha256} as sha256, _batch, _row "
+            f"from {stored} where not _deleted and {sha256} is not null) select _batch, _row from arrived "
+            "qualify row_number() over (partition by sha256 order by _batch, _row) = 1"
+        )
+        return reading.execute(
+            f"with sizes as (select _batch, _row, octet_length({content}) as size from {stored} "
+            f"where _batch > {behind}) select _batch, _row, size from sizes semi join first_rows using (_batch, _row) "
+            "where size is not null order by _batch, _row"
+        ).fetchall()
+
+    def _contents(
+        self, reading: duckdb.DuckDBPyConnection, stored: str, piece: list[Parent]
+    ) -> list[tuple[str, str, bytes]]:
+        """Read some parents that follow each other; a plain scan, because a join would hold more than these."""
+        (first, first_row, _), (last, last_row, _) = piece[0], piece[-1]
+        found = reading.execute(
+            f"select cast({identifier(self.columns.parent_id)} as varchar), {identifier(self.columns.sha256)}, "
+            f"{identifier(self.columns.content)}, _batch, _row from {stored} "
+            f"where _batch between {first} and {last} and not _deleted and (_batch > {first} or _row >= {first_row}) "
+            f"and (_batch < {last} or _row <= {last_row})"
+        )
+        wanted = {(batch, row): at for at, (batch, row, _) in enumerate(piece)}
+        contents: dict[int, tuple[str, str, bytes]] = {}
+        while rows := found.fetchmany(PARENTS_AT_A_TIME):
+            for name, sha256, content, batch, row in rows:
+                if (batch, row) in wanted:
+                    contents[wanted[batch, row]] = (name, sha256, content)
+        return [contents[at] for at in sorted(contents)]
 
     def _batch(
         self, connection: duckdb.DuckDBPyConnection, made: list[Row], rejected: list[Rejected], position: str | None
@@ -193,6 +209,19 @@ class DerivedTable:
         connection.execute(f"create or replace temp table {SOURCE} as from arrow_made")
         connection.unregister("arrow_made")
         return Batch(read=len(made) + len(rejected), rejected=tuple(rejected), position=position)
+
+
+def _pieces(parents: list[Parent]) -> Iterator[tuple[list[Parent], int]]:
+    """Cut parents into pieces of bounded size; with each comes the last batch that is done behind it."""
+    piece: list[Parent] = []
+    size = 0
+    for at, parent in enumerate(parents, start=1):
+        piece.append(parent)
+        size += parent[2]
+        if size >= BYTES_A_BATCH or len(piece) >= PARENTS_A_BATCH or at == len(parents):
+            is_done = at == len(parents) or parents[at][0] > parent[0]
+            yield piece, parent[0] if is_done else parent[0] - 1
+            piece, size = [], 0
 
 
 def derived_tables(contracts: Mapping[TableName, Contract]) -> list[Contract]:

@@ -25,6 +25,9 @@ from flows.sources.json_records import LONG_NUMBER, has_long_fraction, keep_digi
 from flows.sources.single_records import IMAGES, TEXTS, read_images, read_texts
 
 BYTES_A_BATCH = 64 * 1024 * 1024
+BYTES_A_BATCH_OF_CONTENTS = 16 * 1024 * 1024
+"""Where a file is one record, its bytes are held several times on their way."""
+
 FILES_A_BATCH = 500
 KINDS = {".csv": "csv", ".tsv": "csv", ".txt": "csv", ".jsonl": "lines", ".ndjson": "lines", ".json": "json"} | {
     ".parquet": "parquet",
@@ -66,7 +69,7 @@ class FileTable:
             else:
                 known_rows += rows
                 _forget_copy(file, request.work)
-            if len(waiting) >= FILES_A_BATCH or sum(one.size for one in waiting) >= BYTES_A_BATCH:
+            if len(waiting) >= FILES_A_BATCH or sum(one.size for one in waiting) >= _most_bytes(file):
                 yield self._read(connection, waiting, request)
                 waiting = []
         if not found:
@@ -332,6 +335,10 @@ def _json_type(connection: duckdb.DuckDBPyConnection, text: str) -> str | None:
 
 def _kind(name: str) -> str | None:
     return KINDS.get(Path(name.removesuffix(".gz")).suffix.lower())
+
+
+def _most_bytes(file: SourceFile) -> int:
+    return BYTES_A_BATCH_OF_CONTENTS if _kind(file.name) in ("image", "text") else BYTES_A_BATCH
 
 
 def _matching(place: Path) -> list[Path]:

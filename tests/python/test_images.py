@@ -14,6 +14,7 @@ from conftest import Shop, make_contract
 from PIL import Image
 
 from flows.derive import AugmentedImages, derive_table, derived_tables
+from flows.elt import tables_of
 from flows.errors import WrongUse
 from flows.lake.catalog import pin_catalog
 from flows.lake.quarantine_report import reasons_of
@@ -23,6 +24,7 @@ from flows.learning.pixels import decode_image, encode_png, measure_image
 from flows.load import LoadResult, load_table
 from flows.names import TableName
 from flows.sources import single_records
+from flows.sources.connections import read_connections
 
 IMAGES = {
     "image_id": "varchar not null",
@@ -437,6 +439,22 @@ def test_a_killed_derivation_goes_on(images: Shop, monkeypatch: pytest.MonkeyPat
     assert (before, len(children), len(set(children))) == (21, 42, 42)
 
 
+def test_every_bounded_piece_of_a_table_is_read(images: Shop, monkeypatch: pytest.MonkeyPatch) -> None:
+    # Given pictures of several batches and a copy, read a few at a time
+    monkeypatch.setattr("flows.derive.PARENTS_A_BATCH", 2)
+    for number in range(7):
+        images.drop(f"images/P{number}-1.png", picture(number % 6))
+        if number in (2, 3):
+            images.load()
+    images.load()
+
+    # When features are measured, then each content has its own, and the position is the last batch
+    assert derive(images).counts.accepted == 6
+    assert derive(images).counts.read == 0
+    hashes = {digest for (digest,) in lake_rows(images, "content.image_features", "sha256")}
+    assert hashes == {hashlib.sha256(picture(number)).hexdigest() for number in range(6)}
+
+
 def test_a_derived_table_of_nothing_known_is_refused() -> None:
     # Given tables that are derived of no table, of each other, or by no step
     def derived(table: str, of: str, by: str = "image_features") -> object:
@@ -451,6 +469,20 @@ def test_a_derived_table_of_nothing_known_is_refused() -> None:
         derived_tables({one.name: one, other.name: other})  # type: ignore[attr-defined, dict-item]
     with pytest.raises(WrongUse, match="how it is derived"):
         make_contract("a.b", {"id": "varchar"}, key=["id"], derived={"by": "image_features"})
+
+
+def test_a_derived_table_has_no_mapping(images: Shop) -> None:
+    # Given a set of connections that maps what is derived
+    contracts = {one.name: one for one in (images.contract, FEATURES)}
+    images.connection["tables"]["image_features"] = {"from": "features.csv"}
+    images.read_connection()
+
+    # Then that is refused; and a source of which no table is named has those that are not derived
+    with pytest.raises(WrongUse, match="image_features has no contract"):
+        tables_of(read_connections(images.connections_file), contracts)
+    images.connection.pop("tables")
+    images.read_connection()
+    assert [name for name, _ in tables_of(read_connections(images.connections_file), contracts)] == [images.name]
 
 
 def test_a_picture_is_known_after_its_table_was_made_anew(images: Shop) -> None:

@@ -31,14 +31,26 @@ telling_hashes as (
 parts as (
 
     select
-        part,
-        mask
-    from (values
-        (1, cast(1229782938247303441 as bigint)),
-        (2, cast(2459565876494606882 as bigint)),
-        (3, cast(4919131752989213764 as bigint)),
-        (4, cast(-8608480567731124088 as bigint))
-    ) as masks (part, mask)
+        1 as part,
+        cast(1229782938247303441 as bigint) as mask
+
+    union all
+
+    select
+        2 as part,
+        cast(2459565876494606882 as bigint) as mask
+
+    union all
+
+    select
+        3 as part,
+        cast(4919131752989213764 as bigint) as mask
+
+    union all
+
+    select
+        4 as part,
+        cast(-8608480567731124088 as bigint) as mask
 
 ),
 
