@@ -72,9 +72,9 @@ def picture(number: int = 0, size: tuple[int, int] = (12, 8), kind: str = "PNG")
     return written.getvalue()
 
 
-def bomb() -> bytes:
-    """Return a PNG of a few bytes that says that it is 60,000 pixels wide and high."""
-    header = struct.pack(">IIBBBBB", 60_000, 60_000, 8, 2, 0, 0, 0)
+def bomb(side: int) -> bytes:
+    """Return a PNG of a few bytes that says that it is so many pixels wide and high."""
+    header = struct.pack(">IIBBBBB", side, side, 8, 2, 0, 0, 0)
     chunk = struct.pack(">I", len(header)) + b"IHDR" + header + struct.pack(">I", zlib.crc32(b"IHDR" + header))
     return b"\x89PNG\r\n\x1a\n" + chunk + picture()[33:]
 
@@ -171,7 +171,13 @@ def test_fault_61_an_image_that_would_unpack_to_too_much_or_is_none_is_quarantin
     """A folder of images held a bomb, a file that was cut short, one that is none and one too large: Q."""
     # Given a good image among others that are not
     whole = picture(1, (40, 40))
-    wrong = {"P2-1.png": bomb(), "P3-1.png": whole[: len(whole) // 2], "P4-1.png": b"<html>no</html>", "P5-1.png": b""}
+    wrong = {
+        "P2-1.png": bomb(60_000),
+        "P2-2.png": bomb(8_000),
+        "P3-1.png": whole[: len(whole) // 2],
+        "P4-1.png": b"<html>no</html>",
+        "P5-1.png": b"",
+    }
     large = picture(6, (200, 200))
     monkeypatch.setattr(single_records, "LARGEST_FILE", len(large) - 1)
     monkeypatch.setattr(single_records, "KEPT_OF_LARGE", 1000)
@@ -187,12 +193,13 @@ def test_fault_61_an_image_that_would_unpack_to_too_much_or_is_none_is_quarantin
     assert images.rows("product_id") == ["P1"]
     assert images.quarantine() == [
         (wrong["P2-1.png"], ["has more than 50,000,000 pixels"]),
+        (wrong["P2-2.png"], ["has more than 50,000,000 pixels"]),
         (wrong["P3-1.png"], ["is a damaged image"]),
         (wrong["P4-1.png"], ["is no image"]),
         (wrong["P5-1.png"], ["is no image"]),
         (large[:1000], [f"is larger than {len(large) - 1:,} bytes; its first 1,000 are kept"]),
     ]
-    assert (load.counts.read, load.counts.quarantined, again.counts.quarantined) == (6, 5, 0)
+    assert (load.counts.read, load.counts.quarantined, again.counts.quarantined) == (7, 6, 0)
 
 
 def test_no_sample_of_the_quarantine_shows_bytes(images: Shop) -> None:
@@ -364,7 +371,7 @@ def test_derived_tables_are_made_of_what_is_new_exactly_once(images: Shop) -> No
 
     # Then each content has its features once, and its children once
     assert [one.counts.accepted for one in (*first, *again, *later)] == [2, 14, 0, 0, 1, 7]
-    assert [one.counts.read for one in again] == [0, 0]
+    assert [one.counts.read for one in (*first, *again)] == [2, 14, 0, 0]
     hashes = [hashlib.sha256(picture(number)).hexdigest() for number in (1, 2, 3)]
     assert [digest for (digest,) in lake_rows(images, "content.image_features", "sha256")] == hashes
 
