@@ -20,6 +20,7 @@ from prefect.task_runners import TaskRunner, ThreadPoolTaskRunner
 
 from flows.artifacts import failed_gate_shown, show_outcome
 from flows.clock import utc_now
+from flows.derive import derive_table, derived_tables
 from flows.errors import SourceFailed, StorageFailed, WarehouseError, WrongUse
 from flows.lake.catalog import Pin, pin_catalog, read_pins
 from flows.lake.conservation import require_conservation
@@ -27,6 +28,7 @@ from flows.lake.contract import Contract, contracts_of
 from flows.lake.history import keep_snapshots, restore_snapshots
 from flows.lake.maintenance import tidy_lake
 from flows.lake.ops import note_run
+from flows.lake.tables import raw_path
 from flows.load import LoadResult, load_table
 from flows.model_runs import shown_models
 from flows.names import TableName
@@ -107,6 +109,7 @@ def elt(
         dbt = parse_project(folder)
         contracts = contracts_of(dbt.manifest.sources.values())
         loads = load_tables(sources, contracts, note.run_id)
+        loads += derive_tables(sources, contracts, note.run_id)
         check_conservation(folder, loads)
         pins = pin_versions(folder, contracts)
         start_candidate(dbt, anew=full_refresh and select is None)
@@ -118,7 +121,7 @@ def elt(
             release = publish(dbt, build, pins)
             note.release = release.name
             keep_history(dbt, release)
-            generate_docs(dbt)
+            generate_docs(dbt, build)
             tidy(folder)
     notes = tuple(text for load in loads for text in load.notes) + stale
     outcome = Outcome(tuple(loads), build, verdict, release, notes, example_of(dbt), time.monotonic() - started)
@@ -161,6 +164,16 @@ def load_tables(sources: Connections, contracts: Mapping[TableName, Contract], r
     return [future.result() for future in futures]
 
 
+def derive_tables(sources: Connections, contracts: Mapping[TableName, Contract], run_id: str) -> list[LoadResult]:
+    """Make what is new in the tables that are made of others, once those are loaded."""
+    lake = sources.folder.lake
+    return [
+        load(str(contract.name), partial(derive_table, contract, contracts, lake, run_id=run_id))
+        for contract in derived_tables(contracts)
+        if contract.derivation and raw_path(lake, contract.derivation.of).exists()
+    ]
+
+
 def tables_of(sources: Connections, contracts: Mapping[TableName, Contract]) -> list[tuple[TableName, Connection]]:
     """Return the contract tables to load: those that a source's connection names, or all of the source's.
 
@@ -168,11 +181,15 @@ def tables_of(sources: Connections, contracts: Mapping[TableName, Contract]) -> 
     """
     wanted = []
     for connection in sources:
-        declared = {name.table: name for name in contracts if name.source == connection.source}
+        declared = {
+            name.table: name
+            for name, contract in contracts.items()
+            if name.source == connection.source and contract.derivation is None
+        }
         named = list(connection.tables) or list(declared)
         for table in named:
             if table not in declared:
-                known = ", ".join(map(str, contracts))
+                known = ", ".join(str(name) for name, contract in contracts.items() if contract.derivation is None)
                 raise WrongUse(
                     f"connections.yml: {sources.name}.{connection.source}.{table} has no contract; there are {known}.",
                     f"Declare it in models/staging/{connection.source}/_{connection.source}__sources.yml.",
@@ -282,9 +299,9 @@ def keep_history(dbt: Dbt, release: Release) -> None:
 
 
 @step("write docs")
-def generate_docs(dbt: Dbt) -> None:
-    """Generate the docs site of the published release."""
-    write_docs(dbt)
+def generate_docs(dbt: Dbt, build: Build) -> None:
+    """Generate the docs site of the published release, if its code is not that of the site which stands."""
+    write_docs(dbt, build.code)
 
 
 @step("tidy lake")

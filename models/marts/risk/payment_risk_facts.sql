@@ -1,4 +1,3 @@
-{%- set ten_minutes, one_day, thirty_days = 600, 86400, 2592000 -%}
 with payments as (
 
     select * from {{ ref('fct_payments') }}
@@ -37,10 +36,22 @@ charges as (
         nullif(country, {{ unknown_code() }}) as known_country,
         currency,
         amount,
-        {{ convert_to_epoch_us('transacted_at') }} as transacted_us,
         transacted_at
     from payments
     where not is_refund
+
+),
+
+-- Of several payments at one moment, one must be the last whatever their order here.
+card_moments as (
+
+    select
+        transaction_id,
+        card_id,
+        transacted_at,
+        max(known_country) over (partition by card_id, transacted_at) as country_of_moment
+    from charges
+    where card_id is not null
 
 ),
 
@@ -48,36 +59,19 @@ card_facts as (
 
     select
         transaction_id,
-        count(*) over (
-            partition by card_id order by transacted_us {{ frame_before(ten_minutes) }}
-        ) as card_payment_count_10_minutes,
-        count(*) over (
-            partition by card_id order by transacted_us {{ frame_before(one_day) }}
-        ) as card_payment_count_1_day,
-        count(*) over (
-            partition by card_id order by transacted_us {{ frame_before(thirty_days) }}
-        ) as card_payment_count_30_days,
-        count(*) over (
-            partition by card_id order by transacted_us {{ frame_before() }}
-        ) as card_payment_count,
-        last_value(country_of_moment) over (
-            partition by card_id order by transacted_us {{ frame_before() }}
-        ) as previous_country,
-        max(transacted_us) over (
-            partition by card_id order by transacted_us {{ frame_before() }}
-        ) as previous_transacted_us
-    from (
-        -- Of several payments at one moment, one must be the last whatever their order here.
-        select
-            transaction_id,
-            card_id,
-            transacted_us,
-            max(known_country) over (
-                partition by card_id, transacted_us
-            ) as country_of_moment
-        from charges
-        where card_id is not null
-    ) as card_moments
+        {{ roll_by_time('count', 'transaction_id', '10m', 'transacted_at', 'card_id') }}
+            as card_payment_count_10_minutes,
+        {{ roll_by_time('count', 'transaction_id', '1d', 'transacted_at', 'card_id') }}
+            as card_payment_count_1_day,
+        {{ roll_by_time('count', 'transaction_id', '30d', 'transacted_at', 'card_id') }}
+            as card_payment_count_30_days,
+        {{ roll_past('count', 'transaction_id', 'transacted_at', 'card_id') }}
+            as card_payment_count,
+        {{ roll_past('last_value', 'country_of_moment', 'transacted_at', 'card_id') }}
+            as previous_country,
+        {{ roll_past('max', 'transacted_at', 'transacted_at', 'card_id') }}
+            as previous_transacted_at
+    from card_moments
 
 ),
 
@@ -85,18 +79,14 @@ card_amounts as (
 
     select
         transaction_id,
-        coalesce(sum(amount) over (
-            partition by card_id, currency order by transacted_us {{ frame_before(ten_minutes) }}
-        ), 0) as card_amount_10_minutes,
-        coalesce(sum(amount) over (
-            partition by card_id, currency order by transacted_us {{ frame_before(one_day) }}
-        ), 0) as card_amount_1_day,
-        coalesce(sum(amount) over (
-            partition by card_id, currency order by transacted_us {{ frame_before(thirty_days) }}
-        ), 0) as card_amount_30_days,
-        avg(amount) over (
-            partition by card_id, currency order by transacted_us {{ frame_before() }}
-        ) as card_average_amount
+        {{ roll_by_time('sum', 'amount', '10m', 'transacted_at', ['card_id', 'currency']) }}
+            as card_amount_10_minutes,
+        {{ roll_by_time('sum', 'amount', '1d', 'transacted_at', ['card_id', 'currency']) }}
+            as card_amount_1_day,
+        {{ roll_by_time('sum', 'amount', '30d', 'transacted_at', ['card_id', 'currency']) }}
+            as card_amount_30_days,
+        {{ roll_past('avg', 'amount', 'transacted_at', ['card_id', 'currency']) }}
+            as card_average_amount
     from charges
     where card_id is not null
 
@@ -108,22 +98,26 @@ device_first_uses as (
         transaction_id,
         device_id,
         card_id,
-        transacted_us,
-        min(transacted_us) over (
+        transacted_at,
+        min(transacted_at) over (
             partition by device_id, card_id
-        ) as first_with_card_us,
+        ) as first_with_card_at,
         case
-            when card_id is not null
-                then row_number() over (
-                    partition by device_id, card_id order by transacted_us, transaction_id
-                )
-        end as number_with_card,
+            when
+                card_id is not null
+                and row_number() over (
+                    partition by device_id, card_id order by transacted_at, transaction_id
+                ) = 1
+                then 1
+        end as first_with_card,
         case
-            when customer_id is not null
-                then row_number() over (
-                    partition by device_id, customer_id order by transacted_us, transaction_id
-                )
-        end as number_with_customer
+            when
+                customer_id is not null
+                and row_number() over (
+                    partition by device_id, customer_id order by transacted_at, transaction_id
+                ) = 1
+                then 1
+        end as first_with_customer
     from charges
     where device_id is not null
 
@@ -134,14 +128,12 @@ device_facts as (
     select
         transaction_id,
         case
-            when card_id is not null then first_with_card_us = transacted_us
+            when card_id is not null then first_with_card_at = transacted_at
         end as is_new_device,
-        count(case when number_with_card = 1 then 1 end) over (
-            partition by device_id order by transacted_us {{ frame_before() }}
-        ) as device_card_count,
-        count(case when number_with_customer = 1 then 1 end) over (
-            partition by device_id order by transacted_us {{ frame_before() }}
-        ) as device_customer_count
+        {{ roll_past('count', 'first_with_card', 'transacted_at', 'device_id') }}
+            as device_card_count,
+        {{ roll_past('count', 'first_with_customer', 'transacted_at', 'device_id') }}
+            as device_customer_count
     from device_first_uses
 
 ),
@@ -152,7 +144,7 @@ terminal_events as (
         transaction_id,
         terminal_id,
         0 as fraud_count,
-        transacted_us as known_us
+        transacted_at as known_at
     from charges
     where terminal_id is not null
 
@@ -162,9 +154,7 @@ terminal_events as (
         null as transaction_id,
         charges.terminal_id,
         1 as fraud_count,
-        greatest(
-            {{ convert_to_epoch_us('chargebacks.reported_at') }}, charges.transacted_us
-        ) as known_us
+        greatest(chargebacks.reported_at, charges.transacted_at) as known_at
     from chargebacks
     inner join charges on chargebacks.transaction_id = charges.transaction_id
     where chargebacks.is_fraud and charges.terminal_id is not null
@@ -175,15 +165,11 @@ terminal_events_counted as (
 
     select
         transaction_id,
-        count(transaction_id) over (
-            partition by terminal_id order by known_us {{ frame_before() }}
-        ) as terminal_payment_count,
-        coalesce(sum(fraud_count) over (
-            partition by terminal_id order by known_us {{ frame_before() }}
-        ), 0) as terminal_fraud_count,
-        coalesce(sum(fraud_count) over (
-            partition by terminal_id order by known_us {{ frame_before(thirty_days) }}
-        ), 0) as terminal_fraud_count_30_days
+        {{ roll_past('count', 'transaction_id', 'known_at', 'terminal_id') }}
+            as terminal_payment_count,
+        {{ roll_past('sum', 'fraud_count', 'known_at', 'terminal_id') }} as terminal_fraud_count,
+        {{ roll_by_time('sum', 'fraud_count', '30d', 'known_at', 'terminal_id') }}
+            as terminal_fraud_count_30_days
     from terminal_events
 
 ),
@@ -205,8 +191,10 @@ country_changes as (
             'previous_countries.latitude', 'previous_countries.longitude',
             'countries.latitude', 'countries.longitude',
         ) }} - previous_countries.radius_km - countries.radius_km as least_distance_km,
-        (charges.transacted_us - card_facts.previous_transacted_us)
-        / cast(3600000000 as double) as passed_hours
+        (
+            {{ convert_to_epoch_us('charges.transacted_at') }}
+            - {{ convert_to_epoch_us('card_facts.previous_transacted_at') }}
+        ) / cast(3600000000 as double) as passed_hours
     from charges
     inner join card_facts on charges.transaction_id = card_facts.transaction_id
     left join countries on charges.known_country = countries.country
@@ -240,8 +228,9 @@ travels_classed as (
         travel_speeds.travel_class
     from travels
     left join travel_speeds
-        on travels.travel_km_per_hour >= travel_speeds.minimum_km_per_hour
-        and (travels.travel_km_per_hour < travel_speeds.maximum_km_per_hour) is not false
+        on
+            travels.travel_km_per_hour >= travel_speeds.minimum_km_per_hour
+            and (travels.travel_km_per_hour < travel_speeds.maximum_km_per_hour) is not false
 
 ),
 
