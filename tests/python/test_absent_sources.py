@@ -75,7 +75,12 @@ class Builds:
                     f"from whole.{mart} except all from {mart}",
                     f"from {mart} except all from whole.{mart}",
                 )
-                if needed <= present and candidate.execute(f"({missing}) union all ({added})").fetchall():
+                if (
+                    needed <= present
+                    and candidate.execute(
+                        f"({there} except all {here}) union all ({here} except all {there})"
+                    ).fetchall()
+                ):
                     wrong[mart] = "has other rows, though all of its sources are there"
         return wrong
 
