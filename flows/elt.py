@@ -5,8 +5,10 @@ import logging
 import os
 import time
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from functools import partial, wraps
+from pathlib import Path
 from typing import Any, ParamSpec, TypeVar
 from uuid import uuid4
 
@@ -31,7 +33,7 @@ from flows.lake.ops import note_run
 from flows.lake.tables import raw_path
 from flows.load import LoadResult, load_table
 from flows.model_runs import shown_models
-from flows.names import TableName
+from flows.names import TableName, identifier
 from flows.redaction import without_values
 from flows.settings import PROJECT, DataFolder, scrub
 from flows.sole_run import sole_run
@@ -124,7 +126,8 @@ def elt(
             generate_docs(dbt, build)
             tidy(folder)
     notes = tuple(text for load in loads for text in load.notes) + stale
-    outcome = Outcome(tuple(loads), build, verdict, release, notes, example_of(dbt), time.monotonic() - started)
+    example = example_of(dbt, folder.candidate if release is None else release.path)
+    outcome = Outcome(tuple(loads), build, verdict, release, notes, example, time.monotonic() - started)
     show_outcome(folder, outcome)
     return outcome
 
@@ -320,12 +323,19 @@ def tidy(folder: DataFolder) -> None:
         logger.info("the lake is tidied: %s files compacted, %s deleted", tidied.compacted, tidied.deleted)
 
 
-def example_of(dbt: Dbt) -> str:
-    """Return a query that shows some rows of the first mart."""
+def example_of(dbt: Dbt, database: Path) -> str:
+    """Return a query that shows some rows of what was built: of the first mart that has any."""
     marts = sorted(
-        node.name for node in dbt.manifest.nodes.values() if node.resource_type == "model" and node.fqn[1] == "marts"
+        (node.alias, node.schema)
+        for node in dbt.manifest.nodes.values()
+        if node.resource_type == "model" and node.fqn[1] == "marts" and node.config.materialized == "table"
     )
-    return f"from {marts[0]} limit 5" if marts else "from release"
+    with duckdb.connect(str(database), read_only=True) as built:
+        for name, schema in marts:
+            with suppress(duckdb.Error):  # it was not in the selection
+                if built.execute(f"from {identifier(schema)}.{identifier(name)} limit 1").fetchall():
+                    return f"from {name} limit 5"
+    return "from release"
 
 
 def snapshots_of(dbt: Dbt) -> list[tuple[str, str]]:
