@@ -42,14 +42,17 @@ charges as (
 
 ),
 
--- Of several payments at one moment, one must be the last whatever their order here.
-card_moments as (
+-- Pairs compare by time, and of one time by name: which country was last is not left to chance.
+cards_located as (
 
     select
         transaction_id,
         card_id,
         transacted_at,
-        max(known_country) over (partition by card_id, transacted_at) as country_of_moment
+        case
+            when known_country is not null
+                then {{ make_pair(convert_to_epoch_us('transacted_at'), 'known_country') }}
+        end as located_country
     from charges
     where card_id is not null
 
@@ -67,11 +70,9 @@ card_facts as (
             as card_payment_count_30_days,
         {{ roll_past('count', 'transaction_id', 'transacted_at', 'card_id') }}
             as card_payment_count,
-        {{ roll_past('last_value', 'country_of_moment', 'transacted_at', 'card_id') }}
-            as previous_country,
-        {{ roll_past('max', 'transacted_at', 'transacted_at', 'card_id') }}
-            as previous_transacted_at
-    from card_moments
+        {{ roll_past('max', 'located_country', 'transacted_at', 'card_id') }}
+            as previous_location
+    from cards_located
 
 ),
 
@@ -138,22 +139,10 @@ device_facts as (
 
 ),
 
-terminal_events as (
+frauds as (
 
     select
-        transaction_id,
-        terminal_id,
-        0 as fraud_count,
-        transacted_at as known_at
-    from charges
-    where terminal_id is not null
-
-    union all
-
-    select
-        null as transaction_id,
         charges.terminal_id,
-        1 as fraud_count,
         greatest(chargebacks.reported_at, charges.transacted_at) as known_at
     from chargebacks
     inner join charges on chargebacks.transaction_id = charges.transaction_id
@@ -161,23 +150,78 @@ terminal_events as (
 
 ),
 
-terminal_events_counted as (
+-- What is recent is taken off again once it is too old, so that running sums are all it takes: a
+-- till has so many payments that a window of each would cost more than all else here.
+terminal_events as (
 
     select
-        transaction_id,
-        {{ roll_past('count', 'transaction_id', 'known_at', 'terminal_id') }}
-            as terminal_payment_count,
-        {{ roll_past('sum', 'fraud_count', 'known_at', 'terminal_id') }} as terminal_fraud_count,
-        {{ roll_by_time('sum', 'fraud_count', '30d', 'known_at', 'terminal_id') }}
-            as terminal_fraud_count_30_days
+        terminal_id,
+        1 as payment_count,
+        0 as fraud_count,
+        0 as recent_fraud_count,
+        transacted_at as happened_at
+    from charges
+    where terminal_id is not null
+
+    union all
+
+    select
+        terminal_id,
+        0 as payment_count,
+        1 as fraud_count,
+        1 as recent_fraud_count,
+        known_at as happened_at
+    from frauds
+
+    union all
+
+    select
+        terminal_id,
+        0 as payment_count,
+        0 as fraud_count,
+        -1 as recent_fraud_count,
+        {{ dbt.dateadd('day', 30, 'known_at') }} as happened_at
+    from frauds
+
+),
+
+terminal_moments as (
+
+    select
+        terminal_id,
+        happened_at,
+        cast(sum(payment_count) as integer) as payment_count,
+        cast(sum(fraud_count) as integer) as fraud_count,
+        cast(sum(recent_fraud_count) as integer) as recent_fraud_count
     from terminal_events
+    group by terminal_id, happened_at
 
 ),
 
 terminal_facts as (
 
-    select * from terminal_events_counted
-    where transaction_id is not null
+    select
+        terminal_id,
+        happened_at,
+        coalesce(sum(payment_count) over earlier_moments, 0) as terminal_payment_count,
+        coalesce(sum(fraud_count) over earlier_moments, 0) as terminal_fraud_count,
+        coalesce(sum(recent_fraud_count) over earlier_moments, 0) as terminal_fraud_count_30_days
+    from terminal_moments
+    window earlier_moments as (
+        partition by terminal_id order by happened_at
+        rows between unbounded preceding and 1 preceding
+    )
+
+),
+
+previous_locations as (
+
+    select
+        transaction_id,
+        (previous_location).second as previous_country,
+        (previous_location).first as previous_us
+    from card_facts
+    where previous_location is not null
 
 ),
 
@@ -185,22 +229,21 @@ country_changes as (
 
     select
         charges.transaction_id,
-        card_facts.previous_country,
-        charges.known_country <> card_facts.previous_country as has_country_changed,
+        previous_locations.previous_country,
+        charges.known_country <> previous_locations.previous_country as has_country_changed,
         {{ measure_distance_km(
             'previous_countries.latitude', 'previous_countries.longitude',
             'countries.latitude', 'countries.longitude',
         ) }} - previous_countries.radius_km - countries.radius_km as least_distance_km,
-        (
-            {{ convert_to_epoch_us('charges.transacted_at') }}
-            - {{ convert_to_epoch_us('card_facts.previous_transacted_at') }}
-        ) / cast(3600000000 as double) as passed_hours
+        ({{ convert_to_epoch_us('charges.transacted_at') }} - previous_locations.previous_us)
+        / cast(3600000000 as double) as passed_hours
     from charges
-    inner join card_facts on charges.transaction_id = card_facts.transaction_id
+    inner join previous_locations
+        on charges.transaction_id = previous_locations.transaction_id
     left join countries on charges.known_country = countries.country
     left join countries as previous_countries
-        on card_facts.previous_country = previous_countries.country
-    where charges.known_country is not null and card_facts.previous_country is not null
+        on previous_locations.previous_country = previous_countries.country
+    where charges.known_country is not null
 
 ),
 
@@ -260,7 +303,7 @@ payment_risk_facts as (
         card_facts.card_payment_count,
         device_facts.device_card_count,
         device_facts.device_customer_count,
-        terminal_facts.terminal_payment_count,
+        cast(terminal_facts.terminal_payment_count as bigint) as terminal_payment_count,
         cast(terminal_facts.terminal_fraud_count as bigint) as terminal_fraud_count,
         cast(
             terminal_facts.terminal_fraud_count_30_days as bigint
@@ -275,7 +318,10 @@ payment_risk_facts as (
     left join card_facts on charges.transaction_id = card_facts.transaction_id
     left join card_amounts on charges.transaction_id = card_amounts.transaction_id
     left join device_facts on charges.transaction_id = device_facts.transaction_id
-    left join terminal_facts on charges.transaction_id = terminal_facts.transaction_id
+    left join terminal_facts
+        on
+            charges.terminal_id = terminal_facts.terminal_id
+            and charges.transacted_at = terminal_facts.happened_at
     left join travels_classed on charges.transaction_id = travels_classed.transaction_id
 
 )
