@@ -286,7 +286,7 @@ select *
 from (values
     (
         0, 'free_delivery', 'control', 'free_delivery',
-        date '2025-09-01' - getvariable('history_starts'), 42, 14, 120, true
+        date '2025-09-01' - getvariable('history_starts'), 42, 14, 200, true
     ),
     (
         1, 'reminder_wording', 'usual', 'usual_again',
