@@ -352,7 +352,7 @@ fated as (
         fate_draw < 60 and has_exposures as is_never_exposed,
         fate_draw between 60 and 74 as is_contaminated,
         fate_draw between 75 and 86 as is_removed,
-        fate_draw between 87 and 89 as is_broken,
+        fate_draw between 87 and 94 as is_broken,
         moment(assigned_day_number, draw(exposure_bits, 1, 80000)) as assigned_at,
         moment(met_day_number, 80000 + draw(exposure_bits, 2, 6400)) as would_be_exposed_at
     from taking_part
