@@ -8,7 +8,7 @@
 {%- endmacro %}
 
 {% macro stock_out_threshold() -%}
-    0.0001e0
+    0.00001e0
 {%- endmacro %}
 
 {% macro stock_out_history_days() -%}
