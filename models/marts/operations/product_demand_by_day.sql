@@ -120,12 +120,51 @@ products_bounded as (
 
 ),
 
+-- The version of a product at the beginning of a day holds for the day: so a version has its days,
+-- and no day has to look for its version.
+versions_bounded as (
+
+    select
+        products_bounded.product_id,
+        dim_product.category,
+        dim_product.list_price_currency,
+        dim_product.list_price,
+        case
+            when dim_product.valid_from > cast(products_bounded.first_date as timestamp)
+                then
+                    {{ dbt.dateadd(
+                        'day',
+                        'case when dim_product.valid_from > cast(cast(dim_product.valid_from as date)'
+                        ~ ' as timestamp) then 1 else 0 end',
+                        'cast(dim_product.valid_from as date)'
+                    ) }}
+            else products_bounded.first_date
+        end as first_date,
+        case
+            when dim_product.valid_to <= cast(products_bounded.last_date as timestamp)
+                then
+                    {{ dbt.dateadd(
+                        'day',
+                        'case when dim_product.valid_to > cast(cast(dim_product.valid_to as date)'
+                        ~ ' as timestamp) then 0 else -1 end',
+                        'cast(dim_product.valid_to as date)'
+                    ) }}
+            else products_bounded.last_date
+        end as last_date
+    from products_bounded
+    left join dim_product on products_bounded.product_id = dim_product.product_id
+
+),
+
 product_days as (
 
     select
         product_id,
-        {{ list_days('first_date', 'last_date') }} as ordered_date
-    from products_bounded
+        category,
+        list_price_currency,
+        list_price,
+        {{ list_days('cast(first_date as date)', 'cast(last_date as date)') }} as ordered_date
+    from versions_bounded
     where first_date <= last_date
 
 ),
@@ -289,10 +328,10 @@ product_demand_by_day as (
 
     select
         product_days.product_id,
-        dim_product.category,
+        product_days.category,
         holidays_weighed.holiday_name,
-        dim_product.list_price_currency,
-        dim_product.list_price,
+        product_days.list_price_currency,
+        product_days.list_price,
         coalesce(demand_summed.order_count, 0) as order_count,
         cast(coalesce(demand_summed.units_sold, 0) as bigint) as units_sold,
         cast(coalesce(demand_summed.units_returned, 0) as bigint) as units_returned,
@@ -310,11 +349,6 @@ product_demand_by_day as (
         on
             product_days.product_id = demand_summed.product_id
             and product_days.ordered_date = demand_summed.ordered_date
-    left join dim_product
-        on {{ as_of(
-            'dim_product', 'product_days.product_id',
-            at='cast(product_days.ordered_date as timestamp)'
-        ) }}
     left join holidays_weighed on product_days.ordered_date = holidays_weighed.holiday_date
     left join stock_out_days
         on
