@@ -18,6 +18,7 @@ from typing import Any
 
 import duckdb
 
+from flows.demo.packs import draw_packs
 from flows.errors import WrongUse
 from flows.names import literal
 
@@ -171,8 +172,13 @@ TABLES = (
     SourceTable(name="orders", database="sales", made_as="sales_orders", key="id", columns=RECORD_COLUMNS),
     SourceTable(name="order_lines", database="sales", made_as="sales_order_lines", key="id", columns=RECORD_COLUMNS),
 )
-FILES: tuple[SourceFiles, ...] = ()
-STEPS = ("chance", "vocabulary", "shop", "crm", "sales")
+FILES: tuple[SourceFiles, ...] = (
+    SourceFiles(source="equipment", name="units", made_as="equipment_units", suffix="csv"),
+    SourceFiles(source="equipment", name="maintenance", made_as="equipment_maintenance", suffix="csv"),
+    SourceFiles(source="equipment", name="readings", made_as="equipment_readings"),
+    SourceFiles(source="content", name="reviews", made_as="content_reviews"),
+)
+STEPS = ("chance", "vocabulary", "shop", "crm", "sales", "equipment", "content")
 """The SQL files that make the pharmacy, in their order."""
 
 
@@ -260,6 +266,7 @@ def advance(folder: Path, *, scale: float = 1.0, seed: int = 1, today: date | No
             _write(folder, database, made, anew=not is_whole)
         for files in FILES:
             files.write(folder, made)
+        draw_packs(folder / "content" / "images", made)
         news = {f"{table.database}.{table.name}": _count_news(made, table) for table in TABLES}
     _Clock(seed=seed, scale=scale, day=day).write(folder / "clock.json")
     log.info("The demo's clock is at %s.", day)
