@@ -155,8 +155,8 @@ TABLES = (
     SourceTable(name="orders", database="sales", made_as="sales_orders", key="id", columns=RECORD_COLUMNS),
     SourceTable(name="order_lines", database="sales", made_as="sales_order_lines", key="id", columns=RECORD_COLUMNS),
 )
-FILES: tuple[SourceFiles, ...] = ()
-STEPS = ("chance", "vocabulary", "shop", "crm", "sales")
+FILES: tuple[SourceFiles, ...] = (SourceFiles(source="web", name="events", made_as="web_events"),)
+STEPS = ("chance", "vocabulary", "shop", "crm", "sales", "web")
 """The SQL files that make the pharmacy, in their order."""
 
 
