@@ -137,6 +137,22 @@ TABLES = (
         },
     ),
     SourceTable(
+        name="experiment_assignments",
+        database="crm",
+        made_as="crm_experiment_assignments",
+        key="assignment_id",
+        columns={
+            "assignment_id": "integer primary key",
+            "experiment_name": "text",
+            "customer_id": "text",
+            "variant": "text",
+            "assigned_at": "timestamp",
+            "exposed_at": "timestamp",
+            "removed_at": "timestamp",
+            "updated_at": "timestamp not null",
+        },
+    ),
+    SourceTable(
         name="products",
         database="shop",
         made_as="shop_products",
