@@ -1,12 +1,12 @@
 -- Sessions of humans by the day on which they began, and how many were planned to come to each step
 -- of the way to an order: 1 product seen, 2 put in the cart, 3 checkout begun, 4 bought. is_whole: all
--- events of the day's sessions were sent, and none more than three days late.
+-- events of the day's sessions were sent.
 with sessions as (
 
     select
         cast(min(occurred_at) as date) as started_date,
         if(bool_or(is_last_event), any_value(depth), 0) as depth,
-        bool_and(is_shown(sent_day_number) and delay_seconds < 3 * 86400) as is_whole
+        bool_and(is_shown(sent_day_number)) as is_whole
     from web_visit_events
     where kind = 'human'
     group by visit_id, part
