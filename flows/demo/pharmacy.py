@@ -173,6 +173,7 @@ TABLES = (
     SourceTable(name="order_lines", database="sales", made_as="sales_order_lines", key="id", columns=RECORD_COLUMNS),
 )
 FILES: tuple[SourceFiles, ...] = (
+    SourceFiles(source="web", name="events", made_as="web_events"),
     SourceFiles(source="equipment", name="units", made_as="equipment_units", suffix="csv"),
     SourceFiles(source="equipment", name="maintenance", made_as="equipment_maintenance", suffix="csv"),
     SourceFiles(source="equipment", name="readings", made_as="equipment_readings"),
@@ -182,7 +183,7 @@ FILES: tuple[SourceFiles, ...] = (
     SourceFiles(source="lending", name="loans", made_as="lending_loans", suffix="csv"),
     SourceFiles(source="lending", name="repayments", made_as="lending_repayments", suffix="csv"),
 )
-STEPS = ("chance", "vocabulary", "shop", "crm", "sales", "equipment", "content", "payments", "lending")
+STEPS = ("chance", "vocabulary", "shop", "crm", "sales", "web", "equipment", "content", "payments", "lending")
 """The SQL files that make the pharmacy, in their order."""
 
 
