@@ -38,6 +38,7 @@ from flows.storage import noting, storage_faults_named
 from flows.warehouse.build import Build, build_candidate, drop_strangers, prepare_candidate
 from flows.warehouse.docs import write_docs
 from flows.warehouse.gates import Verdict, require_freshness, require_gates
+from flows.warehouse.pseudonyms import require_pseudonym_key
 from flows.warehouse.release import Release, named_versions, prune_releases, publish_candidate
 from flows.warehouse.runner import Dbt
 
@@ -106,6 +107,7 @@ def elt(
     with storage_faults_named(), sole_run(folder), NotedRun(folder) as note, failed_gate_shown(folder):
         dbt = parse_project(folder)
         contracts = contracts_of(dbt.manifest.sources.values())
+        made_up = check_key(dbt, sources, contracts)
         loads = load_tables(sources, contracts, note.run_id)
         check_conservation(folder, loads)
         pins = pin_versions(folder, contracts)
@@ -120,7 +122,7 @@ def elt(
             keep_history(dbt, release)
             generate_docs(dbt)
             tidy(folder)
-    notes = tuple(text for load in loads for text in load.notes) + stale
+    notes = tuple(text for load in loads for text in load.notes) + stale + made_up
     outcome = Outcome(tuple(loads), build, verdict, release, notes, example_of(dbt), time.monotonic() - started)
     show_outcome(folder, outcome)
     return outcome
@@ -210,6 +212,15 @@ def load(table: str, call: Callable[[], LoadResult]) -> LoadResult:
         *(f"{count:,}" for count in (total.read, total.accepted, total.quarantined, total.duplicate)),
     )
     return result
+
+
+def check_key(dbt: Dbt, sources: Connections, contracts: Mapping[TableName, Contract]) -> tuple[str, ...]:
+    """Require a key for pseudonyms if the set has ids that become some; return a note if the key is made up."""
+    wanted = {name for name, _ in tables_of(sources, contracts)}
+    notes = require_pseudonym_key(dbt.folder, dbt.manifest, wanted)
+    for note in notes:
+        logger.warning(note)
+    return notes
 
 
 @step("check conservation")

@@ -152,11 +152,28 @@ TABLES = (
             "updated_at": "timestamp not null",
         },
     ),
+    SourceTable(
+        name="prescriptions",
+        database="clinic",
+        made_as="clinic_prescriptions",
+        key="prescription_id",
+        columns={
+            "prescription_id": "text primary key not null",
+            "customer_id": "text",
+            "diagnosis_code": "text",
+            "drug_code": "text",
+            "dosage": "text",
+            "prescriber": "text",
+            "notes": "text",
+            "prescribed_at": "text",
+            "updated_at": "timestamp not null",
+        },
+    ),
     SourceTable(name="orders", database="sales", made_as="sales_orders", key="id", columns=RECORD_COLUMNS),
     SourceTable(name="order_lines", database="sales", made_as="sales_order_lines", key="id", columns=RECORD_COLUMNS),
 )
 FILES: tuple[SourceFiles, ...] = ()
-STEPS = ("chance", "vocabulary", "shop", "crm", "sales")
+STEPS = ("chance", "vocabulary", "shop", "crm", "sales", "clinic")
 """The SQL files that make the pharmacy, in their order."""
 
 

@@ -19,11 +19,15 @@
     )
 {%- endmacro %}
 
-{# What the rows follow from besides the inputs: the model's own SQL, the seeds that it joins. #}
+{#
+    What the rows follow from besides the inputs: the model's own SQL, the seeds that it joins, and,
+    since any of its inputs may hold pseudonyms, which key they were made with.
+#}
 {% macro get_definition() -%}
     {%- set parts = [modules.re.sub(keep_touched_pattern(), '', compiled_code or '')] -%}
     {%- for unique_id in model.depends_on.nodes | sort if unique_id.startswith('seed.') -%}
         {%- do parts.append(graph.nodes[unique_id].checksum.checksum) -%}
     {%- endfor -%}
+    {%- do parts.append(get_pseudonym_key_fingerprint()) -%}
     {{ return(local_md5(parts | join(' '))) }}
 {%- endmacro %}
