@@ -172,8 +172,13 @@ TABLES = (
     SourceTable(name="orders", database="sales", made_as="sales_orders", key="id", columns=RECORD_COLUMNS),
     SourceTable(name="order_lines", database="sales", made_as="sales_order_lines", key="id", columns=RECORD_COLUMNS),
 )
-FILES: tuple[SourceFiles, ...] = ()
-STEPS = ("chance", "vocabulary", "shop", "crm", "sales", "clinic")
+FILES: tuple[SourceFiles, ...] = (
+    SourceFiles(source="payments", name="transactions", made_as="payments_transactions"),
+    SourceFiles(source="payments", name="chargebacks", made_as="payments_chargebacks"),
+    SourceFiles(source="lending", name="loans", made_as="lending_loans", suffix="csv"),
+    SourceFiles(source="lending", name="repayments", made_as="lending_repayments", suffix="csv"),
+)
+STEPS = ("chance", "vocabulary", "shop", "crm", "sales", "payments", "lending", "clinic")
 """The SQL files that make the pharmacy, in their order."""
 
 

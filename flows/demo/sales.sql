@@ -240,8 +240,8 @@ sales_orders as (
 
 select * from sales_orders;
 
--- Lines as the sales API shows them: those bought, and those sent back under numbers of their own.
-create table sales_order_lines as
+-- Lines of these orders as they were bought, shown or not.
+create table order_lines as
 
 with lines as (
 
@@ -249,7 +249,6 @@ with lines as (
         *,
         unnest(range(1, bought_line_count + 1 + cast(has_gift as integer))) as line_number
     from orders
-    where is_shown(placement_shown_day_number)
 
 ),
 
@@ -316,16 +315,30 @@ priced as (
 
 ),
 
-valued as (
+order_lines as (
 
     select
         *,
-        price_cents * quantity * discount_pct // 100 as discount_cents,
+        price_cents * quantity * discount_pct // 100 as discount_cents
+    from priced
+
+)
+
+select * from order_lines;
+
+-- Lines as the sales API shows them: those bought, and those sent back under numbers of their own.
+create table sales_order_lines as
+
+with valued as (
+
+    select
+        *,
         if(is_shown(day_of(corrected_at)), corrected_at, null) as seen_corrected_at,
         if(
             is_shown(day_of(corrected_at)), price_cents * 9 // 10, price_cents
         ) as current_price_cents
-    from priced
+    from order_lines
+    where is_shown(placement_shown_day_number)
 
 ),
 
