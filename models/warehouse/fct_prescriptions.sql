@@ -1,4 +1,4 @@
-{# A view, so that no release ever holds it: what it says of a person undoes what the mart withholds. #}
+{# A view, so that no release holds it: what it says of a person undoes what the mart withholds. #}
 {{ config(materialized='view') }}
 
 with prescriptions as (

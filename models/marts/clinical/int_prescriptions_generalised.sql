@@ -1,4 +1,4 @@
-{# What is known of a patient, from all of it to the least; the first under which enough are alike. #}
+{# What is known of a patient, from all to the least: the first counts that enough share. #}
 {%- set steps = [
     ['country', 'postcode_area', 'age_from_years', 'gender'],
     ['country', 'age_from_years', 'gender'],
@@ -49,28 +49,30 @@ patients_in_age_bands as (
 ),
 
 {% for known in steps -%}
-patients_at_step_{{ loop.index0 }} as (
+    patients_at_step_{{ loop.index0 }} as (
 
-    select
-        patient_pseudonym,
-        country,
-        postcode_area,
-        gender,
-        age_from_years,
-        case
-            when
-                generalisation_step is null
-                and count(*) over (
-                    partition by {{ known | join(', ') }}, generalisation_step is null
-                ) >= {{ var('anonymity_k') }}
-                then {{ loop.index0 }}
-            else generalisation_step
-        end as generalisation_step
-    from {{ 'patients_in_age_bands' if loop.first else 'patients_at_step_' ~ (loop.index0 - 1) }}
+        select
+            patient_pseudonym,
+            country,
+            postcode_area,
+            gender,
+            age_from_years,
+            case
+                when
+                    generalisation_step is null
+                    and count(*) over (
+                        partition by {{ known | join(', ') }}, generalisation_step is null
+                    ) >= {{ var('anonymity_k') }}
+                    then {{ loop.index0 }}
+                else generalisation_step
+            end as generalisation_step
+        from
+            {{ 'patients_in_age_bands' if loop.first else 'patients_at_step_' ~ (loop.index0 - 1) }}
 
-),
+    ),
 
 {% endfor -%}
+
 prescriptions_of_patients as (
 
     select
@@ -151,9 +153,13 @@ int_prescriptions_generalised as (
         prescriptions_of_patients.age_from_years,
         prescriptions_of_patients.generalisation_step,
         prescriptions_of_patients.generalisation_step > 0
-        or (rare_drugs_left_out.diagnosis_code_kept is distinct from prescriptions_of_patients.diagnosis_code)
-        or (rare_drugs_left_out.drug_code_kept is distinct from prescriptions_of_patients.drug_code)
-            as is_generalised,
+        or (
+            rare_drugs_left_out.diagnosis_code_kept
+            is distinct from prescriptions_of_patients.diagnosis_code
+        )
+        or (
+            rare_drugs_left_out.drug_code_kept is distinct from prescriptions_of_patients.drug_code
+        ) as is_generalised,
         prescriptions_of_patients.generalisation_step is null as is_withheld,
         prescriptions_of_patients.prescribed_date
     from prescriptions_of_patients

@@ -4,6 +4,25 @@ with prescriptions_generalised as (
 
 ),
 
+shifts_drawn as (
+
+    select
+        prescription_pseudonym,
+        patient_pseudonym,
+        country,
+        postcode_area,
+        gender,
+        diagnosis_code,
+        drug_code,
+        age_from_years,
+        is_generalised,
+        {{ draw_shift_days('patient_pseudonym') }} as shift_days,
+        prescribed_date
+    from prescriptions_generalised
+    where not is_withheld
+
+),
+
 dates_shifted as (
 
     select
@@ -16,9 +35,8 @@ dates_shifted as (
         drug_code,
         age_from_years,
         is_generalised,
-        {{ shift_date('prescribed_date', person='patient_pseudonym') }} as shifted_date
-    from prescriptions_generalised
-    where not is_withheld
+        cast({{ dbt.dateadd('day', 'shift_days', 'prescribed_date') }} as date) as shifted_date
+    from shifts_drawn
 
 ),
 
