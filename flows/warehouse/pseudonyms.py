@@ -19,9 +19,7 @@ def require_pseudonym_key(folder: DataFolder, manifest: Manifest, wanted: Collec
     Returns a note if the key is made up. Raises WrongUse without one: what was read could not be built.
     """
     concerned = sorted(
-        name
-        for name in pseudonymised(manifest)
-        if name in wanted or LakeTable(folder.lake, name).version is not None
+        name for name in pseudonymised(manifest) if name in wanted or LakeTable(folder.lake, name).version is not None
     )
     if not concerned:
         return ()

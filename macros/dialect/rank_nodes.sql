@@ -1,4 +1,4 @@
-{% macro rank_nodes(steps, nodes, damping=0.85, tolerance=1e-10, most_iterations=200) -%}
+{% macro rank_nodes(steps, nodes, damping=0.85, tolerance=1e-8, most_iterations=200) -%}
     {{ return(adapter.dispatch('rank_nodes')(steps, nodes, damping, tolerance, most_iterations)) }}
 {%- endmacro %}
 
@@ -9,13 +9,13 @@
 #}
 {% macro default__rank_nodes(steps, nodes, damping, tolerance, most_iterations) -%}
     with recursive ranks (
-        graph, node_number, node_count, everywhere, is_dead_end, page_rank, previous_rank, iteration
+        node_number, graph, node_count, everywhere, is_dead_end, page_rank, previous_rank, iteration
     )
-    using key (graph, node_number) as (
+    using key (node_number) as (
 
         select
-            graph,
             node_number,
+            graph,
             node_count,
             1.0 / cast(sum(node_count) over (partition by graph) as double) as everywhere,
             is_dead_end,
@@ -27,8 +27,8 @@
         union
 
         select
-            ranks.graph,
             ranks.node_number,
+            ranks.graph,
             ranks.node_count,
             ranks.everywhere,
             ranks.is_dead_end,
@@ -49,19 +49,13 @@
         ) as totals on ranks.graph = totals.graph
         left join (
             select
-                {{ steps }}.graph,
                 {{ steps }}.to_node_number,
                 sum(ranks.page_rank * {{ steps }}.weight_share) as page_rank
             from ranks
             inner join {{ steps }} as {{ steps }}
-                on
-                    ranks.graph = {{ steps }}.graph
-                    and ranks.node_number = {{ steps }}.from_node_number
-            group by {{ steps }}.graph, {{ steps }}.to_node_number
-        ) as received
-            on
-                ranks.graph = received.graph
-                and ranks.node_number = received.to_node_number
+                on ranks.node_number = {{ steps }}.from_node_number
+            group by {{ steps }}.to_node_number
+        ) as received on ranks.node_number = received.to_node_number
         where
             ranks.iteration < {{ most_iterations }}
             and coalesce(totals.change, 1) >= {{ tolerance }}
@@ -69,7 +63,6 @@
     )
 
     select
-        graph,
         node_number,
         page_rank
     from ranks
