@@ -152,13 +152,13 @@ int_prescriptions_generalised as (
         rare_drugs_left_out.drug_code_kept as drug_code,
         prescriptions_of_patients.age_from_years,
         prescriptions_of_patients.generalisation_step,
-        prescriptions_of_patients.generalisation_step > 0
-        or (
-            rare_drugs_left_out.diagnosis_code_kept
+        prescriptions_of_patients.generalisation_step is not null
+        and (
+            prescriptions_of_patients.generalisation_step > 0
+            or rare_drugs_left_out.diagnosis_code_kept
             is distinct from prescriptions_of_patients.diagnosis_code
-        )
-        or (
-            rare_drugs_left_out.drug_code_kept is distinct from prescriptions_of_patients.drug_code
+            or rare_drugs_left_out.drug_code_kept
+            is distinct from prescriptions_of_patients.drug_code
         ) as is_generalised,
         prescriptions_of_patients.generalisation_step is null as is_withheld,
         prescriptions_of_patients.prescribed_date

@@ -10,7 +10,7 @@ steps as (
 
 ),
 
-nodes_to_rank as (
+nodes_to_rank as ( -- noqa: ST03
 
     select
         graph,
