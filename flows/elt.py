@@ -5,8 +5,10 @@ import logging
 import os
 import time
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from functools import partial, wraps
+from pathlib import Path
 from typing import Any, ParamSpec, TypeVar
 from uuid import uuid4
 
@@ -20,6 +22,7 @@ from prefect.task_runners import TaskRunner, ThreadPoolTaskRunner
 
 from flows.artifacts import failed_gate_shown, show_outcome
 from flows.clock import utc_now
+from flows.derive import derive_table, derived_tables
 from flows.errors import SourceFailed, StorageFailed, WarehouseError, WrongUse
 from flows.lake.catalog import Pin, pin_catalog, read_pins
 from flows.lake.conservation import require_conservation
@@ -27,9 +30,10 @@ from flows.lake.contract import Contract, contracts_of
 from flows.lake.history import keep_snapshots, restore_snapshots
 from flows.lake.maintenance import tidy_lake
 from flows.lake.ops import note_run
+from flows.lake.tables import raw_path
 from flows.load import LoadResult, load_table
 from flows.model_runs import shown_models
-from flows.names import TableName
+from flows.names import TableName, identifier
 from flows.redaction import without_values
 from flows.settings import PROJECT, DataFolder, scrub
 from flows.sole_run import sole_run
@@ -110,6 +114,7 @@ def elt(
         contracts = contracts_of(dbt.manifest.sources.values())
         made_up = check_key(dbt, sources, contracts)
         loads = load_tables(sources, contracts, note.run_id)
+        loads += derive_tables(sources, contracts, note.run_id)
         check_conservation(folder, loads)
         pins = pin_versions(folder, contracts)
         start_candidate(dbt, anew=full_refresh and select is None)
@@ -124,7 +129,8 @@ def elt(
             generate_docs(dbt, build)
             tidy(folder)
     notes = tuple(text for load in loads for text in load.notes) + stale + made_up
-    outcome = Outcome(tuple(loads), build, verdict, release, notes, example_of(dbt), time.monotonic() - started)
+    example = example_of(dbt, folder.candidate if release is None else release.path)
+    outcome = Outcome(tuple(loads), build, verdict, release, notes, example, time.monotonic() - started)
     show_outcome(folder, outcome)
     return outcome
 
@@ -164,6 +170,16 @@ def load_tables(sources: Connections, contracts: Mapping[TableName, Contract], r
     return [future.result() for future in futures]
 
 
+def derive_tables(sources: Connections, contracts: Mapping[TableName, Contract], run_id: str) -> list[LoadResult]:
+    """Make what is new in the tables that are made of others, once those are loaded."""
+    lake = sources.folder.lake
+    return [
+        load(str(contract.name), partial(derive_table, contract, contracts, lake, run_id=run_id))
+        for contract in derived_tables(contracts)
+        if contract.derivation and raw_path(lake, contract.derivation.of).exists()
+    ]
+
+
 def tables_of(sources: Connections, contracts: Mapping[TableName, Contract]) -> list[tuple[TableName, Connection]]:
     """Return the contract tables to load: those that a source's connection names, or all of the source's.
 
@@ -171,11 +187,15 @@ def tables_of(sources: Connections, contracts: Mapping[TableName, Contract]) -> 
     """
     wanted = []
     for connection in sources:
-        declared = {name.table: name for name in contracts if name.source == connection.source}
+        declared = {
+            name.table: name
+            for name, contract in contracts.items()
+            if name.source == connection.source and contract.derivation is None
+        }
         named = list(connection.tables) or list(declared)
         for table in named:
             if table not in declared:
-                known = ", ".join(map(str, contracts))
+                known = ", ".join(str(name) for name, contract in contracts.items() if contract.derivation is None)
                 raise WrongUse(
                     f"connections.yml: {sources.name}.{connection.source}.{table} has no contract; there are {known}.",
                     f"Declare it in models/staging/{connection.source}/_{connection.source}__sources.yml.",
@@ -319,12 +339,19 @@ def tidy(folder: DataFolder) -> None:
         logger.info("the lake is tidied: %s files compacted, %s deleted", tidied.compacted, tidied.deleted)
 
 
-def example_of(dbt: Dbt) -> str:
-    """Return a query that shows some rows of the first mart."""
+def example_of(dbt: Dbt, database: Path) -> str:
+    """Return a query that shows some rows of what was built: of the first mart that has any."""
     marts = sorted(
-        node.name for node in dbt.manifest.nodes.values() if node.resource_type == "model" and node.fqn[1] == "marts"
+        (node.alias, node.schema)
+        for node in dbt.manifest.nodes.values()
+        if node.resource_type == "model" and node.fqn[1] == "marts" and node.config.materialized == "table"
     )
-    return f"from {marts[0]} limit 5" if marts else "from release"
+    with duckdb.connect(str(database), read_only=True) as built:
+        for name, schema in marts:
+            with suppress(duckdb.Error):  # it was not in the selection
+                if built.execute(f"from {identifier(schema)}.{identifier(name)} limit 1").fetchall():
+                    return f"from {name} limit 5"
+    return "from release"
 
 
 def snapshots_of(dbt: Dbt) -> list[tuple[str, str]]:

@@ -66,13 +66,19 @@ class LoadResult:
         return self.counts + self.earlier
 
 
-def load_table(connection: Connection, contract: Contract, lake: Path, *, run_id: str) -> LoadResult:
+def load_table(
+    connection: Connection, contract: Contract, lake: Path, *, run_id: str, connector: Connector | None = None
+) -> LoadResult:
     """Bring one table of the lake up to date with its source, and record the load, failed or not.
+
+    The source is read by the connector given, or the one for the connection's URL.
 
     Raises SourceFailed, SchemaMismatch, or GateFailed if more records are rejected than the contract lets pass; batches
     that were committed before stay, and the next load goes on behind them.
     """
     load = Load.begin(connection, contract, lake)
+    if connector is not None:
+        load.connector = connector
     with noted(load, run_id):
         load.run(is_backfill=load.table.version is None or not was_loaded(lake, contract.name))
     return load.result(run_id)

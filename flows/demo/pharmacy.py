@@ -18,6 +18,7 @@ from typing import Any
 
 import duckdb
 
+from flows.demo.packs import draw_packs
 from flows.errors import WrongUse
 from flows.names import literal
 
@@ -177,8 +178,12 @@ FILES: tuple[SourceFiles, ...] = (
     SourceFiles(source="payments", name="chargebacks", made_as="payments_chargebacks"),
     SourceFiles(source="lending", name="loans", made_as="lending_loans", suffix="csv"),
     SourceFiles(source="lending", name="repayments", made_as="lending_repayments", suffix="csv"),
+    SourceFiles(source="equipment", name="units", made_as="equipment_units", suffix="csv"),
+    SourceFiles(source="equipment", name="maintenance", made_as="equipment_maintenance", suffix="csv"),
+    SourceFiles(source="equipment", name="readings", made_as="equipment_readings"),
+    SourceFiles(source="content", name="reviews", made_as="content_reviews"),
 )
-STEPS = ("chance", "vocabulary", "shop", "crm", "sales", "payments", "lending", "clinic")
+STEPS = ("chance", "vocabulary", "shop", "crm", "sales", "payments", "lending", "equipment", "content", "clinic")
 """The SQL files that make the pharmacy, in their order."""
 
 
@@ -266,6 +271,7 @@ def advance(folder: Path, *, scale: float = 1.0, seed: int = 1, today: date | No
             _write(folder, database, made, anew=not is_whole)
         for files in FILES:
             files.write(folder, made)
+        draw_packs(folder / "content" / "images", made)
         news = {f"{table.database}.{table.name}": _count_news(made, table) for table in TABLES}
     _Clock(seed=seed, scale=scale, day=day).write(folder / "clock.json")
     log.info("The demo's clock is at %s.", day)

@@ -1,5 +1,6 @@
 """The contract of a source table, as dbt's source YAML declares it."""
 
+import json
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import timedelta
@@ -65,6 +66,19 @@ class Column:
 
 
 @dataclass(frozen=True)
+class Derivation:
+    """How a table is made of another table of the lake: by which step, of which table, and what the step is told."""
+
+    by: str
+    of: TableName
+    options: Mapping[str, Any]
+
+    def definition(self) -> str:
+        """Return what decides which rows are made."""
+        return json.dumps({"by": self.by, "of": str(self.of), **self.options}, sort_keys=True, default=str)
+
+
+@dataclass(frozen=True)
 class Contract:
     """What every record of a source table must meet, and how its loads are read."""
 
@@ -77,6 +91,7 @@ class Contract:
     future_tolerance: timedelta = timedelta(days=1)
     on_extra_column: Literal["evolve", "ignore", "freeze"] = "evolve"
     quarantine_limit_pct: float = 50.0
+    derivation: Derivation | None = None
 
     @property
     def types(self) -> Mapping[str, str]:
@@ -140,7 +155,19 @@ def _contract(node: dict[str, Any]) -> Contract:
         future_tolerance=_duration(name, meta, "future_tolerance", Contract.future_tolerance),
         on_extra_column=extra,
         quarantine_limit_pct=float(meta.get("quarantine_limit_pct", 50)),
+        derivation=_derivation(name, meta["derived"]) if "derived" in meta else None,
     )
+
+
+def _derivation(table: TableName, said: Any) -> Derivation:
+    try:
+        options = dict(said)
+        return Derivation(str(options.pop("by")), TableName.parse(str(options.pop("of"))), options)
+    except (KeyError, TypeError, ValueError):
+        raise WrongUse(
+            f"The contract of {table} cannot be used: it does not say how it is derived.",
+            "In its sources.yml, write config.meta.derived with `by`, a step, and `of`, a source table.",
+        ) from None
 
 
 def _duration(table: TableName, meta: Mapping[str, Any], key: str, default: timedelta) -> timedelta:

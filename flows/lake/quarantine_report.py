@@ -2,16 +2,21 @@
 
 import json
 import re
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import duckdb
 
+from flows.lake.quarantine import Form
 from flows.lake.tables import LakeTable
 from flows.names import TableName
 
 SAMPLE = 3
+
+CONTROLS = re.compile(r"[\x00-\x08\x0e-\x1f]")
+"""What no text has, and nearly every image or archive."""
 
 
 @dataclass(frozen=True)
@@ -37,21 +42,35 @@ def reasons_of(lake: Path, table: TableName) -> list[Reason]:
     with duckdb.connect() as connection:
         rows = connection.execute(
             "select reason, count(*) as records, "
-            f"(array_agg({{position: _position, raw: _raw}} order by _batch, _row))[:{SAMPLE}] as sample "
-            f"from (select unnest(_reasons) as reason, _position, _raw, _batch, _row from {relation}) "
+            "(array_agg({position: _position, raw: _raw, form: _schema} order by _batch, _row))"
+            f"[:{SAMPLE}] as sample "
+            f"from (select unnest(_reasons) as reason, _position, _raw, _schema, _batch, _row from {relation}) "
             "group by reason order by records desc, reason"
         ).fetchall()
     return [
-        Reason(table, reason, records, tuple((entry["position"] or "", masked(entry["raw"])) for entry in sample))
+        Reason(table, reason, records, tuple((entry["position"] or "", _masked_entry(entry)) for entry in sample))
         for reason, records, sample in rows
     ]
 
 
-def masked(raw: bytes) -> str:
-    """Return a record's shape: its names, and each value with letters as a and digits as 9."""
+def _masked_entry(entry: Mapping[str, Any]) -> str:
+    columns = Form.parse(entry["form"]).columns if entry["form"] else {}
+    return masked(entry["raw"], [name for name, kind in columns.items() if kind == "BLOB"])
+
+
+def masked(raw: bytes, binary: Collection[str] = ()) -> str:
+    """Return a record's shape: its names, and each value with letters as a and digits as 9.
+
+    Of bytes that are no text, and of values whose column is `binary`, nothing is shown.
+    """
     text = raw.decode("utf-8", errors="replace")
+    if CONTROLS.search(text):
+        return f"<{len(raw):,} bytes>"
     try:
-        return json.dumps(_masked_values(json.loads(text)), ensure_ascii=False)
+        values = _masked_values(json.loads(text))
+        if isinstance(values, dict):
+            values |= {name: "<bytes>" for name in binary if values.get(name) is not None}
+        return json.dumps(values, ensure_ascii=False)
     except ValueError:
         return _shape(text)
 

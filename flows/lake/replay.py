@@ -73,7 +73,8 @@ def restore(connection: duckdb.DuckDBPyConnection, table: LakeTable, held: Held)
         columns.append(f"try_cast({value} as {kind}) as {identifier(name)}, ")
         losses.append(f"({text} is not null and try_cast({value} as {kind}) is null)")
     connection.execute(
-        f"create or replace temp table {SOURCE} as select {''.join(columns)}_file, cast(null as bigint) as _row "
+        f"create or replace temp table {SOURCE} as "
+        f"select {''.join(columns)}_file, cast(null as bigint) as _row, _record "
         f"from held where not ({' or '.join(losses)})"
     )
 

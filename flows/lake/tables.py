@@ -430,7 +430,7 @@ def _write_beside_others(write: Callable[[], None]) -> None:
 
 def storable(kind: str) -> str:
     """Return the type in which an extra column of a DuckDB type is kept."""
-    simple = ("VARCHAR", "BIGINT", "INTEGER", "DOUBLE", "BOOLEAN", "DATE", "TIMESTAMP", "SMALLINT", "FLOAT")
+    simple = ("VARCHAR", "BIGINT", "INTEGER", "DOUBLE", "BOOLEAN", "DATE", "TIMESTAMP", "SMALLINT", "FLOAT", "BLOB")
     return kind if kind in simple or kind.startswith("DECIMAL") else "VARCHAR"
 
 

@@ -30,7 +30,7 @@ class Rejected:
 
 @dataclass(frozen=True)
 class SourceFile:
-    """A file by its content; `name` is relative to the connection's URL, and `size` in bytes."""
+    """A file, and what tells it from others; `name` is relative to the connection's URL, and `size` in bytes."""
 
     name: str
     sha256: str

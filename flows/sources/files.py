@@ -1,4 +1,4 @@
-"""Files: CSV, JSON lines, JSON and Parquet, by extension; globs, gzip, and members of archives."""
+"""Files: CSV, JSON lines, JSON, Parquet, images and texts, by extension; folders, globs, gzip, members of archives."""
 
 import hashlib
 import tarfile
@@ -22,16 +22,22 @@ from flows.sources.batches import SOURCE, Batch, Rejected, Request, SourceFile
 from flows.sources.connections import Connection, TableMapping
 from flows.sources.csv_records import Dialect, opened, read_dialect, read_record_by_record
 from flows.sources.json_records import LONG_NUMBER, has_long_fraction, keep_digits, land_json, refuse_colliding_names
+from flows.sources.single_records import IMAGES, TEXTS, read_images, read_texts
 
 BYTES_A_BATCH = 64 * 1024 * 1024
+BYTES_A_BATCH_OF_CONTENTS = 16 * 1024 * 1024
+"""Where a file is one record, its bytes are held several times on their way."""
+
 FILES_A_BATCH = 500
 KINDS = {".csv": "csv", ".tsv": "csv", ".txt": "csv", ".jsonl": "lines", ".ndjson": "lines", ".json": "json"} | {
-    ".parquet": "parquet"
+    ".parquet": "parquet",
+    **IMAGES,
+    **TEXTS,
 }
 LANDED = "landed_files"
 LANDED_RECORDS = "landed_records"
 LINES_A_PIECE = 50_000
-TEXTS = pa.schema([("_record", pa.string()), ("_row", pa.int64())])
+RECORD_TEXTS = pa.schema([("_record", pa.string()), ("_row", pa.int64())])
 ONE_COLUMN = (
     "auto_detect = false, header = false, delim = '\x01', quote = '', escape = '', nullstr = '\n', "
     "strict_mode = true, hive_partitioning = false, columns = {'_record': 'VARCHAR'}"
@@ -63,7 +69,7 @@ class FileTable:
             else:
                 known_rows += rows
                 _forget_copy(file, request.work)
-            if len(waiting) >= FILES_A_BATCH or sum(one.size for one in waiting) >= BYTES_A_BATCH:
+            if len(waiting) >= FILES_A_BATCH or sum(one.size for one in waiting) >= _most_bytes(file):
                 yield self._read(connection, waiting, request)
                 waiting = []
         if not found:
@@ -116,6 +122,10 @@ class FileTable:
                     rejected = read_csv_files(connection, files, table)
                 case "parquet":
                     rejected = _read_parquet(connection, files, table)
+                case "image":
+                    rejected = read_images(connection, files)
+                case "text":
+                    rejected = read_texts(connection, files)
                 case kind:
                     rejected = _read_json(connection, files, table, as_lines=kind == "lines")
         except (*BROKEN, duckdb.Error):
@@ -273,7 +283,7 @@ def _read_one_json(
         _insert_json(connection, [file], at, as_lines=as_lines)
     except duckdb.Error:
         pieces = _json_pieces(file, rejected, as_lines=as_lines)
-        connection.register("arrow_json", pa.RecordBatchReader.from_batches(TEXTS, pieces))
+        connection.register("arrow_json", pa.RecordBatchReader.from_batches(RECORD_TEXTS, pieces))
         connection.execute(f"insert into {LANDED} by name select *, {at} as _at from arrow_json")
         connection.unregister("arrow_json")
     return rejected
@@ -292,7 +302,9 @@ def _json_pieces(file: SourceFile, rejected: list[Rejected], *, as_lines: bool) 
                     rows.append(row)
                 except UnicodeDecodeError:
                     rejected.append(Rejected(raw.rstrip(b"\r\n"), "is no UTF-8", f"{file.name}:{row}"))
-            yield pa.RecordBatch.from_arrays([pa.array(texts, pa.string()), pa.array(rows, pa.int64())], schema=TEXTS)
+            yield pa.RecordBatch.from_arrays(
+                [pa.array(texts, pa.string()), pa.array(rows, pa.int64())], schema=RECORD_TEXTS
+            )
 
 
 def _array_members(content: bytes, file: SourceFile, rejected: list[Rejected]) -> list[bytes]:
@@ -325,10 +337,16 @@ def _kind(name: str) -> str | None:
     return KINDS.get(Path(name.removesuffix(".gz")).suffix.lower())
 
 
+def _most_bytes(file: SourceFile) -> int:
+    return BYTES_A_BATCH_OF_CONTENTS if _kind(file.name) in ("image", "text") else BYTES_A_BATCH
+
+
 def _matching(place: Path) -> list[Path]:
-    """Return the files that a path or glob names, by name; a path without an extension takes any known one."""
+    """Return the files that a path, folder or glob names, by name; without an extension any known one is taken."""
     if place.is_file():
         return [place]
+    if place.is_dir():
+        return sorted(path for path in place.rglob("*") if path.is_file() and _kind(path.name))
     anchor = Path(place.anchor)
     pattern = str(place.relative_to(anchor)) if place.is_absolute() else str(place)
     if not any(sign in pattern for sign in "*?["):
@@ -352,6 +370,9 @@ def _damage(file: SourceFile) -> Exception | None:
 
 
 def _stamp(path: Path, name: str) -> SourceFile:
+    """Say what tells a file from another: its content, and the name too where that is part of its one record."""
     with path.open("rb") as stream:
         digest = hashlib.file_digest(stream, "sha256").hexdigest()
+    if _kind(name) in ("image", "text"):
+        digest = hashlib.sha256(f"{digest} {name}".encode()).hexdigest()
     return SourceFile(name, digest, path, path.stat().st_size)

@@ -11,10 +11,11 @@ import duckdb
 from flows.errors import SchemaMismatch, SourceFailed
 from flows.names import identifier
 from flows.redaction import without_values
-from flows.sources.batches import SERVICE_COLUMNS, SOURCE, source_columns
+from flows.sources.batches import RECORD, SERVICE_COLUMNS, SOURCE, source_columns
 from flows.sources.connections import TableMapping
 
 QUERIED = "queried"
+RECORDED = "recorded"
 ALIKE = 0.5
 """How like a missing column's name another must be to be suggested: qty is, for quantity."""
 
@@ -54,6 +55,9 @@ def map_batch(
     if mapping.query and not query_in_source:
         _run_query(connection, mapping)
         relation = QUERIED
+    referenced = _referenced(connection, [*mapping.columns.values(), mapping.where])
+    if RECORD in referenced:
+        relation = _with_record(connection, relation)
     offered = {name.casefold(): name for name in source_columns(connection, relation)}
     unknown = sorted(set(mapping.columns) - set(columns))
     if unknown:
@@ -81,8 +85,9 @@ def map_batch(
         else:
             expressions[column] = "null"
             missing.append(column)
-    used = _referenced(connection, [*mapping.columns.values(), mapping.where]) | {name.casefold() for name in columns}
-    further = tuple(name for folded, name in offered.items() if folded not in used)
+    used = referenced | {name.casefold() for name in columns}
+    is_kept_whole = any(expression.strip() == RECORD for expression in mapping.columns.values())
+    further = () if is_kept_whole else tuple(name for folded, name in offered.items() if folded not in used)
     _require_extras_allowed(mapping, tuple(offered.values()), further, on_extra_column)
     evolving = further if on_extra_column == "evolve" else ()
     ignored = further if on_extra_column == "ignore" else ()
@@ -144,6 +149,18 @@ def identity_of(mapping: TableMapping, key: Sequence[str], cursor: str | None) -
         return ()
     columns = [mapped_cursor(mapping, name) for name in dict.fromkeys((*key, cursor or key[0]))]
     return tuple(name for name in columns if name) if all(columns) else ()
+
+
+def _with_record(connection: duckdb.DuckDBPyConnection, relation: str) -> str:
+    """Return a relation with each record whole: the text that it came as, else its columns as one JSON object."""
+    if RECORD in {name for name, *_ in connection.execute(f"describe {relation}").fetchall()}:
+        return relation
+    packed = ", ".join(f"{identifier(name)} := {identifier(name)}" for name in source_columns(connection, relation))
+    connection.execute(
+        f"create or replace temp view {RECORDED} as "
+        f"select *, cast(to_json(struct_pack({packed})) as varchar) as {RECORD} from {relation}"
+    )
+    return RECORDED
 
 
 def _run_query(connection: duckdb.DuckDBPyConnection, mapping: TableMapping) -> None:

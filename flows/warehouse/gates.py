@@ -80,7 +80,8 @@ def require_gates(dbt: Dbt, build: Build) -> Verdict:
             (Finding("build", f"{len(tests)} tests ran, none of which can fail"),),
             "Select at least one test of severity error: a build that nothing can stop is not tested.",
         )
-    warnings = tuple(_warning(result) for result in tests if result.status == "warn")
+    warned = [result for result in tests if result.status == "warn"]
+    warnings = tuple(warning for result in warned for warning in _warnings(dbt, result))
     return Verdict(sum(result.status == "pass" for result in tests), warnings, len(build.earlier))
 
 
@@ -89,7 +90,10 @@ def _describe(dbt: Dbt, candidate: duckdb.DuckDBPyConnection, result: Any) -> Fi
     if node.resource_type == "test" and result.status == "fail":
         model = tested_node(dbt.manifest, node)
         name = model.name if model is not None else "the project"
-        return Finding(name, f"test {node.name}", result.failures, _failing_keys(candidate, node, model))
+        test = f"test {node.name}"
+        if _rules(node):
+            test += f" ({', '.join(rule for rule, _ in _broken_rules(candidate, node))})"
+        return Finding(name, test, result.failures, _failing_keys(candidate, node, model))
     if node.resource_type == "unit_test" and result.status == "fail":
         return Finding(node.model, f"unit test {node.name}: its rule does not hold: dbt test --select {node.name}")
     said = without_values(result.message)
@@ -141,8 +145,35 @@ def _severity(node: Any) -> str:
     return "error" if node.resource_type == "unit_test" else str(node.config.severity).lower()
 
 
-def _warning(result: Any) -> str:
-    return f"{result.failures:,} against «{result.node.name.replace('_', ' ')}»"
+def _warnings(dbt: Dbt, result: Any) -> list[str]:
+    """Count what a test warns of, by each of its rules that is broken.
+
+    Where a test's meta asks for it, `names_rows: true`, the first rows are named by their key.
+    """
+    if _rules(result.node):
+        with _open_candidate(dbt) as candidate:
+            return [_said(*count) for count in _broken_rules(candidate, result.node)]
+    said = _said(result.node.name, result.failures)
+    if not result.node.config.meta.get("names_rows"):
+        return [said]
+    with _open_candidate(dbt) as candidate:
+        rows = _failing_keys(candidate, result.node, tested_node(dbt.manifest, result.node))
+    return [f"{said}: {'; '.join(rows)}" if rows else said]
+
+
+def _said(rule: str, failures: int) -> str:
+    return f"{failures:,} against «{rule.replace('_', ' ')}»"
+
+
+def _rules(test: Any) -> Collection[str]:
+    """Return the names of a test's rules; empty for a test that is one rule itself."""
+    return getattr(getattr(test, "test_metadata", None), "kwargs", {}).get("expressions") or ()
+
+
+def _broken_rules(candidate: duckdb.DuckDBPyConnection, test: Any) -> list[tuple[str, int]]:
+    """Count the failing rows of a test of several rules by the rule."""
+    counted = f"select broken_rule, count(*) from ({test.compiled_code}) group by broken_rule order by broken_rule"
+    return candidate.execute(counted).fetchall()
 
 
 def _look(dbt: Dbt) -> str:

@@ -1,4 +1,4 @@
-{% macro order_history(input, key, touched_by=none) -%}
+{% macro order_history(input, key, touched_by=none, touches=none) -%}
     {%- set contract = get_contract(input, key) -%}
     {%- set key_columns = contract.key | join(', ') -%}
     {%- set order_of_history -%}
@@ -12,7 +12,7 @@
             coalesce(_deleted, false) as _is_tombstone,
             {{ contract.cursor }} as _cursor
         from {{ contract.relation }}
-        {{ keep_touched(touched_by) }}
+        {{ keep_touched(touched_by, touches) }}
 
     ),
 

@@ -1,4 +1,4 @@
-{% macro forget_touched(key, inputs, dimensions=[], at=none) -%}
+{% macro forget_touched(key, inputs, dimensions=[], at=none, touches=none) -%}
     {%- set built_from = get_built_from() -%}
     {%- set touched = this.identifier ~ '__touched' -%}
     {%- if not is_incremental() -%}
@@ -33,7 +33,8 @@
     )
 
     {% for input in inputs -%}
-    select {{ key }} from {{ get_contract(input).relation }}
+    {%- for expression in touches or [key] -%}
+    select {{ expression }} as {{ key }} from {{ get_contract(input).relation }}
     where
         _batch > (select batch from noted where input = '{{ input }}')
         or (select is_rewritten from rewritten)
@@ -41,6 +42,7 @@
     union
 
     {% endfor -%}
+    {%- endfor -%}
     select {{ key }} from {{ this }}
     where (select is_rewritten from rewritten)
 

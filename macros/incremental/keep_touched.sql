@@ -1,10 +1,17 @@
-{% macro keep_touched(key) -%}
+{# On one line, as the pattern below takes it. #}
+{% macro keep_touched(key, touches=none) -%}
     {%- if key is not none and is_incremental() -%}
-    where {{ key }} in (select {{ key }} from {{ this.identifier }}__touched)
+    {%- set kept = [] -%}
+    {%- for expression in touches or [key] -%}
+        {%- do kept.append(
+            expression ~ ' in (select ' ~ key ~ ' from ' ~ this.identifier ~ '__touched)'
+        ) -%}
+    {%- endfor -%}
+    where {{ kept | join(' or ') }}
     {%- endif -%}
 {%- endmacro %}
 
 {# The clause above as a regular expression: full and incremental builds have one definition. #}
 {% macro keep_touched_pattern() -%}
-    {{ return('where \\w+ in \\(select \\w+ from ' ~ this.identifier ~ '__touched\\)') }}
+    {{ return('where [^\\n]+ in \\(select \\w+ from ' ~ this.identifier ~ '__touched\\)') }}
 {%- endmacro %}

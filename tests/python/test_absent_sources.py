@@ -71,12 +71,9 @@ class Builds:
                 mart, needed = f"{node.schema}.{node.alias}", self.sources_of(node.unique_id)
                 if needed and not needed & present and candidate.execute(f"select 1 from {mart} limit 1").fetchall():
                     wrong[mart] = "has rows without any of its sources"
-                if (
-                    needed <= present
-                    and candidate.execute(
-                        f"(from {mart} except all from whole.{mart}) union all (from whole.{mart} except all from {mart})"
-                    ).fetchall()
-                ):
+                there, here = f"from whole.{mart}", f"from {mart}"
+                differing = f"({there} except all {here}) union all ({here} except all {there})"
+                if needed <= present and candidate.execute(differing).fetchall():
                     wrong[mart] = "has other rows, though all of its sources are there"
         return wrong
 

@@ -1,6 +1,7 @@
 """What the project promises of every model, macro and fault's test, read from dbt's manifest and the tests."""
 
 import ast
+from collections import Counter
 from pathlib import Path
 from typing import Any
 
@@ -10,6 +11,7 @@ from fault_catalogue import UNSAID, faults_of
 pytest_plugins = ["warehouse_fixtures"]
 
 PACKAGE = "ml_warehouse"
+ROW_TESTS = ("expression_is_true", "expressions_are_true")
 ADAPTERS = ("default__", "spark__")
 
 
@@ -50,6 +52,22 @@ def test_every_key_is_tested_to_be_unique(manifest: Manifest) -> None:
     }
     keys = {(model.unique_id, tuple(model.config.meta["key"])) for model in own_nodes(manifest, "model")}
     assert {key for key in keys - tested if not key[0].endswith("_history")} == set()
+
+
+def test_no_table_is_scanned_once_a_rule(manifest: Manifest) -> None:
+    """What is never null or of a list is a constraint; rules over one row stand in one test a model and severity."""
+    scans = Counter(
+        (test.attached_node, str(test.config.severity).lower())
+        for test in own_nodes(manifest, "test")
+        if getattr(test, "test_metadata", None) and test.test_metadata.name in ROW_TESTS
+    )
+    assert {scan for scan, count in scans.items() if count > 1} == set()
+    assert {test.name for test in own_nodes(manifest, "test") if scanned_for_a_constraint(test)} == set()
+
+
+def scanned_for_a_constraint(test: Any) -> bool:
+    metadata = getattr(test, "test_metadata", None)
+    return metadata is not None and metadata.name in ("not_null", "accepted_values")
 
 
 def test_every_unit_test_gives_its_reason(manifest: Manifest) -> None:

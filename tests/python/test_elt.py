@@ -377,7 +377,7 @@ def test_fault_72_a_build_that_nothing_can_stop_is_no_pass(
     """A selection was built that has no tests, and one whose only test merely warns: F."""
     # Given a selection without a test, and one whose only test warns
     release = published.release_name
-    for selection in ("stg_shop__product_history", "no_price_is_zero"):
+    for selection in ("stg_shop__product_history", "prices_and_quantities_are_those_of_goods_sold"):
         # Then neither passes
         with pytest.raises(GateFailed, match="none of which can fail"):
             published.elt(select=selection)

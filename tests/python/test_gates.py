@@ -50,14 +50,30 @@ def test_each_warning_counts_what_is_odd(lake: Lake, incremental: Warehouse) -> 
     # When it is tested, then each is counted, and none stops a release
     assert failures(incremental, lake) == {
         "no_line_repeats_another_of_its_order": ("warn", 2),
-        "nothing_was_sent_back": ("warn", 1),
-        "no_price_is_zero": ("warn", 1),
-        "no_price_is_negative": ("warn", 1),
+        "prices_and_quantities_are_those_of_goods_sold": ("warn", 3),
         "no_line_arrived_before_its_order": ("warn", 1),
         "every_order_is_of_a_known_customer_or_a_guest": ("warn", 1),
         "every_product_has_a_name": ("warn", 2),
         "no_two_stock_codes_differ_by_case_alone": ("warn", 1),
     }
+
+
+def test_a_test_of_several_rules_says_which_of_them_a_row_breaks(lake: Lake, incremental: Warehouse) -> None:
+    # Given a shop with oddities
+    incremental.build(lake)
+
+    # When its prices and quantities are tested, by one scan of the lines
+    tested: Any = incremental.dbt(lake, "test", "--select", "prices_and_quantities_are_those_of_goods_sold").result
+    (query,) = [test.node.compiled_code for test in tested if test.node.resource_type == "test"]
+    (plan,) = incremental.rows(f"explain (format json) {query}")
+
+    # Then each failing row names its key and the rule
+    assert sorted(incremental.rows(query)) == [
+        ("O1", 4, "nothing_was_sent_back"),
+        ("O1", 5, "no_price_is_zero"),
+        ("O1", 6, "no_price_is_negative"),
+    ]
+    assert str(plan).count("core.fct_order_lines") == 1
 
 
 HARMS = {

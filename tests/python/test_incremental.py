@@ -12,7 +12,10 @@ pytest_plugins = ["warehouse_fixtures"]
 
 ROUNDS = int(os.environ.get("INCREMENTAL_ROUNDS", "2"))
 NOON = datetime(2026, 3, 1, 12)
-NOTED = "select model, input, batch, row_count, load_id, definition from core.built_from order by all"
+NOTED = (
+    "select model, input, batch, row_count, load_id, definition from core.built_from "
+    "where model = 'fct_order_lines' order by all"
+)
 
 
 @pytest.fixture

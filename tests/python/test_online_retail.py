@@ -151,6 +151,8 @@ def require_facts(home: Path, outcome: Any) -> None:
     warned = {result.node.name: result.failures for result in outcome.build.results if str(result.status) == "warn"}
     assert warned["no_line_repeats_another_of_its_order"] == 5_271
     assert warned["no_two_stock_codes_differ_by_case_alone"] == 112
-    assert warned["no_price_is_negative"] == 2
-    assert warned["no_price_is_zero"] == 2_515
-    assert warned["nothing_was_sent_back"] == 10_624
+    assert {
+        "2 against «no price is negative»",
+        "2,515 against «no price is zero»",
+        "10,624 against «nothing was sent back»",
+    } <= set(outcome.verdict.warnings)

@@ -1,0 +1,291 @@
+-- What customers write, phrase by phrase: a feeling in a language, and what says nothing of it.
+create table phrases as
+
+select *
+from (values
+    ('en', 'positive', [
+        'Works really well', 'Very effective and gentle', 'Excellent quality', 'It helped within two days',
+        'I love it', 'Not bad at all, great value', 'Superb, would recommend to everyone',
+        'Happy with it again', 'Nothing to add: perfect', 'Pleasant taste & easy to take'
+    ]),
+    ('en', 'neutral', [
+        'Arrived on Tuesday', 'Second order', 'Bought it for my mother', 'The pack holds 20',
+        'I take one in the morning', 'Ordered by phone', 'The usual size', 'It is what the picture shows'
+    ]),
+    ('en', 'negative', [
+        'It did not help', 'Terrible smell', 'Very disappointing', 'The pack was damaged',
+        'Not good', 'Too expensive for what it is', 'Awful taste', 'Useless', 'It never helped',
+        'Bad, and late as well'
+    ]),
+    ('de', 'positive', [
+        'Wirkt sehr schnell', 'Hervorragend verträglich', 'Bin sehr zufrieden', 'Hat mir geholfen',
+        'Gar nicht schlecht', 'Super Preis', 'Kann ich nur empfehlen: perfekt', 'Tolle Salbe, gerne wieder'
+    ]),
+    ('de', 'neutral', [
+        'Kam am Dienstag an', 'Zweite Bestellung', 'Für meine Mutter bestellt', 'Die Packung enthält 20 Stück',
+        'Ich nehme morgens eine', 'Größe wie immer'
+    ]),
+    ('de', 'negative', [
+        'Leider wirkungslos', 'Riecht furchtbar', 'Bin enttäuscht', 'Packung beschädigt',
+        'Nicht gut', 'Viel zu teuer', 'Hat nicht geholfen', 'Schlechte Qualität, kam spät an'
+    ]),
+    ('fr', 'positive', [
+        'Très efficace', 'Parfait pour moi', 'Je suis satisfait', 'Pas mauvais du tout',
+        'Je le recommande', 'Texture agréable, effet rapide'
+    ]),
+    ('fr', 'neutral', [
+        'Arrivé mardi', 'Deuxième commande', 'Pour ma mère', 'La boîte contient 20 pièces',
+        'J''en prends un le matin'
+    ]),
+    ('fr', 'negative', [
+        'Très déçu', 'Pas efficace', 'Odeur désagréable', 'Boîte cassée', 'Trop cher', 'Un produit nul'
+    ])
+) as written (language, sentiment, phrases);
+
+-- Every fourth order that was kept is spoken of, by who placed it, on its first product.
+create table reviews as
+
+with drawn as (
+
+    select
+        order_number,
+        customer_number,
+        first_product_number as product_number,
+        ship_country,
+        completed_at,
+        bits_of('review', order_number) as review_bits,
+        bits_of('review words', order_number) as word_bits,
+        bits_of('review form', order_number) as form_bits,
+        bits_of('review fate', order_number) as fate_bits
+    from orders
+    where customer_number is not null and completed_at is not null
+
+),
+
+rated as (
+
+    select
+        *,
+        -- A third of the products are good, a third bad.
+        draw_from(review_bits, 1, case draw(bits_of('quality', product_number), 0, 3)
+            when 0 then [5, 5, 5, 5, 5, 4, 4, 4, 3, 1]
+            when 1 then [5, 5, 5, 4, 4, 4, 3, 3, 2, 1]
+            else [5, 4, 4, 3, 3, 2, 2, 1, 1, 1]
+        end) as stars,
+        case
+            when ship_country in ('DE', 'AT') then 'de'
+            when ship_country = 'CH' then draw_from(form_bits, 0, ['de', 'de', 'fr'])
+            when ship_country = 'FR' then 'fr'
+            else 'en'
+        end as language,
+        completed_at + to_seconds(86400 + draw(review_bits, 2, 65536) * 14) as written_at
+    from drawn
+    where draw(review_bits, 0, 100) < 27
+
+),
+
+felt as (
+
+    select
+        *,
+        -- One in twenty has mixed up which end of the stars is the good one.
+        if(draw(form_bits, 1, 20) = 0, 6 - stars, stars) as meant_stars
+    from rated
+
+),
+
+spoken as (
+
+    select
+        *,
+        case
+            when meant_stars = 3 then 'neutral'
+            when meant_stars in (2, 4) and draw(form_bits, 2, 4) = 0 then 'neutral'
+            when meant_stars > 3 then 'positive'
+            else 'negative'
+        end as sentiment,
+        draw(form_bits, 3, 100) < 6 as is_empty
+    from felt
+
+),
+
+-- Phrases of one feeling: one or two, with one that says nothing before or behind.
+phrases_chosen as (
+
+    select
+        spoken.*,
+        draw_from(spoken.word_bits, 0, feeling.phrases) as first_phrase,
+        if(
+            draw(spoken.word_bits, 1, 3) = 0,
+            draw_from(spoken.word_bits, 2, feeling.phrases),
+            null
+        ) as second_phrase,
+        draw_from(spoken.word_bits, 3, remark.phrases) as remark_phrase
+    from spoken
+    inner join phrases as feeling
+        on spoken.language = feeling.language and spoken.sentiment = feeling.sentiment
+    inner join phrases as remark
+        on spoken.language = remark.language and remark.sentiment = 'neutral'
+
+),
+
+joined as (
+
+    select
+        *,
+        draw_from(fate_bits, 0, ['. ', '! ', '. ', '… ', '.' || chr(10), '!!! ']) as mark,
+        draw(fate_bits, 1, 1000) as dress_draw,
+        draw(fate_bits, 2, 1000) as fate_draw,
+        draw(fate_bits, 3, 1000) as lateness_draw
+    from phrases_chosen
+
+),
+
+dressed as (
+
+    select
+        *,
+        concat_ws(mark, remark_phrase, first_phrase, second_phrase) as plain,
+        case sentiment when 'positive' then ' 😀👍' when 'negative' then ' 😡' else ' 🤷' end as emoji
+    from joined
+
+),
+
+reviews as (
+
+    select
+        order_number,
+        customer_number,
+        product_number,
+        stars,
+        language,
+        sentiment,
+        is_empty,
+        case
+            when is_empty then if(dress_draw < 500, '', null)
+            when dress_draw < 120 then plain || emoji
+            when dress_draw < 180 then upper(plain) || '!!'
+            when dress_draw < 220 then '<p>' || replace(plain, '&', '&amp;') || '</p><br/>'
+            when dress_draw < 235
+                then plain || '. ann.sample' || order_number % 1000 || '@example.org, 020 7946 0999'
+            else plain || '.'
+        end as body,
+        fate_draw < 10 as has_no_stars,
+        fate_draw between 10 and 12 as has_wrong_stars,
+        fate_draw between 13 and 14 as is_broken,
+        fate_draw between 20 and 29 as is_repeated,
+        fate_draw between 30 and 49 as is_edited,
+        day_of(written_at) + days_late(lateness_draw, 20, 15) as shown_day_number,
+        written_at
+    from dressed
+
+)
+
+select * from reviews;
+
+-- Reviews as the shop's exports bring them: as they were written, again, and as they were changed.
+create table content_reviews as
+
+with sent as (
+
+    select
+        *,
+        0 as version,
+        written_at as changed_at,
+        body as text,
+        shown_day_number as _sent_day_number
+    from reviews
+
+    union all
+
+    select
+        *,
+        0 as version,
+        written_at as changed_at,
+        body as text,
+        shown_day_number + 1 as _sent_day_number
+    from reviews
+    where is_repeated
+
+    union all
+
+    select
+        *,
+        1 as version,
+        written_at + to_seconds(86400 * 5) as changed_at,
+        if(is_empty, body, body || ' PS.') as text,
+        shown_day_number + 5 as _sent_day_number
+    from reviews
+    where is_edited
+
+),
+
+written as (
+
+    select
+        *,
+        cast(to_json({
+            id: 'R' || order_id_of(order_number),
+            customer: customer_id_of(customer_number),
+            product: product_id_of(product_number),
+            stars: case when has_no_stars then null when has_wrong_stars then 0 else stars end,
+            text: text,
+            written_at: strftime(written_at, '%Y-%m-%dT%H:%M:%SZ'),
+            changed_at: strftime(changed_at, '%Y-%m-%dT%H:%M:%SZ')
+        }) as varchar) as whole_record
+    from sent
+
+),
+
+content_reviews as (
+
+    select
+        -- The export breaks off now and then, and sends the line again the next day.
+        if(is_broken, left(whole_record, length(whole_record) // 2), whole_record) as record,
+        order_number * 2 + version as _place,
+        _sent_day_number
+    from written
+    where is_news(_sent_day_number)
+
+)
+
+select * from content_reviews;
+
+-- Pictures of the packs, one a product: what shape and colour, and which white fields on the label.
+-- A few come twice under another name, a few once more but brighter, and a few files are cut short.
+create table pictures as
+
+with numbered as (
+
+    select
+        product_number,
+        launch_shown_day_number,
+        bits_of('pack', product_number) as pack_bits,
+        bits_of('label', product_number) as label_bits,
+        unnest(case product_number % 50
+            when 2 then ['first', 'copy']
+            when 4 then ['first', 'brighter']
+            when 5 then ['first', 'broken']
+            else ['first']
+        end) as kind
+    from products
+
+),
+
+pictures as (
+
+    select
+        product_number,
+        product_id_of(product_number) || if(kind = 'first', '-1', '-2') as picture_id,
+        kind,
+        draw_from(pack_bits, 0, ['box', 'bottle', 'jar']) as shape,
+        20 + 16 * draw(pack_bits, 1, 9) as red,
+        20 + 16 * draw(pack_bits, 2, 9) as green,
+        20 + 16 * draw(pack_bits, 3, 9) as blue,
+        cast(label_bits & 1073741823 as bigint) as label,
+        launch_shown_day_number as shown_day_number
+    from numbered
+
+)
+
+select * from pictures;

@@ -1,0 +1,12 @@
+-- What the pictures show: a pack's colour fills most of it, a copy is the same file, a brighter one
+-- the same pack, and a broken file is no picture at all.
+select
+    picture_id as image_id,
+    product_id_of(product_number) as product_id,
+    kind,
+    shape,
+    '#' || lower(lpad(hex(red), 2, '0') || lpad(hex(green), 2, '0') || lpad(hex(blue), 2, '0'))
+        as dominant_colour
+from pictures
+where is_shown(shown_day_number)
+order by image_id;

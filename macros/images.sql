@@ -1,0 +1,3 @@
+{% macro most_contents_of_a_hash() -%}
+    50
+{%- endmacro %}

@@ -1,0 +1,3 @@
+{% macro sensor_quantities() -%}
+    {{ return(['temperature_celsius', 'humidity_pct', 'vibration_mm_s', 'power_watts']) }}
+{%- endmacro %}

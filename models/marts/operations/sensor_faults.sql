@@ -1,0 +1,156 @@
+with readings_cleaned as (
+
+    select * from {{ ref('int_readings_cleaned') }}
+
+),
+
+dim_unit as (
+
+    select * from {{ ref('dim_unit') }}
+
+),
+
+sensor_rules as (
+
+    select * from {{ ref('sensor_rules') }}
+
+),
+
+last_readings as (
+
+    select
+        unit_id,
+        max(read_at) as last_read_at
+    from readings_cleaned
+    group by unit_id
+
+),
+
+values_not_believed as (
+
+    select
+        unit_id,
+        'temperature_celsius' as quantity,
+        temperature_celsius_finding as finding,
+        temperature_celsius as sensor_value,
+        read_at
+    from readings_cleaned
+    where temperature_celsius_finding is not null
+
+    union all
+
+    select
+        unit_id,
+        'humidity_pct' as quantity,
+        humidity_pct_finding as finding,
+        humidity_pct as sensor_value,
+        read_at
+    from readings_cleaned
+    where humidity_pct_finding is not null
+
+    union all
+
+    select
+        unit_id,
+        'vibration_mm_s' as quantity,
+        vibration_mm_s_finding as finding,
+        vibration_mm_s as sensor_value,
+        read_at
+    from readings_cleaned
+    where vibration_mm_s_finding is not null
+
+    union all
+
+    select
+        unit_id,
+        'power_watts' as quantity,
+        power_watts_finding as finding,
+        power_watts as sensor_value,
+        read_at
+    from readings_cleaned
+    where power_watts_finding is not null
+
+),
+
+values_compared as (
+
+    select
+        values_not_believed.unit_id,
+        values_not_believed.quantity,
+        values_not_believed.finding,
+        values_not_believed.sensor_value,
+        values_not_believed.read_at,
+        case
+            when
+                lag(values_not_believed.read_at) over findings_of_sensor
+                + sensor_rules.longest_gap_minutes * interval '1' minute
+                >= values_not_believed.read_at
+                and (
+                    values_not_believed.finding <> 'stuck'
+                    or lag(values_not_believed.sensor_value) over findings_of_sensor
+                    = values_not_believed.sensor_value
+                )
+                then 0
+            else 1
+        end as begins
+    from values_not_believed
+    inner join sensor_rules on values_not_believed.quantity = sensor_rules.quantity
+    window findings_of_sensor as (
+        partition by
+            values_not_believed.unit_id, values_not_believed.quantity, values_not_believed.finding
+        order by values_not_believed.read_at
+    )
+
+),
+
+faults_numbered as (
+
+    select
+        *,
+        sum(begins) over (
+            partition by unit_id, quantity, finding
+            order by read_at
+            rows between unbounded preceding and current row
+        ) as fault_number
+    from values_compared
+
+),
+
+faults_bounded as (
+
+    select
+        unit_id,
+        quantity,
+        finding,
+        count(*) as reading_count,
+        min(sensor_value) as lowest_value,
+        max(sensor_value) as highest_value,
+        min(read_at) as started_at,
+        max(read_at) as ended_at
+    from faults_numbered
+    group by unit_id, quantity, finding, fault_number
+
+),
+
+sensor_faults as (
+
+    select
+        faults_bounded.unit_id,
+        dim_unit.site,
+        dim_unit.model,
+        faults_bounded.quantity,
+        faults_bounded.finding,
+        faults_bounded.reading_count,
+        faults_bounded.lowest_value,
+        faults_bounded.highest_value,
+        faults_bounded.ended_at = last_readings.last_read_at as is_going_on,
+        faults_bounded.started_at,
+        faults_bounded.ended_at
+    from faults_bounded
+    inner join last_readings on faults_bounded.unit_id = last_readings.unit_id
+    left join dim_unit
+        on {{ as_of('dim_unit', 'faults_bounded.unit_id', at='faults_bounded.started_at') }}
+
+)
+
+select * from sensor_faults

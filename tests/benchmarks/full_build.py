@@ -1,0 +1,242 @@
+"""The build of a whole warehouse: dbt against the same SQL straight in DuckDB; within 1 GB; by scale; and of one day.
+
+`python -m tests.benchmarks.full_build 0.1 1` measures other scales than those of `make bench`.
+"""
+
+import logging
+import os
+import shutil
+import statistics
+import sys
+import tempfile
+import time
+from collections import defaultdict
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import duckdb
+import yaml
+from dbt.adapters.duckdb.connections import DuckDBConnectionManager
+from dbt.cli.main import dbtRunner
+
+from flows import settings
+from flows.demo.api import serve_sales
+from flows.demo.flow import SET
+from flows.demo.pharmacy import advance
+from flows.elt import tables_of
+from flows.lake.catalog import pin_catalog
+from flows.lake.contract import contracts_of
+from flows.load import load_table
+from flows.settings import PROJECT, DataFolder
+from flows.sources.connections import read_connections
+from flows.warehouse.build import prepare_candidate
+from flows.warehouse.runner import GOOD, Dbt
+from tests.benchmarks.measures import Measure, report
+
+SCALES = (1.0, 10.0)
+REPEATS = 3
+NODE_SECONDS = 0.04
+"""What a node may cost on top of its SQL: dbt renders it, keeps its state, and tells of it."""
+MEMORY_LIMIT = "1GB"
+
+Statements = dict[str, list[str]]
+
+
+@dataclass
+class Shop:
+    """The demo's sources and lake at a scale, and builds of a warehouse from it."""
+
+    scale: float
+    dbt: Dbt
+    sent: Statements = field(default_factory=dict)
+    nodes: int = 0
+
+    @classmethod
+    def open(cls, work: Path, scale: float) -> "Shop":
+        """Make sources and lake with their first day."""
+        settings.export(**{settings.DATA_VARIABLE: str(work / f"scale-{scale:g}")})
+        shop = cls(scale, Dbt.parse(DataFolder.of(SET)))
+        shop.move_on()
+        return shop
+
+    @property
+    def folder(self) -> DataFolder:
+        """Where everything is."""
+        return self.dbt.folder
+
+    def move_on(self) -> None:
+        """Bring the sources and the lake to their next day."""
+        advance(self.folder.path / "source", scale=self.scale)
+        contracts = contracts_of(self.dbt.manifest.sources.values())
+        with serve_sales(self.folder.path / "source", "bench") as url:
+            settings.export(DEMO_SALES_URL=url, DEMO_SALES_TOKEN="bench")
+            sources = read_connections(PROJECT / "connections.yml", SET)
+            for name, connection in tables_of(sources, contracts):
+                load_table(connection, contracts[name], self.folder.lake, run_id="bench")
+        pin_catalog(self.folder.catalog, self.folder.lake, contracts)
+
+    def count_rows(self) -> int:
+        """Count what the lake holds, in all tables."""
+        with duckdb.connect(str(self.folder.catalog), read_only=True) as catalog:
+            tables = catalog.execute("select schema_name, view_name from duckdb_views() where not internal").fetchall()
+            return sum(catalog.execute(f'select count(*) from "{s}"."{t}"').fetchall()[0][0] for s, t in tables)
+
+    def build_anew(self, **settings_of_duckdb: str) -> float:
+        """Build everything into an empty candidate; return the seconds, and keep the SQL that dbt sent."""
+        prepare_candidate(self.folder, anew=True)
+        return self.build(**settings_of_duckdb)
+
+    def build(self, **settings_of_duckdb: str) -> float:
+        """Build everything into the candidate as it is; return the seconds. Raises AssertionError if a node failed."""
+        sent: defaultdict[str, list[str]] = defaultdict(list)
+
+        def see(event: Any) -> None:
+            if event.info.name == "SQLQuery":  # of no node: what makes the schemas, first
+                node = event.data.node_info.unique_id
+                sent[node or event.data.conn_name].append(self._unabridged(node, event.data.sql))
+
+        runner = dbtRunner(manifest=self.dbt.manifest, callbacks=[see])
+        started = time.perf_counter()
+        try:
+            done = runner.invoke(
+                [
+                    *("--log-level", "none", "--log-level-file", "none", "build", "--no-write-json"),
+                    *("--project-dir", str(PROJECT), "--profiles-dir", str(self._write_profile(settings_of_duckdb))),
+                    *("--target", "candidate", "--target-path", str(self.folder.target)),
+                    *("--log-path", str(self.folder.target)),
+                ]
+            )
+        finally:
+            DuckDBConnectionManager.close_all_connections()
+        seconds = time.perf_counter() - started
+        results = list(getattr(done.result, "results", None) or [])
+        failed = [f"{one.node.name}: {one.message}" for one in results if one.status not in GOOD]
+        assert results, done.exception
+        assert not failed, failed
+        self.sent, self.nodes = dict(sent), len(results)
+        return seconds
+
+    def build_straight(self) -> float:
+        """Send DuckDB what dbt sent it in the last full build, node by node; return the seconds."""
+        database = self.folder.path / "straight" / self.folder.candidate.name
+        shutil.rmtree(database.parent, ignore_errors=True)
+        database.parent.mkdir()
+        started = time.perf_counter()
+        with duckdb.connect(str(database)) as connection:
+            connection.execute(f"attach '{self.folder.catalog}' as lake (read_only)")
+            for name, value in self._settings.items():
+                connection.execute(f"set {name} = '{value}'")
+            for statements in self.sent.values():
+                _send(connection, statements)
+        seconds = time.perf_counter() - started
+        assert _row_counts(database) == _row_counts(self.folder.candidate), "what was built straight is not the same"
+        return seconds
+
+    def _unabridged(self, unique_id: str, statement: str) -> str:
+        """Return a statement; of a seed's rows dbt tells the beginning only."""
+        if not (unique_id.startswith("seed.") and statement.endswith("...")):
+            return statement
+        seed = self.dbt.manifest.nodes[unique_id]
+        return f"copy {seed.schema}.{seed.alias} from '{PROJECT / seed.original_file_path}' (header)"
+
+    @property
+    def _settings(self) -> dict[str, Any]:
+        return self._profiles["ml_warehouse"]["outputs"]["candidate"]["settings"]
+
+    @property
+    def _profiles(self) -> dict[str, Any]:
+        return yaml.safe_load((PROJECT / "profiles.yml").read_text())
+
+    def _write_profile(self, settings_of_duckdb: dict[str, str]) -> Path:
+        """Write the project's profiles with further settings of DuckDB; return their folder."""
+        profiles = self._profiles
+        profiles["ml_warehouse"]["outputs"]["candidate"]["settings"] |= settings_of_duckdb
+        place = self.folder.path / "profiles"
+        place.mkdir(exist_ok=True)
+        (place / "profiles.yml").write_text(yaml.safe_dump(profiles))
+        return place
+
+
+def _send(connection: duckdb.DuckDBPyConnection, statements: list[str]) -> None:
+    """Send a node's statements; dbt leaves what only reads without an end, and it is rolled back."""
+    in_transaction = False
+    for statement in statements:
+        if statement == "BEGIN" and in_transaction:
+            connection.rollback()
+        in_transaction = statement not in ("COMMIT", "ROLLBACK") and (in_transaction or statement == "BEGIN")
+        connection.execute(statement).fetchall()
+    if in_transaction:
+        connection.rollback()
+
+
+def _row_counts(database: Path) -> dict[str, int]:
+    with duckdb.connect(str(database), read_only=True) as connection:
+        tables = connection.execute(
+            "select schema_name || '.' || table_name from duckdb_tables() where database_name = current_database()"
+        ).fetchall()
+        return {table: connection.execute(f"select count(*) from {table}").fetchall()[0][0] for (table,) in tables}
+
+
+def median(work: Callable[[], float]) -> float:
+    """Return the median of some turns' seconds."""
+    return statistics.median(work() for _ in range(REPEATS))
+
+
+def measure_day(shop: Shop) -> float:
+    """Return the seconds of a build that finds the last full one and one new day."""
+    yesterday = shop.folder.path / "yesterday.duckdb"
+    shutil.copy(shop.folder.candidate, yesterday)
+    shop.move_on()
+
+    def build_day() -> float:
+        shutil.copy(yesterday, shop.folder.candidate)
+        return shop.build()
+
+    return median(build_day)
+
+
+def measure(work: Path, scale: float) -> tuple[float, int]:
+    """Measure the builds at one scale, and report; return the seconds of a full build, and the rows in the lake."""
+    shop = Shop.open(work, scale)
+    rows = shop.count_rows()
+    shop.build_anew()  # warms up, as does the first run straight
+    shop.build_straight()
+    full, straight = (
+        statistics.median(seconds)
+        for seconds in zip(*((shop.build_anew(), shop.build_straight()) for _ in range(REPEATS)), strict=True)
+    )
+    limited = median(lambda: shop.build_anew(memory_limit=MEMORY_LIMIT))
+    shop.build_anew()
+    day = measure_day(shop)
+    allowed = straight + shop.nodes * NODE_SECONDS
+    what = f"Full build, scale {scale:g}, {rows:,} rows"
+    report(
+        Measure(what, f"its SQL straight, {straight:.2f} s, and 40 ms a node ({shop.nodes})", full, allowed, at_most=1),
+        Measure(f"{what}, in {MEMORY_LIMIT}", "without a limit", limited, full, at_most=1.5),
+        Measure(f"Build with one new day, scale {scale:g}", "the full build", day, full, at_most=1),
+    )
+    return full, rows
+
+
+def main(scales: tuple[float, ...]) -> None:
+    """Measure at each scale, and how seconds grow from one to the next."""
+    logging.getLogger("flows").setLevel(logging.WARNING)
+    smaller: tuple[float, int, float] | None = None
+    for scale in scales:
+        with tempfile.TemporaryDirectory(prefix="bench-") as folder:
+            seconds, rows = measure(Path(folder), scale)
+        if smaller is not None:
+            what = f"Growth of a full build's seconds, scale {smaller[2]:g} to {scale:g}"
+            grown = Measure(
+                what, "growth of the rows", seconds / smaller[0], rows / smaller[1], at_most=1, unit="times"
+            )
+            report(grown)
+        smaller = seconds, rows, scale
+
+
+if __name__ == "__main__":
+    main(tuple(map(float, sys.argv[1:])) or SCALES)
+    sys.stdout.flush()
+    os._exit(0)  # else DuckDB lists what Prefect's threads still hold

@@ -1,0 +1,194 @@
+with unit_readings as (
+
+    select
+        'U1' as unit_id,
+        timestamp '2026-03-01 23:50:00' as read_at
+
+),
+
+results as (
+
+    select
+        'take_median' as macro_name,
+        cast({{ take_median(['5.0', 'null', '4.0', '40.0']) }} as varchar) as result,
+        '5.0' as worked_result
+
+    union all
+
+    select
+        'take_median of two' as macro_name,
+        cast({{ take_median(['4.0', '6.0']) }} as varchar) as result,
+        '5.0' as worked_result
+
+    union all
+
+    select
+        'last_known' as macro_name,
+        max(known.result) as result,
+        '4' as worked_result
+    from (
+        select
+            cast({{ last_known('readings.sensor_value') }} over (
+                order by readings.place rows between unbounded preceding and 1 preceding
+            ) as varchar) as result
+        from (values (1, 4), (2, null), (3, 9)) as readings (place, sensor_value)
+    ) as known
+
+    union all
+
+    select
+        'first_known' as macro_name,
+        min(known.result) as result,
+        '6' as worked_result
+    from (
+        select
+            cast({{ first_known('readings.sensor_value') }} over (
+                order by readings.place rows between 1 following and unbounded following
+            ) as varchar) as result
+        from (values (1, 9), (2, null), (3, 6)) as readings (place, sensor_value)
+    ) as known
+
+    union all
+
+    select
+        'list_hours' as macro_name,
+        string_agg(cast(listed.hour_at as varchar), ', ' order by listed.hour_at) as result,
+        '2026-03-01 22:00:00, 2026-03-01 23:00:00' as worked_result
+    from (
+        select
+            {{ list_hours("timestamp '2026-03-01 22:00:00'", "timestamp '2026-03-01 23:00:00'") }}
+                as hour_at
+    ) as listed
+
+    union all
+
+    select
+        'extract_json_text' as macro_name,
+        {{ extract_json_text("'{\"data\": {\"co2\": 410}}'", '$.data.co2') }} as result,
+        '410' as worked_result
+
+    union all
+
+    select
+        'lift' as macro_name,
+        cast(
+            {{ lift("'{\"data\": {\"co2\": 410}}'", ['$.co2', '$.data.co2'], 'integer') }}
+            as varchar
+        ) as result,
+        '410' as worked_result
+
+    union all
+
+    select
+        'name_unit_day' as macro_name,
+        {{ name_unit_day(1) }} as result,
+        'U1 2026-03-02' as worked_result
+    from unit_readings
+
+    union all
+
+    select
+        'smooth_by_median' as macro_name,
+        max(case when smoothed.at_us = 3 then cast(smoothed.result as varchar) end) as result,
+        '5.0' as worked_result
+    from (
+        select
+            readings.at_us,
+            {{ smooth_by_median(
+                'readings.sensor_value', 'readings.at_us', '10', over='by_time'
+            ) }} as result
+        from (
+            values (1, 4.0), (2, 5.0), (3, 40.0), (4, 5.0), (5, 6.0)
+        ) as readings (at_us, sensor_value)
+        window by_time as (order by readings.at_us)
+    ) as smoothed
+
+    union all
+
+    select
+        'interpolate' as macro_name,
+        cast({{ interpolate('15', '4.0', '0', '8.0', '30', '60') }} as varchar) as result,
+        '6.0' as worked_result
+
+    union all
+
+    select
+        'interpolate over too long a gap' as macro_name,
+        cast({{ interpolate('15', '4.0', '0', '8.0', '30', '10') }} as varchar) as result,
+        cast(null as varchar) as worked_result
+
+    union all
+
+    select
+        'is_out_of_reach' as macro_name,
+        cast({{ is_out_of_reach('40', '1', '5', '0', '5', '2', '1', '9') }} as varchar) as result,
+        'true' as worked_result
+
+    union all
+
+    select
+        'is_out_of_reach behind it' as macro_name,
+        cast({{ is_out_of_reach('5', '2', '40', '1', '5', '3', '1', '9') }} as varchar) as result,
+        'false' as worked_result
+
+    union all
+
+    select
+        'is_stuck' as macro_name,
+        cast({{ is_stuck('11', '6', '12', '6', [
+            {'is_there': 'true', 'began_at_us': '6', 'ended_at_us': '11'},
+        ]) }} as varchar) as result,
+        'true' as worked_result
+
+    union all
+
+    select
+        'is_stuck where nothing else changes' as macro_name,
+        cast({{ is_stuck('11', '6', '12', '6', [
+            {'is_there': 'true', 'began_at_us': '6', 'ended_at_us': '12'},
+        ]) }} as varchar) as result,
+        'false' as worked_result
+
+    union all
+
+    select
+        'is_stuck where there is no other' as macro_name,
+        cast({{ is_stuck('11', '6', '12', '6', [
+            {'is_there': 'false', 'began_at_us': 'null', 'ended_at_us': 'null'},
+        ]) }} as varchar) as result,
+        'true' as worked_result
+
+    union all
+
+    select
+        'convert_to_kelvin' as macro_name,
+        cast({{ convert_to_kelvin('4.85') }} as varchar) as result,
+        '278.00' as worked_result
+
+    union all
+
+    select
+        'mean_kinetic_celsius' as macro_name,
+        cast(
+            cast({{ mean_kinetic_celsius('readings.kelvin') }} as decimal(5, 2)) as varchar
+        ) as result,
+        '19.70' as worked_result
+    from (values (278.15), (298.15)) as readings (kelvin)
+
+    union all
+
+    select
+        'hours_between' as macro_name,
+        cast({{ hours_between(
+            "timestamp '2026-03-01 00:00:00'", "timestamp '2026-03-01 01:30:00'"
+        ) }} as varchar) as result,
+        '1.5' as worked_result
+
+)
+
+select
+    macro_name,
+    result,
+    worked_result
+from results
+where result is distinct from worked_result
