@@ -1,7 +1,8 @@
 """A gate on the SQL itself: no column is a plain hash of personal data, which whoever can guess it can undo.
 
 Follows tagged columns from their contract through the compiled models, as DuckDB's own parser reads them. It errs on
-the side of caution: what an expression makes of a tagged column counts as tagged, a year of birth as well.
+the side of caution: what an expression makes of a tagged column counts as tagged, a year of birth as well. A model that
+means it (words are hashed to so many buckets) says so: `config.meta.plain_hashes`, the columns, each with the reason.
 """
 
 import json
@@ -58,8 +59,10 @@ def find_plain_hashes(manifest: Manifest, models: Iterable[Any]) -> Iterator[Fin
             relations[model.schema.lower(), model.alias.lower()] = reading.columns_of(
                 parsed["statements"][0]["node"], {}
             )
-            for column, function, origins in sorted(reading.hashes):
-                yield Finding(model.name, f"{column} is a plain {function} of {origins}")
+            excused = set(model.config.meta.get("plain_hashes", ()))
+            for column, function, origins in sorted(reading.hashes, key=str):
+                if named := " and ".join(sorted(origins - excused)):
+                    yield Finding(model.name, f"{column} is a plain {function} of {named}")
 
 
 def _in_order(models: Iterable[Any]) -> Iterator[Any]:
@@ -76,7 +79,7 @@ class _Reading:
     """One model's syntax tree, read from its sources outwards; `hashes` gathers column, function and origins."""
 
     relations: Mapping[tuple[str, str], Columns]
-    hashes: set[tuple[str, str, str]] = field(default_factory=set)
+    hashes: set[tuple[str, str, Origins]] = field(default_factory=set)
 
     def columns_of(self, query: Node, outer: Mapping[str, Columns]) -> Columns:
         """Return the columns of a query that come from tagged ones, and from which."""
@@ -137,7 +140,7 @@ class _Reading:
             return NOTHING
         origins = NOTHING.union(*(self._origins(child, tables, ctes, column) for child in part.values()))
         if origins and part.get("function_name") in HASHES:
-            self.hashes.add((column, part["function_name"], " and ".join(sorted(origins))))
+            self.hashes.add((column, part["function_name"], origins))
         return origins
 
 

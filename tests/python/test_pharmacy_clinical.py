@@ -313,6 +313,21 @@ def test_the_projects_own_models_hash_nothing_plainly(clinic: Lake, incremental:
     assert list(find_plain_hashes(incremental.manifest, models)) == []
 
 
+def test_a_plain_hash_that_is_meant_is_stated_with_its_reason(clinic: Lake, incremental: Warehouse) -> None:
+    # Given a model that hashes one column without the key, and says that it does
+    old = "{{ pseudonymise('customer_id', purpose='patient') }}"
+    incremental.manifest = replace_in(incremental.manifest, "stg_clinic__prescriptions", old, "md5(customer_id)")
+    stated = incremental.manifest.nodes["model.ml_warehouse.stg_clinic__prescriptions"].config.meta
+    built = [node.node for node in incremental.build(clinic, "--select", "stg_clinic__prescriptions").result[1:]]
+    assert list(find_plain_hashes(incremental.manifest, built))
+
+    # Then that column passes, and no other
+    stated["plain_hashes"] = {"clinic.prescriptions.prescriber": "another one"}
+    assert list(find_plain_hashes(incremental.manifest, built))
+    stated["plain_hashes"] = {"clinic.prescriptions.customer_id": "ids are drawn at random"}
+    assert list(find_plain_hashes(incremental.manifest, built)) == []
+
+
 BROKEN: dict[str, Callable[[Manifest], Manifest]] = {
     "small area": lambda manifest: replace_in(
         manifest, "int_prescriptions_generalised", "when patients.generalisation_step < 1 then", "when true then"
