@@ -42,6 +42,8 @@ from flows.storage import noting, storage_faults_named
 from flows.warehouse.build import Build, build_candidate, drop_strangers, prepare_candidate
 from flows.warehouse.docs import write_docs
 from flows.warehouse.gates import Verdict, require_freshness, require_gates
+from flows.warehouse.plain_hashes import require_no_plain_hashes
+from flows.warehouse.pseudonyms import require_pseudonym_key
 from flows.warehouse.release import Release, named_versions, prune_releases, publish_candidate
 from flows.warehouse.runner import Dbt
 
@@ -110,6 +112,7 @@ def elt(
     with storage_faults_named(), sole_run(folder), NotedRun(folder) as note, failed_gate_shown(folder):
         dbt = parse_project(folder)
         contracts = contracts_of(dbt.manifest.sources.values())
+        made_up = check_key(dbt, sources, contracts)
         loads = load_tables(sources, contracts, note.run_id)
         loads += derive_tables(sources, contracts, note.run_id)
         check_conservation(folder, loads)
@@ -125,7 +128,7 @@ def elt(
             keep_history(dbt, release)
             generate_docs(dbt, build)
             tidy(folder)
-    notes = tuple(text for load in loads for text in load.notes) + stale
+    notes = tuple(text for load in loads for text in load.notes) + stale + made_up
     example = example_of(dbt, folder.candidate if release is None else release.path)
     outcome = Outcome(tuple(loads), build, verdict, release, notes, example, time.monotonic() - started)
     show_outcome(folder, outcome)
@@ -232,6 +235,15 @@ def load(table: str, call: Callable[[], LoadResult]) -> LoadResult:
     return result
 
 
+def check_key(dbt: Dbt, sources: Connections, contracts: Mapping[TableName, Contract]) -> tuple[str, ...]:
+    """Require a key for pseudonyms if the set has ids that become some; return a note if the key is made up."""
+    wanted = {name for name, _ in tables_of(sources, contracts)}
+    notes = require_pseudonym_key(dbt.folder, dbt.manifest, wanted)
+    for note in notes:
+        logger.warning(note)
+    return notes
+
+
 @step("check conservation")
 def check_conservation(folder: DataFolder, loads: list[LoadResult]) -> None:
     """Recount what was read, accepted, quarantined and duplicate."""
@@ -282,7 +294,11 @@ def build_models(dbt: Dbt, full_refresh: bool, select: str | None) -> Build:
 @step("check gates")
 def check_gates(dbt: Dbt, build: Build) -> Verdict:
     """Let nothing on while a test fails."""
-    return require_gates(dbt, build)
+    verdict = require_gates(dbt, build)
+    require_no_plain_hashes(
+        dbt.manifest, [result.node for result in build.results if result.node.resource_type == "model"]
+    )
+    return verdict
 
 
 @step("publish")

@@ -20,8 +20,9 @@
 {%- endmacro %}
 
 {#
-    What the rows follow from besides the inputs: the model's own SQL, the seeds that it joins, and
-    what the same is of incremental models that it reads, as they note it.
+    What the rows follow from besides the inputs: the model's own SQL, the seeds that it joins, what
+    the same is of incremental models that it reads, as they note it, and, since any of its inputs may
+    hold pseudonyms, which key they were made with.
 #}
 {% macro get_definition() -%}
     {%- set parts = [modules.re.sub(keep_touched_pattern(), '', compiled_code or '')] -%}
@@ -37,5 +38,6 @@
             {%- do parts.append(run_query(noted).rows[0][0] or '') -%}
         {%- endif -%}
     {%- endfor -%}
+    {%- do parts.append(get_pseudonym_key_fingerprint()) -%}
     {{ return(local_md5(parts | join(' '))) }}
 {%- endmacro %}

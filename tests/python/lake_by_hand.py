@@ -27,6 +27,8 @@ ml_warehouse:
       path: "{{ env_var('LAKE_BY_HAND') }}/warehouse.duckdb"
       schema: core
       threads: 2
+      module_paths: ["."]
+      plugins: [{module: flows.warehouse.lake_plugin, alias: lake}]
       attach: [{path: "{{ env_var('LAKE_BY_HAND') }}/catalog.duckdb", alias: lake, read_only: true}]
       settings: {TimeZone: UTC, preserve_insertion_order: false}
 """
