@@ -118,7 +118,7 @@ def elt(
             release = publish(dbt, build, pins)
             note.release = release.name
             keep_history(dbt, release)
-            generate_docs(dbt)
+            generate_docs(dbt, build)
             tidy(folder)
     notes = tuple(text for load in loads for text in load.notes) + stale
     outcome = Outcome(tuple(loads), build, verdict, release, notes, example_of(dbt), time.monotonic() - started)
@@ -282,9 +282,9 @@ def keep_history(dbt: Dbt, release: Release) -> None:
 
 
 @step("write docs")
-def generate_docs(dbt: Dbt) -> None:
-    """Generate the docs site of the published release."""
-    write_docs(dbt)
+def generate_docs(dbt: Dbt, build: Build) -> None:
+    """Generate the docs site of the published release, if its code is not that of the site which stands."""
+    write_docs(dbt, build.code)
 
 
 @step("tidy lake")

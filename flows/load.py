@@ -31,7 +31,7 @@ from flows.lake.tables import FILES, Counts, LakeTable, Stamp
 from flows.lake.versions import changes_since, note_contract
 from flows.names import TableName, identifier, literal
 from flows.redaction import without_values
-from flows.settings import scrub
+from flows.settings import DataFolder, scrub
 from flows.sources import connect
 from flows.sources.batches import RECORD, SOURCE, Batch, Connector, Rejected, Request, source_columns
 from flows.sources.connections import Connection, TableMapping
@@ -179,7 +179,7 @@ class Load:
     def run(self, *, is_backfill: bool) -> None:
         """Load batch after batch; a full load is compared with the lake once all of it was seen."""
         self.is_backfill = is_backfill
-        with working_connection(self.mapping.time_zone) as (duck, work):
+        with working_connection(self.connection, self.mapping) as (duck, work):
             self.take_contract(duck)
             known = self.table.known_files(duck, self.definition)
             request = Request(
@@ -359,7 +359,7 @@ class Load:
         """Let go of what a mended contract or mapping has just read again: the lake holds it now."""
         name = self.contract.name
         again = Load(self.connection, self.mapping, self.contract, self.table, self.load_id)
-        with working_connection(self.mapping.time_zone) as (duck, _):
+        with working_connection(self.connection, self.mapping) as (duck, _):
             for held in held_records(duck, self.table, self.contract.key[0]):
                 if again.recheck(duck, held) is None:
                     continue
@@ -453,9 +453,17 @@ def _values_hidden(name: TableName) -> Iterator[None]:
 
 
 @contextmanager
-def working_connection(time_zone: str) -> Iterator[tuple[duckdb.DuckDBPyConnection, Path]]:
-    """Open a DuckDB of one thread that spills to a folder of its own, in the zone that naive times are read in."""
-    with tempfile.TemporaryDirectory(prefix="load-") as folder:
+def working_connection(
+    connection: Connection, mapping: TableMapping
+) -> Iterator[tuple[duckdb.DuckDBPyConnection, Path]]:
+    """Open a DuckDB that spills to a folder of its own, in the zone that naive times are read in.
+
+    What it spills holds personal data, so it stays below the set's data folder; what a killed load leaves there is
+    deleted by the next run.
+    """
+    work, time_zone = DataFolder(connection.data).work, mapping.time_zone
+    work.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory(prefix="load-", dir=work) as folder:
         config: dict[str, str | bool | int | float | list[str]] = {
             "threads": str(THREADS),
             "memory_limit": MEMORY_LIMIT,

@@ -4,6 +4,7 @@ import fcntl
 import json
 import logging
 import os
+import shutil
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -47,6 +48,7 @@ def run_lock(folder: DataFolder, flow_run: str | None = None) -> Iterator[Owner 
         dead = _owner(file.read())
         if dead is not None:
             logger.warning("took over the lock of a run that died: %s", dead)
+        shutil.rmtree(folder.work, ignore_errors=True)  # what that run had spilled and unpacked
         _write(file.fileno(), Owner(os.getpid(), " ".join(sys.argv[1:4]), _now(), flow_run))
         try:
             yield dead

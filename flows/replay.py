@@ -50,7 +50,7 @@ def replay_table(connection: Connection, contract: Contract, lake: Path, *, run_
     Raises GateFailed if a recount finds another number of records than it counted.
     """
     load = Load.begin(connection, contract, lake)
-    with noted(load, run_id), working_connection(load.mapping.time_zone) as (duck, _):
+    with noted(load, run_id), working_connection(connection, load.mapping) as (duck, _):
         if was_loaded(lake, contract.name):
             load.take_contract(duck)
             for held in held_records(duck, load.table, load.contract.key[0]):

@@ -44,7 +44,8 @@ def load_rows(loads: "Sequence[LoadResult]") -> list[dict[str, str]]:
 def headline(outcome: "Outcome", folder: DataFolder) -> str:
     """Return in one line what was built and tested."""
     models = outcome.build.count("model", "seed", "snapshot")
-    tests = f"{outcome.verdict.passed} tests passed, {len(warnings_of(outcome, folder))} warnings"
+    earlier = f" and {outcome.verdict.earlier} unit tests earlier" if outcome.verdict.earlier else ""
+    tests = f"{outcome.verdict.passed} tests passed{earlier}, {len(warnings_of(outcome, folder))} warnings"
     return f"{models} models, seeds and snapshots built, {tests}"
 
 

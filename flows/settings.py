@@ -118,6 +118,11 @@ class DataFolder:
         return self.path / "target"
 
     @property
+    def work(self) -> Path:
+        """What loads spill and unpack while they run; nothing in it outlives a run."""
+        return self.path / "work"
+
+    @property
     def docs(self) -> Path:
         """The generated docs site, one file."""
         return self.path / "docs" / "index.html"

@@ -4,7 +4,7 @@ import fcntl
 import logging
 import shutil
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -16,6 +16,7 @@ from flows.errors import StorageFailed
 from flows.names import identifier
 from flows.settings import DataFolder
 from flows.storage import REBUILD, TRY_AGAIN, open_database
+from flows.warehouse.code import hash_code, unit_tests_passed
 from flows.warehouse.runner import Dbt, OnEvent
 
 logger = logging.getLogger(__name__)
@@ -44,12 +45,17 @@ class Fingerprint:
 
 @dataclass(frozen=True)
 class Build:
-    """A built candidate: dbt's result for each node, its invocation, and the file as the tests left it."""
+    """A built candidate: dbt's result for each node, its invocation, and the file as the tests left it.
+
+    `earlier` are the unit tests that the same code has passed before, which were not run again.
+    """
 
     results: tuple[Any, ...]
     invocation_id: str
     fingerprint: Fingerprint
     seconds: float
+    code: str
+    earlier: Mapping[str, str]
 
     def count(self, *kinds: str) -> int:
         """Count the nodes of these resource types that ran."""
@@ -91,11 +97,18 @@ def drop_strangers(dbt: Dbt) -> list[str]:
 
 
 def build_candidate(dbt: Dbt, *, full_refresh: bool, select: str | None, on_event: Sequence[OnEvent] = ()) -> Build:
-    """Run dbt build on the candidate and close it; failures stand in the results, the gates judge them."""
+    """Run dbt build on the candidate and close it; failures stand in the results, the gates judge them.
+
+    Unit tests are left out where the last release, made by the same code, has passed them.
+    """
     started = time.monotonic()
     arguments = ["build"]
+    code = hash_code()
+    earlier = {} if full_refresh or select is not None else unit_tests_passed(dbt, code)
     if full_refresh:
         arguments.append("--full-refresh")
+    if earlier:
+        arguments += ["--exclude-resource-type", "unit_test"]
     if select is not None:  # a release holds no views, and what is selected may read some
         dbt.run("run", "--select", "config.materialized:view")
         arguments += ["--select", *select.split()]
@@ -104,7 +117,7 @@ def build_candidate(dbt: Dbt, *, full_refresh: bool, select: str | None, on_even
     candidate = dbt.folder.candidate
     if not candidate.exists():  # a selection that matches nothing
         duckdb.connect(str(candidate)).close()
-    return Build(results, progress.invocation_id, Fingerprint.of(candidate), time.monotonic() - started)
+    return Build(results, progress.invocation_id, Fingerprint.of(candidate), time.monotonic() - started, code, earlier)
 
 
 def require_closed(database: Path) -> None:

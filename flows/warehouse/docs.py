@@ -7,13 +7,29 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:  # dbt takes seconds to import, and make docs has run it already
     from flows.warehouse.runner import Dbt
 
+END = "</html>"
 
-def write_docs(dbt: "Dbt") -> None:
-    """Generate dbt's docs from the published release and put them in their place, as one file."""
-    dbt.run("docs", "generate", "--no-compile", target="release")
+
+def write_docs(dbt: "Dbt", code: str) -> None:
+    """Generate dbt's docs from the published release and put them in their place, as one file.
+
+    They tell of the code, not of the rows: if those that stand were generated from the same `code`, they are left.
+    """
     place = dbt.folder.docs
+    mark = f"<!-- code {code} -->{END}".encode()
+    if place.exists() and _ending(place, len(mark)) == mark:
+        return
+    dbt.run("docs", "generate", "--no-compile", target="release")
     place.parent.mkdir(parents=True, exist_ok=True)
-    os.replace(inline_docs(dbt.folder.target), place)
+    page = inline_docs(dbt.folder.target)
+    page.write_bytes(page.read_bytes().rstrip().removesuffix(END.encode()) + mark)
+    os.replace(page, place)
+
+
+def _ending(file: Path, size: int) -> bytes:
+    with file.open("rb") as stream:
+        stream.seek(-min(size, file.stat().st_size), os.SEEK_END)
+        return stream.read()
 
 
 def inline_docs(target: Path) -> Path:

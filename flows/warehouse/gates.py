@@ -19,10 +19,14 @@ ROWS_SHOWN = 5
 
 @dataclass(frozen=True)
 class Verdict:
-    """What the gates found: how many tests passed, and the warnings of those that may fail."""
+    """What the gates found: how many tests passed, and the warnings of those that may fail.
+
+    `earlier` is how many unit tests the same code has passed in an earlier run.
+    """
 
     passed: int
     warnings: tuple[str, ...]
+    earlier: int
 
 
 def require_freshness(dbt: Dbt, loaded: Collection[TableName]) -> tuple[str, ...]:
@@ -77,7 +81,7 @@ def require_gates(dbt: Dbt, build: Build) -> Verdict:
             "Select at least one test of severity error: a build that nothing can stop is not tested.",
         )
     warnings = tuple(_warning(result) for result in tests if result.status == "warn")
-    return Verdict(sum(result.status == "pass" for result in tests), warnings)
+    return Verdict(sum(result.status == "pass" for result in tests), warnings, len(build.earlier))
 
 
 def _describe(dbt: Dbt, candidate: duckdb.DuckDBPyConnection, result: Any) -> Finding:

@@ -98,19 +98,20 @@ def _seal(candidate: Path, name: str, build: Build, versions: Mapping[TableName,
         for schema in {schema for schema, _ in views}:
             with suppress(duckdb.Error):  # it holds tables too
                 database.execute(f"drop schema {identifier(schema)}")
-        tests = {
+        tests = dict(build.earlier) | {
             result.node.name: str(result.status)
             for result in build.results
             if result.node.resource_type in ("test", "unit_test")
         }
         database.execute(
             "create or replace table main.release as select $name as release_name, $built as built_at, "
-            "$commit as git_commit, $invocation as dbt_invocation_id, "
+            "$commit as git_commit, $code as code_hash, $invocation as dbt_invocation_id, "
             "cast($versions as map(varchar, bigint)) as raw_versions, cast($tests as map(varchar, varchar)) as tests",
             {
                 "name": name,
                 "built": utc_now(),
                 "commit": _git_commit(),
+                "code": build.code,
                 "invocation": build.invocation_id,
                 "versions": _map({str(table): version for table, version in versions.items() if version is not None}),
                 "tests": _map(tests),

@@ -65,7 +65,9 @@ def test_a_shop_of_another_shape_is_published_and_grows_by_what_is_new(shop: Flo
     versions, tests = shop.rows("select raw_versions, tests from release")[0]
     assert set(versions) == {"crm.customers", "shop.products", "sales.orders", "sales.order_lines"}
     assert set(tests.values()) <= {"pass", "warn"}
+    assert first.verdict.earlier == 0
     assert shop.folder.docs.stat().st_size > 500_000
+    docs_written = shop.folder.docs.stat().st_mtime_ns
 
     # And the published file is read without the lake
     lake = shop.folder.lake.rename(shop.folder.lake.with_name("away"))
@@ -79,7 +81,13 @@ def test_a_shop_of_another_shape_is_published_and_grows_by_what_is_new(shop: Flo
     shop.drop_day(3)
     second = shop.elt()
 
-    # Then the new day alone is accepted, and the reader keeps what it opened
+    # Then unit tests, which the same code has passed, are not run again but stand in the release, as the docs do
+    assert second.verdict.earlier == len(second.build.earlier) > 0
+    assert not [result for result in second.build.results if result.node.resource_type == "unit_test"]
+    assert set(shop.rows("select tests from release")[0][0]) == set(tests)
+    assert shop.folder.docs.stat().st_mtime_ns == docs_written
+
+    # And the new day alone is accepted, and the reader keeps what it opened
     counts = {str(load.table): load.counts for load in second.loads}
     assert (counts["sales.order_lines"].accepted, counts["sales.order_lines"].duplicate) == (60, 120)
     assert reader.execute("select count(*) from core.fct_order_lines").fetchall() == [(120,)]
@@ -354,9 +362,12 @@ def test_fault_12_the_lock_of_a_run_that_died_is_taken_over(shop: FlowShop) -> N
     holder.kill()
     holder.wait()
     assert json.loads(shop.folder.lock.read_text())["process"] == holder.pid
+    spilled = shop.folder.work / "load-died" / "spill"
+    spilled.mkdir(parents=True)
 
-    # Then the next run takes it at once
+    # Then the next run takes it at once, and deletes what it had spilled
     with run_lock(shop.folder):
+        assert not spilled.exists()
         assert json.loads(shop.folder.lock.read_text())["process"] == os.getpid()
 
 

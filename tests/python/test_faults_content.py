@@ -255,7 +255,7 @@ def released(tmp_path: Path, table: str) -> DataFolder:
     prepare_candidate(folder)
     with duckdb.connect(str(folder.candidate)) as connection:
         connection.execute(f"create table main.texts as {table}")
-    publish_candidate(folder, Build((), "invocation", Fingerprint.of(folder.candidate), 0.0), {})
+    publish_candidate(folder, Build((), "invocation", Fingerprint.of(folder.candidate), 0.0, "code", {}), {})
     return folder
 
 

@@ -208,7 +208,7 @@ def folder(tmp_path: Path) -> DataFolder:
     prepare_candidate(folder)
     with duckdb.connect(str(folder.candidate)) as connection:
         connection.execute("create table main.sums as select range as value from range(200000)")
-    publish_candidate(folder, Build((), "invocation", Fingerprint.of(folder.candidate), 0.0), {})
+    publish_candidate(folder, Build((), "invocation", Fingerprint.of(folder.candidate), 0.0, "code", {}), {})
     return folder
 
 

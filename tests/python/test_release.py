@@ -51,7 +51,7 @@ def candidate(folder: DataFolder, value: int) -> Build:
         for table in ("one", "other"):
             connection.execute(f"create or replace table core.{table} as select {value} as value from range(5000)")
         connection.execute("create or replace view staging.rows as select 1 as row")
-    return Build((), "invocation", Fingerprint.of(folder.candidate), 0.0)
+    return Build((), "invocation", Fingerprint.of(folder.candidate), 0.0, "code", {})
 
 
 def seen(folder: DataFolder) -> tuple[int, str]:
