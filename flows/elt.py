@@ -24,6 +24,7 @@ from flows.artifacts import failed_gate_shown, show_outcome
 from flows.clock import utc_now
 from flows.derive import derive_table, derived_tables
 from flows.errors import SourceFailed, StorageFailed, WarehouseError, WrongUse
+from flows.events import tell_of_release, tell_of_rows
 from flows.lake.catalog import Pin, pin_catalog, read_pins
 from flows.lake.conservation import require_conservation
 from flows.lake.contract import Contract, contracts_of
@@ -162,6 +163,7 @@ def load_tables(sources: Connections, contracts: Mapping[TableName, Contract], r
         for name, connection in wanted
     ]
     wait(futures)
+    tell_of_rows(sources.folder, (future.result() for future in futures if future.state.is_completed()))
     failures = [future.state.result(raise_on_failure=False) for future in futures if not future.state.is_completed()]
     for failure in failures[1:]:
         logger.error("%s", scrub(str(failure)))
@@ -306,6 +308,7 @@ def publish(dbt: Dbt, build: Build, pins: Mapping[TableName, Pin]) -> Release:
     """Flip the readers to the candidate, and keep the newest releases."""
     release = publish_candidate(dbt.folder, build, {name: pin.version for name, pin in pins.items()})
     logger.info("release %s is published", release.name)
+    tell_of_release(dbt.folder, release)
     if gone := prune_releases(dbt.folder):
         logger.info("older releases were deleted: %s", ", ".join(gone))
     return release
@@ -355,9 +358,12 @@ def example_of(dbt: Dbt, database: Path) -> str:
 
 
 def snapshots_of(dbt: Dbt) -> list[tuple[str, str]]:
-    """Return schema and name of every snapshot."""
-    nodes = dbt.manifest.nodes.values()
-    return [(node.schema, node.alias) for node in nodes if node.resource_type == "snapshot"]
+    """Return schema and name of every snapshot, and of the models that cannot be computed again either."""
+    return [
+        (node.schema, node.alias)
+        for node in dbt.manifest.nodes.values()
+        if node.resource_type == "snapshot" or (node.resource_type == "model" and node.config.meta.get("kept"))
+    ]
 
 
 class NotedRun:

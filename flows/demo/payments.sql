@@ -459,9 +459,9 @@ payments_transactions as (
 
 select * from payments_transactions;
 
--- Chargebacks as files hold them. Besides fraud, quarrels about goods, and holders who forgot that
--- they bought; these come within a month.
-create table payments_chargebacks as
+-- Chargebacks, with the day on which each shows up. Besides fraud, quarrels about goods, and holders
+-- who forgot that they bought; these come within a month.
+create table chargebacks as
 
 with fraud_reports as (
 
@@ -517,25 +517,34 @@ reports_drawn as (
 
 ),
 
-reported as (
+chargebacks as (
 
     select
         *,
-        epoch(reported_at) as _place,
         day_of(reported_at) + days_late(draw(chargeback_bits, 0, 1000), 200, 50)
-            as _sent_day_number
+            as reported_day_number
     from reports_drawn
 
-),
+)
 
-reported_again as (
+select * from chargebacks;
 
-    select * from reported
+-- Chargebacks as files hold them, some twice.
+create table payments_chargebacks as
 
-    union all by name
+with reported_again as (
 
-    select * replace (_sent_day_number + 1 as _sent_day_number)
-    from reported
+    select
+        *,
+        reported_day_number as _sent_day_number
+    from chargebacks
+
+    union all
+
+    select
+        *,
+        reported_day_number + 1 as _sent_day_number
+    from chargebacks
     where draw(chargeback_bits, 1, 1000) < 15
 
 ),
@@ -544,7 +553,7 @@ payments_chargebacks as (
 
     select
         _sent_day_number,
-        _place,
+        epoch(reported_at) as _place,
         cast(to_json({
             transaction_id: token_of('', subject),
             reason: reason,

@@ -107,11 +107,12 @@ class Warehouse:
         return run_dbt(self.folder, *command, manifest=self.manifest)
 
     def tables(self) -> list[str]:
-        """List what is to be the same however it was built: no seeds, and not when it was built."""
+        """List what is to be the same however it was built: no seeds, and not when or from what it was built."""
         seeds = {node.name for node in self.manifest.nodes.values() if node.resource_type == "seed"}
         with self.connect() as warehouse:
             found = warehouse.execute(
-                "select schema_name || '.' || table_name, table_name from duckdb_tables() where not temporary"
+                "select schema_name || '.' || table_name, table_name from duckdb_tables() "
+                "where not temporary and schema_name <> 'history'"
             ).fetchall()
         return sorted(table for table, name in found if name not in {*seeds, "built_from"})
 
