@@ -166,7 +166,7 @@ described as (
 clinic_prescriptions as (
 
     select
-        'R' || lpad(cast(customer_number * 100 + repeat_number as varchar), 9, '0')
+        'RX' || lpad(cast(customer_number * 100 + repeat_number as varchar), 9, '0')
             as prescription_id,
         case
             when has_no_customer then null

@@ -16,7 +16,7 @@ from dbt.flags import get_flags
 from flows.lake.catalog import complete_catalog
 from flows.lake.contract import contracts_of
 from flows.settings import DataFolder
-from flows.warehouse.pseudonyms import MADE_UP
+from flows.warehouse.pseudonyms import MADE_UP, hand_over_key
 
 
 class Plugin(BasePlugin):  # type: ignore[misc]
@@ -38,10 +38,8 @@ class Plugin(BasePlugin):  # type: ignore[misc]
         complete_catalog(self._folder.catalog, self._folder.lake, contracts_of(nodes))
 
     def configure_cursor(self, cursor: duckdb.DuckDBPyConnection) -> None:
-        """Give a session the key and its fingerprint, if there is one; without it a pseudonym raises an error."""
-        if (key := self._folder.pseudonym_key) is not None:
-            cursor.execute("set variable pseudonym_key = ?", [key.text.encode()])
-            cursor.execute("set variable pseudonym_key_fingerprint = ?", [key.fingerprint])
+        """Give a session the key for pseudonyms."""
+        hand_over_key(cursor, self._folder)
 
     @property
     def _folder(self) -> DataFolder:

@@ -2,6 +2,7 @@
 
 from collections.abc import Collection
 
+import duckdb
 from dbt.contracts.graph.manifest import Manifest
 
 from flows.errors import WrongUse
@@ -42,3 +43,10 @@ def pseudonymised(manifest: Manifest) -> set[TableName]:
         for source in map(manifest.sources.get, node.depends_on.nodes)
         if source is not None
     }
+
+
+def hand_over_key(connection: duckdb.DuckDBPyConnection, folder: DataFolder) -> None:
+    """Give a session the key and its fingerprint, if there is one; without it a pseudonym raises an error."""
+    if (key := folder.pseudonym_key) is not None:
+        connection.execute("set variable pseudonym_key = ?", [key.text.encode()])
+        connection.execute("set variable pseudonym_key_fingerprint = ?", [key.fingerprint])
