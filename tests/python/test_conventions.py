@@ -1,6 +1,7 @@
 """What the project promises of every model, macro and fault's test, read from dbt's manifest and the tests."""
 
 import ast
+import re
 from collections import Counter
 from pathlib import Path
 from typing import Any
@@ -42,6 +43,16 @@ def test_every_model_states_its_key_in_columns_that_it_has(manifest: Manifest) -
     models = own_nodes(manifest, "model")
     assert {model.name for model in models if not set(model.config.meta.get("key", [])) <= set(model.columns)} == set()
     assert {model.name for model in models if not model.config.meta.get("key")} == set()
+
+
+def test_every_mart_says_which_question_it_answers_and_shows_a_query(manifest: Manifest) -> None:
+    marts = [node for node in own_nodes(manifest, "model") if "marts" in node.fqn and not node.name.startswith("int_")]
+    silent = [
+        mart.name
+        for mart in marts
+        if not re.match(r"\*\*[^*]+\?\*\*\n", mart.description) or mart.description.count("```sql\n") != 1
+    ]
+    assert silent == []
 
 
 def test_every_key_is_tested_to_be_unique(manifest: Manifest) -> None:
