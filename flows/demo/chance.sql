@@ -59,6 +59,38 @@ create macro order_id_of(order_number) as lpad(cast(order_number + 1 as varchar)
 create macro product_id_of(product_number) as
     lpad(cast((product_number * 7919 + 101) % 1000003 as varchar), 7, '0');
 
+-- By Gauss's rule, which holds from 1900 to 2099.
+create macro moon_days(year) as (19 * (year % 19) + 24) % 30;
+
+create macro sunday_days(year) as
+    (2 * (year % 4) + 4 * (year % 7) + 6 * moon_days(year) + 5) % 7;
+
+create macro easter_of(year) as
+    make_date(year, 3, 22) + cast(
+        moon_days(year) + sunday_days(year) - if(
+            sunday_days(year) = 6
+            and (moon_days(year) = 29 or (moon_days(year) = 28 and year % 19 > 10)),
+            7, 0
+        ) as integer
+    );
+
+-- The public holidays of all of Germany, where most customers live.
+create macro is_holiday(day) as
+    strftime(day, '%m-%d') in ('01-01', '05-01', '10-03', '12-25', '12-26')
+    or day - easter_of(year(day)) in (-2, 1, 39, 50);
+
+-- What a day's demand is of an ordinary one's, by season: gifts are bought from late November to
+-- 23 December, and little on holidays.
+create macro holiday_pct(day) as case
+    when strftime(day, '%m-%d') between '12-24' and '12-26' then 45
+    when strftime(day, '%m-%d') in ('12-31', '01-01') then 55
+    when is_holiday(day) then 70
+    when strftime(day, '%m-%d') between '11-24' and '11-30' then 135
+    when strftime(day, '%m-%d') between '12-01' and '12-20' then 160
+    when strftime(day, '%m-%d') between '12-21' and '12-23' then 135
+    else 100
+end;
+
 create table calendar as
 
 with days as (
@@ -80,7 +112,8 @@ demand_shaped as (
         date_diff('month', getvariable('history_starts'), day) as month_number,
         day_number - (day(day) - 1) as month_first_day_number,
         [124, 112, 104, 98, 96, 72, 94][isodow(day)] as weekday_pct,
-        [118, 114, 106, 98, 94, 86, 82, 84, 94, 104, 110, 116][month(day)] as month_pct,
+        [118, 114, 106, 98, 94, 86, 82, 84, 94, 104, 108, 108][month(day)] as month_pct,
+        holiday_pct(day) as holiday_pct,
         850 + day_number * 7 // 10 as growth_permille,
         90 + draw(demand_bits, 0, 21) as noise_pct
     from days
@@ -93,8 +126,9 @@ orders_counted as (
     select
         *,
         (
-            scale_permille() * 94
+            scale_permille() * 92
             * weekday_pct * month_pct * growth_permille * noise_pct // 1000000000
+            * holiday_pct // 100
             + draw(demand_bits, 1, 1000)
         ) // 1000 as order_count
     from demand_shaped
@@ -105,6 +139,7 @@ select
     day_number,
     month_number,
     month_first_day_number,
+    holiday_pct,
     order_count,
     cast(coalesce(sum(order_count) over (
         order by day_number rows between unbounded preceding and 1 preceding

@@ -70,6 +70,13 @@ timed as (
 
     select
         *,
+        -- Every fortieth customer talks of the pharmacy to all and sundry.
+        if(
+            customer_number > 0 and draw(relation_bits, 3, 100) < 8,
+            draw_of_many(account_bits, 0, customer_number)
+            // if(draw(account_bits, 3, 2) = 0, 40, 1) * if(draw(account_bits, 3, 2) = 0, 40, 1),
+            null
+        ) as referrer_number,
         draw_from(identity_bits, 0, getvariable('countries_by_share')) as country,
         if(
             draw(new_address_bits, 0, 1000) < 60,
@@ -256,11 +263,7 @@ crm_customers as (
             when draw(relation_bits, 2, 100) < 12 then null
             else cast(draw(relation_bits, 2, 100) < 60 as integer)
         end as consent,
-        if(
-            customer_number > 0 and draw(relation_bits, 3, 100) < 8,
-            customer_id_of(draw_of_many(account_bits, 0, customer_number)),
-            null
-        ) as referred_by_customer_id,
+        customer_id_of(referrer_number) as referred_by_customer_id,
         registered_at,
         is_new,
         greatest(
@@ -274,3 +277,167 @@ crm_customers as (
 )
 
 select * from crm_customers;
+
+-- What the pharmacy tries out on half of its customers. Of a thousand who met the treatment, so many
+-- order within the window who would not have thought of it.
+create table experiments as
+
+select *
+from (values
+    (
+        0, 'free_delivery', 'control', 'free_delivery',
+        date '2025-09-01' - getvariable('history_starts'), 42, 14, 200, true
+    ),
+    (
+        1, 'reminder_wording', 'usual', 'usual_again',
+        date '2026-01-12' - getvariable('history_starts'), 84, 14, 0, false
+    )
+) as made_up (
+    experiment_number, experiment_name, control, treatment,
+    first_day_number, day_count, window_days, uplift_permille, has_exposures
+);
+
+-- One row per experiment and customer that ever takes part in it, now or later.
+create table experiment_customers as
+
+with drawn as (
+
+    select
+        experiments.*,
+        customers.customer_number,
+        customers.registered_day_number,
+        customers.registration_shown_day_number,
+        customers.lapsed_day_number,
+        bits_of(
+            'experiment', experiments.experiment_number || '/' || customers.customer_number
+        ) as part_bits,
+        bits_of(
+            'exposure', experiments.experiment_number || '/' || customers.customer_number
+        ) as exposure_bits
+    from experiments
+    cross join customers
+
+),
+
+assigned as (
+
+    select
+        *,
+        draw(part_bits, 0, 2) = 1 as is_treated,
+        first_day_number + draw(part_bits, 1, day_count) as assigned_day_number,
+        draw(part_bits, 2, 1000) as fate_draw,
+        draw(part_bits, 3, 1000) as response_draw
+    from drawn
+
+),
+
+-- Who has lapsed before the window ends has nothing to be won by.
+taking_part as (
+
+    select
+        *,
+        assigned_day_number + draw(exposure_bits, 0, 4) as met_day_number
+    from assigned
+    where
+        draw(exposure_bits, 3, 100) < 85
+        and registration_shown_day_number <= assigned_day_number
+        and coalesce(lapsed_day_number > assigned_day_number + window_days + 5, true)
+
+),
+
+fated as (
+
+    select
+        *,
+        fate_draw < 60 and has_exposures as is_never_exposed,
+        fate_draw between 60 and 74 as is_contaminated,
+        fate_draw between 75 and 86 as is_removed,
+        fate_draw between 87 and 94 as is_broken,
+        moment(assigned_day_number, draw(exposure_bits, 1, 80000)) as assigned_at,
+        moment(met_day_number, 80000 + draw(exposure_bits, 2, 6400)) as would_be_exposed_at
+    from taking_part
+
+),
+
+experiment_customers as (
+
+    select
+        *,
+        if(has_exposures and not is_never_exposed, would_be_exposed_at, null) as exposed_at,
+        if(has_exposures, would_be_exposed_at, assigned_at) as started_at,
+        moment(assigned_day_number + 5 + fate_draw % 7, 43200) as amended_at,
+        -- The day of the order that is the treatment's doing.
+        if(
+            is_treated and not is_never_exposed and not is_contaminated
+            and not is_removed and not is_broken and response_draw < uplift_permille,
+            assigned_day_number + 5 + draw(exposure_bits, 2, window_days - 6),
+            null
+        ) as response_day_number
+    from fated
+
+)
+
+select * from experiment_customers;
+
+-- Assignments as the CRM shows them on the clock's day: a log, in which who was assigned again has
+-- two entries, and who wanted out is marked.
+create table crm_experiment_assignments as
+
+with entries as (
+
+    select
+        (customer_number * 10 + experiment_number) * 10 as assignment_id,
+        *,
+        is_treated as is_for_treatment,
+        assigned_at as entered_at
+    from experiment_customers
+
+    union all
+
+    select
+        (customer_number * 10 + experiment_number) * 10 + 1 as assignment_id,
+        *,
+        not is_treated as is_for_treatment,
+        amended_at as entered_at
+    from experiment_customers
+    where is_contaminated
+
+),
+
+seen as (
+
+    select
+        *,
+        assignment_id % 10 = 0 and is_shown(day_of(exposed_at)) as is_seen_exposed,
+        is_removed and is_shown(day_of(amended_at)) as is_seen_removed
+    from entries
+    where is_shown(day_of(entered_at))
+
+),
+
+crm_experiment_assignments as (
+
+    select
+        assignment_id,
+        experiment_name,
+        customer_id_of(customer_number) as customer_id,
+        case
+            when is_broken then null
+            when is_for_treatment then treatment
+            else control
+        end as variant,
+        entered_at as assigned_at,
+        if(is_seen_exposed, exposed_at, null) as exposed_at,
+        if(is_seen_removed, amended_at, null) as removed_at,
+        is_news(day_of(entered_at)) as is_new,
+        greatest(
+            entered_at,
+            if(is_seen_exposed, exposed_at, null),
+            if(is_seen_removed, amended_at, null)
+        ) as updated_at
+    from seen
+
+)
+
+select * from crm_experiment_assignments
+where is_news(day_of(updated_at));

@@ -32,7 +32,7 @@ with order_amounts as (
                 price_cents * quantity - coalesce(discount_cents, 0), 0
             )
         ) as returned_cents
-    from order_lines
+    from priced_lines
     group by order_number
 
 ),

@@ -1,7 +1,38 @@
+-- Orders that an experiment has brought about: the first ones of their day.
+create table response_orders as
+
+with responses as (
+
+    select
+        experiment_number,
+        customer_number,
+        response_day_number as day_number,
+        row_number() over (
+            partition by response_day_number order by experiment_number, customer_number
+        ) - 1 as place
+    from experiment_customers
+    where response_day_number is not null
+
+),
+
+response_orders as (
+
+    select
+        responses.experiment_number,
+        responses.customer_number,
+        calendar.orders_before + responses.place as order_number
+    from responses
+    inner join calendar on responses.day_number = calendar.day_number
+    where responses.place < calendar.order_count
+
+)
+
+select * from response_orders;
+
 -- Orders young enough to change still, or all: with every step of their lives, shown or not.
 create table orders as
 
-with placed as (
+with numbered as (
 
     select
         day_number,
@@ -9,6 +40,16 @@ with placed as (
         unnest(range(orders_before, orders_before + order_count)) as order_number
     from calendar
     where day_number >= getvariable('since_day') - getvariable('order_life_days')
+
+),
+
+placed as (
+
+    select
+        numbered.*,
+        response_orders.customer_number as responding_customer_number
+    from numbered
+    left join response_orders on numbered.order_number = response_orders.order_number
 
 ),
 
@@ -48,22 +89,36 @@ buyers_proposed as (
                 + draw_skewed(second_buyer_bits, 100)
             )
         end as first_choice,
-        draw_of_many(second_buyer_bits, 1, customer_count) as second_choice
+        draw_of_many(second_buyer_bits, 1, customer_count) as second_choice,
+        draw_of_many(bits_of('third buyer', order_number), 0, customer_count) as third_choice
     from drawn
 
 ),
 
+-- Who has lapsed buys nothing more; another does, in the end the newest of all.
 buyers_chosen as (
 
     select
         buyers_proposed.*,
-        if(
-            coalesce(customers.lapsed_day_number <= buyers_proposed.day_number, false),
-            buyers_proposed.second_choice,
-            buyers_proposed.first_choice
-        ) as customer_number
+        case
+            when buyers_proposed.responding_customer_number is not null
+                then buyers_proposed.responding_customer_number
+            when buyers_proposed.first_choice is null then null
+            when coalesce(first_one.lapsed_day_number > buyers_proposed.day_number, true)
+                then buyers_proposed.first_choice
+            when coalesce(second_one.lapsed_day_number > buyers_proposed.day_number, true)
+                then buyers_proposed.second_choice
+            when coalesce(third_one.lapsed_day_number > buyers_proposed.day_number, true)
+                then buyers_proposed.third_choice
+            else buyers_proposed.customer_count - 1
+        end as customer_number
     from buyers_proposed
-    left join customers on buyers_proposed.first_choice = customers.customer_number
+    left join customers as first_one
+        on buyers_proposed.first_choice = first_one.customer_number
+    left join customers as second_one
+        on buyers_proposed.second_choice = second_one.customer_number
+    left join customers as third_one
+        on buyers_proposed.third_choice = third_one.customer_number
 
 ),
 
@@ -74,7 +129,7 @@ fates_drawn as (
         draw_from(form_bits, 0, getvariable('channels_by_share')) as channel,
         draw_from(form_bits, 2, getvariable('line_counts_by_share')) as bought_line_count,
         draw(form_bits, 3, 1000) < 15 as has_gift,
-        draw(fate_bits, 0, 1000) < 40 as is_cancelled,
+        draw(fate_bits, 0, 1000) < 40 and responding_customer_number is null as is_cancelled,
         draw(fate_bits, 0, 1000) between 40 and 99 as is_returned,
         draw(manner_bits, 0, 10) < 4 as is_returned_whole,
         -- Every customer has a product that they come back for.
@@ -240,7 +295,8 @@ sales_orders as (
 
 select * from sales_orders;
 
--- Lines of these orders as they were bought, shown or not.
+-- Lines of those orders as they are bought, with what the buyer would have taken: not everything is
+-- wanted at every season, and not everything is in stock.
 create table order_lines as
 
 with lines as (
@@ -257,13 +313,14 @@ drawn as (
     select
         *,
         bits_of('line', order_number || '/' || line_number) as line_bits,
+        bits_of('price', order_number || '/' || line_number) as price_bits,
         line_number > bought_line_count as is_gift
     from lines
 
 ),
 
 -- Half of what else is in a basket goes with its first product: ointment and plasters.
-products_chosen as (
+products_thought_of as (
 
     select
         *,
@@ -272,24 +329,59 @@ products_chosen as (
             when draw(line_bits, 2, 2) = 0
                 then (first_product_number * 37 + line_number * 101) % products_by(-1)
             else draw_skewed(line_bits, product_count)
-        end as product_number,
-        draw_from(line_bits, 3, getvariable('quantities_by_share')) as quantity,
-        bits_of('price', order_number || '/' || line_number) as price_bits
+        end as first_thought_number,
+        draw_from(line_bits, 3, getvariable('quantities_by_share')) as quantity
     from drawn
 
 ),
 
-priced as (
+products_wanted as (
 
     select
-        products_chosen.*,
+        products_thought_of.*,
+        if(
+            draw(products_thought_of.price_bits, 3, 1000)
+            < coalesce(seasons.month_permille[month(products_thought_of.ordered_at)], 1000),
+            products_thought_of.first_thought_number,
+            draw_skewed(products_thought_of.price_bits, products_thought_of.product_count)
+        ) as wanted_product_number
+    from products_thought_of
+    inner join products
+        on products_thought_of.first_thought_number = products.product_number
+    left join seasons on products.category = seasons.category
+
+),
+
+order_lines as (
+
+    select
+        products_wanted.*,
+        coalesce(
+            stock_out_days.substitute_number, products_wanted.wanted_product_number
+        ) as product_number
+    from products_wanted
+    left join stock_out_days
+        on products_wanted.wanted_product_number = stock_out_days.product_number
+        and products_wanted.day_number = stock_out_days.day_number
+
+)
+
+select * from order_lines;
+
+-- What they cost, before customer service corrected anything.
+create table priced_lines as
+
+with priced as (
+
+    select
+        order_lines.*,
         countries.currency,
         if(
-            products_chosen.is_gift,
+            order_lines.is_gift,
             0,
             (
                 countries.rate_pct * if(
-                    coalesce(product_months.changed_at <= products_chosen.ordered_at, false),
+                    coalesce(product_months.changed_at <= order_lines.ordered_at, false),
                     product_months.price_after_cents,
                     product_months.price_before_cents
                 ) + 50
@@ -297,25 +389,25 @@ priced as (
         ) as price_cents,
         -- Customer service takes something off now and then, before the parcel is long gone.
         if(
-            draw(products_chosen.price_bits, 0, 1000) < 4 and not products_chosen.is_gift,
-            products_chosen.ordered_at
-            + to_seconds(3600 + draw(products_chosen.price_bits, 1, 259200)),
+            draw(order_lines.price_bits, 0, 1000) < 4 and not order_lines.is_gift,
+            order_lines.ordered_at
+            + to_seconds(3600 + draw(order_lines.price_bits, 1, 259200)),
             null
         ) as corrected_at,
         case
-            when draw(products_chosen.price_bits, 2, 100) < 8 then 10
-            when draw(products_chosen.price_bits, 2, 100) < 12 then 20
-            when draw(products_chosen.price_bits, 2, 100) < 30 then 0
+            when draw(order_lines.price_bits, 2, 100) < 8 then 10
+            when draw(order_lines.price_bits, 2, 100) < 12 then 20
+            when draw(order_lines.price_bits, 2, 100) < 30 then 0
         end as discount_pct
-    from products_chosen
-    inner join countries on products_chosen.ship_country = countries.country
+    from order_lines
+    inner join countries on order_lines.ship_country = countries.country
     inner join product_months
-        on products_chosen.product_number = product_months.product_number
-        and products_chosen.month_number = product_months.month_number
+        on order_lines.product_number = product_months.product_number
+        and order_lines.month_number = product_months.month_number
 
 ),
 
-order_lines as (
+priced_lines as (
 
     select
         *,
@@ -324,7 +416,7 @@ order_lines as (
 
 )
 
-select * from order_lines;
+select * from priced_lines;
 
 -- Lines as the sales API shows them: those bought, and those sent back under numbers of their own.
 create table sales_order_lines as
@@ -337,7 +429,7 @@ with valued as (
         if(
             is_shown(day_of(corrected_at)), price_cents * 9 // 10, price_cents
         ) as current_price_cents
-    from order_lines
+    from priced_lines
     where is_shown(placement_shown_day_number)
 
 ),

@@ -145,6 +145,83 @@ product_months as (
 
 select * from product_months;
 
+-- Each month a few products run out for one to two weeks, the much bought sooner than others.
+create table stock_outs as
+
+with months as (
+
+    select distinct month_number, month_first_day_number
+    from calendar
+
+),
+
+drawn as (
+
+    select
+        months.month_first_day_number,
+        bits_of('stock-out', months.month_number || '/' || numbers.stock_out_number) as bits
+    from months
+    cross join range(0, greatest(2, products_by(-1) // 100)) as numbers (stock_out_number)
+
+),
+
+stock_outs as (
+
+    select
+        draw_skewed(bits, products_by(-1) // 2) as product_number,
+        month_first_day_number + draw(bits, 2, 14) as first_day_number,
+        month_first_day_number + draw(bits, 2, 14) + 6 + draw(bits, 3, 9) as last_day_number
+    from drawn
+
+)
+
+select * from stock_outs;
+
+-- One row a product and day without stock, with what is bought in its place: another pack or make
+-- of its kind, or whatever is next to it.
+create table stock_out_days as
+
+with days as (
+
+    select distinct
+        product_number,
+        unnest(range(first_day_number, last_day_number + 1)) as day_number
+    from stock_outs
+
+),
+
+substitutes as (
+
+    select
+        days.product_number,
+        days.day_number,
+        places.place,
+        (days.product_number + places.distance) % products_by(-1) as substitute_number
+    from days
+    cross join (
+        select generate_subscripts(distances, 1) as place, unnest(distances) as distance
+        from (select [33, 66] || range(1, products_by(-1)) as distances)
+    ) as places
+    where places.place <= 12
+
+),
+
+stock_out_days as (
+
+    select
+        substitutes.product_number,
+        substitutes.day_number,
+        arg_min(substitutes.substitute_number, substitutes.place) as substitute_number
+    from substitutes
+    anti join days
+        on substitutes.substitute_number = days.product_number
+        and substitutes.day_number = days.day_number
+    group by substitutes.product_number, substitutes.day_number
+
+)
+
+select * from stock_out_days;
+
 -- Products as the shop's database shows them on the clock's day.
 create table shop_products as
 

@@ -152,3 +152,12 @@ from (values
 ) as made_up (
     kind_number, category, title, packs, lowest_cents, highest_cents, is_prescription_only
 );
+
+-- Of a thousand who want something of a category, how many still do so in each month of the year.
+create table seasons as
+
+select *
+from (values
+    ('cold and flu', [1000, 1000, 850, 600, 450, 350, 300, 350, 500, 700, 850, 1000]),
+    ('allergy', [300, 400, 700, 1000, 1000, 1000, 800, 600, 450, 350, 300, 300])
+) as made_up (category, month_permille);

@@ -84,8 +84,10 @@ class SqliteTable:
             request = without_missing_cursor(request, names)
             relation = self._relation(names, as_text=as_text)
             sql, values = f"select * from {relation}", []
+            if as_text:
+                sql = f"select {', '.join(_marked(identifier(name)) for name in names)} from {relation} as found"
             if request.cursor is not None:
-                name = identifier(request.cursor)
+                name = f"found.{identifier(request.cursor)}" if as_text else identifier(request.cursor)
                 if position is not None:
                     sql += f" where {name} >= ? or {name} is null"
                     values.append(_plain(from_position(position, request.overlap)))
@@ -95,7 +97,7 @@ class SqliteTable:
             cursor.execute(sql, values or None)
             reader = cursor.fetch_record_batch()
             pieces = (_one_type_a_column(pa.Table.from_batches([piece])) for piece in reader)
-            tables = _read_ahead(_gathered(pieces, reader.schema))
+            tables = _read_ahead(_gathered(map(_unmarked, pieces) if as_text else pieces, reader.schema))
             newest = partial(_newest_of, database, f"select max({identifier(request.cursor or '')}) from {relation}")
             yield from _arrow_batches(connection, tables, self.mapping, request, position, done + 1, newest)
 
@@ -139,6 +141,19 @@ def _exact_text(name: str) -> str:
     short, long = f"printf('%!.15g', {name})", f"printf('%!.17g', {name})"
     real = f"case when cast({short} as real) = {name} then {short} else {long} end"
     return f"case typeof({name}) when 'real' then {real} else cast({name} as text) end"
+
+
+def _marked(name: str) -> str:
+    """Put a mark before every text: the driver takes a column for numbers whose first rows are all null."""
+    return f"coalesce('=' || {name}, '') as {name}"
+
+
+def _unmarked(piece: pa.Table) -> pa.Table:
+    texts = [
+        pc.if_else(pc.equal(column, ""), pa.scalar(None, column.type), pc.utf8_slice_codeunits(column, 1))
+        for column in piece.columns
+    ]
+    return pa.table(texts, piece.column_names)
 
 
 @dataclass(frozen=True)

@@ -95,7 +95,8 @@ def _describe(dbt: Dbt, candidate: duckdb.DuckDBPyConnection, result: Any) -> Fi
             test += f" ({', '.join(rule for rule, _ in _broken_rules(candidate, node))})"
         return Finding(name, test, result.failures, _failing_keys(candidate, node, model))
     if node.resource_type == "unit_test" and result.status == "fail":
-        return Finding(node.model, f"unit test {node.name}: its rule does not hold: dbt test --select {node.name}")
+        model_name = node.tested_node_unique_id.rpartition(".")[2]
+        return Finding(model_name, f"unit test {node.name}: its rule does not hold: dbt test --select {node.name}")
     said = without_values(result.message)
     if "out of sync" in said:  # the columns of an incremental model were changed
         said += " Build it anew: python -m flows elt --full-refresh"

@@ -1,10 +1,15 @@
 """Each gate closes on what it is there for, and names what failed by its key."""
 
 from datetime import datetime
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
+from dbt.contracts.graph.manifest import Manifest
 from lake_by_hand import Lake, Warehouse
+
+from flows.errors import GateFailed
+from flows.warehouse.gates import require_gates
 
 pytest_plugins = ["warehouse_fixtures"]
 
@@ -76,9 +81,27 @@ def test_a_test_of_several_rules_says_which_of_them_a_row_breaks(lake: Lake, inc
     assert str(plan).count("core.fct_order_lines") == 1
 
 
+def test_a_rule_that_does_not_hold_is_named_with_its_model(
+    lake: Lake, incremental: Warehouse, manifest: Manifest, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # Given a model whose unit test expects something else
+    rule = "without_orders_there_is_no_calendar"
+    (unit_test,) = [test for test in manifest.unit_tests.values() if test.name == rule]
+    monkeypatch.setattr(unit_test.expect, "rows", [{"calendar_year": 2026}])
+
+    # When it is built, then the gate says which rule of which model does not hold
+    built: Any = incremental.dbt(lake, "build", "--select", "+dim_date").result
+    folder = SimpleNamespace(candidate=incremental.path, catalog=incremental.folder / "catalog.duckdb")
+    dbt: Any = SimpleNamespace(folder=folder, manifest=manifest)
+    build: Any = SimpleNamespace(results=built.results)
+    with pytest.raises(GateFailed, match=f"dim_date: unit test {rule}"):
+        require_gates(dbt, build)
+
+
 HARMS = {
     "insert into core.fct_order_lines from core.fct_order_lines where line_number = 3": {
         "an_order_line_is_counted_once",
+        "every_unit_sold_is_in_the_demand_of_its_day",
         "no_revenue_is_lost_between_the_shop_and_the_warehouse",
         "every_line_is_earned_given_back_or_cancelled",
     },
@@ -90,6 +113,7 @@ HARMS = {
         "every_line_is_earned_given_back_or_cancelled",
     },
     "delete from core.fct_order_lines where line_number = 3": {
+        "every_unit_sold_is_in_the_demand_of_its_day",
         "no_revenue_is_lost_between_the_shop_and_the_warehouse",
         "every_line_is_earned_given_back_or_cancelled",
     },

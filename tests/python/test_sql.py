@@ -5,6 +5,7 @@ import subprocess
 import sys
 from collections.abc import Iterable
 from contextlib import closing
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 
@@ -188,6 +189,31 @@ def test_columns_of_several_types_lose_nothing(
     assert stored["9"] == ("text", 9, 2.0, "1.5")
     assert stored["10"][:3] == ("2.5", 10, None)
     assert stored["11"] == (None, 11, 9.99, None)
+
+
+@pytest.mark.parametrize("load", ["upsert", "full"])
+@BOTH
+def test_a_column_that_is_null_for_long_is_read_once_it_is_not(
+    shop: Shop, scheme: str, load: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # Given a table whose rows are marked as deleted seldom, so that what the driver looks at first has no such mark
+    monkeypatch.setattr("flows.sources.sql.ROWS_A_FETCH", 2)
+    path = connect(shop, scheme)
+    columns = {"id": "varchar not null", "deleted_at": "timestamp", "note": "varchar", "updated_at": "timestamp"}
+    shop.declare("crm.people", columns, key=["id"], load=load, cursor=None if load == "full" else "updated_at")
+    rows = [(str(n), None, None, f"2026-03-0{n} 10:00:00") for n in range(1, 6)]
+    rows += [("6", "2026-03-07 10:00:00", "", "2026-03-07 10:00:00"), ("7", None, "=", "2026-03-08 10:00:00")]
+    execute(path, "create table people (id text, deleted_at text, note text, updated_at text)", rows=rows)
+
+    # When it is loaded, twice
+    loaded, again = shop.load(), shop.load()
+
+    # Then the mark is there, and so is the difference between no text and an empty one
+    assert (loaded.counts.accepted, again.counts.accepted) == (7, 0)
+    stored = {row[0]: row[1:] for row in shop.rows("id", "deleted_at", "note")}
+    assert stored["5"] == (None, None)
+    assert stored["6"] == (datetime(2026, 3, 7, 10), "")
+    assert stored["7"] == (None, "=")
 
 
 @BOTH

@@ -1,0 +1,160 @@
+with assignments as (
+
+    select * from {{ ref('fct_experiment_assignments') }}
+
+),
+
+dim_experiment as (
+
+    select * from {{ ref('dim_experiment') }}
+
+),
+
+order_lines as (
+
+    select * from {{ ref('fct_order_lines') }}
+
+),
+
+latest_order as (
+
+    select max(ordered_at) as as_of
+    from order_lines
+
+),
+
+windows_bounded as (
+
+    select
+        assignments.*,
+        dim_experiment.minimum_order_count,
+        dim_experiment.is_control,
+        cast({{ dbt.dateadd(
+            'day', 'dim_experiment.conversion_window_days', 'assignments.started_at'
+        ) }} as timestamp) as window_ends_at
+    from assignments
+    inner join dim_experiment
+        on
+            assignments.experiment_name = dim_experiment.experiment_name
+            and assignments.variant = dim_experiment.variant
+
+),
+
+states_told as (
+
+    select
+        windows_bounded.*,
+        case
+            when windows_bounded.is_removed then 'removed'
+            when windows_bounded.is_contaminated then 'contaminated'
+            when not windows_bounded.is_exposed then 'unexposed'
+            when windows_bounded.window_ends_at <= latest_order.as_of then 'compared'
+            else 'waiting'
+        end as participation
+    from windows_bounded
+    cross join latest_order
+
+),
+
+orders_summed as (
+
+    select
+        order_id,
+        customer_id,
+        currency,
+        ordered_at,
+        max(case when is_sale then 1 else 0 end) as has_sale,
+        sum(net_amount) as net_amount
+    from order_lines
+    where
+        (is_sale or is_return)
+        and customer_id in (select assignments.customer_id from assignments)
+    group by order_id, customer_id, currency, ordered_at
+
+),
+
+orders_within_windows as (
+
+    select
+        states_told.experiment_name,
+        states_told.customer_id,
+        states_told.participation,
+        orders_summed.currency,
+        orders_summed.has_sale,
+        orders_summed.net_amount,
+        orders_summed.ordered_at
+    from states_told
+    inner join orders_summed on states_told.customer_id = orders_summed.customer_id
+    where
+        orders_summed.ordered_at >= states_told.started_at
+        and orders_summed.ordered_at < states_told.window_ends_at
+
+),
+
+currencies_ranked as (
+
+    select
+        experiment_name,
+        currency,
+        row_number() over (
+            partition by experiment_name order by sum(has_sale) desc, currency
+        ) as currency_rank
+    from orders_within_windows
+    where participation in ('compared', 'waiting')
+    group by experiment_name, currency
+
+),
+
+purchases_counted as (
+
+    select
+        orders_within_windows.experiment_name,
+        orders_within_windows.customer_id,
+        sum(orders_within_windows.has_sale) as order_count,
+        sum(
+            case when currencies_ranked.currency is null then 0 else 1 end
+            * orders_within_windows.net_amount
+        ) as net_amount,
+        min(
+            case when orders_within_windows.has_sale = 1 then orders_within_windows.ordered_at end
+        ) as first_ordered_at
+    from orders_within_windows
+    left join currencies_ranked
+        on
+            orders_within_windows.experiment_name = currencies_ranked.experiment_name
+            and orders_within_windows.currency = currencies_ranked.currency
+            and currencies_ranked.currency_rank = 1
+    group by orders_within_windows.experiment_name, orders_within_windows.customer_id
+
+),
+
+experiment_customers as (
+
+    select
+        states_told.experiment_name,
+        states_told.customer_id,
+        states_told.variant,
+        states_told.participation,
+        currencies_ranked.currency,
+        cast(coalesce(purchases_counted.net_amount, 0) as decimal(18, 4)) as net_amount,
+        cast(coalesce(purchases_counted.order_count, 0) as bigint) as order_count,
+        states_told.is_control,
+        coalesce(purchases_counted.order_count, 0) >= states_told.minimum_order_count
+            as is_converted,
+        states_told.assigned_at,
+        states_told.started_at,
+        states_told.window_ends_at,
+        purchases_counted.first_ordered_at
+    from states_told
+    left join purchases_counted
+        on
+            states_told.experiment_name = purchases_counted.experiment_name
+            and states_told.customer_id = purchases_counted.customer_id
+    left join currencies_ranked
+        on
+            states_told.experiment_name = currencies_ranked.experiment_name
+            and currencies_ranked.currency_rank = 1
+
+)
+
+select * from experiment_customers

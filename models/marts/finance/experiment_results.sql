@@ -1,0 +1,208 @@
+with experiment_customers as (
+
+    select * from {{ ref('experiment_customers') }}
+
+),
+
+dim_experiment as (
+
+    select * from {{ ref('dim_experiment') }}
+
+),
+
+customers_counted as (
+
+    select
+        experiment_name,
+        variant,
+        max(currency) as currency,
+        count(case when participation = 'compared' then 1 end) as customer_count,
+        count(case when participation = 'compared' and is_converted then 1 end)
+            as conversion_count,
+        count(case when participation = 'waiting' then 1 end) as waiting_count,
+        count(case when participation = 'unexposed' then 1 end) as unexposed_count,
+        count(case when participation = 'contaminated' then 1 end) as contaminated_count,
+        count(case when participation = 'removed' then 1 end) as removed_count,
+        avg(case when participation = 'compared' then net_amount end) as mean_amount,
+        var_samp(case when participation = 'compared' then cast(net_amount as double) end)
+            as amount_variance
+    from experiment_customers
+    group by experiment_name, variant
+
+),
+
+variants_described as (
+
+    select
+        dim_experiment.experiment_name,
+        dim_experiment.variant,
+        dim_experiment.is_control,
+        dim_experiment.planned_share,
+        customers_counted.currency,
+        coalesce(customers_counted.customer_count, 0) as customer_count,
+        coalesce(customers_counted.conversion_count, 0) as conversion_count,
+        coalesce(customers_counted.waiting_count, 0) as waiting_count,
+        coalesce(customers_counted.unexposed_count, 0) as unexposed_count,
+        coalesce(customers_counted.contaminated_count, 0) as contaminated_count,
+        coalesce(customers_counted.removed_count, 0) as removed_count,
+        cast(customers_counted.mean_amount as double) as mean_amount,
+        customers_counted.amount_variance / nullif(customers_counted.customer_count, 0)
+            as mean_variance,
+        sum(
+            case when dim_experiment.planned_share > 0
+                    then coalesce(customers_counted.customer_count, 0)
+                        + coalesce(customers_counted.waiting_count, 0)
+            end
+        ) over (partition by dim_experiment.experiment_name) as sample_count
+    from dim_experiment
+    left join customers_counted
+        on
+            dim_experiment.experiment_name = customers_counted.experiment_name
+            and dim_experiment.variant = customers_counted.variant
+
+),
+
+-- Rates, with the bounds of their score intervals.
+rates_bounded as (
+
+    select
+        *,
+        conversion_count * 1e0 / nullif(customer_count, 0) as conversion_rate,
+        {{ compute_wilson_bound('conversion_count', 'customer_count', '-') }} as lowest_rate,
+        {{ compute_wilson_bound('conversion_count', 'customer_count', '+') }} as highest_rate
+    from variants_described
+
+),
+
+splits_compared as (
+
+    select
+        experiment_name,
+        max(currency) as currency,
+        sum(
+            power(customer_count + waiting_count - sample_count * planned_share, 2)
+            / nullif(sample_count * planned_share, 0)
+        ) as sample_ratio_chi_square,
+        min(case when planned_share > 0 then sample_count * planned_share end)
+            as smallest_expected_count,
+        count(case when planned_share > 0 then 1 end) - 1 as degrees_of_freedom,
+        sum(waiting_count) as waiting_count,
+        sum(unexposed_count) as unexposed_count,
+        sum(contaminated_count) as contaminated_count,
+        sum(removed_count) as removed_count
+    from rates_bounded
+    group by experiment_name
+
+),
+
+splits_judged as (
+
+    select
+        *,
+        case
+            when smallest_expected_count >= 5
+                then {{ compute_chi_square_tail('sample_ratio_chi_square', 'degrees_of_freedom') }}
+        end as sample_ratio_p_value
+    from splits_compared
+
+),
+
+differences_measured as (
+
+    select
+        treatment.experiment_name,
+        treatment.variant,
+        control.variant as control_variant,
+        control.customer_count as control_customer_count,
+        treatment.customer_count,
+        control.conversion_count as control_conversion_count,
+        treatment.conversion_count,
+        control.conversion_rate as control_conversion_rate,
+        treatment.conversion_rate,
+        treatment.conversion_rate - control.conversion_rate as uplift,
+        sqrt(
+            power(treatment.conversion_rate - treatment.lowest_rate, 2)
+            + power(control.highest_rate - control.conversion_rate, 2)
+        ) as reach_below,
+        sqrt(
+            power(treatment.highest_rate - treatment.conversion_rate, 2)
+            + power(control.conversion_rate - control.lowest_rate, 2)
+        ) as reach_above,
+        (treatment.conversion_count + control.conversion_count) * 1e0
+        / nullif(treatment.customer_count + control.customer_count, 0) as pooled_rate,
+        1e0 / nullif(treatment.customer_count, 0) + 1e0 / nullif(control.customer_count, 0)
+            as inverse_counts,
+        control.mean_amount as control_mean_amount,
+        treatment.mean_amount,
+        treatment.mean_amount - control.mean_amount as amount_difference,
+        treatment.mean_variance + control.mean_variance as difference_variance,
+        power(treatment.mean_variance + control.mean_variance, 2) / nullif(
+            power(treatment.mean_variance, 2) / nullif(treatment.customer_count - 1, 0)
+            + power(control.mean_variance, 2) / nullif(control.customer_count - 1, 0),
+            0
+        ) as amount_degrees_of_freedom
+    from rates_bounded as treatment
+    inner join rates_bounded as control
+        on treatment.experiment_name = control.experiment_name and control.is_control
+    where not treatment.is_control
+
+),
+
+differences_judged as (
+
+    select
+        *,
+        uplift / nullif(sqrt(pooled_rate * (1e0 - pooled_rate) * inverse_counts), 0) as z_score,
+        {{ compute_student_quantile('amount_degrees_of_freedom') }} * sqrt(difference_variance)
+            as amount_reach
+    from differences_measured
+
+),
+
+experiment_results as (
+
+    select
+        differences_judged.experiment_name,
+        differences_judged.variant,
+        differences_judged.control_variant,
+        splits_judged.currency,
+        differences_judged.control_customer_count,
+        differences_judged.customer_count,
+        differences_judged.control_conversion_count,
+        differences_judged.conversion_count,
+        differences_judged.control_conversion_rate,
+        differences_judged.conversion_rate,
+        differences_judged.uplift,
+        differences_judged.uplift - differences_judged.reach_below as uplift_lower,
+        differences_judged.uplift + differences_judged.reach_above as uplift_upper,
+        differences_judged.uplift / nullif(differences_judged.control_conversion_rate, 0)
+            as relative_uplift,
+        differences_judged.z_score,
+        2e0 * {{ compute_normal_tail('differences_judged.z_score') }} as p_value,
+        cast(differences_judged.control_mean_amount as decimal(18, 4))
+            as control_net_amount_per_customer,
+        cast(differences_judged.mean_amount as decimal(18, 4)) as net_amount_per_customer,
+        cast(differences_judged.amount_difference as decimal(18, 4)) as net_amount_difference,
+        cast(
+            differences_judged.amount_difference - differences_judged.amount_reach
+            as decimal(18, 4)
+        ) as net_amount_difference_lower,
+        cast(
+            differences_judged.amount_difference + differences_judged.amount_reach
+            as decimal(18, 4)
+        ) as net_amount_difference_upper,
+        splits_judged.sample_ratio_chi_square,
+        splits_judged.sample_ratio_p_value,
+        cast(splits_judged.waiting_count as bigint) as waiting_count,
+        cast(splits_judged.unexposed_count as bigint) as unexposed_count,
+        cast(splits_judged.contaminated_count as bigint) as contaminated_count,
+        cast(splits_judged.removed_count as bigint) as removed_count,
+        coalesce(splits_judged.sample_ratio_p_value >= {{ sample_ratio_threshold() }}, true)
+            as is_split_as_planned
+    from differences_judged
+    inner join splits_judged
+        on differences_judged.experiment_name = splits_judged.experiment_name
+
+)
+
+select * from experiment_results
