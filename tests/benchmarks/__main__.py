@@ -10,7 +10,7 @@ import sys
 from flows.settings import PROJECT
 from tests.benchmarks.measures import Measure, as_table
 
-CASES = ("loads", "memory", "known_keys", "commits", "build_step", "day")
+CASES = ("loads", "memory", "known_keys", "commits", "build_step", "day", "indexes")
 
 
 def main(names: list[str]) -> int:
