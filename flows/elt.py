@@ -24,6 +24,7 @@ from flows.artifacts import failed_gate_shown, show_outcome
 from flows.clock import utc_now
 from flows.derive import derive_table, derived_tables
 from flows.errors import SourceFailed, StorageFailed, WarehouseError, WrongUse
+from flows.events import tell_of_release, tell_of_rows
 from flows.lake.catalog import Pin, pin_catalog, read_pins
 from flows.lake.conservation import require_conservation
 from flows.lake.contract import Contract, contracts_of
@@ -42,6 +43,8 @@ from flows.storage import noting, storage_faults_named
 from flows.warehouse.build import Build, build_candidate, drop_strangers, prepare_candidate
 from flows.warehouse.docs import write_docs
 from flows.warehouse.gates import Verdict, require_freshness, require_gates
+from flows.warehouse.plain_hashes import require_no_plain_hashes
+from flows.warehouse.pseudonyms import require_pseudonym_key
 from flows.warehouse.release import Release, named_versions, prune_releases, publish_candidate
 from flows.warehouse.runner import Dbt
 
@@ -110,6 +113,7 @@ def elt(
     with storage_faults_named(), sole_run(folder), NotedRun(folder) as note, failed_gate_shown(folder):
         dbt = parse_project(folder)
         contracts = contracts_of(dbt.manifest.sources.values())
+        made_up = check_key(dbt, sources, contracts)
         loads = load_tables(sources, contracts, note.run_id)
         loads += derive_tables(sources, contracts, note.run_id)
         check_conservation(folder, loads)
@@ -125,7 +129,7 @@ def elt(
             keep_history(dbt, release)
             generate_docs(dbt, build)
             tidy(folder)
-    notes = tuple(text for load in loads for text in load.notes) + stale
+    notes = tuple(text for load in loads for text in load.notes) + stale + made_up
     example = example_of(dbt, folder.candidate if release is None else release.path)
     outcome = Outcome(tuple(loads), build, verdict, release, notes, example, time.monotonic() - started)
     show_outcome(folder, outcome)
@@ -159,6 +163,7 @@ def load_tables(sources: Connections, contracts: Mapping[TableName, Contract], r
         for name, connection in wanted
     ]
     wait(futures)
+    tell_of_rows(sources.folder, (future.result() for future in futures if future.state.is_completed()))
     failures = [future.state.result(raise_on_failure=False) for future in futures if not future.state.is_completed()]
     for failure in failures[1:]:
         logger.error("%s", scrub(str(failure)))
@@ -232,6 +237,15 @@ def load(table: str, call: Callable[[], LoadResult]) -> LoadResult:
     return result
 
 
+def check_key(dbt: Dbt, sources: Connections, contracts: Mapping[TableName, Contract]) -> tuple[str, ...]:
+    """Require a key for pseudonyms if the set has ids that become some; return a note if the key is made up."""
+    wanted = {name for name, _ in tables_of(sources, contracts)}
+    notes = require_pseudonym_key(dbt.folder, dbt.manifest, wanted)
+    for note in notes:
+        logger.warning(note)
+    return notes
+
+
 @step("check conservation")
 def check_conservation(folder: DataFolder, loads: list[LoadResult]) -> None:
     """Recount what was read, accepted, quarantined and duplicate."""
@@ -282,7 +296,11 @@ def build_models(dbt: Dbt, full_refresh: bool, select: str | None) -> Build:
 @step("check gates")
 def check_gates(dbt: Dbt, build: Build) -> Verdict:
     """Let nothing on while a test fails."""
-    return require_gates(dbt, build)
+    verdict = require_gates(dbt, build)
+    require_no_plain_hashes(
+        dbt.manifest, [result.node for result in build.results if result.node.resource_type == "model"]
+    )
+    return verdict
 
 
 @step("publish")
@@ -290,6 +308,7 @@ def publish(dbt: Dbt, build: Build, pins: Mapping[TableName, Pin]) -> Release:
     """Flip the readers to the candidate, and keep the newest releases."""
     release = publish_candidate(dbt.folder, build, {name: pin.version for name, pin in pins.items()})
     logger.info("release %s is published", release.name)
+    tell_of_release(dbt.folder, release)
     if gone := prune_releases(dbt.folder):
         logger.info("older releases were deleted: %s", ", ".join(gone))
     return release
@@ -339,9 +358,12 @@ def example_of(dbt: Dbt, database: Path) -> str:
 
 
 def snapshots_of(dbt: Dbt) -> list[tuple[str, str]]:
-    """Return schema and name of every snapshot."""
-    nodes = dbt.manifest.nodes.values()
-    return [(node.schema, node.alias) for node in nodes if node.resource_type == "snapshot"]
+    """Return schema and name of every snapshot, and of the models that cannot be computed again either."""
+    return [
+        (node.schema, node.alias)
+        for node in dbt.manifest.nodes.values()
+        if node.resource_type == "snapshot" or (node.resource_type == "model" and node.config.meta.get("kept"))
+    ]
 
 
 class NotedRun:

@@ -1,9 +1,11 @@
 """The one place that reads the environment: where things are, and secrets on their way to a connector."""
 
+import hashlib
+import hmac
 import os
 import re
 import sys
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from urllib.parse import quote, unquote
 
@@ -11,6 +13,8 @@ from flows.errors import WrongUse
 
 PROJECT = Path(__file__).resolve().parent.parent
 SET_VARIABLE, DATA_VARIABLE, LAKE_VARIABLE = "ML_WAREHOUSE_SET", "ML_WAREHOUSE_DATA", "ML_WAREHOUSE_LAKE"
+KEY_VARIABLE, KEY_CHARACTERS = "ML_WAREHOUSE_PSEUDONYM_KEY", 32
+MAKE_KEY = 'python -c "import secrets; print(secrets.token_hex(32))"'
 
 _secrets: set[str] = set()
 
@@ -74,6 +78,19 @@ def environment() -> dict[str, str]:
 
 
 @dataclass(frozen=True)
+class PseudonymKey:
+    """The key under which ids become pseudonyms, and whether it protects nobody because it lies beside the data."""
+
+    text: str = field(repr=False)
+    is_made_up: bool
+
+    @property
+    def fingerprint(self) -> str:
+        """Tell one key from another without telling the key."""
+        return hmac.new(self.text.encode(), b"fingerprint", hashlib.sha256).hexdigest()[:16]
+
+
+@dataclass(frozen=True)
 class DataFolder:
     """Where the files of one set of connections are."""
 
@@ -126,6 +143,24 @@ class DataFolder:
     def docs(self) -> Path:
         """The generated docs site, one file."""
         return self.path / "docs" / "index.html"
+
+    @property
+    def made_up_key(self) -> Path:
+        """The key of data that are made up themselves; whoever makes them writes it."""
+        return self.path / "made-up-pseudonym.key"
+
+    @property
+    def pseudonym_key(self) -> PseudonymKey | None:
+        """The key for pseudonyms: the environment's, else a made-up one; raises WrongUse if it can be guessed."""
+        text = env_var(KEY_VARIABLE, "").strip()
+        if not text:
+            return PseudonymKey(self.made_up_key.read_text().strip(), True) if self.made_up_key.exists() else None
+        if len(text) < KEY_CHARACTERS:
+            raise WrongUse(
+                f"{KEY_VARIABLE} has {len(text)} characters, of which a key needs {KEY_CHARACTERS} at least.",
+                f"Make one: {MAKE_KEY}",
+            )
+        return PseudonymKey(text, False)
 
     @property
     def lock(self) -> Path:

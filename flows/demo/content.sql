@@ -50,15 +50,15 @@ with drawn as (
     select
         order_number,
         customer_number,
-        first_product_number as product_number,
+        product_number,
         ship_country,
         completed_at,
         bits_of('review', order_number) as review_bits,
         bits_of('review words', order_number) as word_bits,
         bits_of('review form', order_number) as form_bits,
         bits_of('review fate', order_number) as fate_bits
-    from orders
-    where customer_number is not null and completed_at is not null
+    from order_lines
+    where line_number = 1 and customer_number is not null and completed_at is not null
 
 ),
 

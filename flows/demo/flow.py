@@ -15,6 +15,8 @@ from flows.sole_run import sole_run
 logger = logging.getLogger(__name__)
 
 SET = "demo"
+MADE_UP_KEY = "the demo's own key, known to everybody"
+"""Nobody in the demo exists, so nobody is protected; the same for all, so that its pseudonyms are too."""
 
 
 @flow(name="demo", flow_run_name="demo day", log_prints=False)
@@ -34,5 +36,6 @@ def move_on(folder: DataFolder, scale: float, seed: int) -> DemoDay:
     """Make the sources, or move them on by one day; not while another run reads them."""
     with sole_run(folder):
         day = advance(folder.path / "source", scale=scale, seed=seed)
+        folder.made_up_key.write_text(MADE_UP_KEY)
     logger.info("the pharmacy's sources hold all days up to %s", day.day.isoformat())
     return day

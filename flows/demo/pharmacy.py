@@ -169,16 +169,38 @@ TABLES = (
             "updated_at": "timestamp not null",
         },
     ),
+    SourceTable(
+        name="prescriptions",
+        database="clinic",
+        made_as="clinic_prescriptions",
+        key="prescription_id",
+        columns={
+            "prescription_id": "text primary key not null",
+            "customer_id": "text",
+            "diagnosis_code": "text",
+            "drug_code": "text",
+            "dosage": "text",
+            "prescriber": "text",
+            "notes": "text",
+            "prescribed_at": "text",
+            "updated_at": "timestamp not null",
+        },
+    ),
     SourceTable(name="orders", database="sales", made_as="sales_orders", key="id", columns=RECORD_COLUMNS),
     SourceTable(name="order_lines", database="sales", made_as="sales_order_lines", key="id", columns=RECORD_COLUMNS),
 )
 FILES: tuple[SourceFiles, ...] = (
+    SourceFiles(source="web", name="events", made_as="web_events"),
     SourceFiles(source="equipment", name="units", made_as="equipment_units", suffix="csv"),
     SourceFiles(source="equipment", name="maintenance", made_as="equipment_maintenance", suffix="csv"),
     SourceFiles(source="equipment", name="readings", made_as="equipment_readings"),
     SourceFiles(source="content", name="reviews", made_as="content_reviews"),
+    SourceFiles(source="payments", name="transactions", made_as="payments_transactions"),
+    SourceFiles(source="payments", name="chargebacks", made_as="payments_chargebacks"),
+    SourceFiles(source="lending", name="loans", made_as="lending_loans", suffix="csv"),
+    SourceFiles(source="lending", name="repayments", made_as="lending_repayments", suffix="csv"),
 )
-STEPS = ("chance", "vocabulary", "shop", "crm", "sales", "equipment", "content")
+STEPS = ("chance", "vocabulary", "shop", "crm", "sales", "web", "equipment", "content", "payments", "lending", "clinic")
 """The SQL files that make the pharmacy, in their order."""
 
 

@@ -368,8 +368,8 @@ order_lines as (
 
 select * from order_lines;
 
--- Lines as the sales API shows them: those bought, and those sent back under numbers of their own.
-create table sales_order_lines as
+-- What they cost, before customer service corrected anything.
+create table priced_lines as
 
 with priced as (
 
@@ -404,20 +404,33 @@ with priced as (
     inner join product_months
         on order_lines.product_number = product_months.product_number
         and order_lines.month_number = product_months.month_number
-    where is_shown(order_lines.placement_shown_day_number)
 
 ),
 
-valued as (
+priced_lines as (
 
     select
         *,
-        price_cents * quantity * discount_pct // 100 as discount_cents,
+        price_cents * quantity * discount_pct // 100 as discount_cents
+    from priced
+
+)
+
+select * from priced_lines;
+
+-- Lines as the sales API shows them: those bought, and those sent back under numbers of their own.
+create table sales_order_lines as
+
+with valued as (
+
+    select
+        *,
         if(is_shown(day_of(corrected_at)), corrected_at, null) as seen_corrected_at,
         if(
             is_shown(day_of(corrected_at)), price_cents * 9 // 10, price_cents
         ) as current_price_cents
-    from priced
+    from priced_lines
+    where is_shown(placement_shown_day_number)
 
 ),
 

@@ -77,7 +77,7 @@ def prepare_candidate(folder: DataFolder, *, anew: bool = False) -> None:
 
 
 def drop_strangers(dbt: Dbt) -> list[str]:
-    """Drop tables of the candidate that no model makes any more, before anything is tested; return their names.
+    """Drop tables and functions of the candidate that no model makes any more; return their names.
 
     A renamed model would otherwise be published twice, once as it was. Snapshots stay: they cannot be made again.
     """
@@ -91,8 +91,15 @@ def drop_strangers(dbt: Dbt) -> list[str]:
         for schema, table in tables:
             if (schema, table) in made or schema in kept_schemas or table in BOOKKEEPING:
                 continue
-            database.execute(f"drop table {identifier(schema)}.{identifier(table)}")
+            database.execute(f"drop table {identifier(schema)}.{identifier(table)} cascade")
             dropped.append(f"{schema}.{table}")
+        functions = database.execute(
+            "select distinct schema_name, function_name from duckdb_functions() "
+            "where function_type = 'table_macro' and not internal and database_name = current_database()"
+        ).fetchall()
+        for schema, function in set(functions) - made:
+            database.execute(f"drop macro table {identifier(schema)}.{identifier(function)}")
+            dropped.append(f"{schema}.{function}")
     return dropped
 
 

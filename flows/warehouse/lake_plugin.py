@@ -1,6 +1,7 @@
-"""A dbt-duckdb plugin: makes the data folder and the `lake` database before dbt attaches it.
+"""A dbt-duckdb plugin: makes the data folder and the `lake` database before dbt attaches it, and brings the key.
 
 So `dbt build` works at any time, right after set-up too: a declared source that was never loaded is typed and empty.
+The key for pseudonyms is a variable of each session, so no SQL, artifact, log or database holds it.
 """
 
 import json
@@ -9,11 +10,13 @@ from typing import Any
 
 import duckdb
 from dbt.adapters.duckdb.plugins import BasePlugin
+from dbt.adapters.events.logging import AdapterLogger
 from dbt.flags import get_flags
 
 from flows.lake.catalog import complete_catalog
 from flows.lake.contract import contracts_of
 from flows.settings import DataFolder
+from flows.warehouse.pseudonyms import MADE_UP, hand_over_key
 
 
 class Plugin(BasePlugin):  # type: ignore[misc]
@@ -26,10 +29,20 @@ class Plugin(BasePlugin):  # type: ignore[misc]
 
     def configure_connection(self, conn: duckdb.DuckDBPyConnection) -> None:
         """Add a view for each declared source table that the catalog does not show yet."""
-        assert self.creds is not None, "dbt hands its credentials to every plugin"
-        catalog = Path(next(attached.path for attached in self.creds.attach if attached.alias == "lake"))
+        if (key := self._folder.pseudonym_key) is not None and key.is_made_up:
+            AdapterLogger("Warehouse").warning(MADE_UP)
         manifest = Path(getattr(get_flags(), "TARGET_PATH", None) or "target") / "manifest.json"
         if not manifest.exists():  # a manifest handed over in memory: the flow has pinned the catalog itself
             return
         nodes = json.loads(manifest.read_text())["sources"].values()
-        complete_catalog(catalog, DataFolder(catalog.parent.resolve()).lake, contracts_of(nodes))
+        complete_catalog(self._folder.catalog, self._folder.lake, contracts_of(nodes))
+
+    def configure_cursor(self, cursor: duckdb.DuckDBPyConnection) -> None:
+        """Give a session the key for pseudonyms."""
+        hand_over_key(cursor, self._folder)
+
+    @property
+    def _folder(self) -> DataFolder:
+        assert self.creds is not None, "dbt hands its credentials to every plugin"
+        catalog = next(attached.path for attached in self.creds.attach if attached.alias == "lake")
+        return DataFolder(Path(catalog).parent.resolve())

@@ -1,9 +1,21 @@
-{% macro note_built_from(inputs) -%}
+{% macro note_built_from(inputs, through=none) -%}
     {%- if not flags.EMPTY -%}
     {%- set built_from = get_built_from() -%}
     delete from {{ built_from }} where model = '{{ this.identifier }}';
 
     insert into {{ built_from }}
+    {%- if through is not none %}
+    select
+        '{{ this.identifier }}' as model,
+        input,
+        batch,
+        row_count,
+        load_id,
+        '{{ get_definition() }}' as definition,
+        cast(current_timestamp as timestamp) as built_at
+    from {{ built_from }}
+    where model = '{{ through }}'
+    {%- else %}
     {%- for input in inputs %}
     {%- set arrived = get_contract(input).relation %}
     {{ 'union all' if not loop.first }}
@@ -19,5 +31,6 @@
         cast(current_timestamp as timestamp) as built_at
     from {{ arrived }}
     {%- endfor %}
+    {%- endif -%}
     {%- endif -%}
 {%- endmacro %}

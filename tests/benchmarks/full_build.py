@@ -23,7 +23,7 @@ from dbt.cli.main import dbtRunner
 
 from flows import settings
 from flows.demo.api import serve_sales
-from flows.demo.flow import SET
+from flows.demo.flow import MADE_UP_KEY, SET
 from flows.demo.pharmacy import advance
 from flows.elt import tables_of
 from flows.lake.catalog import pin_catalog
@@ -32,6 +32,7 @@ from flows.load import load_table
 from flows.settings import PROJECT, DataFolder
 from flows.sources.connections import read_connections
 from flows.warehouse.build import prepare_candidate
+from flows.warehouse.pseudonyms import hand_over_key
 from flows.warehouse.runner import GOOD, Dbt
 from tests.benchmarks.measures import Measure, report
 
@@ -69,6 +70,7 @@ class Shop:
     def move_on(self) -> None:
         """Bring the sources and the lake to their next day."""
         advance(self.folder.path / "source", scale=self.scale)
+        self.folder.made_up_key.write_text(MADE_UP_KEY)
         contracts = contracts_of(self.dbt.manifest.sources.values())
         with serve_sales(self.folder.path / "source", "bench") as url:
             settings.export(DEMO_SALES_URL=url, DEMO_SALES_TOKEN="bench")
@@ -126,6 +128,7 @@ class Shop:
         started = time.perf_counter()
         with duckdb.connect(str(database)) as connection:
             connection.execute(f"attach '{self.folder.catalog}' as lake (read_only)")
+            hand_over_key(connection, self.folder)
             for name, value in self._settings.items():
                 connection.execute(f"set {name} = '{value}'")
             for statements in self.sent.values():

@@ -92,6 +92,120 @@ with results as (
     union all
 
     select
+        'hmac_sha256, RFC 4231, test case 1' as macro_name,
+        {{ hmac_sha256(
+            "repeat(unhex('0b'), 20)",
+            "cast('Hi There' as blob)"
+        ) }} as result,
+        'b0344c61d8db38535ca8afceaf0bf12b881dc200c9833da726e9376c2e32cff7' as worked_result
+
+    union all
+
+    select
+        'hmac_sha256, RFC 4231, test case 2' as macro_name,
+        {{ hmac_sha256(
+            "cast('Jefe' as blob)",
+            "cast('what do ya want for nothing?' as blob)"
+        ) }} as result,
+        '5bdcc146bf60754e6a042426089575c75a003f089d2739839dec58b964ec3843' as worked_result
+
+    union all
+
+    select
+        'hmac_sha256, RFC 4231, test case 3' as macro_name,
+        {{ hmac_sha256(
+            "repeat(unhex('aa'), 20)",
+            "repeat(unhex('dd'), 50)"
+        ) }} as result,
+        '773ea91e36800e46854db8ebd09181a72959098b3ef8c122d9635514ced565fe' as worked_result
+
+    union all
+
+    select
+        'hmac_sha256, RFC 4231, test case 4' as macro_name,
+        {{ hmac_sha256(
+            "unhex('0102030405060708090a0b0c0d0e0f10111213141516171819')",
+            "repeat(unhex('cd'), 50)"
+        ) }} as result,
+        '82558a389a443c0ea4cc819899f2083a85f0faa3e578f8077a2e3ff46729665b' as worked_result
+
+    union all
+
+    select
+        'hmac_sha256, RFC 4231, test case 6' as macro_name,
+        {{ hmac_sha256(
+            "repeat(unhex('aa'), 131)",
+            "cast('Test Using Larger Than Block-Size Key - Hash Key First' as blob)"
+        ) }} as result,
+        '60e431591ee0b67f0d8a26aacbf5b77f8e0bc6213728c5140546040f0ee37f54' as worked_result
+
+    union all
+
+    select
+        'mask_age_to_band' as macro_name,
+        cast({{ mask_age_to_band("47") }} as varchar) as result,
+        '40' as worked_result
+
+    union all
+
+    select
+        'mask_age_to_band of the oldest' as macro_name,
+        cast({{ mask_age_to_band("104") }} as varchar) as result,
+        '90' as worked_result
+
+    union all
+
+    select
+        'convert_hex_to_integer' as macro_name,
+        cast({{ convert_hex_to_integer("'ff'") }} as varchar) as result,
+        '255' as worked_result
+
+    union all
+
+    select
+        'encode_utf8' as macro_name,
+        hex({{ encode_utf8("'é'") }}) as result,
+        'C3A9' as worked_result
+
+    union all
+
+    select
+        'build_json' as macro_name,
+        {{ build_json(['city', 'country']) }} as result,
+        '{"city":"Leeds","country":null}' as worked_result
+    from (
+        select
+            'Leeds' as city,
+            null as country
+    ) as places
+
+    union all
+
+    select
+        'keep_common' as macro_name,
+        string_agg(kept.drug_kept, ' ') as result,
+        'A A A' as worked_result
+    from (
+        with prescriptions (drug, person) as (
+
+            values
+            ('A', 1),
+            ('A', 2),
+            ('A', 3),
+            ('B', 1),
+            ('B', 2),
+            ('C', 3)
+
+        )
+
+        select * from (
+            {{ keep_common('prescriptions', 'drug', person='person', minimum=2) }}
+        ) as kept
+    ) as kept
+
+    union all
+
+    select
         'convert_to_epoch_us' as macro_name,
         cast({{ convert_to_epoch_us("timestamp '2026-01-01 00:00:01'") }} as varchar) as result,
         '1767225601000000' as worked_result

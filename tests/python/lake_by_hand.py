@@ -27,6 +27,8 @@ ml_warehouse:
       path: "{{ env_var('LAKE_BY_HAND') }}/warehouse.duckdb"
       schema: core
       threads: 2
+      module_paths: ["."]
+      plugins: [{module: flows.warehouse.lake_plugin, alias: lake}]
       attach: [{path: "{{ env_var('LAKE_BY_HAND') }}/catalog.duckdb", alias: lake, read_only: true}]
       settings: {TimeZone: UTC, preserve_insertion_order: false}
 """
@@ -105,11 +107,12 @@ class Warehouse:
         return run_dbt(self.folder, *command, manifest=self.manifest)
 
     def tables(self) -> list[str]:
-        """List what is to be the same however it was built: no seeds, and not when it was built."""
+        """List what is to be the same however it was built: no seeds, and not when or from what it was built."""
         seeds = {node.name for node in self.manifest.nodes.values() if node.resource_type == "seed"}
         with self.connect() as warehouse:
             found = warehouse.execute(
-                "select schema_name || '.' || table_name, table_name from duckdb_tables() where not temporary"
+                "select schema_name || '.' || table_name, table_name from duckdb_tables() "
+                "where not temporary and schema_name <> 'history'"
             ).fetchall()
         return sorted(table for table, name in found if name not in {*seeds, "built_from"})
 

@@ -85,6 +85,7 @@ def builds(pharmacy: "Pharmacy", tmp_path_factory: pytest.TempPathFactory) -> "I
             patched.delenv(variable, raising=False)
         folder = DataFolder(tmp_path_factory.mktemp("absent") / "demo")
         dbt = Dbt.parse(folder)
+        shutil.copy(DataFolder(pharmacy.folder).made_up_key, folder.made_up_key)
         passed = {test.name: "pass" for test in dbt.manifest.unit_tests.values()}  # by the pharmacy's own build
         patched.setattr(building, "unit_tests_passed", lambda *_: passed)
         yield Builds(pharmacy, dbt)

@@ -1,6 +1,7 @@
 """What the project promises of every model, macro and fault's test, read from dbt's manifest and the tests."""
 
 import ast
+import re
 from collections import Counter
 from pathlib import Path
 from typing import Any
@@ -44,6 +45,16 @@ def test_every_model_states_its_key_in_columns_that_it_has(manifest: Manifest) -
     assert {model.name for model in models if not model.config.meta.get("key")} == set()
 
 
+def test_every_mart_says_which_question_it_answers_and_shows_a_query(manifest: Manifest) -> None:
+    marts = [node for node in own_nodes(manifest, "model") if "marts" in node.fqn and not node.name.startswith("int_")]
+    silent = [
+        mart.name
+        for mart in marts
+        if not re.match(r"\*\*[^*]+\?\*\*\n", mart.description) or mart.description.count("```sql\n") != 1
+    ]
+    assert silent == []
+
+
 def test_every_key_is_tested_to_be_unique(manifest: Manifest) -> None:
     tested = {
         (test.attached_node, tuple(test.test_metadata.kwargs["columns"]))
@@ -75,20 +86,27 @@ def test_every_unit_test_gives_its_reason(manifest: Manifest) -> None:
 
 
 def test_no_tagged_column_leaves_staging_under_its_own_name(manifest: Manifest) -> None:
-    """Gender is the one exception: it stays as it is, tagged in its contract."""
-    tagged = {
-        column.name
-        for source in manifest.sources.values()
-        for column in source.columns.values()
-        if column.config.meta.keys() & {"pii", "phi"}
-    }
+    """Gender and clinical content stay as they are, tagged in their contracts; who it is about does not stay."""
     leaked = {
-        f"{model.name}.{column}"
+        f"{model.name}.{name}"
         for model in own_nodes(manifest, "model", "snapshot")
-        for column in model.columns
-        if column in tagged - {"gender"}
+        for source in sources_behind(manifest, model)
+        for name, column in source.columns.items()
+        for tag in (column.config.meta.get("pii"), column.config.meta.get("phi"))
+        if tag and tag not in ("gender", "clinical") and name in model.columns
     }
     assert leaked == set()
+
+
+def sources_behind(manifest: Manifest, node: Any) -> list[Any]:
+    """Return the source tables that a node descends from."""
+    waiting, seen = [node], {}
+    while waiting:
+        for name in waiting.pop().depends_on_nodes:
+            if name not in seen:
+                seen[name] = manifest.sources.get(name) or manifest.nodes[name]
+                waiting += [seen[name]] if name in manifest.nodes else []
+    return [found for name, found in seen.items() if name in manifest.sources]
 
 
 def test_every_fault_that_is_tested_says_what_was_done_and_what_it_came_to() -> None:

@@ -4,9 +4,15 @@ with dim_customer as (
 
 ),
 
-dim_product as (
+int_customer_purchases as (
 
-    select * from {{ ref('dim_product') }}
+    select * from {{ ref('int_customer_purchases') }}
+
+),
+
+int_customer_favourites as (
+
+    select * from {{ ref('int_customer_favourites') }}
 
 ),
 
@@ -29,74 +35,6 @@ latest_order as (
 
 ),
 
-purchases_counted as (
-
-    select
-        customer_id,
-        count(distinct case when is_sale then order_id end) as order_count,
-        count(distinct case when is_cancelled then order_id end) as cancelled_order_count,
-        sum(case when is_sale then quantity else 0 end) as units_sold,
-        sum(case when is_return then quantity else 0 end) as units_returned,
-        min(case when is_sale then ordered_at end) as first_ordered_at,
-        max(case when is_sale then ordered_at end) as last_ordered_at
-    from order_lines
-    where customer_id is not null
-    group by customer_id
-
-),
-
-currencies_ranked as (
-
-    select
-        customer_id,
-        currency,
-        sum(net_amount) as net_amount,
-        count(*) over (partition by customer_id) as currency_count,
-        row_number() over (
-            partition by customer_id
-            order by count(distinct case when is_sale then order_id end) desc, currency
-        ) as currency_rank
-    from order_lines
-    where customer_id is not null and (is_sale or is_return)
-    group by customer_id, currency
-
-),
-
-channels_ranked as (
-
-    select
-        customer_id,
-        channel,
-        row_number() over (
-            partition by customer_id
-            order by count(distinct order_id) desc, channel
-        ) as channel_rank
-    from order_lines
-    where customer_id is not null and is_sale
-    group by customer_id, channel
-
-),
-
-categories_ranked as (
-
-    select
-        order_lines.customer_id,
-        dim_product.category,
-        row_number() over (
-            partition by order_lines.customer_id
-            order by count(distinct order_lines.order_id) desc, dim_product.category
-        ) as category_rank
-    from order_lines
-    inner join dim_product on order_lines.product_id = dim_product.product_id
-    where
-        order_lines.customer_id is not null
-        and order_lines.is_sale
-        and dim_product.is_current
-        and dim_product.category is not null
-    group by order_lines.customer_id, dim_product.category
-
-),
-
 customers_described as (
 
     select
@@ -107,40 +45,32 @@ customers_described as (
         dim_customer.city,
         dim_customer.country,
         dim_customer.birth_year,
-        channels_ranked.channel as favourite_channel,
-        categories_ranked.category as favourite_category,
-        currencies_ranked.currency,
-        coalesce(currencies_ranked.net_amount, 0) as net_amount,
-        coalesce(currencies_ranked.currency_count, 0) as currency_count,
-        coalesce(purchases_counted.order_count, 0) as order_count,
-        coalesce(purchases_counted.cancelled_order_count, 0) as cancelled_order_count,
-        coalesce(purchases_counted.units_sold, 0) as units_sold,
-        coalesce(purchases_counted.units_returned, 0) as units_returned,
-        {{ dbt.datediff('purchases_counted.last_ordered_at', 'latest_order.as_of_date', 'day') }}
-            as recency_days,
+        int_customer_favourites.favourite_channel,
+        int_customer_favourites.favourite_category,
+        int_customer_favourites.currency,
+        coalesce(int_customer_favourites.net_amount, 0) as net_amount,
+        coalesce(int_customer_favourites.currency_count, 0) as currency_count,
+        coalesce(int_customer_purchases.order_count, 0) as order_count,
+        coalesce(int_customer_purchases.cancelled_order_count, 0) as cancelled_order_count,
+        coalesce(int_customer_purchases.units_sold, 0) as units_sold,
+        coalesce(int_customer_purchases.units_returned, 0) as units_returned,
+        {{ dbt.datediff(
+            'int_customer_purchases.last_ordered_at', 'latest_order.as_of_date', 'day'
+        ) }} as recency_days,
         dim_customer.has_email,
         dim_customer.has_phone,
         dim_customer.has_marketing_consent,
         dim_customer.referred_by_customer_id is not null as is_referred,
         latest_order.as_of_date,
         dim_customer.registered_at,
-        purchases_counted.first_ordered_at,
-        purchases_counted.last_ordered_at
+        int_customer_purchases.first_ordered_at,
+        int_customer_purchases.last_ordered_at
     from dim_customer
     cross join latest_order
-    left join purchases_counted on dim_customer.customer_id = purchases_counted.customer_id
-    left join currencies_ranked
-        on
-            dim_customer.customer_id = currencies_ranked.customer_id
-            and currencies_ranked.currency_rank = 1
-    left join channels_ranked
-        on
-            dim_customer.customer_id = channels_ranked.customer_id
-            and channels_ranked.channel_rank = 1
-    left join categories_ranked
-        on
-            dim_customer.customer_id = categories_ranked.customer_id
-            and categories_ranked.category_rank = 1
+    left join int_customer_purchases
+        on dim_customer.customer_id = int_customer_purchases.customer_id
+    left join int_customer_favourites
+        on dim_customer.customer_id = int_customer_favourites.customer_id
     where
         dim_customer.is_current
         and not dim_customer.is_deleted
@@ -183,12 +113,12 @@ customer_360 as (
         customers_described.favourite_channel,
         customers_described.favourite_category,
         customers_described.currency,
-        cast(customers_described.net_amount as decimal(18, 4)) as net_amount,
+        customers_described.net_amount,
         customers_described.currency_count,
         customers_described.order_count,
         customers_described.cancelled_order_count,
-        cast(customers_described.units_sold as bigint) as units_sold,
-        cast(customers_described.units_returned as bigint) as units_returned,
+        customers_described.units_sold,
+        customers_described.units_returned,
         customers_described.recency_days,
         customers_described.has_email,
         customers_described.has_phone,

@@ -1,0 +1,13 @@
+-- Payments that were fraud, by a ring of thieves or a lone one, and when the holder of the card saw
+-- it; null if that was never reported, or not by the clock's day.
+select
+    payments.transaction_id,
+    payments.kind,
+    frauds.ring,
+    payments.transacted_at,
+    if(is_shown(chargebacks.reported_day_number), frauds.reported_at, null) as reported_at
+from payments
+inner join frauds on payments.subject = frauds.subject
+left join chargebacks on payments.subject = chargebacks.subject
+where is_shown(payments.reported_day_number)
+order by payments.transaction_id;

@@ -1,0 +1,52 @@
+"""The key for pseudonyms: who needs one, and what is said where it is missing or protects nobody."""
+
+from collections.abc import Collection
+
+import duckdb
+from dbt.contracts.graph.manifest import Manifest
+
+from flows.errors import WrongUse
+from flows.lake.tables import LakeTable
+from flows.names import TableName
+from flows.settings import KEY_VARIABLE, MAKE_KEY, DataFolder
+
+MACRO = "macro.ml_warehouse.pseudonymise"
+MADE_UP = f"Pseudonyms are made with a made-up key, which protects nobody. For data of real people set {KEY_VARIABLE}."
+
+
+def require_pseudonym_key(folder: DataFolder, manifest: Manifest, wanted: Collection[TableName]) -> tuple[str, ...]:
+    """Check that there is a key if ids of tables that are wanted, or in the lake already, become pseudonyms.
+
+    Returns a note if the key is made up. Raises WrongUse without one: what was read could not be built.
+    """
+    concerned = sorted(
+        name for name in pseudonymised(manifest) if name in wanted or LakeTable(folder.lake, name).version is not None
+    )
+    if not concerned:
+        return ()
+    key = folder.pseudonym_key
+    if key is None:
+        raise WrongUse(
+            f"There is no key for the pseudonyms of {', '.join(map(str, concerned))}: {KEY_VARIABLE} is not set. "
+            "Nothing was read; the published release is unchanged.",
+            f"Make a key, keep it where secrets are kept, and set it: export {KEY_VARIABLE}=$({MAKE_KEY})",
+        )
+    return (MADE_UP,) if key.is_made_up else ()
+
+
+def pseudonymised(manifest: Manifest) -> set[TableName]:
+    """Return the source tables that a model with pseudonyms reads itself."""
+    return {
+        TableName(source.source_name, source.name)
+        for node in manifest.nodes.values()
+        if node.resource_type == "model" and MACRO in node.depends_on.macros
+        for source in map(manifest.sources.get, node.depends_on.nodes)
+        if source is not None
+    }
+
+
+def hand_over_key(connection: duckdb.DuckDBPyConnection, folder: DataFolder) -> None:
+    """Give a session the key and its fingerprint, if there is one; without it a pseudonym raises an error."""
+    if (key := folder.pseudonym_key) is not None:
+        connection.execute("set variable pseudonym_key = ?", [key.text.encode()])
+        connection.execute("set variable pseudonym_key_fingerprint = ?", [key.fingerprint])

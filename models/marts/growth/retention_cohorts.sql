@@ -1,0 +1,125 @@
+with order_lines as (
+
+    select * from {{ ref('fct_order_lines') }}
+
+),
+
+sessions as (
+
+    select * from {{ ref('fct_sessions') }}
+    where not is_bot
+
+),
+
+activity_months as (
+
+    select
+        'order' as cohort_basis,
+        customer_id as member_id,
+        cast(date_trunc('month', ordered_at) as date) as activity_month
+    from order_lines
+    where customer_id is not null and is_sale
+
+    union
+
+    select
+        'session' as cohort_basis,
+        visitor_id as member_id,
+        cast(date_trunc('month', started_at) as date) as activity_month
+    from sessions
+
+),
+
+members_placed as (
+
+    select
+        cohort_basis,
+        activity_month,
+        min(activity_month) over (partition by cohort_basis, member_id) as cohort_month
+    from activity_months
+
+),
+
+members_counted as (
+
+    select
+        cohort_basis,
+        cohort_month,
+        activity_month,
+        count(*) as active_member_count
+    from members_placed
+    group by cohort_basis, cohort_month, activity_month
+
+),
+
+-- Whoever came in a month came first in the month that names their cohort.
+cohorts as (
+
+    select
+        cohort_basis,
+        cohort_month,
+        active_member_count as member_count
+    from members_counted
+    where activity_month = cohort_month
+
+),
+
+bases_bounded as (
+
+    select
+        cohort_basis,
+        min(activity_month) as first_month,
+        max(activity_month) as last_month
+    from members_counted
+    group by cohort_basis
+
+),
+
+days_listed as (
+
+    select
+        cohort_basis,
+        last_month,
+        {{ list_days('first_month', 'last_month') }} as day_listed
+    from bases_bounded
+
+),
+
+months_listed as (
+
+    select
+        cohort_basis,
+        last_month,
+        day_listed as activity_month
+    from days_listed
+    where extract(day from day_listed) = 1
+
+),
+
+retention_cohorts as (
+
+    select
+        cohorts.cohort_basis,
+        cast(
+            {{ dbt.datediff('cohorts.cohort_month', 'months_listed.activity_month', 'month') }}
+            as integer
+        ) as months_since_first,
+        cohorts.member_count,
+        coalesce(members_counted.active_member_count, 0) as active_member_count,
+        months_listed.activity_month < months_listed.last_month as is_complete,
+        cohorts.cohort_month,
+        months_listed.activity_month
+    from cohorts
+    inner join months_listed
+        on
+            cohorts.cohort_basis = months_listed.cohort_basis
+            and cohorts.cohort_month <= months_listed.activity_month
+    left join members_counted
+        on
+            cohorts.cohort_basis = members_counted.cohort_basis
+            and cohorts.cohort_month = members_counted.cohort_month
+            and months_listed.activity_month = members_counted.activity_month
+
+)
+
+select * from retention_cohorts

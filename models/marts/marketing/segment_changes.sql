@@ -1,0 +1,23 @@
+{{ config(
+    materialized='incremental',
+    schema='history',
+    incremental_strategy='append',
+    full_refresh=false,
+    on_schema_change='append_new_columns',
+) }}
+
+-- Its rows are written by the triggers on customer_segments_current, whoever makes a change.
+with segment_changes as (
+
+    select
+        cast(null as varchar) as customer_id,
+        cast(null as varchar) as old_segment,
+        cast(null as varchar) as new_segment,
+        cast(null as varchar) as changed_by,
+        cast(null as bigint) as change_number,
+        cast(null as timestamp) as changed_at
+    where false
+
+)
+
+select * from segment_changes

@@ -1,0 +1,97 @@
+with repayment_history as (
+
+    select * from {{ ref('stg_lending__repayment_history') }}
+
+),
+
+versions as (
+
+    {{ build_versions('repayment_history', key='loan_id, instalment_number', attributes=[
+        'due_date', 'due_amount', 'paid_at', 'paid_amount',
+    ]) }}
+
+),
+
+-- Money was known of when it was booked, and not before it came: books without times of booking
+-- show from the first what came later.
+versions_timed as (
+
+    select
+        loan_id,
+        instalment_number,
+        due_amount,
+        paid_amount,
+        is_deleted,
+        due_date,
+        valid_from as version_from,
+        case
+            when paid_amount > 0 and coalesce(paid_at, changed_at) > valid_from
+                then coalesce(paid_at, changed_at)
+            else valid_from
+        end as known_from
+    from versions
+
+),
+
+states_before_the_first_money as (
+
+    select
+        loan_id,
+        instalment_number,
+        due_amount,
+        cast(0 as decimal(18, 4)) as paid_amount,
+        is_deleted,
+        due_date,
+        version_from,
+        version_from as known_from,
+        0 as place
+    from versions_timed
+    where version_from = {{ beginning_of_time() }} and known_from > version_from
+
+),
+
+all_states as (
+
+    select * from states_before_the_first_money
+
+    union all
+
+    select
+        *,
+        1 as place
+    from versions_timed
+
+),
+
+states_ended as (
+
+    select
+        *,
+        coalesce(min(known_from) over (
+            partition by loan_id, instalment_number
+            order by version_from, place
+            rows between 1 following and unbounded following
+        ), {{ end_of_time() }}) as known_to
+    from all_states
+
+),
+
+fct_loan_instalment_states as (
+
+    select
+        loan_id,
+        instalment_number,
+        due_amount,
+        paid_amount,
+        cast(greatest(due_amount - paid_amount, 0) as decimal(18, 4)) as outstanding_amount,
+        paid_amount >= due_amount as is_settled,
+        known_to = {{ end_of_time() }} as is_current,
+        due_date,
+        known_from as valid_from,
+        known_to as valid_to
+    from states_ended
+    where not is_deleted and known_from < known_to
+
+)
+
+select * from fct_loan_instalment_states

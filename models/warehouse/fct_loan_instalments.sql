@@ -1,0 +1,104 @@
+with repayment_history as (
+
+    select * from {{ ref('stg_lending__repayment_history') }}
+
+),
+
+instalment_states as (
+
+    select * from {{ ref('fct_loan_instalment_states') }}
+
+),
+
+loans as (
+
+    select * from {{ ref('fct_loans') }}
+
+),
+
+latest_bookings as (
+
+    select max(valid_from) as latest_at
+    from instalment_states
+
+    union all
+
+    select max(opened_at) as latest_at
+    from loans
+
+    union all
+
+    select max(defaulted_at) as latest_at
+    from loans
+
+),
+
+latest_booking as (
+
+    select cast(max(latest_at) as date) as as_of_date
+    from latest_bookings
+
+),
+
+instalments_with_loan as (
+
+    select
+        instalment_states.loan_id,
+        instalment_states.instalment_number,
+        loans.customer_id,
+        loans.customer_key,
+        loans.currency,
+        instalment_states.due_amount,
+        instalment_states.paid_amount,
+        instalment_states.outstanding_amount,
+        instalment_states.is_settled,
+        instalment_states.due_date,
+        latest_booking.as_of_date,
+        case
+            when instalment_states.is_settled
+                then coalesce(repayment_history.paid_at, instalment_states.valid_from)
+        end as settled_at,
+        greatest(loans._loaded_at, repayment_history._loaded_at) as _loaded_at,
+        case
+            when loans._loaded_at > repayment_history._loaded_at then loans._is_backfill
+            when
+                loans._loaded_at < repayment_history._loaded_at
+                then repayment_history._is_backfill
+            else loans._is_backfill or repayment_history._is_backfill
+        end as _is_backfill
+    from instalment_states
+    inner join repayment_history
+        on
+            instalment_states.loan_id = repayment_history.loan_id
+            and instalment_states.instalment_number = repayment_history.instalment_number
+    inner join loans on instalment_states.loan_id = loans.loan_id
+    cross join latest_booking
+    where instalment_states.is_current and repayment_history.is_latest
+
+),
+
+fct_loan_instalments as (
+
+    select
+        loan_id,
+        instalment_number,
+        customer_id,
+        customer_key,
+        currency,
+        due_amount,
+        paid_amount,
+        outstanding_amount,
+        cast({{ count_days_past_due('due_date', 'settled_at', 'as_of_date') }} as integer)
+            as days_past_due,
+        is_settled,
+        due_date < as_of_date as is_due,
+        due_date,
+        as_of_date,
+        settled_at,
+        _loaded_at,
+        _is_backfill
+    from instalments_with_loan
+
+)
+
+select * from fct_loan_instalments

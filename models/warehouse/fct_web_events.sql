@@ -1,0 +1,69 @@
+{{ config(
+    materialized='incremental',
+    incremental_strategy='append',
+    on_schema_change='fail',
+    pre_hook="{{ forget_touched(key='visitor_id', inputs=['web.events']) }}",
+    post_hook="{{ note_built_from(['web.events']) }}",
+) }}
+
+with web_events as (
+
+    {{ read_web_events(touched_by='visitor_id') }}
+
+),
+
+events_numbered as (
+
+    select
+        *,
+        row_number() over visits as visitor_event_number,
+        coalesce(
+            lag(occurred_at) over visits + {{ session_gap() }} < occurred_at, true
+        ) as is_session_start
+    from web_events
+    window visits as (partition by visitor_id, is_late order by occurred_at, event_id)
+
+),
+
+sessions_begun as (
+
+    select
+        *,
+        max(case when is_session_start then visitor_event_number end) over so_far
+            as first_event_number,
+        max(case when is_session_start then occurred_at end) over so_far as session_started_at
+    from events_numbered
+    window so_far as (
+        partition by visitor_id, is_late
+        order by visitor_event_number
+        rows between unbounded preceding and current row
+    )
+
+),
+
+fct_web_events as (
+
+    select
+        event_id,
+        case when not is_late then {{ name_session('visitor_id', 'session_started_at') }} end
+            as session_id,
+        visitor_id,
+        customer_id,
+        product_id,
+        event_type,
+        page_path,
+        referrer_class,
+        device_class,
+        case when not is_late then visitor_event_number - first_event_number + 1 end
+            as event_number,
+        is_declared_bot,
+        is_late,
+        cast(occurred_at as date) as occurred_date,
+        occurred_at,
+        _loaded_at,
+        _is_backfill
+    from sessions_begun
+
+)
+
+select * from fct_web_events

@@ -1,0 +1,72 @@
+"""Run by a test: deploys prefect.yaml's example with a trigger, tells of rows and release, counts what starts."""
+
+import sys
+import time
+from pathlib import Path
+from typing import Any
+
+import yaml
+from prefect import flow
+from prefect.client.orchestration import SyncPrefectClient, get_client
+from prefect.client.schemas.filters import DeploymentFilter, DeploymentFilterId
+from prefect.events.schemas.deployment_triggers import DeploymentTriggerTypes
+from pydantic import TypeAdapter
+
+from flows.events import tell_of_release, tell_of_rows
+from flows.lake.tables import Counts
+from flows.load import LoadResult
+from flows.names import TableName
+from flows.prefect_server import send_what_waits
+from flows.settings import PROJECT, DataFolder
+from flows.warehouse.release import Release
+
+TRIGGERS: TypeAdapter[Any] = TypeAdapter(DeploymentTriggerTypes)
+SECONDS = 60
+
+
+@flow
+def follow() -> None:
+    """Stand for the flow that is to start; a run of it is made, and no worker takes it."""
+
+
+@flow
+def tell(accepted: int) -> None:
+    """Tell what elt tells of the set my_shop."""
+    folder = DataFolder(Path("my_shop"))
+    counts = Counts(read=3, accepted=accepted, duplicate=3 - accepted)
+    tell_of_rows(folder, [LoadResult(TableName("sales", "orders"), "load", counts, 1, 1)])
+    time.sleep(1)  # a build takes longer
+    tell_of_release(folder, Release("2026-03-01.1", Path("warehouse.duckdb")))
+    send_what_waits()
+
+
+def deploy(client: SyncPrefectClient) -> Any:
+    """Deploy the flow with the example's triggers, switched on; return the deployment's id."""
+    deployments = yaml.safe_load((PROJECT / "prefect.yaml").read_text())["deployments"]
+    example = next(one for one in deployments if one["name"] == "after-new-orders")
+    deployment = client.create_deployment(client.create_flow(follow), "after-new-orders")
+    for written in example["triggers"]:
+        trigger = TRIGGERS.validate_python({**written, "enabled": True, "name": "after-new-orders"})
+        trigger.set_deployment_id(deployment)
+        client.create_automation(trigger.as_automation())
+    return deployment
+
+
+def runs_of(client: SyncPrefectClient, deployment: Any) -> int:
+    """Count the runs that were made of the deployment."""
+    only = DeploymentFilter(id=DeploymentFilterId(any_=[deployment]))
+    return len(client.read_flow_runs(deployment_filter=only))
+
+
+if __name__ == "__main__":
+    with get_client(sync_client=True) as client:
+        deployment = deploy(client)
+        time.sleep(2)  # the server reads its automations now and then
+        tell(0)
+        time.sleep(2)
+        without = runs_of(client, deployment)
+        tell(3)
+        deadline = time.monotonic() + SECONDS
+        while not runs_of(client, deployment) and time.monotonic() < deadline:
+            time.sleep(0.2)
+        sys.stdout.write(f"{without} {runs_of(client, deployment)}\n")
