@@ -2,28 +2,28 @@ with results as (
 
     select
         'compute_normal_tail' as macro_name,
-        round({{ compute_normal_tail('statistics.z') }}, 9) as result,
+        round({{ compute_normal_tail('given.z') }}, 9) as result,
         0.025 as worked_result
-    from (values (1.959963984540054e0), (-1.959963984540054e0)) as statistics (z)
+    from (values (1.959963984540054e0), (-1.959963984540054e0)) as given (z)
 
     union all
 
     select
         'compute_normal_tail far out' as macro_name,
-        round({{ compute_normal_tail('statistics.z') }} * 1e15, 6) as result,
+        round({{ compute_normal_tail('given.z') }} * 1e15, 6) as result,
         0.622096 as worked_result
-    from (values (8e0)) as statistics (z)
+    from (values (8e0)) as given (z)
 
     union all
 
     select
         'compute_chi_square_tail' as macro_name,
-        round({{ compute_chi_square_tail('statistics.statistic', 'statistics.degrees') }}, 6)
+        round({{ compute_chi_square_tail('given.statistic', 'given.degrees') }}, 6)
             as result,
         0.001 as worked_result
     from (
         values (10.827566e0, 1), (13.815511e0, 2), (16.266236e0, 3), (18.466827e0, 4)
-    ) as statistics (statistic, degrees)
+    ) as given (statistic, degrees)
 
     union all
 

@@ -1,6 +1,7 @@
 """The planted uplift comes out of the orders, where there is none none is found, and the figures are the textbooks'."""
 
 import math
+from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -146,3 +147,23 @@ def test_tails_and_quantiles_are_as_near_to_scipys_as_their_descriptions_say(ful
     assert np.isnan(student[n < 3]).all()
     assert student[n >= 3] == pytest.approx(stats.t.ppf(0.975, n[n >= 3]), rel=0.00121)
     assert student[n >= 8] == pytest.approx(stats.t.ppf(0.975, n[n >= 8]), rel=0.00002)
+
+
+@pytest.mark.parametrize(("treated", "gate"), [(140, "pass"), (170, "fail")])
+def test_a_split_that_is_not_as_planned_stops_a_release(full: Warehouse, treated: int, gate: str) -> None:
+    # Given a hundred customers with the control, and more with the treatment
+    noon = datetime(2026, 3, 1, 12)
+    lake = Lake()
+    lake.load(
+        noon,
+        crm__experiment_assignments=[
+            {"experiment_name": "E1", "customer_id": f"C{n}", "variant": "control" if n < 100 else "new"}
+            | {"assigned_at": noon, "updated_at": noon}
+            for n in range(100 + treated)
+        ],
+    )
+
+    # When they are compared, then a split that chance gives less than once in a thousand times closes the gate
+    built: Any = full.dbt(lake, "build", "--select", "+experiment_results").result
+    gates = {result.node.name: str(result.status) for result in built.results}
+    assert gates["customers_are_split_between_variants_as_planned"] == gate
