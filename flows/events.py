@@ -1,4 +1,4 @@
-"""What a run tells Prefect, for automations to start from: which tables took new rows, and that a release is there."""
+"""What a run tells Prefect, for automations to start from: tables that took new rows, and releases."""
 
 import logging
 from collections.abc import Iterable, Mapping

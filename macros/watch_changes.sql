@@ -1,6 +1,7 @@
 {# Without the database's name, so that the triggers stand in a file of any name. #}
 {% macro watch_changes(key, column, into) -%}
-    {%- set watched, trail = this.include(database=false), into.include(database=false) -%}
+    {%- set watched = this.include(database=false) -%}
+    {%- set trail = api.Relation.create(schema=into.schema, identifier=into.identifier) -%}
     {%- set events = {
         'update': 'old table as before_change new table as after_change',
         'insert': 'new table as after_change',
@@ -11,7 +12,6 @@
         'insert': 'after_change',
         'delete': 'before_change',
     } -%}
-    {%- if load_relation(this) is not none %}
     set variable changed_by = 'dbt {{ invocation_id }}';
     {%- for event in events %}
     {%- set old = 'null' if event == 'insert' else 'before_change.' ~ column -%}
@@ -33,5 +33,4 @@
     from {{ rows[event] }}
     where {{ old }} is distinct from {{ new }};
     {%- endfor %}
-    {%- endif %}
 {%- endmacro %}

@@ -306,7 +306,7 @@ lending_repayments as (
 
     select
         _sent_day_number,
-        loan_id || '/' || lpad(cast(instalment_number as varchar), 3, '0') as _place,
+        row(loan_id, instalment_number, state_number, is_broken) as _place,
         loan_id,
         instalment_number,
         due_date,

@@ -411,9 +411,9 @@ with reported as (
 
     select
         *,
-        epoch(transacted_at) + draw(report_bits, 0, 1800) as _place,
+        row(epoch(transacted_at) + draw(report_bits, 0, 1800), transaction_id) as _place,
         reported_day_number as _sent_day_number,
-        if(kind is null and order_number is null, draw(report_bits, 1, 20000), 20000) as fault_draw
+        if(kind is null and order_number is null, draw(report_bits, 1, 5000), 5000) as fault_draw
     from payments
 
 ),
@@ -553,7 +553,7 @@ payments_chargebacks as (
 
     select
         _sent_day_number,
-        epoch(reported_at) as _place,
+        row(reported_at, subject) as _place,
         cast(to_json({
             transaction_id: token_of('', subject),
             reason: reason,

@@ -230,6 +230,79 @@ with results as (
     union all
 
     select
+        'fold_text' as macro_name,
+        {{ fold_text("'ZOË'") }} as result,
+        'zoe' as worked_result
+
+    union all
+
+    select
+        'replace_pattern' as macro_name,
+        {{ replace_pattern("'030 23-125'", '[^0-9]') }} as result,
+        '03023125' as worked_result
+
+    union all
+
+    select
+        'sort_words' as macro_name,
+        {{ sort_words("'zoe boehm'") }} as result,
+        'boehm zoe' as worked_result
+
+    union all
+
+    select
+        'share_a_word' as macro_name,
+        cast({{ share_a_word("'lange zoe'", "'boehm zoe'") }} as varchar) as result,
+        'true' as worked_result
+
+    union all
+
+    select
+        'measure_similarity' as macro_name,
+        cast(round({{ measure_similarity("'martha'", "'marhta'") }}, 3) as varchar) as result,
+        '0.961' as worked_result
+
+    union all
+
+    select
+        'list_words' as macro_name,
+        string_agg(listed.word, ' ' order by listed.word) as result,
+        'boehm zoe' as worked_result
+    from (
+        select {{ list_words("'zoe boehm'") }} as word
+    ) as listed
+
+    union all
+
+    select
+        'score_by_fifths' as macro_name,
+        string_agg(cast(scored.score as varchar), ' ' order by scored.amount) as result,
+        '1 1 3 4 5' as worked_result
+    from (
+        select
+            amounts.amount,
+            {{ score_by_fifths('amounts.amount', by='amounts.currency') }} as score
+        from (
+            values
+            (1, 'EUR'), (1, 'EUR'), (2, 'EUR'), (3, 'EUR'), (9, 'EUR')
+        ) as amounts (amount, currency)
+    ) as scored
+
+    union all
+
+    select
+        'list_agreements' as macro_name,
+        {{ list_agreements(['person_name', 'phone', 'address']) }}
+        || ' / ' || {{ list_differences(['person_name', 'phone', 'address']) }} as result,
+        'person_name (similar), phone / address' as worked_result
+    from (
+        values
+        ('similar', 'same', 'different')
+    ) as pairs_compared (person_name_agreement, phone_agreement, address_agreement)
+
+    union all
+
+    select
         'as_of at the moment of a change' as macro_name,
         string_agg(dim_customer.city, ' ') as result,
         'Derby' as worked_result

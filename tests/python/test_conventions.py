@@ -1,6 +1,7 @@
 """What the project promises of every model, macro and fault's test, read from dbt's manifest and the tests."""
 
 import ast
+import re
 from collections import Counter
 from pathlib import Path
 from typing import Any
@@ -44,13 +45,28 @@ def test_every_model_states_its_key_in_columns_that_it_has(manifest: Manifest) -
     assert {model.name for model in models if not model.config.meta.get("key")} == set()
 
 
+def test_every_mart_says_which_question_it_answers_and_shows_a_query(manifest: Manifest) -> None:
+    marts = [node for node in own_nodes(manifest, "model") if "marts" in node.fqn and not node.name.startswith("int_")]
+    silent = [
+        mart.name
+        for mart in marts
+        if not re.match(r"\*\*[^*]+\?\*\*\n", mart.description) or mart.description.count("```sql\n") != 1
+    ]
+    assert silent == []
+
+
 def test_every_key_is_tested_to_be_unique(manifest: Manifest) -> None:
+    """A function is a relation only with its arguments, which no data test gives; test_procedures.py tests its key."""
     tested = {
         (test.attached_node, tuple(test.test_metadata.kwargs["columns"]))
         for test in own_nodes(manifest, "test")
         if getattr(test, "test_metadata", None) and test.test_metadata.name == "unique_combination_of_columns"
     }
-    keys = {(model.unique_id, tuple(model.config.meta["key"])) for model in own_nodes(manifest, "model")}
+    keys = {
+        (model.unique_id, tuple(model.config.meta["key"]))
+        for model in own_nodes(manifest, "model")
+        if model.config.materialized != "table_function"
+    }
     assert {key for key in keys - tested if not key[0].endswith("_history")} == set()
 
 
@@ -68,6 +84,14 @@ def test_no_table_is_scanned_once_a_rule(manifest: Manifest) -> None:
 def scanned_for_a_constraint(test: Any) -> bool:
     metadata = getattr(test, "test_metadata", None)
     return metadata is not None and metadata.name in ("not_null", "accepted_values")
+
+
+def test_functions_alone_are_built_without_a_contract(manifest: Manifest) -> None:
+    """dbt compares the columns of tables and views; a function's are compared in test_procedures.py."""
+    models = own_nodes(manifest, "model")
+    functions = {model.name for model in models if model.config.materialized == "table_function"}
+    assert {model.name for model in models if not model.contract.enforced} == functions
+    assert {model.name for model in models if "example" in model.config.meta} == functions
 
 
 def test_every_unit_test_gives_its_reason(manifest: Manifest) -> None:

@@ -20,7 +20,7 @@ import httpx
 import pytest
 
 from flows.demo.api import LARGEST_PAGE, serve_sales
-from flows.demo.pharmacy import FIRST_DAY, TABLES, USUAL_DELAY, DemoDay, advance
+from flows.demo.pharmacy import FIRST_DAY, TABLES, USUAL_DELAY, DemoDay, advance, read_truth
 from flows.errors import WrongUse
 
 PROJECT = Path(__file__).parents[2]
@@ -325,6 +325,21 @@ def test_its_data_are_as_dirty_as_real_data(steps: list[Step]) -> None:
     del counts[""]
     most = sorted(counts.values(), reverse=True)
     assert sum(most[: len(most) // 5]) > 0.4 * sum(most)
+
+
+def test_nobody_buys_after_they_lapsed(tmp_path: Path) -> None:
+    # Given a pharmacy some days old, and who has lapsed in it
+    for _ in range(3):
+        advance(tmp_path, scale=0.3)
+    _, lapsed = read_truth(tmp_path)["lapsed_customers"]
+    lapsed_on = dict(lapsed)
+    assert len(lapsed_on) > 300
+
+    # When their orders are looked at, then there are some, and none from that day on
+    orders = [row for row in read_sources(tmp_path)["sales.orders"].values() if row["customer_id"] in lapsed_on]
+    assert len(orders) > 300
+    late = [row for row in orders if datetime.fromisoformat(row["ordered_at"]).date() >= lapsed_on[row["customer_id"]]]
+    assert late == []
 
 
 def test_nobody_in_it_can_be_reached(steps: list[Step]) -> None:

@@ -77,6 +77,7 @@ def test_a_shop_of_another_shape_is_published_and_grows_by_what_is_new(shop: Flo
     # When a third day comes while a reader has the release open, which holds a table that no model makes any more
     with duckdb.connect(str(shop.folder.warehouse.resolve())) as connection:
         connection.execute("create table finance.renamed_since as select 1 as one")
+        connection.execute("create macro finance.renamed_too() as table (select 1 as one)")
     reader = duckdb.connect(str(shop.folder.warehouse.resolve()), read_only=True)
     shop.drop_day(3)
     second = shop.elt()
@@ -93,6 +94,7 @@ def test_a_shop_of_another_shape_is_published_and_grows_by_what_is_new(shop: Flo
     assert reader.execute("select count(*) from core.fct_order_lines").fetchall() == [(120,)]
     assert shop.rows("select count(*) from core.fct_order_lines") == [(180,)]
     assert shop.rows("select count(*) from duckdb_tables() where table_name = 'renamed_since'") == [(0,)]
+    assert shop.rows("select count(*) from duckdb_functions() where function_name = 'renamed_too'") == [(0,)]
     reader.close()
 
     # And the same as when the warehouse is lost and built anew; its segment history comes back from the lake

@@ -1,4 +1,4 @@
-"""Run by a test: deploys prefect.yaml's example with a trigger, tells of rows and release, counts what starts."""
+"""Run by a test: deploys prefect.yaml's example with a trigger, tells of rows and a release, counts what starts."""
 
 import sys
 import time

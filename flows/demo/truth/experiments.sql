@@ -8,8 +8,10 @@ select
     experiments.window_days,
     count(*) filter (not people.is_broken) as assigned_count,
     count(*) filter (people.is_never_exposed) as unexposed_count,
-    count(*) filter (people.is_contaminated) as contaminated_count,
-    count(*) filter (people.is_removed) as removed_count,
+    count(*) filter (
+        people.is_contaminated and is_shown(day_of(people.amended_at))
+    ) as contaminated_count,
+    count(*) filter (people.is_removed and is_shown(day_of(people.amended_at))) as removed_count,
     count(response_orders.order_number) as response_order_count
 from experiments
 inner join experiment_customers as people

@@ -49,10 +49,10 @@ variants_described as (
         customers_counted.amount_variance / nullif(customers_counted.customer_count, 0)
             as mean_variance,
         sum(
-            case when dim_experiment.planned_share > 0
-                    then coalesce(customers_counted.customer_count, 0)
-                        + coalesce(customers_counted.waiting_count, 0)
-            end
+            case when dim_experiment.planned_share > 0 then 1 else 0 end * (
+                coalesce(customers_counted.customer_count, 0)
+                + coalesce(customers_counted.waiting_count, 0)
+            )
         ) over (partition by dim_experiment.experiment_name) as sample_count
     from dim_experiment
     left join customers_counted

@@ -70,6 +70,16 @@ deviations as (
 
 ),
 
+parameters_fitted as (
+
+    select * from medians
+
+    union all
+
+    select * from deviations
+
+),
+
 {# Sums of doubles differ in their last digits from build to build: what is kept is the same. #}
 customer_feature_scaling as (
 
@@ -81,19 +91,8 @@ customer_feature_scaling as (
         row_count,
         missing_count,
         latest_row_at
-    from medians
-
-    union all
-
-    select
-        column_name,
-        method,
-        round(center, 9) as center,
-        round(scale, 9) as scale,
-        row_count,
-        missing_count,
-        latest_row_at
-    from deviations
+    from parameters_fitted
+    where row_count > 0
 
 )
 

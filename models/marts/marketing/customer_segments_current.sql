@@ -5,7 +5,9 @@
     unique_key='customer_id',
     full_refresh=false,
     on_schema_change='append_new_columns',
-    pre_hook="{{ watch_changes(key='customer_id', column='segment', into=ref('segment_changes')) }}",
+    pre_hook="{% if is_incremental() %}{{
+        watch_changes(key='customer_id', column='segment', into=ref('segment_changes'))
+    }}{% endif %}",
     post_hook="{{ watch_changes(key='customer_id', column='segment', into=ref('segment_changes')) }}",
 ) }}
 

@@ -1,0 +1,77 @@
+"""What a run tells Prefect, and that the example of prefect.yaml starts a flow by it."""
+
+import os
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+from flows import events, settings
+from flows.lake.tables import Counts
+from flows.load import LoadResult
+from flows.names import TableName
+from flows.prefect_server import free_port, serving, wait_for_server
+from flows.settings import DataFolder
+
+
+def test_a_table_that_took_no_new_rows_is_not_told_of(monkeypatch: pytest.MonkeyPatch) -> None:
+    told: list[tuple[Any, ...]] = []
+    monkeypatch.setattr(events, "emit_event", lambda *said, **more: told.append((*said, more)))
+    orders, lines = TableName("sales", "orders"), TableName("sales", "order_lines")
+    events.tell_of_rows(
+        DataFolder(Path("my_shop")),
+        [
+            LoadResult(orders, "one", Counts(read=5, duplicate=5), 1, 1),
+            LoadResult(lines, "two", Counts(read=5, duplicate=3), 1, 1, earlier=Counts(read=2, accepted=2)),
+        ],
+    )
+    [(event, resource, more)] = told
+    assert event == "ml-warehouse.rows.accepted"
+    assert resource["prefect.resource.id"] == "ml-warehouse.table.my_shop.sales.order_lines"
+    assert more == {"payload": {"read": 7, "accepted": 2, "quarantined": 0, "duplicate": 3}}
+
+
+def test_a_run_goes_on_if_prefect_cannot_be_told(monkeypatch: pytest.MonkeyPatch) -> None:
+    def fail(*_: Any, **__: Any) -> None:
+        raise ConnectionError
+
+    monkeypatch.setattr(events, "emit_event", fail)
+    load = LoadResult(TableName("sales", "orders"), "one", Counts(read=1, accepted=1), 1, 1)
+    events.tell_of_rows(DataFolder(Path("my_shop")), [load])
+
+
+def test_prefect_yamls_example_waits_for_what_a_run_tells() -> None:
+    deployments = yaml.safe_load((settings.PROJECT / "prefect.yaml").read_text())["deployments"]
+    [trigger] = next(one["triggers"] for one in deployments if one["name"] == "after-new-orders")
+    assert [waited["expect"] for waited in trigger["triggers"]] == [[events.ROWS_ACCEPTED], [events.RELEASE_PUBLISHED]]
+    assert trigger["enabled"] is False
+
+
+@pytest.mark.slow
+def test_new_rows_and_a_release_start_the_flow_of_prefect_yamls_example(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """On a server as `make ui` serves it: a release without new orders starts nothing, one with them a run."""
+    prefect = tmp_path / "prefect"
+    prefect.mkdir()
+    made_by_setup = settings.PROJECT / "data" / "prefect" / "prefect.db"
+    if made_by_setup.exists():  # making one takes ten seconds
+        shutil.copy(made_by_setup, prefect / "prefect.db")
+    monkeypatch.setenv("ML_WAREHOUSE_DATA", str(tmp_path))
+    monkeypatch.setenv("PREFECT_HOME", str(prefect))
+    port = free_port()
+    url = f"http://127.0.0.1:{port}/api"
+    with serving(port, with_ui=True):
+        wait_for_server(url)
+        done = subprocess.run(
+            [sys.executable, str(Path(__file__).with_name("trigger_on_server.py"))],
+            cwd=settings.PROJECT,
+            env={**os.environ, "PREFECT_API_URL": url, "PYTHONPATH": str(settings.PROJECT)},
+            capture_output=True,
+            text=True,
+        )
+    assert done.stdout == "0 1\n", done.stderr
