@@ -296,9 +296,11 @@ with results as (
         || ' / ' || {{ list_differences(['person_name', 'phone', 'address']) }} as result,
         'person_name (similar), phone / address' as worked_result
     from (
-        values
-        ('similar', 'same', 'different')
-    ) as pairs_compared (person_name_agreement, phone_agreement, address_agreement)
+        select
+            'similar' as person_name_agreement,
+            'same' as phone_agreement,
+            'different' as address_agreement
+    )
 
     union all
 

@@ -141,7 +141,8 @@ def test_fault_13_a_read_only_volume_fails_the_load_and_loses_nothing(shop: Shop
 
     # When the volume is read-only, then the error says so, and once it is not, the rest is loaded
     told = on_a_volume(shop, "is read-only")
-    assert told["failures"][0].startswith("sales.orders: the lake could not be written: Read-only file system")
+    assert "Read-only file system" in told["failures"][0]
+    assert told["failures"][0].partition(": ")[0].startswith(("sales.orders", str(shop.folder)))
     assert told["after"] == [50, 0, 1]
     assert told["state"] == [100, 0, 2]
 
