@@ -300,7 +300,7 @@ with results as (
             'similar' as person_name_agreement,
             'same' as phone_agreement,
             'different' as address_agreement
-    )
+    ) as pairs_compared -- noqa: AL05
 
     union all
 
