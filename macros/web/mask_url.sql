@@ -1,15 +1,16 @@
 {# What stands behind ? and # is left out, and so are parts of a path that hold an address. #}
 {% macro mask_url_to_path(column) -%}
-    {%- set path -%}
-        regexp_extract(
-            trim({{ column }}), '^(?:[a-zA-Z][a-zA-Z0-9+.-]*:)?(?://[^/?#]*)?([^?#]*)', 1
-        )
-    {%- endset -%}
+    {%- set address = "split_part(split_part(" ~ column ~ ", '#', 1), '?', 1)" -%}
+    {%- set path = replace_pattern(address, '^(?:[a-zA-Z][a-zA-Z0-9+.-]*:)?//[^/]*', '') -%}
     case
-        when trim({{ column }}) <> ''
+        when trim({{ column }}) = ''
+            then null
+        when position('@' in {{ column }}) > 0 or position('%40' in {{ column }}) > 0
             then coalesce(
-                nullif({{ replace_pattern(path, '[^/]*(@|%40)[^/]*', '*') }}, ''), '/'
+                nullif({{ replace_pattern(path, '[^/]*(?:@|%40)[^/]*', '*') }}, ''), '/'
             )
+        when {{ column }} is not null
+            then coalesce(nullif({{ path }}, ''), '/')
     end
 {%- endmacro %}
 
@@ -22,4 +23,10 @@
         ),
         ''
     )
+{%- endmacro %}
+
+{# Compared without a pattern, which would cost more than all else that is done with an event. #}
+{% macro is_on_domain(column, domain) -%}
+    split_part(split_part(lower({{ column }}), '/', 3), '?', 1)
+    in ({{ domain }}, 'www.' || {{ domain }})
 {%- endmacro %}

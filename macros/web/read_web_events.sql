@@ -1,4 +1,5 @@
 {#
+    User agents and referrers are far fewer than events, so patterns are matched with each of them once.
     Late is what lies too far behind what earlier loads had shown; the clock that a load ran by only
     bounds that, so that one event from the future does not make everything late.
 #}
@@ -38,33 +39,31 @@
 
     ),
 
-    events_masked as (
+    user_agents_masked as (
 
         select
-            event_id,
-            visitor_id,
-            customer_id,
-            product_id,
-            event_type,
-            {{ mask_url_to_path('url') }} as page_path,
-            {{ extract_domain('url') }} as own_domain,
-            coalesce(trim(referrer) <> '', false) as has_referrer,
-            {{ extract_domain('referrer') }} as referrer_domain,
+            user_agent,
             {{ mask_user_agent_to_device_class('user_agent') }} as device_class,
-            {{ mask_user_agent_to_bot_flag('user_agent') }} as is_declared_bot,
-            occurred_at,
-            _load_id,
-            _loaded_at,
-            _is_backfill
-        from first_arrivals
-        where not coalesce(_deleted, false)
+            {{ mask_user_agent_to_bot_flag('user_agent') }} as is_declared_bot
+        from (select distinct user_agent from first_arrivals) as user_agents
+        where user_agent is not null
+
+    ),
+
+    referrers_found as (
+
+        select
+            referrer,
+            {{ extract_domain('referrer') }} as referrer_domain
+        from (select distinct referrer from first_arrivals) as referrers
+        where trim(referrer) <> ''
 
     ),
 
     domains_found as (
 
         select distinct referrer_domain
-        from events_masked
+        from referrers_found
         where referrer_domain is not null
 
     ),
@@ -84,41 +83,47 @@
 
     ),
 
-    domains_classed as (
+    referrers_classed as (
 
         select
-            referrer_domain,
-            referrer_class
-        from domains_ranked
-        where class_rank = 1
+            referrers_found.referrer,
+            referrers_found.referrer_domain,
+            coalesce(domains_ranked.referrer_class, 'other_site') as referrer_class
+        from referrers_found
+        left join domains_ranked
+            on
+                referrers_found.referrer_domain = domains_ranked.referrer_domain
+                and domains_ranked.class_rank = 1
 
     )
 
     select
-        events_masked.event_id,
-        events_masked.visitor_id,
-        events_masked.customer_id,
-        events_masked.product_id,
-        events_masked.event_type,
-        events_masked.page_path,
+        first_arrivals.event_id,
+        first_arrivals.visitor_id,
+        first_arrivals.customer_id,
+        first_arrivals.product_id,
+        first_arrivals.event_type,
+        {{ mask_url_to_path('first_arrivals.url') }} as page_path,
         case
-            when not events_masked.has_referrer then 'direct'
-            when events_masked.referrer_domain = events_masked.own_domain then 'internal'
-            else coalesce(domains_classed.referrer_class, 'other_site')
+            when referrers_classed.referrer is null then 'direct'
+            when {{ is_on_domain('first_arrivals.url', 'referrers_classed.referrer_domain') }}
+                then 'internal'
+            else referrers_classed.referrer_class
         end as referrer_class,
-        events_masked.device_class,
-        events_masked.is_declared_bot,
+        coalesce(user_agents_masked.device_class, {{ unknown_code() }}) as device_class,
+        coalesce(user_agents_masked.is_declared_bot, false) as is_declared_bot,
         coalesce(
-            not coalesce(events_masked._is_backfill, false)
-            and events_masked.occurred_at
+            not coalesce(first_arrivals._is_backfill, false)
+            and first_arrivals.occurred_at
             < loads_preceded.shown_before_to - {{ allowed_lateness() }},
             false
         ) as is_late,
-        events_masked.occurred_at,
-        events_masked._loaded_at,
-        events_masked._is_backfill
-    from events_masked
-    left join loads_preceded on events_masked._load_id = loads_preceded._load_id
-    left join domains_classed
-        on events_masked.referrer_domain = domains_classed.referrer_domain
+        first_arrivals.occurred_at,
+        first_arrivals._loaded_at,
+        first_arrivals._is_backfill
+    from first_arrivals
+    left join loads_preceded on first_arrivals._load_id = loads_preceded._load_id
+    left join user_agents_masked on first_arrivals.user_agent = user_agents_masked.user_agent
+    left join referrers_classed on first_arrivals.referrer = referrers_classed.referrer
+    where not coalesce(first_arrivals._deleted, false)
 {%- endmacro %}

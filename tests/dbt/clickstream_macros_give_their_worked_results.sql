@@ -36,6 +36,15 @@ with results as (
     union all
 
     select
+        'is_on_domain' as macro_name,
+        cast({{ is_on_domain(
+            "'https://www.Shop.example/p/17'", "'shop.example'"
+        ) }} as varchar) as result,
+        'true' as worked_result
+
+    union all
+
+    select
         'mask_user_agent_to_device_class' as macro_name,
         {{ mask_user_agent_to_device_class(
             "'Mozilla/5.0 (iPhone; CPU iPhone OS 18_0 like Mac OS X)'"
