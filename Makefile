@@ -1,6 +1,6 @@
 # The same commands for people, pre-commit and CI. `make run` and `make test` set up what they need.
 .DEFAULT_GOAL := help
-.PHONY: help setup run test faults torture bench lint format docs ui lock clean
+.PHONY: help setup run test test-slow faults torture bench lint format docs ui lock clean
 
 PYTHON ?= python3
 BIN := .venv/bin
@@ -30,11 +30,14 @@ setup: .venv/ready  ## virtual environment, locked dependencies, Prefect's datab
 run: setup  ## the demo, from its sources to a release; every further run is a day later
 	@$(BIN)/python -m flows demo
 
-test: setup lint  ## lint, then all tests
+test: setup  ## the tests; what takes long has a target of its own
 	@$(BIN)/python -m pytest -n 2
 
+test-slow: setup  ## the tests that take long: at real size, from the first run on, under every source left out
+	@$(BIN)/python -m pytest -n 2 -m slow
+
 faults: setup  ## what can go wrong, done on purpose: a table of faults and what each came to
-	@$(BIN)/python -m pytest -n 2 -k test_fault_ --faults
+	@$(BIN)/python -m pytest -n 2 -m "" -k test_fault_ --faults
 
 torture: setup  ## kill runs at every step, begin again, compare: KILLS=200 SEED=1; ROUND= STEP= BREAK= to look closer
 	@PYTHONPATH=.:tests/python PYTHONWARNINGS=ignore:resource_tracker $(BIN)/python tests/torture \

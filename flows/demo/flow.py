@@ -7,7 +7,7 @@ from prefect import flow
 
 from flows import settings
 from flows.demo.api import serve_sales
-from flows.demo.pharmacy import DemoDay, advance
+from flows.demo.pharmacy import MADE_UP_KEY, DemoDay, advance
 from flows.elt import Outcome, elt, step
 from flows.settings import DataFolder
 from flows.sole_run import sole_run
@@ -15,8 +15,6 @@ from flows.sole_run import sole_run
 logger = logging.getLogger(__name__)
 
 SET = "demo"
-MADE_UP_KEY = "the demo's own key, known to everybody"
-"""Nobody in the demo exists, so nobody is protected; the same for all, so that its pseudonyms are too."""
 
 
 @flow(name="demo", flow_run_name="demo day", log_prints=False)

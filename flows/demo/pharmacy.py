@@ -29,6 +29,8 @@ USUAL_DELAY = timedelta(days=2)
 """How long late changes mostly take to show up in a source: a loader's overlap. A few take up to nine days."""
 ORDER_LIFE_DAYS = 45
 """No order changes, or shows up, later than this after it was placed."""
+MADE_UP_KEY = "the demo's own key, known to everybody"
+"""Nobody in the demo exists, so nobody is protected; the same for all, so that its pseudonyms are too."""
 
 SMALLEST_SCALE, LARGEST_SCALE = 0.01, 100
 BEFORE_EVERYTHING = -100_000

@@ -8,6 +8,7 @@ means it (words are hashed to so many buckets) says so: `config.meta.plain_hashe
 import json
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
+from graphlib import TopologicalSorter
 from typing import Any
 
 import duckdb
@@ -66,12 +67,9 @@ def find_plain_hashes(manifest: Manifest, models: Iterable[Any]) -> Iterator[Fin
 
 
 def _in_order(models: Iterable[Any]) -> Iterator[Any]:
-    waiting = {model.unique_id: model for model in models if model.compiled_code}
-    while waiting:
-        ready = [model for model in waiting.values() if not waiting.keys() & set(model.depends_on_nodes)]
-        for model in ready:
-            del waiting[model.unique_id]
-            yield model
+    compiled = {model.unique_id: model for model in models if model.compiled_code}
+    order = TopologicalSorter({key: model.depends_on_nodes for key, model in compiled.items()}).static_order()
+    return (compiled[key] for key in order if key in compiled)
 
 
 @dataclass

@@ -17,6 +17,7 @@ from flows.errors import Finding, GateFailed
 from flows.names import TableName, identifier
 from flows.settings import DataFolder
 from flows.warehouse.build import Build, Fingerprint, require_closed
+from flows.warehouse.runner import TESTS
 
 logger = logging.getLogger(__name__)
 
@@ -99,9 +100,7 @@ def _seal(candidate: Path, name: str, build: Build, versions: Mapping[TableName,
             with suppress(duckdb.Error):  # it holds tables too
                 database.execute(f"drop schema {identifier(schema)}")
         tests = dict(build.earlier) | {
-            result.node.name: str(result.status)
-            for result in build.results
-            if result.node.resource_type in ("test", "unit_test")
+            result.node.name: str(result.status) for result in build.results if result.node.resource_type in TESTS
         }
         database.execute(
             "create or replace table main.release as select $name as release_name, $built as built_at, "

@@ -23,8 +23,8 @@ from dbt.cli.main import dbtRunner
 
 from flows import settings
 from flows.demo.api import serve_sales
-from flows.demo.flow import MADE_UP_KEY, SET
-from flows.demo.pharmacy import advance
+from flows.demo.flow import SET
+from flows.demo.pharmacy import MADE_UP_KEY, advance
 from flows.elt import tables_of
 from flows.lake.catalog import pin_catalog
 from flows.lake.contract import contracts_of

@@ -305,6 +305,24 @@ with results as (
     union all
 
     select
+        'walk_both_ways' as macro_name,
+        string_agg(ways.from_node_id || '-' || ways.to_node_id, ' ' order by ways.from_node_id)
+            as result,
+        'A-B B-A' as worked_result
+    from (
+        with undirected (graph, from_node_id, to_node_id, weight, is_directed) as (
+
+            values
+            ('friends', 'A', 'B', 1, false)
+
+        )
+
+        {{ walk_both_ways('undirected') }}
+    ) as ways
+
+    union all
+
+    select
         'as_of at the moment of a change' as macro_name,
         string_agg(dim_customer.city, ' ') as result,
         'Derby' as worked_result

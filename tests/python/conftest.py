@@ -3,6 +3,7 @@
 import atexit
 import json
 import os
+import sys
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -193,9 +194,21 @@ def shared_data() -> Path:
 @pytest.fixture(scope="session")
 def flow_home(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
     """A data folder for whole flows, with a Prefect that keeps their runs in it."""
+    assert "prefect" not in sys.modules, "a test imported Prefect, which reads its settings then, without flow_home"
     home = tmp_path_factory.mktemp("flows")
     with prefect_for_tests(home):
         yield home
+
+
+@pytest.fixture
+def unit_tests_passed_before(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let a first run leave out the unit tests, as every run does whose code has passed them; they take half of it."""
+    from flows.warehouse import build, runner
+
+    def all_passed(dbt: runner.Dbt, _code: str) -> dict[str, str]:
+        return {test.name: "pass" for test in dbt.manifest.unit_tests.values()}
+
+    monkeypatch.setattr(build, "unit_tests_passed", all_passed)
 
 
 if "PYTEST_XDIST_WORKER" in os.environ:

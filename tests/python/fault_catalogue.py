@@ -43,25 +43,20 @@ def faults_of(name: str, docstring: str | None) -> list[Fault]:
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
-    parser.addoption("--faults", action="store_true", help="print the catalogue of faults; run the slow ones too")
+    parser.addoption("--faults", action="store_true", help="print the catalogue of faults")
 
 
 def pytest_configure(config: pytest.Config) -> None:
-    config.addinivalue_line("markers", "slow: at real size, run by make faults alone")
     if config.getoption("faults") and not hasattr(config, "workerinput"):
         config.pluginmanager.register(Catalogue())
 
 
-def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    """Note on each test which faults it shows; leave the slow ones out of a usual run."""
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Note on each test which faults it shows."""
     for item in items:
         function = getattr(item, "originalname", item.name)
         for fault in faults_of(function, getattr(getattr(item, "function", None), "__doc__", None)):
             item.user_properties.append(("fault", (fault.number, fault.done, fault.outcome)))
-    slow = [item for item in items if item.get_closest_marker("slow")]
-    if slow and not config.getoption("faults"):
-        items[:] = [item for item in items if item not in slow]
-        config.hook.pytest_deselected(items=slow)
 
 
 @dataclass

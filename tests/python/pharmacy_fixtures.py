@@ -1,6 +1,7 @@
 """The demo pharmacy's warehouse, made once for all tests; a module asks by `pytest_plugins = ["pharmacy_fixtures"]`."""
 
 import fcntl
+import json
 import os
 import subprocess
 import sys
@@ -25,6 +26,10 @@ class Pharmacy:
     """A release of the demo at scale 0.1, two days of it, and what was planted in it; tests only read."""
 
     folder: Path
+    said: str
+    """What the last run printed."""
+    left_running: list[str]
+    """The command lines of the processes that the runs left behind."""
 
     def rows(self, query: str) -> list[Row]:
         """Return the rows of a query on the release, as dicts."""
@@ -56,12 +61,11 @@ def pharmacy(tmp_path_factory: pytest.TempPathFactory) -> Pharmacy:
         fcntl.flock(lock, fcntl.LOCK_EX)
         done = home / "done"
         if not done.exists():
-            _make(home)
-            done.touch()
-    return Pharmacy(home / "data" / "demo")
+            done.write_text(json.dumps(_make(home)))
+    return Pharmacy(home / "data" / "demo", **json.loads(done.read_text()))
 
 
-def _make(home: Path) -> None:
+def _make(home: Path) -> dict[str, Any]:
     environment = os.environ | {"ML_WAREHOUSE_DATA": str(home / "data")}
     for variable in ("ML_WAREHOUSE_SET", "ML_WAREHOUSE_LAKE", "PREFECT_API_URL", "PREFECT_HOME"):
         environment.pop(variable, None)
@@ -74,3 +78,16 @@ def _make(home: Path) -> None:
             text=True,
         )
         assert made.returncode == 0, made.stdout + made.stderr
+    return {"said": made.stdout, "left_running": _processes_with(str(home))}
+
+
+def _processes_with(text: str) -> list[str]:
+    """Return the command lines of the processes whose environment has a text in it."""
+    found = []
+    for environment in Path("/proc").glob("[0-9]*/environ"):
+        try:
+            if text.encode() in environment.read_bytes():
+                found.append(environment.with_name("cmdline").read_text().replace("\0", " "))
+        except OSError:  # it has just ended, or is not ours
+            continue
+    return found

@@ -6,8 +6,10 @@ import re
 import resource
 import signal
 import subprocess
+from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from typing import Any
 
 import duckdb
 import prefect_view
@@ -35,27 +37,37 @@ def shop(tmp_path: Path, flow_home: Path) -> FlowShop:
     return shop
 
 
+@dataclass(frozen=True)
+class FirstRun:
+    """What the first run of a shop came to, and a copy of the data folder that it left."""
+
+    outcome: Any
+    copy: Path
+
+
 @pytest.fixture(scope="session")
-def release_of_two_days(tmp_path_factory: pytest.TempPathFactory, flow_home: Path) -> Path:
+def first_run(tmp_path_factory: pytest.TempPathFactory, flow_home: Path) -> FirstRun:
     root = tmp_path_factory.mktemp("published")
     shop = make_shop(root, flow_home)
     shop.drop_day(1)
     shop.drop_day(2)
     shop.drop("clients-0.csv", [*CLIENTS, HTML], [])
-    shop.elt()
+    outcome = shop.elt()
     keep_copy(shop.folder, root / "copy")
-    return root / "copy"
+    return FirstRun(outcome, root / "copy")
 
 
 @pytest.fixture
-def published(shop: FlowShop, release_of_two_days: Path) -> FlowShop:
-    put_back(shop.folder, release_of_two_days)
+def published(shop: FlowShop, first_run: FirstRun) -> FlowShop:
+    put_back(shop.folder, first_run.copy)
     return shop
 
 
-def test_a_shop_of_another_shape_is_published_and_grows_by_what_is_new(shop: FlowShop) -> None:
-    # Given two days of files
-    first = shop.elt()
+def test_a_shop_of_another_shape_is_published_and_grows_by_what_is_new(
+    published: FlowShop, first_run: FirstRun
+) -> None:
+    # Given two days of files that a run has loaded
+    shop, first = published, first_run.outcome
 
     # Then all of it is conserved, built, tested and published
     assert all(load.counts.is_conserved for load in first.loads)
@@ -97,12 +109,22 @@ def test_a_shop_of_another_shape_is_published_and_grows_by_what_is_new(shop: Flo
     assert shop.rows("select count(*) from duckdb_functions() where function_name = 'renamed_too'") == [(0,)]
     reader.close()
 
-    # And the same as when the warehouse is lost and built anew; its segment history comes back from the lake
+
+@pytest.mark.slow
+def test_a_lost_warehouse_is_built_anew_as_it_was(published: FlowShop) -> None:
+    # Given a release that has grown by a day
+    shop = published
+    shop.drop_day(3)
+    shop.elt()
     grown = shop.fingerprint()
     history = "select customer_id, segment from history.customer_segments order by all"
     segments = shop.rows(history)
+
+    # When the warehouse is lost, and built anew
     shop.folder.warehouse.unlink()
     shop.elt()
+
+    # Then it is the same; its segment history comes back from the lake
     assert shop.fingerprint() == grown
     assert shop.rows(history) == segments
 
@@ -260,6 +282,7 @@ def test_fault_58_no_secret_is_written_or_said(
             assert not path.is_file() or secret.encode() not in path.read_bytes(), path
 
 
+@pytest.mark.slow
 def test_fault_03_a_kill_in_the_build_leaves_the_release_and_the_next_run_heals(published: FlowShop) -> None:
     """A run was killed with SIGKILL while dbt built: F, I."""
     # Given new data
@@ -456,6 +479,7 @@ def test_fault_10_a_build_out_of_memory_publishes_nothing(published: FlowShop, m
     assert _delta(published, "runs")[-1]["outcome"] == "failed"
 
 
+@pytest.mark.slow
 def test_fault_07_08_a_full_disk_and_a_damaged_release_are_gone_on_from(published: FlowShop) -> None:
     """The disk had no room for what a run had built, then the release was cut, then a full refresh was run: F, A, I."""
     # Given new data, and a disk on which no file may be much larger than the release

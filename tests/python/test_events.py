@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 import yaml
 
-from flows import events, settings
+from flows import settings
 from flows.lake.tables import Counts
 from flows.load import LoadResult
 from flows.names import TableName
@@ -18,7 +18,15 @@ from flows.prefect_server import free_port, serving, wait_for_server
 from flows.settings import DataFolder
 
 
-def test_a_table_that_took_no_new_rows_is_not_told_of(monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.fixture
+def events(flow_home: Path) -> Any:
+    """The module, whose import of Prefect needs Prefect's settings."""
+    from flows import events
+
+    return events
+
+
+def test_a_table_that_took_no_new_rows_is_not_told_of(events: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     told: list[tuple[Any, ...]] = []
     monkeypatch.setattr(events, "emit_event", lambda *said, **more: told.append((*said, more)))
     orders, lines = TableName("sales", "orders"), TableName("sales", "order_lines")
@@ -35,7 +43,7 @@ def test_a_table_that_took_no_new_rows_is_not_told_of(monkeypatch: pytest.Monkey
     assert more == {"payload": {"read": 7, "accepted": 2, "quarantined": 0, "duplicate": 3}}
 
 
-def test_a_run_goes_on_if_prefect_cannot_be_told(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_run_goes_on_if_prefect_cannot_be_told(events: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     def fail(*_: Any, **__: Any) -> None:
         raise ConnectionError
 
@@ -44,7 +52,7 @@ def test_a_run_goes_on_if_prefect_cannot_be_told(monkeypatch: pytest.MonkeyPatch
     events.tell_of_rows(DataFolder(Path("my_shop")), [load])
 
 
-def test_prefect_yamls_example_waits_for_what_a_run_tells() -> None:
+def test_prefect_yamls_example_waits_for_what_a_run_tells(events: Any) -> None:
     deployments = yaml.safe_load((settings.PROJECT / "prefect.yaml").read_text())["deployments"]
     [trigger] = next(one["triggers"] for one in deployments if one["name"] == "after-new-orders")
     assert [waited["expect"] for waited in trigger["triggers"]] == [[events.ROWS_ACCEPTED], [events.RELEASE_PUBLISHED]]

@@ -14,7 +14,6 @@ from conftest import Shop, make_contract
 from PIL import Image
 
 from flows.derive import AugmentedImages, derive_table, derived_tables
-from flows.elt import tables_of
 from flows.errors import WrongUse
 from flows.lake.catalog import pin_catalog
 from flows.lake.quarantine_report import reasons_of
@@ -478,7 +477,9 @@ def test_a_derived_table_of_nothing_known_is_refused() -> None:
         make_contract("a.b", {"id": "varchar"}, key=["id"], derived={"by": "image_features"})
 
 
-def test_a_derived_table_has_no_mapping(images: Shop) -> None:
+def test_a_derived_table_has_no_mapping(images: Shop, flow_home: Path) -> None:
+    from flows.elt import tables_of
+
     # Given a set of connections that maps what is derived
     contracts = {one.name: one for one in (images.contract, FEATURES)}
     images.connection["tables"]["image_features"] = {"from": "features.csv"}

@@ -31,6 +31,7 @@ def home(flow_home: Path) -> Path:
     return flow_home
 
 
+@pytest.mark.usefixtures("unit_tests_passed_before")
 def test_the_whole_archive_gives_the_counted_facts(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     # Given the archive of 305 files, mapped by connections.yml
     monkeypatch.setenv("ONLINE_RETAIL", str(FILES))
@@ -44,6 +45,8 @@ def test_the_whole_archive_gives_the_counted_facts(home: Path, monkeypatch: pyte
     require_facts(home, outcome)
 
 
+@pytest.mark.slow
+@pytest.mark.usefixtures("unit_tests_passed_before")
 def test_three_batches_with_files_sent_again_and_one_late_give_the_same_facts(
     home: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -14,7 +14,7 @@ import pytest
 from dbt.contracts.graph.manifest import Manifest
 from lake_by_hand import Lake, Warehouse
 
-from flows.demo.flow import MADE_UP_KEY
+from flows.demo.pharmacy import MADE_UP_KEY
 from flows.errors import GateFailed, WrongUse
 from flows.names import TableName
 from flows.settings import KEY_VARIABLE, DataFolder

@@ -7,10 +7,12 @@ import subprocess
 from pathlib import Path
 
 import duckdb
+import pytest
 
 from flows.settings import PROJECT
 
 
+@pytest.mark.slow
 def test_the_recipes_for_a_source_and_a_table_of_ones_own_work_as_they_stand(tmp_path: Path) -> None:
     # Given a copy of the project, as a clone has it
     project = tmp_path / "project"

@@ -1,16 +1,21 @@
 """What people type: dbt in a terminal at any time, and the command line's codes."""
 
 import os
-import shutil
 import subprocess
 import sys
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pytest
 from flow_shop import command
 
 from flows.lock import run_lock
 from flows.settings import PROJECT, DataFolder
+
+if TYPE_CHECKING:
+    from pharmacy_fixtures import Pharmacy
+
+pytest_plugins = ["pharmacy_fixtures"]
 
 DBT = str(Path(sys.executable).with_name("dbt"))
 
@@ -22,6 +27,7 @@ def typed(arguments: list[str], home: Path, **variables: str) -> subprocess.Comp
     return subprocess.run(arguments, cwd=PROJECT, capture_output=True, text=True, env=environment)
 
 
+@pytest.mark.slow
 def test_dbt_build_works_before_anything_was_loaded_and_while_a_run_is_going_on(tmp_path: Path) -> None:
     # Given a project that was only set up, and a run that holds its data folder
     with run_lock(DataFolder(tmp_path / "demo")):
@@ -56,35 +62,16 @@ def test_wrong_use_is_told_apart_from_failure(tmp_path: Path, arguments: list[st
     assert "Traceback" not in ended.stderr
 
 
-def test_the_demo_runs_by_one_command_and_its_next_step_can_be_pasted(tmp_path: Path) -> None:
-    # Given Prefect's database, as make setup leaves it
-    made_by_setup = PROJECT / "data" / "prefect" / "prefect.db"
-    if made_by_setup.exists():
-        (tmp_path / "prefect").mkdir()
-        shutil.copy(made_by_setup, tmp_path / "prefect")
+def test_the_demo_runs_by_one_command_and_its_next_step_can_be_pasted(pharmacy: "Pharmacy") -> None:
+    # Given a small pharmacy that was run by a command
+    home = pharmacy.folder.parent
 
-    # When a small pharmacy is run
-    ended = typed(command("demo", "--scale", "0.05"), tmp_path)
-
-    # Then it is published, and the query that it prints works as it stands
-    assert ended.returncode == 0, ended.stderr
-    step = next(line for line in ended.stdout.splitlines() if "look:" in line).partition("look:")[2].strip()
-    looked = typed(["bash", "-c", step], tmp_path)
+    # Then the query that it prints works as it stands
+    step = next(line for line in pharmacy.said.splitlines() if "look:" in line).partition("look:")[2].strip()
+    looked = typed(["bash", "-c", step], home)
     assert looked.returncode == 0, looked.stderr
     assert "│" in looked.stdout
-    assert (tmp_path / "demo" / "docs" / "index.html").exists()
+    assert (pharmacy.folder / "docs" / "index.html").exists()
 
     # And no process of it is left: each would have the data folder in its environment
-    assert processes_with(str(tmp_path)) == []
-
-
-def processes_with(text: str) -> list[str]:
-    """Return the command lines of the processes whose environment has a text in it."""
-    found = []
-    for environment in Path("/proc").glob("[0-9]*/environ"):
-        try:
-            if text.encode() in environment.read_bytes():
-                found.append(environment.with_name("cmdline").read_text().replace("\0", " "))
-        except OSError:  # it has just ended, or is not ours
-            continue
-    return found
+    assert pharmacy.left_running == []
