@@ -12,7 +12,7 @@ from typing import Any
 import duckdb
 import pytest
 import yaml
-from flow_shop import prefect_for_tests
+from flow_shop import leave_out_unit_tests, prefect_for_tests
 
 from flows.errors import WarehouseError, WrongUse
 from flows.lake.conservation import require_conservation
@@ -202,13 +202,8 @@ def flow_home(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
 
 @pytest.fixture
 def unit_tests_passed_before(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Let a first run leave out the unit tests, as every run does whose code has passed them; they take half of it."""
-    from flows.warehouse import build, runner
-
-    def all_passed(dbt: runner.Dbt, _code: str) -> dict[str, str]:
-        return {test.name: "pass" for test in dbt.manifest.unit_tests.values()}
-
-    monkeypatch.setattr(build, "unit_tests_passed", all_passed)
+    """Let a first run leave out the unit tests."""
+    leave_out_unit_tests(monkeypatch)
 
 
 if "PYTEST_XDIST_WORKER" in os.environ:

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 import duckdb
 import pytest
+from flow_shop import leave_out_unit_tests
 
 from flows.lake.catalog import pin_catalog
 from flows.lake.contract import contracts_of
@@ -86,8 +87,7 @@ def builds(pharmacy: "Pharmacy", tmp_path_factory: pytest.TempPathFactory) -> "I
         folder = DataFolder(tmp_path_factory.mktemp("absent") / "demo")
         dbt = Dbt.parse(folder)
         shutil.copy(DataFolder(pharmacy.folder).made_up_key, folder.made_up_key)
-        passed = {test.name: "pass" for test in dbt.manifest.unit_tests.values()}  # by the pharmacy's own build
-        patched.setattr(building, "unit_tests_passed", lambda *_: passed)
+        leave_out_unit_tests(patched)  # the pharmacy's own build has passed them
         yield Builds(pharmacy, dbt)
 
 
@@ -100,9 +100,7 @@ def test_without_a_source_all_else_is_as_it_was(builds: Builds, absent: str) -> 
     assert builds.differing(present) == {}
 
 
-@pytest.mark.parametrize(
-    "source", [pytest.param(source, marks=[] if source == QUICK else pytest.mark.slow) for source in SOURCES]
-)
+@pytest.mark.parametrize("source", [pytest.param(source, marks=pytest.mark.slow) for source in SOURCES])
 def test_with_one_source_alone_what_needs_others_is_empty(builds: Builds, source: str) -> None:
     builds.build({source})
     assert builds.differing({source}) == {}

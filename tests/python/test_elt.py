@@ -17,7 +17,18 @@ import pyarrow as pa
 import pytest
 import yaml
 from deltalake import CommitProperties, DeltaTable, write_deltalake
-from flow_shop import CANARY, CLIENTS, SALES, SET, FlowShop, command, keep_copy, make_shop, put_back
+from flow_shop import (
+    CANARY,
+    CLIENTS,
+    SALES,
+    SET,
+    FlowShop,
+    command,
+    keep_copy,
+    leave_out_unit_tests,
+    make_shop,
+    put_back,
+)
 
 from flows import settings
 from flows.errors import GateFailed, RunLocked, SourceFailed, StorageFailed
@@ -52,7 +63,9 @@ def first_run(tmp_path_factory: pytest.TempPathFactory, flow_home: Path) -> Firs
     shop.drop_day(1)
     shop.drop_day(2)
     shop.drop("clients-0.csv", [*CLIENTS, HTML], [])
-    outcome = shop.elt()
+    with pytest.MonkeyPatch.context() as patched:
+        leave_out_unit_tests(patched)
+        outcome = shop.elt()
     keep_copy(shop.folder, root / "copy")
     return FirstRun(outcome, root / "copy")
 
@@ -77,7 +90,6 @@ def test_a_shop_of_another_shape_is_published_and_grows_by_what_is_new(
     versions, tests = shop.rows("select raw_versions, tests from release")[0]
     assert set(versions) == {"crm.customers", "shop.products", "sales.orders", "sales.order_lines"}
     assert set(tests.values()) <= {"pass", "warn"}
-    assert first.verdict.earlier == 0
     assert shop.folder.docs.stat().st_size > 500_000
     docs_written = shop.folder.docs.stat().st_mtime_ns
 

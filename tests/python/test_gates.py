@@ -44,7 +44,7 @@ def lake() -> Lake:
 
 def failures(warehouse: Warehouse, lake: Lake, *models: str) -> dict[str, tuple[str, int]]:
     """Run the data tests that read these models, or all; return status and count of those that found something."""
-    selected = ["--select", *models] if models else []
+    selected = ["--indirect-selection", "eager", "--select", *models] if models else []
     result: Any = warehouse.dbt(lake, "test", "--exclude", "test_type:unit", *selected).result
     return {test.node.name: (str(test.status), test.failures) for test in result if test.failures}
 
