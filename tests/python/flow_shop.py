@@ -222,13 +222,18 @@ def leave_out_unit_tests(patched: pytest.MonkeyPatch) -> None:
     patched.setattr(build, "unit_tests_passed", all_passed)
 
 
+def bring_prefect_database(home: Path) -> None:
+    """Copy the database that `make setup` has made into a data folder; making one takes ten seconds."""
+    made_by_setup = settings.PROJECT / "data" / "prefect" / "prefect.db"
+    (home / "prefect").mkdir(parents=True)
+    if made_by_setup.exists():
+        shutil.copy(made_by_setup, home / "prefect" / "prefect.db")
+
+
 @contextmanager
 def prefect_for_tests(home: Path) -> Iterator[None]:
     """Serve Prefect from a database in a data folder; one a process, as Prefect reads its settings once."""
-    made_by_setup = settings.PROJECT / "data" / "prefect" / "prefect.db"
-    (home / "prefect").mkdir(parents=True)
-    if made_by_setup.exists():  # making one takes ten seconds
-        shutil.copy(made_by_setup, home / "prefect" / "prefect.db")
+    bring_prefect_database(home)
     os.environ[settings.DATA_VARIABLE] = str(home)
     prepare_prefect()
     port = free_port()

@@ -11,6 +11,7 @@ from typing import Any
 
 import duckdb
 import pyarrow as pa
+import pytest
 from dbt.adapters.duckdb.connections import DuckDBConnectionManager
 from dbt.cli.main import dbtRunner, dbtRunnerResult
 from dbt.contracts.graph.manifest import Manifest
@@ -34,6 +35,10 @@ ml_warehouse:
 """
 
 Row = dict[str, Any]
+
+ROUNDS = int(os.environ.get("INCREMENTAL_ROUNDS", "3"))
+SEEDS = [pytest.param(seed, marks=[] if seed == 0 else pytest.mark.slow) for seed in range(ROUNDS)]
+"""Seeds of chance for tests that compare what was built incrementally with a full refresh."""
 
 
 @dataclass

@@ -12,6 +12,7 @@ from typing import Any
 
 import duckdb
 import pytest
+from flow_shop import bring_prefect_database
 
 from flows.demo.pharmacy import read_truth
 
@@ -69,6 +70,7 @@ def _make(home: Path) -> dict[str, Any]:
     environment = os.environ | {"ML_WAREHOUSE_DATA": str(home / "data")}
     for variable in ("ML_WAREHOUSE_SET", "ML_WAREHOUSE_LAKE", "PREFECT_API_URL", "PREFECT_HOME"):
         environment.pop(variable, None)
+    bring_prefect_database(home / "data")
     for _ in range(2):
         made = subprocess.run(
             [sys.executable, "-m", "flows", "demo", "--scale", SCALE],

@@ -383,11 +383,11 @@ pharmacy.advance(Path(sys.argv[1]), scale=0.02)
     ("is_first", "function", "call", "moment"),
     [
         (True, "upsert", 4, "after"),
-        (True, "replace", 2, "before"),
-        (True, "replace", 4, "before"),
-        (False, "upsert", 1, "after"),
+        pytest.param(True, "replace", 2, "before", marks=pytest.mark.slow),
+        pytest.param(True, "replace", 4, "before", marks=pytest.mark.slow),
+        pytest.param(False, "upsert", 1, "after", marks=pytest.mark.slow),
         (False, "upsert", 4, "after"),
-        (False, "replace", 1, "before"),
+        pytest.param(False, "replace", 1, "before", marks=pytest.mark.slow),
         (False, "replace", 1, "after"),
     ],
 )

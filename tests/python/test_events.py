@@ -1,7 +1,6 @@
 """What a run tells Prefect, and that the example of prefect.yaml starts a flow by it."""
 
 import os
-import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -9,6 +8,7 @@ from typing import Any
 
 import pytest
 import yaml
+from flow_shop import bring_prefect_database
 
 from flows import settings
 from flows.lake.tables import Counts
@@ -64,13 +64,9 @@ def test_new_rows_and_a_release_start_the_flow_of_prefect_yamls_example(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """On a server as `make ui` serves it: a release without new orders starts nothing, one with them a run."""
-    prefect = tmp_path / "prefect"
-    prefect.mkdir()
-    made_by_setup = settings.PROJECT / "data" / "prefect" / "prefect.db"
-    if made_by_setup.exists():  # making one takes ten seconds
-        shutil.copy(made_by_setup, prefect / "prefect.db")
+    bring_prefect_database(tmp_path)
     monkeypatch.setenv("ML_WAREHOUSE_DATA", str(tmp_path))
-    monkeypatch.setenv("PREFECT_HOME", str(prefect))
+    monkeypatch.setenv("PREFECT_HOME", str(tmp_path / "prefect"))
     port = free_port()
     url = f"http://127.0.0.1:{port}/api"
     with serving(port, with_ui=True):

@@ -1,16 +1,14 @@
 """Readings that come late, twice or out of order: cleaned incrementally they are what a full refresh makes them."""
 
-import os
 import random
 from datetime import datetime, timedelta
 from typing import Any
 
 import pytest
-from lake_by_hand import Lake, Row, Warehouse
+from lake_by_hand import SEEDS, Lake, Row, Warehouse
 
 pytest_plugins = ["warehouse_fixtures"]
 
-ROUNDS = int(os.environ.get("INCREMENTAL_ROUNDS", "2"))
 MIDNIGHT = datetime(2026, 3, 1)
 ONLY = ("--select", "+sensor_faults", "+cold_chain_breaches", "+equipment_health")
 
@@ -69,7 +67,7 @@ def strip(row: Row) -> dict[str, Any]:
     return {name: value for name, value in row.items() if not name.startswith("_")}
 
 
-@pytest.mark.parametrize("seed", range(ROUNDS))
+@pytest.mark.parametrize("seed", SEEDS)
 def test_readings_cleaned_incrementally_equal_a_full_refresh(
     seed: int, incremental: Warehouse, full: Warehouse
 ) -> None:

@@ -1,15 +1,13 @@
 """Payments that come in any order, and customers who change behind them: incremental equals full refresh."""
 
-import os
 import random
 from datetime import datetime, timedelta
 
 import pytest
-from lake_by_hand import Lake, Row, Warehouse
+from lake_by_hand import SEEDS, Lake, Row, Warehouse
 
 pytest_plugins = ["warehouse_fixtures"]
 
-ROUNDS = int(os.environ.get("INCREMENTAL_ROUNDS", "1"))
 NOON = datetime(2026, 3, 1, 12)
 ONLY = ("--select", "+payment_risk_facts", "+payment_fraud_labels")
 
@@ -66,7 +64,7 @@ class Payments:
         }
 
 
-@pytest.mark.parametrize("seed", range(ROUNDS))
+@pytest.mark.parametrize("seed", SEEDS)
 def test_payments_built_incrementally_equal_a_full_refresh(seed: int, incremental: Warehouse, full: Warehouse) -> None:
     # Given payments that arrive in any order
     payments = Payments(seed)

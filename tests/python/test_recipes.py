@@ -8,6 +8,7 @@ from pathlib import Path
 
 import duckdb
 import pytest
+from flow_shop import bring_prefect_database
 
 from flows.settings import PROJECT
 
@@ -28,10 +29,7 @@ def test_the_recipes_for_a_source_and_a_table_of_ones_own_work_as_they_stand(tmp
             (project / name).parent.mkdir(parents=True, exist_ok=True)
             shutil.copy(PROJECT / name, project / name)
     (project / ".venv").symlink_to(PROJECT / ".venv")
-    made_by_setup = PROJECT / "data" / "prefect" / "prefect.db"
-    if made_by_setup.exists():
-        (project / "data" / "prefect").mkdir(parents=True)
-        shutil.copy(made_by_setup, project / "data" / "prefect")
+    bring_prefect_database(project / "data")
 
     # When every shell block is pasted, one after the other
     blocks = re.findall(r"```sh\n(.*?)```", (project / "CONTRIBUTING.md").read_text(), re.DOTALL)

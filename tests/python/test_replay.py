@@ -330,6 +330,7 @@ for number in map(int, sys.argv[3:]):  # each in a child of its own: nothing her
 """
 
 
+@pytest.mark.slow
 def test_fault_02_05_a_replay_killed_anywhere_and_begun_again_leaves_what_an_undisturbed_one_leaves(
     strict: Shop,
 ) -> None:

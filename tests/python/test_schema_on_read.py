@@ -236,6 +236,7 @@ def readings_of(unit: str, *, is_stuck: bool) -> list[list[object]]:
     ]
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("unit_tests_passed_before")
 def test_fault_57_a_stuck_sensor_is_told_by_its_unit_and_gives_no_number(tmp_path: Path, flow_home: Path) -> None:
     """A sensor stuck at a healthy temperature while the unit's humidity went on: a warning names unit and quantity (A),

@@ -1,16 +1,14 @@
 """Sessions are the same however their events arrived, within the allowed lateness; beyond it somebody is told."""
 
-import os
 import random
 from datetime import datetime, timedelta
 from typing import Any
 
 import pytest
-from lake_by_hand import Lake, Row, Warehouse
+from lake_by_hand import SEEDS, Lake, Row, Warehouse
 
 pytest_plugins = ["warehouse_fixtures"]
 
-ROUNDS = int(os.environ.get("INCREMENTAL_ROUNDS", "2"))
 NOON = datetime(2026, 3, 1, 12)
 ONLY = ("--select", "+fct_sessions")
 SESSIONS = "select visitor_id, started_at, ended_at, event_count from core.fct_sessions order by all"
@@ -61,7 +59,7 @@ class Chance:
         return {"customer_id": f"C{self.random.randint(1, 4)}", "city": city, "updated_at": updated_at}
 
 
-@pytest.mark.parametrize("seed", range(ROUNDS))
+@pytest.mark.parametrize("seed", SEEDS)
 def test_incremental_sessions_equal_a_full_refresh(seed: int, incremental: Warehouse, full: Warehouse) -> None:
     # Given a clickstream where everything goes wrong that may
     shop = Chance(seed)
