@@ -1,16 +1,16 @@
-{% macro rank_nodes(steps, nodes, damping=0.85, tolerance=1e-8, most_iterations=200) -%}
-    {{ return(adapter.dispatch('rank_nodes')(steps, nodes, damping, tolerance, most_iterations)) }}
+{% macro rank_nodes(steps, nodes, damping=0.85, tolerance=1e-6) -%}
+    {{ return(adapter.dispatch('rank_nodes')(steps, nodes, damping, tolerance)) }}
 {%- endmacro %}
 
 {#
-    The power iteration: a walker follows an edge, in proportion to its weight, or with probability
-    1 - damping, and always where there is none, goes anywhere. A graph rests once its ranks, which
-    add up to 1, change by less than the tolerance in all.
+    What reaches a node in one step, two, three and so on, added up: of what is at a node, its steps
+    pass on damping, in proportion to their weight. A walker who stands where no edge leads on goes
+    anywhere, as one does who starts anew; that gives all nodes of a graph the same share more, so
+    it is in the end a factor, by which the ranks of a graph add up to 1. What arrives is followed
+    no further once it is less than the tolerance, as a share of what each node began with.
 #}
-{% macro default__rank_nodes(steps, nodes, damping, tolerance, most_iterations) -%}
-    with recursive ranks (
-        node_number, graph, node_count, everywhere, is_dead_end, page_rank, previous_rank, iteration
-    )
+{% macro default__rank_nodes(steps, nodes, damping, tolerance) -%}
+    with recursive ranks (node_number, graph, node_count, everywhere, arrived, arrived_in_all)
     using key (node_number) as (
 
         select
@@ -18,52 +18,35 @@
             graph,
             node_count,
             1.0 / cast(sum(node_count) over (partition by graph) as double) as everywhere,
-            is_dead_end,
-            1.0 / cast(sum(node_count) over (partition by graph) as double) as page_rank,
-            cast(null as double) as previous_rank,
-            0 as iteration
+            1.0 / cast(sum(node_count) over (partition by graph) as double) as arrived,
+            1.0 / cast(sum(node_count) over (partition by graph) as double) as arrived_in_all
         from {{ nodes }}
 
         union
 
         select
-            ranks.node_number,
-            ranks.graph,
-            ranks.node_count,
-            ranks.everywhere,
-            ranks.is_dead_end,
-            {{ 1 - damping }} * ranks.everywhere
-            + {{ damping }} * (
-                coalesce(received.page_rank, 0) + totals.stranded_rank * ranks.everywhere
-            ) as page_rank,
-            ranks.page_rank as previous_rank,
-            ranks.iteration + 1 as iteration
-        from ranks
-        inner join (
-            select
-                graph,
-                sum(case when is_dead_end then node_count * page_rank else 0 end) as stranded_rank,
-                sum(node_count * abs(page_rank - previous_rank)) as change
-            from ranks
-            group by graph
-        ) as totals on ranks.graph = totals.graph
-        left join (
+            told.node_number,
+            told.graph,
+            told.node_count,
+            told.everywhere,
+            news.arrived,
+            told.arrived_in_all + news.arrived as arrived_in_all
+        from (
             select
                 {{ steps }}.to_node_number,
-                sum(ranks.page_rank * {{ steps }}.weight_share) as page_rank
+                {{ damping }} * sum(ranks.arrived * {{ steps }}.weight_share) as arrived
             from ranks
             inner join {{ steps }} as {{ steps }}
                 on ranks.node_number = {{ steps }}.from_node_number
             group by {{ steps }}.to_node_number
-        ) as received on ranks.node_number = received.to_node_number
-        where
-            ranks.iteration < {{ most_iterations }}
-            and coalesce(totals.change, 1) >= {{ tolerance }}
+        ) as news
+        inner join recurring.ranks as told on news.to_node_number = told.node_number
+        where news.arrived >= {{ tolerance }} * told.everywhere
 
     )
 
     select
         node_number,
-        page_rank
+        arrived_in_all / sum(node_count * arrived_in_all) over (partition by graph) as page_rank
     from ranks
 {%- endmacro %}

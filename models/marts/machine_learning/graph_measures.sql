@@ -15,8 +15,7 @@ nodes_to_rank as ( -- noqa: ST03
     select
         graph,
         node_number,
-        count(*) as node_count,
-        max(out_degree) = 0 as is_dead_end
+        count(*) as node_count
     from nodes_numbered
     group by graph, node_number
 
