@@ -5,6 +5,7 @@ import logging
 import os
 import tempfile
 import time
+from collections import Counter
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
@@ -24,6 +25,7 @@ from flows.lake.contract import Contract
 from flows.lake.contract import Load as LoadMode
 from flows.lake.duplicates import FRESH, REPLACED, keep_fresh
 from flows.lake.evolution import evolve, fit_extras
+from flows.lake.nulls import count_nulls, require_filled, tell_of_nulls
 from flows.lake.ops import earlier_tries, note_load, was_loaded
 from flows.lake.quarantine import Form, quarantine_rejected, require_contract
 from flows.lake.replay import JUDGED, Held, held_records, judge, restore
@@ -141,6 +143,7 @@ class Load:
         self.table, self.load_id = table, load_id
         self.definition = _definition(mapping, contract)
         self.counts = Counts()
+        self.nulls: Counter[str] = Counter()
         self.seconds = 0.0
         self.ignored: set[str] = set()
         self.missing: set[str] = set()
@@ -202,6 +205,9 @@ class Load:
             else:
                 for batch in batches:
                     self._load_batch(duck, batch)
+            for name in self.missing:  # told already
+                del self.nulls[name]
+            self.told += tell_of_nulls(duck, self.table, self.load_id, self.counts.accepted, self.nulls)
         if self.is_mended:
             self._clear_quarantine()
 
@@ -312,12 +318,15 @@ class Load:
         malformed = [(reject.raw, [reject.reason], reject.position, None) for reject in rejected]
         quarantined, repeated = quarantine_rejected(duck, self.table, malformed, stamp)
         require_contract(duck, self.contract, accepted, quarantined)
+        nulls = count_nulls(duck, self.contract)
+        require_filled(self.contract, accepted, nulls)
         self.table.note_files(self._files(duck, batch, stamp), stamp.batch)
         counts = Counts(read, accepted, quarantined, passed - accepted + repeated, conflicts, deleted)
         self.table.append(
             duck, self.contract, extras, stamp, counts, batch.position, self.definition, self.contract_version
         )
         self.counts += counts
+        self.nulls += nulls
         logger.info("%s: %s records read", self.contract.name, f"{self.counts.read:,}")
 
     def _files(self, duck: duckdb.DuckDBPyConnection, batch: Batch, stamp: Stamp) -> pa.Table:

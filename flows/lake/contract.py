@@ -64,6 +64,7 @@ class Column:
     is_required: bool
     is_personal: bool = False
     checks: tuple[Check, ...] = ()
+    null_limit_pct: float = 100.0
 
 
 @dataclass(frozen=True)
@@ -195,6 +196,7 @@ def _column(table: TableName, node: dict[str, Any], key: tuple[str, ...]) -> Col
         data_type=kind,
         is_required="not_null" in kinds or node["name"] in key,
         is_personal=bool(meta.keys() & PERSONAL_TAGS),
+        null_limit_pct=float(meta.get("null_limit_pct", Column.null_limit_pct)),
         checks=tuple(
             Check(constraint.get("name") or constraint["expression"], constraint["expression"])
             for constraint in constraints

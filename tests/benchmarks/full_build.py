@@ -90,7 +90,7 @@ class Shop:
         prepare_candidate(self.folder, anew=True)
         return self.build(**settings_of_duckdb)
 
-    def build(self, **settings_of_duckdb: str) -> float:
+    def build(self, *further: str, **settings_of_duckdb: str) -> float:
         """Build everything into the candidate as it is; return the seconds. Raises AssertionError if a node failed."""
         sent: defaultdict[str, list[str]] = defaultdict(list)
 
@@ -104,7 +104,7 @@ class Shop:
         try:
             done = runner.invoke(
                 [
-                    *("--log-level", "none", "--log-level-file", "none", "build", "--no-write-json"),
+                    *("--log-level", "none", "--log-level-file", "none", "build", "--no-write-json", *further),
                     *("--project-dir", str(PROJECT), "--profiles-dir", str(self._write_profile(settings_of_duckdb))),
                     *("--target", "candidate", "--target-path", str(self.folder.target)),
                     *("--log-path", str(self.folder.target)),
@@ -195,7 +195,7 @@ def measure_day(shop: Shop) -> float:
 
     def build_day() -> float:
         shutil.copy(yesterday, shop.folder.candidate)
-        return shop.build()
+        return shop.build("--exclude-resource-type", "unit_test")  # as a run does, whose code has passed them
 
     return median(build_day)
 
@@ -210,15 +210,18 @@ def measure(work: Path, scale: float) -> tuple[float, int]:
         statistics.median(seconds)
         for seconds in zip(*((shop.build_anew(), shop.build_straight()) for _ in range(REPEATS)), strict=True)
     )
+    nodes = shop.nodes
     limited = median(lambda: shop.build_anew(memory_limit=MEMORY_LIMIT))
     shop.build_anew()
     day = measure_day(shop)
-    allowed = straight + shop.nodes * NODE_SECONDS
+    allowed = 1.3 * straight + nodes * NODE_SECONDS
     what = f"Full build, scale {scale:g}, {rows:,} rows"
     report(
-        Measure(what, f"its SQL straight, {straight:.2f} s, and 40 ms a node ({shop.nodes})", full, allowed, at_most=1),
+        Measure(
+            what, f"1.3 × its SQL straight, {straight:.2f} s, and 40 ms a node ({nodes})", full, allowed, at_most=1
+        ),
         Measure(f"{what}, in {MEMORY_LIMIT}", "without a limit", limited, full, at_most=1.5),
-        Measure(f"Build with one new day, scale {scale:g}", "the full build", day, full, at_most=1),
+        Measure(f"Build with one new day, scale {scale:g}", "the full build", day, full, at_most=0.1),
     )
     return full, rows
 

@@ -31,6 +31,7 @@ STEPS = {
     "files": "flows.lake.tables:LakeTable.note_files",
     "commit": "flows.lake.tables:LakeTable.append",
     "note_load": "flows.lake.ops:note_load",
+    "derive": "flows.derive:derive_table",
     "conservation": "flows.lake.conservation:require_conservation",
     "catalog": "flows.lake.catalog:pin_catalog",
     "prepare": "flows.warehouse.build:prepare_candidate",

@@ -1,7 +1,8 @@
 """A shop whose sources have, each day, all that a load can meet; the same days, whoever asks.
 
 Customers are rows of a SQLite table that change, products a full copy in CSV files, orders states in JSON lines, order
-lines events in CSV files. A day comes in two parts, so that the second can arrive between a kill and the next run.
+lines events in CSV files, images pictures in a folder, of which further tables are derived. A day comes in two parts,
+so that the second can arrive between a kill and the next run.
 """
 
 import json
@@ -13,7 +14,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
 
+import numpy as np
 import yaml
+
+from flows.learning.pixels import encode_png
 
 SET = "torture"
 DAYS = 4
@@ -24,6 +28,7 @@ SMALL = {
     "flows.sources.files:FILES_A_BATCH": 2,
     "flows.sources.sql:ROWS_A_BATCH": 10,
     "flows.sources.sql:ROWS_A_FETCH": 5,
+    "flows.derive:PARENTS_A_BATCH": 2,
 }
 """Batches so small that a day of this shop is several."""
 
@@ -39,6 +44,13 @@ TABLES: dict[str, dict[str, Any]] = {
     },
     "sales.orders": {"from": "orders-*.jsonl"},
     "sales.order_lines": {"from": "lines-*.csv", "load": "append"},
+    "content.images": {
+        "from": "images/*.png",
+        "columns": {
+            "image_id": "parse_filename(path, true)",
+            "product_id": "split_part(parse_filename(path, true), '-', 1)",
+        },
+    },
 }
 ARTICLES = "code,label,price,currency,changed"
 LINES = "order_id,line_number,product_id,quantity,unit_price"
@@ -77,6 +89,7 @@ class Sources:
             database.commit()
         self._spread(f"orders-{day:02}-{part}", ".jsonl", list(_orders(day, part)))
         self._spread(f"lines-{day:02}-{part}", ".csv", list(_lines(day, part)), LINES)
+        self._draw(day, part)
         if part == "morning":
             self._spread("articles", ".csv", list(_articles(day)), ARTICLES)
         elif day > 1:
@@ -86,6 +99,16 @@ class Sources:
         for number in range(FILES):
             lines = [*header, *records[number::FILES]]
             (self.folder / f"{name}-{number + 1}{ending}").write_text("".join(f"{line}\n" for line in lines))
+
+    def _draw(self, day: int, part: Part) -> None:
+        """Draw two pictures; a third is cut short."""
+        images = self.folder / "images"
+        images.mkdir(exist_ok=True)
+        for number in range(1, 4):
+            pixels = np.arange(3 * 8 * 8, dtype=np.uint8).reshape(8, 8, 3) * number + 16 * day + PARTS.index(part)
+            content = encode_png(pixels)
+            place = images / f"A{number:02}-{day}-{part}.png"
+            place.write_bytes(content[:40] if number == 3 else content)
 
     def _send_again(self, day: int) -> None:
         """Let a file come again under another name, and the records of another in another order."""
