@@ -5,10 +5,10 @@ from collections.abc import Iterator
 
 import duckdb
 
-from flows.errors import Finding, GateFailed
+from flows.errors import Finding
 from flows.lake.contract import Contract
 from flows.lake.duplicates import FRESH
-from flows.lake.quarantine import FEW
+from flows.lake.quarantine import FEW, limit_passed
 from flows.lake.tables import LakeTable, open_table, relation_of
 from flows.names import identifier, literal
 
@@ -34,12 +34,7 @@ def require_filled(contract: Contract, accepted: int, nulls: Counter[str]) -> No
         if nulls[column.name] >= FEW and nulls[column.name] * 100 > column.null_limit_pct * accepted
     ]
     if broken:
-        raise GateFailed(
-            "contract",
-            tuple(broken),
-            f"Mend the source, its mapping in connections.yml or the contract of {contract.name}; the limit is "
-            "null_limit_pct in the column's meta.",
-        )
+        raise limit_passed(contract, *broken, limit="null_limit_pct in the column's meta")
 
 
 def tell_of_nulls(

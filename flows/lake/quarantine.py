@@ -92,12 +92,15 @@ def require_contract(
         ).fetchall()
     name = str(contract.name)
     broken = f"{quarantined:,} of {new:,} new records break the contract"
-    raise GateFailed(
-        "contract",
-        (
-            Finding(name, broken, rows=tuple(f"for example {key}" for (key,) in keys if key)),
-            *(Finding(name, f"{reason}: {records:,} records") for reason, records in reasons),
-        ),
-        f"Mend the source, its mapping in connections.yml or the contract of {contract.name}; the limit is "
-        "quarantine_limit_pct in the contract's meta.",
+    raise limit_passed(
+        contract,
+        Finding(name, broken, rows=tuple(f"for example {key}" for (key,) in keys if key)),
+        *(Finding(name, f"{reason}: {records:,} records") for reason, records in reasons),
+        limit="quarantine_limit_pct in the contract's meta",
     )
+
+
+def limit_passed(contract: Contract, *findings: Finding, limit: str) -> GateFailed:
+    """Return the error of a load of which more is wrong than a limit of its contract allows."""
+    hint = f"Mend the source, its mapping in connections.yml or the contract of {contract.name}; the limit is {limit}."
+    return GateFailed("contract", findings, hint)
