@@ -2,6 +2,8 @@
     User agents and referrers are far fewer than events, so patterns are matched with each of them once.
     Late is what lies too far behind what earlier loads had shown; the clock that a load ran by only
     bounds that, so that one event from the future does not make everything late.
+    Loads are looked up by a subquery: of a join DuckDB guesses that events are the smaller side, and
+    puts them all into the one hash table of the few loads, which can't leave memory in parts.
 #}
 {% macro read_web_events(touched_by=none) -%}
     with first_arrivals as (
@@ -45,7 +47,11 @@
             user_agent,
             {{ mask_user_agent_to_device_class('user_agent') }} as device_class,
             {{ mask_user_agent_to_bot_flag('user_agent') }} as is_declared_bot
-        from (select distinct user_agent from first_arrivals) as user_agents
+        from (
+            select distinct user_agent
+            from {{ source('web', 'events') }}
+            {{ keep_touched(touched_by) }}
+        ) as user_agents
         where user_agent is not null
 
     ),
@@ -55,7 +61,11 @@
         select
             referrer,
             {{ extract_domain('referrer') }} as referrer_domain
-        from (select distinct referrer from first_arrivals) as referrers
+        from (
+            select distinct referrer
+            from {{ source('web', 'events') }}
+            {{ keep_touched(touched_by) }}
+        ) as referrers
         where trim(referrer) <> ''
 
     ),
@@ -115,14 +125,17 @@
         coalesce(
             not coalesce(first_arrivals._is_backfill, false)
             and first_arrivals.occurred_at
-            < loads_preceded.shown_before_to - {{ allowed_lateness() }},
+            < (
+                select loads_preceded.shown_before_to
+                from loads_preceded
+                where loads_preceded._load_id = first_arrivals._load_id
+            ) - {{ allowed_lateness() }},
             false
         ) as is_late,
         first_arrivals.occurred_at,
         first_arrivals._loaded_at,
         first_arrivals._is_backfill
     from first_arrivals
-    left join loads_preceded on first_arrivals._load_id = loads_preceded._load_id
     left join user_agents_masked on first_arrivals.user_agent = user_agents_masked.user_agent
     left join referrers_classed on first_arrivals.referrer = referrers_classed.referrer
     where not coalesce(first_arrivals._deleted, false)
