@@ -147,7 +147,7 @@ def _not_whole(folder: DataFolder, release: Path) -> Iterator[str]:
         yield f"{name}: its models were made of different states of the lake: {built}"
     for source, batch, rows in built:
         relation = relation_of(open_table(LakeTable(folder.lake, TableName.parse(source)).raw_path))
-        there = duckdb.sql(f"select count(*) from {relation} where _batch <= {batch}").fetchall()[0][0]
+        there = len(_ask(f"select 1 from {relation} where _batch <= {batch}"))
         if there != rows:
             yield f"{name}: it was made of {rows} rows of {source}, and the lake holds {there} up to that batch"
 
