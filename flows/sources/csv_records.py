@@ -26,7 +26,7 @@ LINES_A_RECORD = 1_000
 LARGEST_RECORD = 16 * 1024 * 1024
 """A longer one is no record but a mistake, and is quarantined: memory stays bounded, whatever a file holds."""
 
-LARGEST_KEPT = 8 * LARGEST_RECORD
+LARGEST_KEPT = 6 * LARGEST_RECORD
 """Of a line that is longer still the beginning is kept; all of it stands in the file."""
 
 
