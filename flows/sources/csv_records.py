@@ -27,7 +27,7 @@ LARGEST_RECORD = 16 * 1024 * 1024
 """A longer one is no record but a mistake, and is quarantined: memory stays bounded, whatever a file holds."""
 
 LARGEST_KEPT = 6 * LARGEST_RECORD
-"""Of a line that is longer still the beginning is kept; all of it stands in the file."""
+"""Of a line that is longer still the beginning is kept, which a load holds some seven times; all stands in the file."""
 
 
 @dataclass(frozen=True)

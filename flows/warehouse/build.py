@@ -24,6 +24,9 @@ logger = logging.getLogger(__name__)
 BOOKKEEPING = {"built_from", "release"}
 """Tables of a release that no model makes: which batches its incremental models hold, and what the file was made of."""
 
+WITHOUT_UNIT_TESTS = ("--exclude-resource-type", "unit_test")
+"""What dbt is told where the same code has passed its unit tests."""
+
 FICLONE = 0x40049409
 """The ioctl of Linux that shares a file's blocks until one side is written."""
 
@@ -115,7 +118,7 @@ def build_candidate(dbt: Dbt, *, full_refresh: bool, select: str | None, on_even
     if full_refresh:
         arguments.append("--full-refresh")
     if earlier:
-        arguments += ["--exclude-resource-type", "unit_test"]
+        arguments += WITHOUT_UNIT_TESTS
     if select is not None:  # a release holds no views, and what is selected may read some
         dbt.run("run", "--select", "config.materialized:view")
         arguments += ["--select", *select.split()]

@@ -31,7 +31,7 @@ from flows.lake.contract import contracts_of
 from flows.load import load_table
 from flows.settings import PROJECT, DataFolder
 from flows.sources.connections import read_connections
-from flows.warehouse.build import prepare_candidate
+from flows.warehouse.build import WITHOUT_UNIT_TESTS, prepare_candidate
 from flows.warehouse.pseudonyms import hand_over_key
 from flows.warehouse.runner import GOOD, Dbt
 from tests.benchmarks.measures import Measure, report
@@ -195,7 +195,7 @@ def measure_day(shop: Shop) -> float:
 
     def build_day() -> float:
         shutil.copy(yesterday, shop.folder.candidate)
-        return shop.build("--exclude-resource-type", "unit_test")  # as a run does, whose code has passed them
+        return shop.build(*WITHOUT_UNIT_TESTS)  # as a run does
 
     return median(build_day)
 

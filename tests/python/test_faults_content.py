@@ -152,7 +152,7 @@ def test_fault_37_a_cell_of_a_hundred_megabytes_is_quarantined_in_bounded_memory
     command = [sys.executable, "-c", HUGE, str(items.folder)]
     done = subprocess.run(command, env=environment, capture_output=True, text=True, cwd=PROJECT, check=True)
 
-    # Then it is in quarantine, and the process took 1.15 GB at most
+    # Then it is in quarantine, and the process took 1.1 GiB at most
     kibibytes, counts = done.stdout.splitlines()
     assert counts == f"(3, 2, 1) [{min(megabytes * 1_000_000 + 2, 96 * 1024 * 1024)}]"
     assert int(kibibytes) < 1_150_000
