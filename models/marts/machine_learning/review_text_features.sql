@@ -1,12 +1,21 @@
+{{ config(
+    materialized='incremental',
+    incremental_strategy='append',
+    on_schema_change='fail',
+    pre_hook="{{ forget_touched(key='review_id', inputs=['content.reviews']) }}",
+    post_hook="{{ note_built_from(['content.reviews'], through='fct_reviews') }}",
+) }}
+
 with reviews as (
 
     select * from {{ ref('fct_reviews') }}
+    {{ keep_touched('review_id') }}
 
 ),
 
 review_texts as (
 
-    select * from {{ ref('stg_content__review_texts') }}
+    {{ read_review_texts(touched_by='review_id') }}
 
 ),
 

@@ -1,16 +1,6 @@
-with reviews as (
+with review_texts as (
 
-    {{ current_rows('content.reviews', key='review_id') }}
-
-),
-
-markup_removed as (
-
-    select
-        review_id,
-        body,
-        {{ strip_markup('body') }} as plain_text
-    from reviews
+    {{ read_review_texts() }}
 
 ),
 
@@ -18,14 +8,14 @@ stg_content__review_texts as (
 
     select
         review_id,
-        coalesce({{ list_tokens('plain_text') }}, []) as tokens,
-        coalesce({{ count_matches('plain_text', '\\S') }}, 0) as character_count,
-        coalesce({{ count_sentences('plain_text') }}, 0) as sentence_count,
-        coalesce({{ count_matches('plain_text', '[!！]') }}, 0) as exclamation_count,
-        coalesce({{ count_matches('plain_text', '\\p{L}') }}, 0) as letter_count,
-        coalesce({{ count_matches('plain_text', '\\p{Lu}') }}, 0) as upper_case_count,
-        coalesce(body <> plain_text, false) as has_markup
-    from markup_removed
+        tokens,
+        character_count,
+        sentence_count,
+        exclamation_count,
+        letter_count,
+        upper_case_count,
+        has_markup
+    from review_texts
 
 )
 
