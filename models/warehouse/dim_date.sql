@@ -1,15 +1,31 @@
-with orders as (
+{#- Facts of what happened; a due date or a planned one would stretch the calendar into the future. -#}
+{% set facts = {
+    'fct_order_lines': 'ordered_date',
+    'fct_payments': 'transacted_date',
+    'fct_web_events': 'occurred_date',
+    'fct_sensor_readings': 'hour_date',
+    'fct_loans': 'opened_date',
+    'fct_reviews': 'reviewed_date',
+} %}
 
-    select * from {{ ref('stg_sales__orders') }}
+with facts_bounded as (
+
+    {%- for fact, date in facts.items() %}
+    {{ 'union all' if not loop.first }}
+    select
+        min({{ date }}) as first_date,
+        max({{ date }}) as last_date
+    from {{ ref(fact) }}
+    {%- endfor %}
 
 ),
 
 years_bounded as (
 
     select
-        date_trunc('year', min(ordered_at)) as first_day,
-        date_trunc('year', max(ordered_at)) + interval '1' year - interval '1' day as last_day
-    from orders
+        date_trunc('year', min(first_date)) as first_day,
+        date_trunc('year', max(last_date)) + interval '1' year - interval '1' day as last_day
+    from facts_bounded
 
 ),
 

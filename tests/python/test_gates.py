@@ -86,16 +86,16 @@ def test_a_rule_that_does_not_hold_is_named_with_its_model(
     lake: Lake, incremental: Warehouse, manifest: Manifest, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     # Given a model whose unit test expects something else
-    rule = "without_orders_there_is_no_calendar"
+    rule = "a_renamed_product_keeps_its_old_name_in_the_past"
     (unit_test,) = [test for test in manifest.unit_tests.values() if test.name == rule]
-    monkeypatch.setattr(unit_test.expect, "rows", [{"calendar_year": 2026}])
+    monkeypatch.setattr(unit_test.expect, "rows", [{"product_id": "P2"}])
 
     # When it is built, then the gate says which rule of which model does not hold
-    built: Any = incremental.dbt(lake, "build", "--select", "+dim_date").result
+    built: Any = incremental.dbt(lake, "build", "--select", "+dim_product").result
     folder = SimpleNamespace(candidate=incremental.path, catalog=incremental.folder / "catalog.duckdb")
     dbt: Any = SimpleNamespace(folder=folder, manifest=manifest)
     build: Any = SimpleNamespace(results=built.results)
-    with pytest.raises(GateFailed, match=f"dim_date: unit test {rule}"):
+    with pytest.raises(GateFailed, match=f"dim_product: unit test {rule}"):
         require_gates(dbt, build)
 
 
