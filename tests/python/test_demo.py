@@ -45,6 +45,20 @@ def read_sources(folder: Path) -> Rows:
     return rows
 
 
+def read_files(folder: Path) -> dict[str, str]:
+    """Return the digest of each file that the other systems dropped: events, readings, payments, loans, pictures."""
+    paths = [path for path in folder.glob("*/**/*") if path.is_file()]
+    return {
+        path.relative_to(folder).as_posix(): hashlib.md5(path.read_bytes(), usedforsecurity=False).hexdigest()
+        for path in paths
+    }
+
+
+def count_lines(folder: Path, name: str) -> int:
+    """Count the records of a source's files, by `source/table`."""
+    return sum(path.read_bytes().count(b"\n") for path in (folder / name).glob("*.jsonl"))
+
+
 def updated_at(row: Row) -> datetime:
     return datetime.fromisoformat(row["updated_at"]).replace(tzinfo=None)
 
@@ -102,10 +116,14 @@ def test_the_same_seed_gives_the_same_pharmacy_and_another_seed_another(history:
     advance(tmp_path / "again", scale=SMALL)
     advance(tmp_path / "other", scale=SMALL, seed=2)
 
-    # Then every row is the same, or nearly none
+    # Then every row and file is the same, or nearly none
     assert read_sources(tmp_path / "again") == read_sources(history)
+    assert read_files(tmp_path / "again") == read_files(history)
     same, other = read_sources(history)["crm.customers"], read_sources(tmp_path / "other")["crm.customers"]
     assert sum(same[key] == other.get(key) for key in same) < len(same) / 20
+    files = read_files(history), read_files(tmp_path / "other")
+    assert {name.partition("/")[0] for name in files[0]} == {"web", "equipment", "content", "payments", "lending"}
+    assert sum(digest == files[1].get(name) for name, digest in files[0].items()) < len(files[0]) / 20
 
 
 def roll(scale_permille: int, until_day: int) -> duckdb.DuckDBPyConnection:
@@ -153,6 +171,7 @@ def test_a_day_reached_in_steps_equals_the_day_made_at_once(pharmacy: Path, tmp_
 
     # Then both hold the same
     assert read_sources(at_once) == read_sources(pharmacy)
+    assert read_files(at_once) == read_files(pharmacy)
 
 
 def test_the_clock_moves_by_a_day_and_stops_before_the_day_that_is_not_over(pharmacy: Path) -> None:
@@ -282,6 +301,13 @@ def test_size_is_linear_in_scale(tmp_path: Path) -> None:
     }.items():  # fmt: skip
         assert large.news[table].new == pytest.approx(10 * small.news[table].new, rel=0.08)
         assert large.news[table].new == pytest.approx(0.3 * rows_at_scale_1, rel=0.08)
+    messages = {
+        size: {name: count_lines(tmp_path / size, name) for name in ("web/events", "equipment/readings")}
+        for size in ("small", "large")
+    }
+    for name, count in messages["large"].items():
+        assert count == pytest.approx(10 * messages["small"][name], rel=0.08), name
+    assert sum(messages["large"].values()) == pytest.approx(0.3 * 1_000_000, rel=0.1)
 
 
 def test_its_data_are_as_dirty_as_real_data(steps: list[Step]) -> None:

@@ -75,3 +75,15 @@ def test_the_demo_runs_by_one_command_and_its_next_step_can_be_pasted(pharmacy: 
 
     # And no process of it is left: each would have the data folder in its environment
     assert pharmacy.left_running == []
+
+
+def test_what_was_planted_is_printed_on_request(pharmacy: "Pharmacy") -> None:
+    # When somebody asks for it
+    told = typed(command("demo", "--truth"), pharmacy.folder.parent)
+
+    # Then each subject is there with its rows, and nothing was run
+    assert told.returncode == 0, told.stderr
+    for subject in (path.stem for path in (PROJECT / "flows" / "demo" / "truth").glob("*.sql")):
+        count = len(pharmacy.planted(subject))
+        assert f"{subject.replace('_', ' ')}: {count:,} rows" in told.stdout
+    assert "published" not in told.stdout + told.stderr

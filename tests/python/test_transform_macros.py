@@ -42,6 +42,7 @@ MACROS = {
     "fit median": "{{ fit_imputer('sample', ['x', 'y'], where='is_training') }}",
     "impute median": """select row_id, {{ impute_median('x', 'parameters') }} as x,
         {{ impute_median('y', 'parameters') }} as y, {{ flag_missing('x') }} as is_missing from sample""",
+    "impute constant": "select row_id, {{ impute_constant('y', '-1.5') }} as y from sample",
     "impute last": """select row_id, {{ impute_last('x', ['t', 'row_id'], partition_by='g') }} as filled,
         {{ impute_last('x', ['t', 'row_id'], partition_by=['g'], within='3h') }} as filled_within from sample""",
     "fit categories": "{{ fit_categories('sample', ['c', 'category'], where='is_training') }}",
@@ -202,6 +203,13 @@ def test_what_is_missing_becomes_the_trainings_median(run: Run, sample: pd.DataF
     same(imputed["y"], imputer.transform(sample[["y"]])[:, 0])
     same(imputed["x"], sample["x"].fillna(sample[sample.is_training]["x"].median()))
     assert list(imputed["is_missing"]) == list(sample["x"].isna())
+
+
+@samples
+def test_what_is_missing_becomes_a_constant(run: Run, sample: pd.DataFrame) -> None:
+    imputed = run("impute constant", sample=sample)
+    imputer = SimpleImputer(strategy="constant", fill_value=-1.5)
+    same(imputed["y"], imputer.fit_transform(sample[["y"]])[:, 0])
 
 
 @samples
