@@ -53,7 +53,7 @@ def check_batch(connection: duckdb.DuckDBPyConnection, contract: Contract, mappe
     where = f" where {mapped.where}" if mapped.where else ""
     try:
         found = _mapped_types(connection, mapped)
-        rules = [*_future_rule(contract), *_clock_rules(connection, contract, found)]
+        rules = [*_future_rules(contract), *_clock_rules(connection, contract, found)]
         try:
             read = connection.execute(f"select count(*) from {mapped.relation}{where}").fetchall()[0][0]
             connection.execute(_check_sql(contract, mapped, found, rules, is_careful=False))
@@ -191,15 +191,19 @@ def _check_rule(column: Column, check: Check, *, is_careful: bool) -> Rule:
     return Rule(holds, f"case when not {holds} then {literal(f'{column.name}: {check.name}')} end")
 
 
-def _future_rule(contract: Contract) -> list[Rule]:
-    """Reject a cursor from the future: a clock that is wrong would order a history wrongly, and for good."""
-    cursor = contract.cursor
-    if cursor is None or contract.types[cursor] not in (*TIMES, "date"):
-        return []
-    latest = f"cast(timestamp '{utc_now() + contract.future_tolerance}' as {contract.types[cursor]})"
-    holds = f"coalesce({identifier(cursor)} <= {latest}, true)"
-    reason = literal(f"{cursor}: lies further ahead than future_tolerance allows")
-    return [Rule(holds, f"case when not {holds} then {reason} end")]
+def _future_rules(contract: Contract) -> list[Rule]:
+    """Reject times from the future: one that orders a history orders it wrongly for good, and one order of the year
+    2062 would make everybody's last one long ago.
+    """
+    rules = []
+    for column in contract.columns:
+        if not (column.has_happened or column.name == contract.cursor) or column.data_type not in (*TIMES, "date"):
+            continue
+        latest = f"cast(timestamp '{utc_now() + contract.future_tolerance}' as {column.data_type})"
+        holds = f"coalesce({identifier(column.name)} <= {latest}, true)"
+        reason = literal(f"{column.name}: lies further ahead than future_tolerance allows")
+        rules.append(Rule(holds, f"case when not {holds} then {reason} end"))
+    return rules
 
 
 def _clock_rules(connection: duckdb.DuckDBPyConnection, contract: Contract, found: list[str]) -> list[Rule]:

@@ -57,12 +57,13 @@ class Check:
 
 @dataclass(frozen=True)
 class Column:
-    """A column of a contract."""
+    """A column of a contract; what has happened lies no further ahead than the contract's `future_tolerance`."""
 
     name: str
     data_type: str
     is_required: bool
     is_personal: bool = False
+    has_happened: bool = False
     checks: tuple[Check, ...] = ()
     null_limit_pct: float = 100.0
 
@@ -196,6 +197,7 @@ def _column(table: TableName, node: dict[str, Any], key: tuple[str, ...]) -> Col
         data_type=kind,
         is_required="not_null" in kinds or node["name"] in key,
         is_personal=bool(meta.keys() & PERSONAL_TAGS),
+        has_happened=bool(meta.get("has_happened")),
         null_limit_pct=float(meta.get("null_limit_pct", Column.null_limit_pct)),
         checks=tuple(
             Check(constraint.get("name") or constraint["expression"], constraint["expression"])

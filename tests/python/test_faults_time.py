@@ -59,7 +59,7 @@ def test_fault_19_a_row_committed_late_is_caught_by_the_overlap(meters: Shop, ki
 
 @pytest.mark.parametrize("data_type", ["timestamp", "date"])
 def test_fault_20_a_cursor_from_the_future_is_quarantined(meters: Shop, data_type: str) -> None:
-    """Rows came dated a little and far ahead of now, in the cursor and in another column: Q."""
+    """Rows came dated a little and far ahead of now, in the cursor and in a column that may lie ahead: Q."""
     # Given clocks that are right, some hours fast, and wrong
     now = datetime.now(UTC)
     columns = {**COLUMNS, "at": data_type, "due_at": "timestamp"}
@@ -82,6 +82,31 @@ def test_fault_20_a_cursor_from_the_future_is_quarantined(meters: Shop, data_typ
     assert meters.rows("id") == ["0", "1", "2", "3"]
     with pytest.raises(WrongUse, match="its future_tolerance 'much' is no duration"):
         make_contract(future_tolerance="much")
+
+
+def test_fault_20_what_has_happened_lies_not_ahead(meters: Shop) -> None:
+    """Rows came whose event was dated ahead while their cursor was right: Q."""
+    # Given a contract that says which times are of what has happened, and which are planned
+    happened: Row = {"data_type": "timestamp", "config": {"meta": {"has_happened": True}}}
+    columns: dict[str, str | Row] = {**COLUMNS, "at": "timestamp", "ordered_at": happened, "due_at": "timestamp"}
+    meters.declare("site.readings", columns, key=["id"], load="upsert", cursor="at")
+    now = f"{datetime.now(UTC):%Y-%m-%d %H:%M:%S}"
+    ahead = "2062-03-01 00:00:00"
+    meters.drop_rows(
+        "1.jsonl",
+        [
+            {"id": "1", "at": now, "ordered_at": now, "due_at": ahead},
+            {"id": "2", "at": now, "ordered_at": ahead, "due_at": ahead},
+            {"id": "3", "at": now, "ordered_at": None, "due_at": None},
+        ],
+    )
+
+    # When they are loaded, then the one that happened in the future is in quarantine
+    meters.load()
+    assert meters.rows("id") == ["1", "3"]
+    assert [reasons for _, reasons in meters.quarantine()] == [
+        ["ordered_at: lies further ahead than future_tolerance allows"]
+    ]
 
 
 def test_fault_20_a_row_of_2099_does_not_hide_what_comes_until_then(meters: Shop) -> None:
