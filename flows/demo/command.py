@@ -8,7 +8,9 @@ ROWS_SHOWN = 10
 
 
 def demo(
-    scale: Annotated[float, typer.Option(help="1 is about 10,000 customers and 100,000 order lines.", min=0.01)] = 1.0,
+    scale: Annotated[
+        float, typer.Option(help="1: 10,000 customers, 100,000 order lines, 1,000,000 events.", min=0.01)
+    ] = 1.0,
     seed: Annotated[int, typer.Option(help="The same seed makes the same pharmacy.")] = 1,
     full_refresh: Annotated[bool, typer.Option("--full-refresh", help="Build incremental models anew.")] = False,
     truth: Annotated[

@@ -262,7 +262,8 @@ class _Clock:
 def advance(folder: Path, *, scale: float = 1.0, seed: int = 1, today: date | None = None) -> DemoDay:
     """Make the pharmacy's sources in `folder`, or move them on by one day; a day is added only when it is over (UTC).
 
-    At scale 1: 10,000 customers, 500 products, 100,000 order lines at first, and some 100 orders a day.
+    At scale 1: 10,000 customers, 500 products, 100,000 order lines and 1,000,000 events and readings at first, and some
+    100 orders a day.
     A kill at any moment costs nothing: the clock is written last, and the next call takes the same step again. Where a
     database was deleted, all of them are made anew.
     Raises WrongUse for a scale out of range, or another seed or scale than the folder's.

@@ -425,7 +425,7 @@ sent as (
     select
         record,
         sent_day_number as _sent_day_number,
-        epoch_ms(occurred_at) + draw(event_bits, 0, 600000) as _place
+        row(epoch_ms(occurred_at) + draw(event_bits, 0, 600000), event_id, 0) as _place
     from written
 
     union all
@@ -433,7 +433,7 @@ sent as (
     select
         record,
         sent_day_number + 1 + draw(event_bits, 3, 200) as _sent_day_number,
-        epoch_ms(occurred_at) as _place
+        row(epoch_ms(occurred_at), event_id, 1) as _place
     from written
     where draw(event_bits, 3, 200) < 3
 
@@ -446,7 +446,7 @@ sent as (
             else regexp_replace(record, '"time":"[^"]*"', '"time":"0000-00-00T00:00:00Z"')
         end as record,
         sent_day_number as _sent_day_number,
-        epoch_ms(occurred_at) as _place
+        row(epoch_ms(occurred_at), event_id, 2) as _place
     from written
     where event_bits >> 52 = 7
 

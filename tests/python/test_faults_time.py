@@ -87,8 +87,8 @@ def test_fault_20_a_cursor_from_the_future_is_quarantined(meters: Shop, data_typ
 def test_fault_20_what_has_happened_lies_not_ahead(meters: Shop) -> None:
     """Rows came whose event was dated ahead while their cursor was right: Q."""
     # Given a contract that says which times are of what has happened, and which are planned
-    happened: Row = {"data_type": "timestamp", "config": {"meta": {"has_happened": True}}}
-    columns: dict[str, str | Row] = {**COLUMNS, "at": "timestamp", "ordered_at": happened, "due_at": "timestamp"}
+    happened = {"data_type": "timestamp", "config": {"meta": {"has_happened": True}}}
+    columns = {**COLUMNS, "at": "timestamp", "ordered_at": happened, "due_at": "timestamp"}
     meters.declare("site.readings", columns, key=["id"], load="upsert", cursor="at")
     now = f"{datetime.now(UTC):%Y-%m-%d %H:%M:%S}"
     ahead = "2062-03-01 00:00:00"
