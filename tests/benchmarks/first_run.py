@@ -1,0 +1,35 @@
+"""`make run` at scale 1 after set-up, from the demo's sources to the release, beside the minute that it may take."""
+
+import os
+import subprocess
+import sys
+import tempfile
+import time
+from pathlib import Path
+
+from flows.settings import PROJECT
+from tests.benchmarks.measures import Measure, report
+
+ALLOWED_SECONDS = 60.0
+
+
+def main() -> None:
+    """Time the command in a data folder of its own, in which set-up has made Prefect's database."""
+    with tempfile.TemporaryDirectory(prefix="bench-") as folder:
+        data = Path(folder) / "data"
+        environment = os.environ | {"ML_WAREHOUSE_DATA": str(data), "PREFECT_HOME": str(data / "prefect")}
+        (data / "prefect").mkdir(parents=True)
+        run(["-m", "prefect", "server", "database", "upgrade", "--yes"], environment)
+        started = time.perf_counter()
+        run(["-m", "flows", "demo"], environment)
+        seconds = time.perf_counter() - started
+    report(Measure("make run, scale 1, after set-up", "what it may take", seconds, ALLOWED_SECONDS, at_most=1))
+
+
+def run(arguments: list[str], environment: dict[str, str]) -> None:
+    """Run Python on arguments in the project; raises CalledProcessError, with what was said above it."""
+    subprocess.run([sys.executable, *arguments], cwd=PROJECT, env=environment, stdout=sys.stderr, check=True)
+
+
+if __name__ == "__main__":
+    main()
