@@ -63,12 +63,17 @@ variants_weighed as (
 
 ),
 
+-- Where there is a plan, one of its variants is the control, whatever else was seen.
 controls_found as (
 
     select
         experiment_name,
-        coalesce(max(case when variant = 'control' then variant end), min(variant))
-            as control_variant
+        coalesce(
+            max(case when is_planned and variant = 'control' then variant end),
+            min(case when is_planned then variant end),
+            max(case when variant = 'control' then variant end),
+            min(variant)
+        ) as control_variant
     from variants_weighed
     group by experiment_name
 

@@ -12,6 +12,57 @@ versions as (
 
 ),
 
+first_states as (
+
+    select
+        loan_id,
+        instalment_number,
+        paid_amount,
+        due_date,
+        changed_at,
+        min(coalesce(changed_at, {{ beginning_of_time() }})) over (
+            partition by loan_id
+        ) as plan_changed_at,
+        min(_loaded_at) over (partition by loan_id) as plan_loaded_at
+    from repayment_history
+    where change_number = 1 and not is_deleted
+
+),
+
+-- An instalment that is new on a later day than the plan joined it then. Books that keep only the
+-- last state change it later, too: by money, when it is overdue, or as of the load if without time.
+instalments_joined as (
+
+    select
+        loan_id,
+        instalment_number,
+        changed_at as joined_at
+    from first_states
+    where
+        cast(changed_at as date) > cast(plan_changed_at as date)
+        and changed_at is distinct from plan_loaded_at
+        and paid_amount = 0
+        and due_date >= cast(changed_at as date)
+
+),
+
+versions_placed as (
+
+    select
+        versions.*,
+        coalesce(instalments_joined.joined_at, {{ beginning_of_time() }}) as planned_from,
+        greatest(
+            versions.valid_from,
+            coalesce(instalments_joined.joined_at, {{ beginning_of_time() }})
+        ) as version_from
+    from versions
+    left join instalments_joined
+        on
+            versions.loan_id = instalments_joined.loan_id
+            and versions.instalment_number = instalments_joined.instalment_number
+
+),
+
 -- Money was known of when it was booked, and not before it came: books without times of booking
 -- show from the first what came later.
 versions_timed as (
@@ -23,13 +74,14 @@ versions_timed as (
         paid_amount,
         is_deleted,
         due_date,
-        valid_from as version_from,
+        planned_from,
+        version_from,
         case
-            when paid_amount > 0 and coalesce(paid_at, changed_at) > valid_from
+            when paid_amount > 0 and coalesce(paid_at, changed_at) > version_from
                 then coalesce(paid_at, changed_at)
-            else valid_from
+            else version_from
         end as known_from
-    from versions
+    from versions_placed
 
 ),
 
@@ -42,11 +94,12 @@ states_before_the_first_money as (
         cast(0 as decimal(18, 4)) as paid_amount,
         is_deleted,
         due_date,
+        planned_from,
         version_from,
         version_from as known_from,
         0 as place
     from versions_timed
-    where version_from = {{ beginning_of_time() }} and known_from > version_from
+    where version_from = planned_from and known_from > version_from
 
 ),
 

@@ -94,7 +94,7 @@ fct_loan_instalments as (
         due_date < as_of_date as is_due,
         due_date,
         as_of_date,
-        settled_at,
+        nullif(settled_at, {{ beginning_of_time() }}) as settled_at,
         _loaded_at,
         _is_backfill
     from instalments_with_loan

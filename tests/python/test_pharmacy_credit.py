@@ -4,10 +4,12 @@ from collections import defaultdict
 from datetime import date, datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
+from dbt.contracts.graph.manifest import Manifest
+
 if TYPE_CHECKING:
     from pharmacy_fixtures import Pharmacy
 
-pytest_plugins = ["pharmacy_fixtures"]
+pytest_plugins = ["pharmacy_fixtures", "warehouse_fixtures"]
 
 Row = dict[str, Any]
 
@@ -70,6 +72,31 @@ def test_borrowers_who_stop_paying_end_in_the_worst_class_and_punctual_ones_do_n
     assert {behaviours[loan] for loan in given_up} == {"defaulting"}
     assert all(worst[loan] >= 90 for loan in given_up)
     assert max(days for loan, days in worst.items() if behaviours[loan] == "punctual") < 60
+
+
+def test_the_shown_query_counts_loans_that_were_paid_back_meanwhile_as_good(
+    pharmacy: "Pharmacy", manifest: Manifest
+) -> None:
+    # Given every month of a loan that was not yet paid back and has the next six behind it, with the worst of these
+    months: dict[str, dict[int, Row]] = defaultdict(dict)
+    for row in pharmacy.rows("from finance.credit_histories"):
+        months[row["loan_id"]][12 * row["month_end_date"].year + row["month_end_date"].month] = row
+    last_month = max(max(of_loan) for of_loan in months.values())
+    expected: dict[str, list[int]] = defaultdict(lambda: [0, 0])
+    ended = 0
+    for of_loan in months.values():
+        for month, row in of_loan.items():
+            if month + 6 <= last_month and not row["is_paid_back"]:
+                later = [of_loan[n] for n in range(month + 1, month + 7) if n in of_loan]
+                expected[row["arrears_bucket"]][0] += 1
+                expected[row["arrears_bucket"]][1] += any(row["arrears_bucket"] == "90+" for row in later)
+                ended += month + 6 not in of_loan
+    assert ended
+
+    # When the query in the description is run, then it counts the same
+    description = manifest.nodes["model.ml_warehouse.credit_histories"].description
+    counted = pharmacy.rows(description.split("```sql\n")[1].split("```")[0])
+    assert {r["arrears_bucket"]: [r["loan_count"], r["bad_loan_count"]] for r in counted} == expected
 
 
 def test_instalments_stand_in_the_warehouse_as_the_books_last_had_them(pharmacy: "Pharmacy") -> None:

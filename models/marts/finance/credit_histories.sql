@@ -4,6 +4,12 @@ with loans as (
 
 ),
 
+loan_history as (
+
+    select * from {{ ref('stg_lending__loan_history') }}
+
+),
+
 instalment_states as (
 
     select * from {{ ref('fct_loan_instalment_states') }}
@@ -19,6 +25,22 @@ arrears_buckets as (
 dim_customer as (
 
     select * from {{ ref('dim_customer') }}
+
+),
+
+-- A loan that was deleted and came back has no gap in which nobody would know what was lent.
+loan_states as (
+
+    select * from loan_history
+    where not is_deleted
+
+),
+
+loan_versions as (
+
+    {{ build_versions('loan_states', key='loan_id', attributes=[
+        'principal', 'annual_rate_pct', 'defaulted_at',
+    ]) }}
 
 ),
 
@@ -214,16 +236,19 @@ arrears as (
 
 ),
 
+-- The loan as it was known at the month's end, and the plan's own length: however often the plan
+-- was changed, nothing is owed of the principal once all of it is paid.
 months_described as (
 
     select
         loans.loan_id,
         loans.customer_id,
         loans.currency,
-        loans.principal_amount,
+        loan_versions.principal as principal_amount,
         {{ compute_annuity_balance(
-            'loans.principal_amount', 'loans.annual_rate_pct',
-            'loans.term_months', 'sums_to_month.settled_count',
+            'loan_versions.principal', 'loan_versions.annual_rate_pct',
+            'coalesce(nullif(sums_to_month.instalment_count, 0), loans.term_months)',
+            'sums_to_month.settled_count',
         ) }} as outstanding_principal_amount,
         sums_to_month.due_amount,
         sums_to_month.paid_amount,
@@ -239,13 +264,18 @@ months_described as (
         sums_to_month.instalment_count > 0
         and sums_to_month.settled_count = sums_to_month.instalment_count as is_paid_back,
         coalesce(
-            cast(loans.defaulted_at as date) <= sums_to_month.month_end_date, false
+            cast(loan_versions.defaulted_at as date) <= sums_to_month.month_end_date, false
         ) as is_defaulted,
         sums_to_month.month_end_date,
         12 * extract(year from sums_to_month.month_end_date)
         + extract(month from sums_to_month.month_end_date) as month_number
     from sums_to_month
     inner join loans on sums_to_month.loan_id = loans.loan_id
+    inner join loan_versions
+        on
+            sums_to_month.loan_id = loan_versions.loan_id
+            and cast(loan_versions.valid_from as date) <= sums_to_month.month_end_date
+            and cast(loan_versions.valid_to as date) > sums_to_month.month_end_date
     left join arrears
         on
             sums_to_month.loan_id = arrears.loan_id

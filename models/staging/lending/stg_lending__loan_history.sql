@@ -1,0 +1,25 @@
+with ordered_history as (
+
+    {{ order_history('lending.loans', key='loan_id') }}
+
+),
+
+stg_lending__loan_history as (
+
+    select
+        loan_id,
+        principal,
+        annual_rate_pct,
+        term_months,
+        _change_number as change_number,
+        _is_tombstone as is_deleted,
+        _number_from_last = 1 as is_latest,
+        defaulted_at,
+        _changed_at as changed_at,
+        _loaded_at,
+        _is_backfill
+    from ordered_history
+
+)
+
+select * from stg_lending__loan_history
