@@ -56,7 +56,7 @@ categories_ranked as (
     where
         order_lines.customer_id is not null
         and order_lines.is_sale
-        and dim_product.is_current
+        and dim_product.is_last_known
         and dim_product.category is not null
     group by order_lines.customer_id, dim_product.category
 
