@@ -1,7 +1,11 @@
+{# Tablet PC is a part of Windows that browsers named on any computer. #}
 {% macro mask_user_agent_to_device_class(column) -%}
     case
         when
-            {{ matches_pattern('lower(' ~ column ~ ')', 'ipad|tablet|kindle|silk/|playbook') }}
+            {{ matches_pattern(
+                "replace(lower(" ~ column ~ "), 'tablet pc', '')",
+                'ipad|tablet|kindle|silk/|playbook',
+            ) }}
             or (
                 {{ matches_pattern('lower(' ~ column ~ ')', 'android') }}
                 and not {{ matches_pattern('lower(' ~ column ~ ')', 'mobi') }}

@@ -26,6 +26,11 @@ known_products as (
         is_prescription_only,
         is_deleted,
         is_current,
+        not is_deleted
+        and row_number() over (
+            partition by product_id, is_deleted
+            order by valid_from desc
+        ) = 1 as is_last_known,
         valid_from,
         valid_to
     from product_versions
@@ -45,6 +50,7 @@ unknown_product as (
         null as is_prescription_only,
         false as is_deleted,
         true as is_current,
+        true as is_last_known,
         {{ beginning_of_time() }} as valid_from,
         {{ end_of_time() }} as valid_to
 

@@ -93,7 +93,7 @@ fct_order_lines as (
         ) as net_amount,
         lines_with_order.is_cancelled,
         lines_with_order.is_return,
-        not lines_with_order.is_cancelled and not lines_with_order.is_return as is_sale,
+        not lines_with_order.is_cancelled and lines_with_order.quantity > 0 as is_sale,
         cast(lines_with_order.ordered_at as date) as ordered_date,
         lines_with_order.ordered_at,
         lines_with_order._loaded_at,

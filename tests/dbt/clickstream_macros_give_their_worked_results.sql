@@ -45,11 +45,38 @@ with results as (
     union all
 
     select
+        'is_on_domain at a port' as macro_name,
+        cast({{ is_on_domain(
+            "'https://www.Shop.example:8443/p/17'", "'shop.example'"
+        ) }} as varchar) as result,
+        'true' as worked_result
+
+    union all
+
+    select
+        'is_on_domain of another one' as macro_name,
+        cast({{ is_on_domain(
+            "'https://shop.example.org:8443/shop.example'", "'shop.example'"
+        ) }} as varchar) as result,
+        'false' as worked_result
+
+    union all
+
+    select
         'mask_user_agent_to_device_class' as macro_name,
         {{ mask_user_agent_to_device_class(
             "'Mozilla/5.0 (iPhone; CPU iPhone OS 18_0 like Mac OS X)'"
         ) }} as result,
         'mobile' as worked_result
+
+    union all
+
+    select
+        'mask_user_agent_to_device_class of Windows with a tablet in its name' as macro_name,
+        {{ mask_user_agent_to_device_class(
+            "'Mozilla/4.0 (compatible; MSIE 8.0; Windows NT 6.1; Tablet PC 2.0)'"
+        ) }} as result,
+        'desktop' as worked_result
 
     union all
 

@@ -277,14 +277,33 @@ with results as (
     select
         'score_by_fifths' as macro_name,
         string_agg(cast(scored.score as varchar), ' ' order by scored.amount) as result,
-        '1 1 3 4 5' as worked_result
+        '1 3 3 3 5' as worked_result
     from (
         select
             amounts.amount,
             {{ score_by_fifths('amounts.amount', by='amounts.currency') }} as score
         from (
             values
-            (1, 'EUR'), (1, 'EUR'), (2, 'EUR'), (3, 'EUR'), (9, 'EUR')
+            (1, 'EUR'), (2, 'EUR'), (2, 'EUR'), (2, 'EUR'), (9, 'EUR')
+        ) as amounts (amount, currency)
+    ) as scored
+
+    union all
+
+    select
+        'score_by_fifths of a tie at the top, and of one alone' as macro_name,
+        string_agg(
+            cast(scored.score as varchar), ' ' order by scored.currency, scored.amount
+        ) as result,
+        '1 4 4 4 4 3' as worked_result
+    from (
+        select
+            amounts.currency,
+            amounts.amount,
+            {{ score_by_fifths('amounts.amount', by='amounts.currency') }} as score
+        from (
+            values
+            (4, 'EUR'), (9, 'EUR'), (9, 'EUR'), (9, 'EUR'), (9, 'EUR'), (1, 'GBP')
         ) as amounts (amount, currency)
     ) as scored
 

@@ -126,10 +126,14 @@ HARMS = {
     },
     "delete from core.dim_date": {"every_order_date_is_in_the_calendar"},
     "delete from core.dim_channel": {"every_line_came_through_a_known_channel"},
+    "insert into growth.churn_states select * replace (valid_to + 1 as valid_from, valid_to + 2 as valid_to) "
+    "from growth.churn_states": {
+        "a_customers_states_leave_no_day_out_and_none_is_in_two",
+    },
 }
 
 
-HARMED = ("fct_order_lines", "dim_customer", "dim_date", "dim_channel")
+HARMED = ("fct_order_lines", "dim_customer", "dim_date", "dim_channel", "churn_states")
 
 
 def test_each_gate_closes_on_what_it_is_there_for(lake: Lake, incremental: Warehouse) -> None:

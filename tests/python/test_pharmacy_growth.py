@@ -98,7 +98,7 @@ def test_churn_states_are_what_a_walk_through_the_days_finds(pharmacy: "Pharmacy
         pharmacy, "select customer_id, ordered_date as day from core.fct_order_lines where is_sale"
     )
     visits = days_by_customer(
-        pharmacy, "select customer_id, started_date as day from core.fct_sessions where not is_bot"
+        pharmacy, "select customer_id, cast(ended_at as date) as day from core.fct_sessions where not is_bot"
     )
     last = pharmacy.rows("select max(ordered_date) + 1 as day from core.fct_order_lines")[0]["day"]
 

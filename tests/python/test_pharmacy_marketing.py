@@ -91,7 +91,7 @@ def test_purchases_of_ten_customers_counted_by_hand(pharmacy: "Pharmacy") -> Non
         who = (line["customer_id"], line["currency"])
         if line["is_sale"]:
             days[who][line["ordered_date"]] = days[who].get(line["ordered_date"], Decimal(0)) + line["net_amount"]
-        if line["is_sale"] or line["is_return"]:
+        if line["is_return"] or not line["is_cancelled"]:
             net[who] += line["net_amount"]
 
     # When frequency, recency, T and monetary value are taken as Fader and Hardie take them

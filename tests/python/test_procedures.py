@@ -52,7 +52,8 @@ def test_a_function_reads_the_file_it_stands_in_whatever_that_is_called(pharmacy
 
 
 def test_the_worked_results_hold(incremental: Warehouse) -> None:
-    # Given an order before and two after midnight, one of which was sent back in part, and one beyond the horizon
+    # Given an order before midnight and two after it, one sent back in part and one of no more than a discount, and one
+    # beyond the horizon
     def order(number: int, ordered_at: datetime) -> dict[str, Any]:
         return {"order_id": f"O{number}", "customer_id": "C1", "currency": "EUR", "ordered_at": ordered_at}
 
@@ -67,18 +68,26 @@ def test_the_worked_results_hold(incremental: Warehouse) -> None:
             order(1, datetime(2025, 12, 31, 23, 59)),
             order(2, datetime(2026, 1, 1)),
             order(3, datetime(2026, 4, 1)),
+            order(4, datetime(2026, 1, 2)),
         ],
-        sales__order_lines=[line(1, 3, 10), line(2, 6, 2), line(2, -1, 2, 2), line(3, 1, 99)],
+        sales__order_lines=[
+            line(1, 3, 10),
+            line(2, 6, 2),
+            line(2, -1, 2, 2),
+            line(3, 1, 99),
+            {**line(4, 0, 5), "discount_amount": 1},
+        ],
     )
     incremental.build(lake)
 
     # When they are asked, then history, horizon and days are parted where the docs say
     columns = "history_net_amount, history_order_count, horizon_net_amount, horizon_order_count, is_horizon_over"
     asked = f"select {columns} from marketing.customer_lifetime_value(as_of := '2026-01-01', horizon_days := 90)"
-    assert incremental.rows(asked) == [(Decimal(30), 1, Decimal(10), 1, True)]
-    assert incremental.rows(asked.replace("90", "91")) == [(Decimal(30), 1, Decimal(109), 2, False)]
-    days = "select units_sold, units_returned, net_amount from finance.sales_between('2026-01-01', '2026-03-31')"
-    assert incremental.rows(days) == [(6, -1, Decimal(10))]
+    assert incremental.rows(asked) == [(Decimal(30), 1, Decimal(9), 1, True)]
+    assert incremental.rows(asked.replace("90", "91")) == [(Decimal(30), 1, Decimal(108), 2, False)]
+    columns = "order_count, units_sold, units_returned, net_amount"
+    days = f"select {columns} from finance.sales_between('2026-01-01', '2026-03-31')"
+    assert incremental.rows(days) == [(1, 6, -1, Decimal(9))]
 
     # And of products, those that stand together oftener than by chance, the highest lift first
     with incremental.connect() as warehouse:
@@ -113,7 +122,7 @@ def test_the_lifetime_value_of_ten_customers_computed_by_hand(pharmacy: "Pharmac
             {"history": Decimal(0), "horizon": Decimal(0), "history_orders": set(), "horizon_orders": set()},
         )
         value[when] += line["quantity"] * line["unit_price"] - line["discount_amount"]
-        if line["quantity"] >= 0:
+        if line["quantity"] > 0:
             value[f"{when}_orders"].add(line["order_id"])
     expected = {
         who: (value["history"], value["horizon"], len(value["history_orders"]), len(value["horizon_orders"]))

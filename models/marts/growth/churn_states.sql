@@ -10,6 +10,12 @@ sessions as (
 
 ),
 
+dim_customer as (
+
+    select * from {{ ref('dim_customer') }}
+
+),
+
 churn_rules as (
 
     select * from {{ ref('churn_rules') }}
@@ -20,6 +26,19 @@ latest_order as (
 
     select {{ add_days('max(ordered_date)', '1') }} as last_judged_date
     from order_lines
+
+),
+
+customers_deleted as (
+
+    select
+        customer_id,
+        {{ add_days(
+            'cast(valid_from as date)',
+            'case when valid_from > cast(cast(valid_from as date) as timestamp) then 1 else 0 end'
+        ) }} as deleted_date
+    from dim_customer
+    where is_current and is_deleted
 
 ),
 
@@ -34,9 +53,10 @@ customers_active as (
 
     union
 
+    -- Who it was may be known only by a login at the visit's end, which may be after midnight.
     select
         customer_id,
-        started_date as active_date,
+        cast(ended_at as date) as active_date,
         false as has_order
     from sessions
     where customer_id is not null and not is_bot
@@ -263,8 +283,17 @@ states_compared as (
 
 states_entered as (
 
-    select * from states_compared
-    where churn_state is distinct from previous_churn_state
+    select
+        states_compared.*,
+        customers_deleted.deleted_date
+    from states_compared
+    left join customers_deleted on states_compared.customer_id = customers_deleted.customer_id
+    where
+        states_compared.churn_state is distinct from states_compared.previous_churn_state
+        and (
+            customers_deleted.deleted_date is null
+            or states_compared.valid_from < customers_deleted.deleted_date
+        )
 
 ),
 
@@ -275,11 +304,16 @@ churn_states as (
         states_entered.churn_state,
         states_entered.previous_churn_state,
         states_entered.is_churned,
-        lead(states_entered.valid_from) over states is null as is_current,
+        lead(states_entered.valid_from) over states is null
+        and states_entered.deleted_date is null as is_current,
         states_entered.valid_from,
         coalesce(
             lead(states_entered.valid_from) over states,
-            {{ add_days('latest_order.last_judged_date', '1') }}
+            case
+                when states_entered.deleted_date <= latest_order.last_judged_date
+                    then states_entered.deleted_date
+                else {{ add_days('latest_order.last_judged_date', '1') }}
+            end
         ) as valid_to
     from states_entered
     cross join latest_order

@@ -42,7 +42,7 @@ lines_placed as (
     inner join horizon_compared on order_lines.ordered_at < horizon_compared.ends_at
     where
         order_lines.customer_id is not null
-        and (order_lines.is_sale or order_lines.is_return)
+        and (not order_lines.is_cancelled or order_lines.is_return)
 
 ),
 

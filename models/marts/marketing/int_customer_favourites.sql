@@ -22,7 +22,7 @@ currencies_ranked as (
             order by count(distinct case when is_sale then order_id end) desc, currency
         ) as currency_rank
     from order_lines
-    where customer_id is not null and (is_sale or is_return)
+    where customer_id is not null and (not is_cancelled or is_return)
     group by customer_id, currency
 
 ),
@@ -56,7 +56,7 @@ categories_ranked as (
     where
         order_lines.customer_id is not null
         and order_lines.is_sale
-        and dim_product.is_current
+        and dim_product.is_last_known
         and dim_product.category is not null
     group by order_lines.customer_id, dim_product.category
 

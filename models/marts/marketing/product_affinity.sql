@@ -105,19 +105,20 @@ product_affinity as (
         cast(pairs_counted.pair_basket_count as double) * baskets_counted.basket_count
         / (cast(products_counted.basket_count as double) * other_products_counted.basket_count)
             as lift,
-        coalesce(dim_product.is_prescription_only, false)
-        or coalesce(other_dim_product.is_prescription_only, false) as has_prescription_only
+        -- Null, neither true nor false, if one is not and of the other it is not known.
+        dim_product.is_prescription_only or other_dim_product.is_prescription_only
+            as has_prescription_only
     from pairs_counted
     cross join baskets_counted
     inner join products_counted on pairs_counted.product_id = products_counted.product_id
     inner join products_counted as other_products_counted
         on pairs_counted.other_product_id = other_products_counted.product_id
     left join dim_product
-        on pairs_counted.product_id = dim_product.product_id and dim_product.is_current
+        on pairs_counted.product_id = dim_product.product_id and dim_product.is_last_known
     left join dim_product as other_dim_product
         on
             pairs_counted.other_product_id = other_dim_product.product_id
-            and other_dim_product.is_current
+            and other_dim_product.is_last_known
 
 )
 

@@ -58,7 +58,7 @@ product_purchases as (
     from purchases_counted
     inner join customer_360 on purchases_counted.customer_id = customer_360.customer_id
     left join dim_product
-        on purchases_counted.product_id = dim_product.product_id and dim_product.is_current
+        on purchases_counted.product_id = dim_product.product_id and dim_product.is_last_known
     where purchases_counted.order_count > 0
 
 )
