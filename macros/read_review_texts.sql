@@ -13,6 +13,16 @@
             {{ strip_markup('body') }} as plain_text
         from reviews
 
+    ),
+
+    letters_composed as (
+
+        select
+            review_id,
+            {{ compose_letters('plain_text') }} as plain_text,
+            coalesce(body <> plain_text, false) as has_markup
+        from markup_removed
+
     )
 
     select
@@ -23,6 +33,6 @@
         coalesce({{ count_matches('plain_text', '[!！]') }}, 0) as exclamation_count,
         coalesce({{ count_matches('plain_text', '\\p{L}') }}, 0) as letter_count,
         coalesce({{ count_matches('plain_text', '\\p{Lu}') }}, 0) as upper_case_count,
-        coalesce(body <> plain_text, false) as has_markup
-    from markup_removed
+        has_markup
+    from letters_composed
 {%- endmacro %}

@@ -31,13 +31,24 @@ def decode_image(content: bytes) -> Pixels:
     """
     image = open_image(content)
     try:
-        upright = ImageOps.exif_transpose(image)
+        upright = _to_eight_bits(ImageOps.exif_transpose(image))
         if upright.has_transparency_data:
             white = Image.new("RGBA", upright.size, "white")
             upright = Image.alpha_composite(white, upright.convert("RGBA"))
         return np.asarray(upright.convert("RGB"))
     except UNREADABLE:
         raise Unreadable("is a damaged image") from None
+
+
+def _to_eight_bits(image: Image.Image) -> Image.Image:
+    """Return a grey image of 16 bits a pixel, as PNGs of scanners are, in 8; Pillow would make white of nearly all."""
+    if not image.mode.startswith("I"):
+        return image
+    deep = np.asarray(image)
+    grey = Image.fromarray((deep >> 8).astype(np.uint8))
+    if (transparent := image.info.get("transparency")) is not None:
+        grey.putalpha(Image.fromarray(np.where(deep == transparent, 0, 255).astype(np.uint8)))
+    return grey
 
 
 def measure_image(pixels: Pixels) -> dict[str, Any]:

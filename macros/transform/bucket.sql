@@ -41,7 +41,8 @@
             {%- elif loop.last %}
             {{ column }}__largest as edge,
             {%- else %}
-            {{ column }}__smallest + ({{ column }}__largest - {{ column }}__smallest) * {{ share }} as edge,
+            {{ column }}__smallest
+            + {{ loop.index0 }} * (({{ column }}__largest - {{ column }}__smallest) / {{ bucket_count }}.0) as edge,
             {%- endif %}
             row_count,
             latest_row_at

@@ -15,6 +15,20 @@ with results as (
     union all
 
     select
+        'list_tokens of another script' as macro_name,
+        cast({{ list_tokens("'बहुत अच्छा!'") }} as varchar) as result,
+        cast(['बहुत', 'अच्छा', '!'] as varchar) as worked_result
+
+    union all
+
+    select
+        'compose_letters' as macro_name,
+        {{ compose_letters("'e' || chr(769)") }} as result,
+        chr(233) as worked_result
+
+    union all
+
+    select
         'is_word' as macro_name,
         cast({{ is_word("'good'") }} as varchar) as result,
         'true' as worked_result

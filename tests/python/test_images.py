@@ -261,6 +261,23 @@ def test_a_picture_is_measured() -> None:
     assert (flat["contrast"], flat["edge_energy"], flat["sharpness"], flat["average_hash"]) == (0, 0, 0, 0)
 
 
+def test_a_picture_of_sixteen_bits_is_as_bright_as_it_is() -> None:
+    # Given a ramp from black to white in 16 bits, and one in which a black that is not quite 0 is transparent
+    ramp = np.tile(np.linspace(0, 65535, 64).astype(np.uint16), (64, 1))
+    ramp[:, 1] = 1
+    plain, transparent = io.BytesIO(), io.BytesIO()
+    Image.fromarray(ramp).save(plain, "PNG")
+    Image.fromarray(ramp).save(transparent, "PNG", transparency=1)
+    assert Image.open(plain).mode == "I;16"
+
+    # When they are decoded, then they are as in 8 bits, on white where they are transparent
+    grey = ramp >> 8
+    assert (decode_image(plain.getvalue()) == grey[:, :, None]).all()
+    assert measure_image(decode_image(plain.getvalue()))["brightness"] == pytest.approx(128, abs=1)
+    grey[:, 1] = 255
+    assert (decode_image(transparent.getvalue()) == grey[:, :, None]).all()
+
+
 def test_a_picture_is_measured_alike_at_every_size() -> None:
     # Given a picture, and the same at twice the size
     pixels = np.asarray(Image.open(io.BytesIO(picture(3, (512, 200)))))

@@ -70,6 +70,7 @@ MACROS = {
         ) }}}}"""
         for method in ("quantile", "uniform")
     },
+    "fit ten buckets": "{{ fit_buckets('sample', ['x'], 10, method='uniform') }}",
     "bucket left": """select row_id,
         {{ bucket('x', 'buckets') }} as x, {{ bucket('y', 'buckets') }} as y from sample""",
     "bucket right": """select row_id, {{ bucket('x', 'buckets', closed='right', outside='null') }} as x from sample""",
@@ -312,6 +313,19 @@ def test_buckets_are_those_of_scikit_learn(run: Run, sample: pd.DataFrame, metho
             expected = binner.fit(known[known.is_training][[column]]).transform(known[[column]])
         same(numbered[column].loc[known.index], expected[:, 0])
         assert numbered[column].drop(known.index).isna().all()
+
+
+def test_edges_of_equal_width_are_those_of_scikit_learn_to_the_last_digit(run: Run) -> None:
+    """A value that is an edge, such as 0.3, falls on the other side of one that is the next number."""
+    # Given tenths, all of which are edges
+    tenths = make_sample(11).assign(x=np.arange(11) / 10, is_training=True)
+
+    # When ten buckets of equal width are fitted, then edges and buckets are the same
+    buckets = run("fit ten buckets", sample=tenths)
+    binner = KBinsDiscretizer(10, encode="ordinal", strategy="uniform").fit(tenths[["x"]])
+    assert [*buckets["lower_edge"], buckets["upper_edge"].max()] == list(binner.bin_edges_[0])
+    numbered = run("bucket left", sample=tenths, buckets=buckets)
+    assert list(numbered["x"]) == list(binner.transform(tenths[["x"]])[:, 0])
 
 
 def test_buckets_closed_on_the_right_are_those_of_pandas(run: Run) -> None:

@@ -15,7 +15,8 @@ with prescriptions as (
 
 latest_prescription as (
 
-    select max(prescribed_date) as as_of_date
+    -- Of a date to come none is older today, whoever mistyped it.
+    select max(least(prescribed_date, cast(_loaded_at as date))) as as_of_date
     from prescriptions
 
 ),

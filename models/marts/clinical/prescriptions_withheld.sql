@@ -12,8 +12,39 @@ outcomes_named as (
             when is_withheld then 'withheld, too few alike'
             when is_generalised then 'generalised'
             else 'as it was'
-        end as outcome
+        end as outcome,
+        coalesce(patient_pseudonym, prescription_pseudonym) as person_pseudonym,
+        is_withheld
     from prescriptions_generalised
+
+),
+
+outcomes_counted as (
+
+    select
+        outcome,
+        is_withheld,
+        count(*) as prescription_count,
+        count(distinct person_pseudonym) as person_count
+    from outcomes_named
+    group by outcome, is_withheld
+
+),
+
+-- What is published adds up to the rows of prescriptions_deidentified, so of two outcomes the one
+-- would tell the other.
+small_counts_left_out as (
+
+    select
+        outcome,
+        case
+            when
+                min(person_count) over (
+                    partition by case when is_withheld then outcome end
+                ) >= {{ var('anonymity_k') }}
+                then prescription_count
+        end as prescription_count
+    from outcomes_counted
 
 ),
 
@@ -21,10 +52,9 @@ prescriptions_withheld as (
 
     select
         outcome,
-        count(*) as prescription_count,
-        cast(100.0 * count(*) / sum(count(*)) over () as double) as share_pct
-    from outcomes_named
-    group by outcome
+        prescription_count,
+        cast(100.0 * prescription_count / sum(prescription_count) over () as double) as share_pct
+    from small_counts_left_out
 
 )
 

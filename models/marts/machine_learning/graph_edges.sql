@@ -76,7 +76,7 @@ devices_used as (
         count(*) as payment_count,
         count(*) over (partition by device_id) as customer_count
     from payments
-    where customer_id is not null and device_id is not null
+    where not is_refund and customer_id is not null and device_id is not null
     group by customer_id, device_id
 
 ),

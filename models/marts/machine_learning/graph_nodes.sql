@@ -49,7 +49,7 @@ devices_seen as (
         count(*) as payment_count,
         count(distinct customer_id) as customer_count
     from payments
-    where device_id is not null
+    where not is_refund and device_id is not null
     group by device_id
 
 ),

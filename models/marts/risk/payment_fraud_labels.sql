@@ -36,6 +36,15 @@ latest_moment as (
 
 ),
 
+-- Whether nobody was defrauded or nobody told, silence does not say: it counts as long as the last
+-- chargeback shows that they are told.
+reports_known as (
+
+    select max(greatest(reported_at, _loaded_at)) as known_until
+    from chargebacks
+
+),
+
 frauds as (
 
     select
@@ -58,9 +67,11 @@ charges_timed as (
         {{ dbt.dateadd(
             'day', fraud_label_maturity_days(), 'charges.transacted_at'
         ) }} as matures_at,
-        latest_moment.latest_at
+        latest_moment.latest_at,
+        reports_known.known_until as reports_known_until
     from charges
     cross join latest_moment
+    cross join reports_known
     left join frauds on charges.transaction_id = frauds.transaction_id
 
 ),
@@ -69,7 +80,9 @@ labels_timed as (
 
     select
         *,
-        matures_at < fraud_known_at and matures_at <= latest_at as is_matured
+        matures_at < fraud_known_at
+        and matures_at <= latest_at
+        and coalesce(matures_at <= reports_known_until, false) as is_matured
     from charges_timed
 
 ),
