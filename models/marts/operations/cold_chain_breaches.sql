@@ -16,6 +16,12 @@ unit_limits as (
 
 ),
 
+sensor_rules as (
+
+    select * from {{ ref('sensor_rules') }}
+
+),
+
 values_listed as (
 
     select
@@ -40,14 +46,14 @@ values_listed as (
 
 ),
 
-values_beyond_limits as (
+values_judged as (
 
     select
         values_listed.unit_id,
         values_listed.quantity,
         case
             when values_listed.cleaned_value > unit_limits.highest_allowed then 'above'
-            else 'below'
+            when values_listed.cleaned_value < unit_limits.lowest_allowed then 'below'
         end as direction,
         unit_limits.lowest_allowed,
         unit_limits.highest_allowed,
@@ -63,25 +69,49 @@ values_beyond_limits as (
             and values_listed.quantity = unit_limits.quantity
             and values_listed.read_at >= unit_limits.valid_from
             and values_listed.read_at < unit_limits.valid_to
-    where
-        values_listed.cleaned_value > unit_limits.highest_allowed
-        or values_listed.cleaned_value < unit_limits.lowest_allowed
 
 ),
 
-values_compared as (
+values_followed as (
 
     select
         *,
+        coalesce(lag(direction) over values_of_unit = direction, false) as follows_its_like
+    from values_judged
+    window values_of_unit as (partition by unit_id, quantity order by read_at)
+
+),
+
+-- Between two readings beyond the limit that follow each other nobody saw the unit recover: they
+-- are as far apart as it is read.
+values_compared as (
+
+    select
+        values_followed.*,
         case
             when
-                lag(read_at) over values_of_unit
-                + recovery_minutes * interval '1' minute >= read_at
+                lag(values_followed.read_at) over values_of_direction
+                + case
+                    when values_followed.follows_its_like
+                        then
+                            coalesce(
+                                sensor_rules.longest_gap_minutes, values_followed.recovery_minutes
+                            )
+                    else values_followed.recovery_minutes
+                end * interval '1' minute
+                >= values_followed.read_at
                 then 0
             else 1
         end as begins
-    from values_beyond_limits
-    window values_of_unit as (partition by unit_id, quantity, direction order by read_at)
+    from values_followed
+    left join sensor_rules on values_followed.quantity = sensor_rules.quantity
+    where values_followed.direction is not null
+    window
+        values_of_direction as (
+            partition by
+                values_followed.unit_id, values_followed.quantity, values_followed.direction
+            order by values_followed.read_at
+        )
 
 ),
 
