@@ -29,7 +29,8 @@ values_listed as (
         'temperature_celsius' as quantity,
         cleaned_temperature_celsius as cleaned_value,
         is_door_open,
-        read_at
+        read_at,
+        next_read_at
     from readings_cleaned
     where cleaned_temperature_celsius is not null
 
@@ -40,20 +41,21 @@ values_listed as (
         'humidity_pct' as quantity,
         cleaned_humidity_pct as cleaned_value,
         is_door_open,
-        read_at
+        read_at,
+        next_read_at
     from readings_cleaned
     where cleaned_humidity_pct is not null
 
 ),
 
-values_judged as (
+values_beyond_limits as (
 
     select
         values_listed.unit_id,
         values_listed.quantity,
         case
             when values_listed.cleaned_value > unit_limits.highest_allowed then 'above'
-            when values_listed.cleaned_value < unit_limits.lowest_allowed then 'below'
+            else 'below'
         end as direction,
         unit_limits.lowest_allowed,
         unit_limits.highest_allowed,
@@ -61,7 +63,8 @@ values_judged as (
         unit_limits.recovery_minutes,
         values_listed.cleaned_value,
         values_listed.is_door_open,
-        values_listed.read_at
+        values_listed.read_at,
+        values_listed.next_read_at
     from values_listed
     inner join unit_limits
         on
@@ -69,48 +72,45 @@ values_judged as (
             and values_listed.quantity = unit_limits.quantity
             and values_listed.read_at >= unit_limits.valid_from
             and values_listed.read_at < unit_limits.valid_to
+    where
+        values_listed.cleaned_value > unit_limits.highest_allowed
+        or values_listed.cleaned_value < unit_limits.lowest_allowed
 
 ),
 
-values_followed as (
-
-    select
-        *,
-        coalesce(lag(direction) over values_of_unit = direction, false) as follows_its_like
-    from values_judged
-    window values_of_unit as (partition by unit_id, quantity order by read_at)
-
-),
-
--- Between two readings beyond the limit that follow each other nobody saw the unit recover: they
--- are as far apart as it is read.
+-- Between a reading and the next one nobody saw the unit recover: they are as far apart as it is
+-- read. Where the next one has no value, either cleaning has filled it or the gap is too long.
 values_compared as (
 
     select
-        values_followed.*,
+        values_beyond_limits.*,
         case
             when
-                lag(values_followed.read_at) over values_of_direction
+                lag(values_beyond_limits.read_at) over values_of_unit
                 + case
-                    when values_followed.follows_its_like
+                    when
+                        lag(values_beyond_limits.next_read_at) over values_of_unit
+                        = values_beyond_limits.read_at
                         then
                             coalesce(
-                                sensor_rules.longest_gap_minutes, values_followed.recovery_minutes
+                                sensor_rules.longest_gap_minutes,
+                                values_beyond_limits.recovery_minutes
                             )
-                    else values_followed.recovery_minutes
+                    else values_beyond_limits.recovery_minutes
                 end * interval '1' minute
-                >= values_followed.read_at
+                >= values_beyond_limits.read_at
                 then 0
             else 1
         end as begins
-    from values_followed
-    left join sensor_rules on values_followed.quantity = sensor_rules.quantity
-    where values_followed.direction is not null
+    from values_beyond_limits
+    left join sensor_rules on values_beyond_limits.quantity = sensor_rules.quantity
     window
-        values_of_direction as (
+        values_of_unit as (
             partition by
-                values_followed.unit_id, values_followed.quantity, values_followed.direction
-            order by values_followed.read_at
+                values_beyond_limits.unit_id,
+                values_beyond_limits.quantity,
+                values_beyond_limits.direction
+            order by values_beyond_limits.read_at
         )
 
 ),
