@@ -1,8 +1,14 @@
 {% macro fill_sensor(quantity) -%}
     {%- set value -%}
-        round(
-            cleaned_{{ quantity }} + (next_{{ quantity }} - cleaned_{{ quantity }}) * way_passed, 4
-        )
+        case
+            when gap_minutes <= longest_{{ quantity }}_gap_minutes
+                then
+                    round(
+                        cleaned_{{ quantity }}
+                        + (next_{{ quantity }} - cleaned_{{ quantity }}) * way_passed,
+                        4
+                    )
+        end
     {%- endset %}
     {{ value | trim }} as mean_{{ quantity }},
     {{ value | trim }} as min_{{ quantity }},

@@ -16,9 +16,14 @@ sensor_rules as (
 
 ),
 
-longest_gap as (
+longest_gaps as (
 
-    select coalesce(max(longest_gap_minutes), 0) as longest_gap_minutes
+    select
+        {%- for quantity in sensor_quantities() %}
+            max(case when quantity = '{{ quantity }}' then longest_gap_minutes end)
+                as longest_{{ quantity }}_gap_minutes,
+        {%- endfor %}
+        max(longest_gap_minutes) as longest_gap_minutes
     from sensor_rules
 
 ),
@@ -42,7 +47,7 @@ hours_read as (
 
 ),
 
--- Whole hours without a reading, within gaps that the rules allow to be filled.
+-- Whole hours without a reading, within gaps that the rules of any quantity allow to be filled.
 gaps_found as (
 
     select
@@ -54,12 +59,12 @@ gaps_found as (
         readings_cleaned.read_at,
         readings_cleaned.next_read_at
     from readings_cleaned
-    cross join longest_gap
+    cross join longest_gaps
     where
         date_trunc('hour', readings_cleaned.next_read_at)
         > {{ dbt.dateadd('hour', 1, "date_trunc('hour', readings_cleaned.read_at)") }}
         and readings_cleaned.next_read_at
-        <= readings_cleaned.read_at + longest_gap.longest_gap_minutes * interval '1' minute
+        <= readings_cleaned.read_at + longest_gaps.longest_gap_minutes * interval '1' minute
 
 ),
 
@@ -103,12 +108,18 @@ gap_hours_listed as (
 gap_hours_placed as (
 
     select
-        *,
+        gap_hours_listed.*,
+        {%- for quantity in sensor_quantities() %}
+            longest_gaps.longest_{{ quantity }}_gap_minutes,
+        {%- endfor %}
+        ({{ convert_to_epoch_us('next_read_at') }} - {{ convert_to_epoch_us('read_at') }})
+        / 60000000.0 as gap_minutes,
         ({{ convert_to_epoch_us('hour_at') }} + 1800000000 - {{ convert_to_epoch_us('read_at') }})
         * 1.0
         / ({{ convert_to_epoch_us('next_read_at') }} - {{ convert_to_epoch_us('read_at') }})
             as way_passed
     from gap_hours_listed
+    cross join longest_gaps
 
 ),
 

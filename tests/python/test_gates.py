@@ -18,7 +18,7 @@ NOON = datetime(2026, 3, 1, 12)
 
 @pytest.fixture
 def lake() -> Lake:
-    """Oddities that may be true: repeats, returns, free goods, corrections, guests, lines without an order."""
+    """Oddities that may be true: repeats, returns, free goods, corrections, guests, far lands, lines of no order."""
     lake = Lake()
     line = {"order_id": "O1", "product_id": "P1", "quantity": 1, "unit_price": 5}
     lake.load(
@@ -26,7 +26,7 @@ def lake() -> Lake:
         crm__customers=[{"customer_id": "C1", "full_name": "Ann Canary", "updated_at": NOON}],
         shop__products=[{"product_id": "P1", "product_name": "Lamp"}, {"product_id": "p1"}, {"product_id": "P2"}],
         sales__orders=[
-            {"order_id": "O1", "customer_id": "C1", "ordered_at": NOON},
+            {"order_id": "O1", "customer_id": "C1", "ship_country": "Atlantis", "ordered_at": NOON},
             {"order_id": "O2", "customer_id": "C9", "ordered_at": NOON},
             {"order_id": "O3", "customer_id": None, "ordered_at": NOON},
         ],
@@ -59,6 +59,7 @@ def test_each_warning_counts_what_is_odd(lake: Lake, incremental: Warehouse) -> 
         "prices_and_quantities_are_those_of_goods_sold": ("warn", 3),
         "no_line_arrived_before_its_order": ("warn", 1),
         "every_order_is_of_a_known_customer_or_a_guest": ("warn", 1),
+        "every_country_that_orders_go_to_has_holiday_rules": ("warn", 1),
         "every_product_has_a_name": ("warn", 2),
         "no_two_stock_codes_differ_by_case_alone": ("warn", 1),
     }

@@ -16,6 +16,12 @@ unit_limits as (
 
 ),
 
+sensor_rules as (
+
+    select * from {{ ref('sensor_rules') }}
+
+),
+
 values_listed as (
 
     select
@@ -23,7 +29,8 @@ values_listed as (
         'temperature_celsius' as quantity,
         cleaned_temperature_celsius as cleaned_value,
         is_door_open,
-        read_at
+        read_at,
+        next_read_at
     from readings_cleaned
     where cleaned_temperature_celsius is not null
 
@@ -34,7 +41,8 @@ values_listed as (
         'humidity_pct' as quantity,
         cleaned_humidity_pct as cleaned_value,
         is_door_open,
-        read_at
+        read_at,
+        next_read_at
     from readings_cleaned
     where cleaned_humidity_pct is not null
 
@@ -55,7 +63,8 @@ values_beyond_limits as (
         unit_limits.recovery_minutes,
         values_listed.cleaned_value,
         values_listed.is_door_open,
-        values_listed.read_at
+        values_listed.read_at,
+        values_listed.next_read_at
     from values_listed
     inner join unit_limits
         on
@@ -69,19 +78,40 @@ values_beyond_limits as (
 
 ),
 
+-- Between a reading and the next one nobody saw the unit recover: they are as far apart as it is
+-- read. Where the next one has no value, either cleaning has filled it or the gap is too long.
 values_compared as (
 
     select
-        *,
+        values_beyond_limits.*,
         case
             when
-                lag(read_at) over values_of_unit
-                + recovery_minutes * interval '1' minute >= read_at
+                lag(values_beyond_limits.read_at) over values_of_unit
+                + case
+                    when
+                        lag(values_beyond_limits.next_read_at) over values_of_unit
+                        = values_beyond_limits.read_at
+                        then
+                            coalesce(
+                                sensor_rules.longest_gap_minutes,
+                                values_beyond_limits.recovery_minutes
+                            )
+                    else values_beyond_limits.recovery_minutes
+                end * interval '1' minute
+                >= values_beyond_limits.read_at
                 then 0
             else 1
         end as begins
     from values_beyond_limits
-    window values_of_unit as (partition by unit_id, quantity, direction order by read_at)
+    left join sensor_rules on values_beyond_limits.quantity = sensor_rules.quantity
+    window
+        values_of_unit as (
+            partition by
+                values_beyond_limits.unit_id,
+                values_beyond_limits.quantity,
+                values_beyond_limits.direction
+            order by values_beyond_limits.read_at
+        )
 
 ),
 

@@ -28,6 +28,12 @@ maintenance as (
 
 ),
 
+failures as (
+
+    select * from {{ ref('int_failures_bounded') }}
+
+),
+
 hours_judged as (
 
     select
@@ -61,7 +67,9 @@ days_averaged as (
         avg(mean_temperature_celsius) over day_to_now as day_mean_celsius,
         avg(mean_temperature_celsius) over day_before as earlier_day_mean_celsius,
         avg(mean_vibration_mm_s) over day_to_now as day_mean_vibration_mm_s,
-        avg(mean_vibration_mm_s) over day_before as earlier_day_mean_vibration_mm_s
+        avg(mean_vibration_mm_s) over day_before as earlier_day_mean_vibration_mm_s,
+        max(_loaded_at) over days_to_now as days_loaded_at,
+        min(_is_backfill) over days_to_now as is_days_backfill
     from sensor_readings
     window
         day_to_now as (
@@ -71,23 +79,11 @@ days_averaged as (
         day_before as (
             partition by unit_id order by hour_at
             range between interval '95' hour preceding and interval '72' hour preceding
+        ),
+        days_to_now as (
+            partition by unit_id order by hour_at
+            range between interval '95' hour preceding and current row
         )
-
-),
-
-failures as (
-
-    select
-        unit_id,
-        max(coalesce(ended_at, {{ end_of_time() }})) as ended_at,
-        started_at,
-        lag(started_at, 1, {{ beginning_of_time() }}) over failures_of_unit
-            as previous_started_at,
-        lead(started_at, 1, {{ end_of_time() }}) over failures_of_unit as next_started_at
-    from maintenance
-    where maintenance_kind = 'failure'
-    group by unit_id, started_at
-    window failures_of_unit as (partition by unit_id order by started_at)
 
 ),
 
@@ -99,7 +95,9 @@ services as (
         lead(ended_at, 1, {{ end_of_time() }}) over (
             partition by unit_id
             order by ended_at
-        ) as next_ended_at
+        ) as next_ended_at,
+        max(_loaded_at) as _loaded_at,
+        min(_is_backfill) as _is_backfill
     from maintenance
     where maintenance_kind = 'service' and ended_at is not null
     group by unit_id, ended_at
@@ -145,10 +143,16 @@ equipment_health as (
         or days_averaged.stuck_humidity_pct_count > 0
         or days_averaged.stuck_vibration_mm_s_count > 0
         or days_averaged.stuck_power_watts_count > 0 as has_stuck_sensor,
-        coalesce(days_averaged.hour_at < last_failures.ended_at, false) as is_in_repair,
+        coalesce(days_averaged.hour_at < last_failures.in_repair_until, false) as is_in_repair,
         days_averaged.hour_at,
-        days_averaged._loaded_at,
-        days_averaged._is_backfill
+        greatest(
+            days_averaged.days_loaded_at,
+            coalesce(services._loaded_at, {{ beginning_of_time() }}),
+            coalesce(last_failures._loaded_at, {{ beginning_of_time() }})
+        ) as _loaded_at,
+        days_averaged.is_days_backfill
+        and coalesce(services._is_backfill, true)
+        and coalesce(last_failures._is_backfill, true) as _is_backfill
     from days_averaged
     inner join dim_unit on days_averaged.unit_key = dim_unit.unit_key
     left join hours_judged

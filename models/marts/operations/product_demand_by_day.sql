@@ -28,9 +28,9 @@ dim_holiday as (
 
 ),
 
-country_spellings as (
+ship_countries as (
 
-    select * from {{ ref('country_spellings') }}
+    select * from {{ ref('int_ship_countries_matched') }}
 
 ),
 
@@ -129,6 +129,7 @@ versions_bounded as (
         dim_product.category,
         dim_product.list_price_currency,
         dim_product.list_price,
+        coalesce(dim_product.is_deleted, false) as is_deleted,
         case
             when dim_product.valid_from > cast(products_bounded.first_date as timestamp)
                 then
@@ -163,6 +164,7 @@ product_days as (
         category,
         list_price_currency,
         list_price,
+        is_deleted,
         {{ list_days('cast(first_date as date)', 'cast(last_date as date)') }} as ordered_date
     from versions_bounded
     where first_date <= last_date
@@ -219,6 +221,28 @@ demand_followed as (
 
 ),
 
+-- What is off the list is missed by nobody: a gap ends where the product was taken off.
+delistings_found as (
+
+    select
+        demand_followed.product_id,
+        demand_followed.ordered_date,
+        cast(min(greatest(
+            versions_bounded.first_date,
+            {{ dbt.dateadd('day', 1, 'demand_followed.ordered_date') }}
+        )) as date) as delisted_date
+    from demand_followed
+    inner join versions_bounded
+        on
+            demand_followed.product_id = versions_bounded.product_id
+            and demand_followed.ordered_date < versions_bounded.last_date
+    where
+        versions_bounded.is_deleted
+        and versions_bounded.first_date <= versions_bounded.last_date
+    group by demand_followed.product_id, demand_followed.ordered_date
+
+),
+
 gaps_found as (
 
     select
@@ -227,9 +251,12 @@ gaps_found as (
         demand_followed.ordered_date,
         cast({{ dbt.dateadd('day', 1, 'demand_followed.ordered_date') }} as date)
             as first_empty_date,
-        coalesce(
-            demand_followed.next_ordered_date,
-            cast({{ dbt.dateadd('day', 1, 'products_bounded.last_date') }} as date)
+        least(
+            coalesce(
+                demand_followed.next_ordered_date,
+                cast({{ dbt.dateadd('day', 1, 'products_bounded.last_date') }} as date)
+            ),
+            coalesce(delistings_found.delisted_date, cast({{ end_of_time() }} as date))
         ) as gap_end_date,
         greatest(
             products_bounded.first_date,
@@ -239,6 +266,10 @@ gaps_found as (
         ) as history_start_date
     from demand_followed
     inner join products_bounded on demand_followed.product_id = products_bounded.product_id
+    left join delistings_found
+        on
+            demand_followed.product_id = delistings_found.product_id
+            and demand_followed.ordered_date = delistings_found.ordered_date
 
 ),
 
@@ -295,19 +326,17 @@ stock_out_days as (
 
 ),
 
+-- What is sent to no country that is known must not take the place of the first.
 countries_shared as (
 
     select
-        country_spellings.country,
-        count(distinct order_lines.order_id) * 1e0
-        / sum(count(distinct order_lines.order_id)) over () as order_share,
+        country,
+        sum(order_count) * 1e0 / sum(sum(order_count)) over () as order_share,
         row_number() over (
-            order by count(distinct order_lines.order_id) desc, country_spellings.country
+            order by case when country is null then 1 else 0 end, sum(order_count) desc, country
         ) as country_rank
-    from order_lines
-    left join country_spellings on order_lines.ship_country = country_spellings.spelling
-    where order_lines.is_sale
-    group by country_spellings.country
+    from ship_countries
+    group by country
 
 ),
 
@@ -354,6 +383,7 @@ product_demand_by_day as (
         on
             product_days.product_id = stock_out_days.product_id
             and product_days.ordered_date = stock_out_days.ordered_date
+    where not product_days.is_deleted or demand_summed.product_id is not null
 
 )
 

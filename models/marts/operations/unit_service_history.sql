@@ -10,6 +10,12 @@ maintenance as (
 
 ),
 
+failures as (
+
+    select * from {{ ref('int_failures_bounded') }}
+
+),
+
 sensor_readings as (
 
     select * from {{ ref('fct_sensor_readings') }}
@@ -48,11 +54,19 @@ jobs_counted as (
             as mean_hours_between_failures,
         round(avg(case when maintenance_kind = 'failure' then hours_taken end), 4)
             as mean_hours_to_repair,
-        max(case when maintenance_kind = 'failure' and ended_at is null then 1 else 0 end)
-            as open_failure_count,
         max(case when maintenance_kind = 'failure' then started_at end) as last_failed_at,
         max(case when maintenance_kind = 'service' then ended_at end) as last_serviced_at
     from jobs_timed
+    group by unit_id
+
+),
+
+repairs_bounded as (
+
+    select
+        unit_id,
+        max(in_repair_until) as in_repair_until
+    from failures
     group by unit_id
 
 ),
@@ -92,13 +106,14 @@ unit_service_history as (
         coalesce(hours_counted.hours_read, 0) as hours_read,
         jobs_counted.mean_hours_between_failures,
         jobs_counted.mean_hours_to_repair,
-        coalesce(jobs_counted.open_failure_count, 0) > 0 as is_in_repair,
+        coalesce(repairs_bounded.in_repair_until = {{ end_of_time() }}, false) as is_in_repair,
         dim_unit.installed_at,
         jobs_counted.last_failed_at,
         jobs_counted.last_serviced_at,
         hours_counted.last_hour_at
     from dim_unit
     left join jobs_counted on dim_unit.unit_id = jobs_counted.unit_id
+    left join repairs_bounded on dim_unit.unit_id = repairs_bounded.unit_id
     left join hours_counted on dim_unit.unit_id = hours_counted.unit_id
     left join breaches_counted on dim_unit.unit_id = breaches_counted.unit_id
     where dim_unit.is_current and not dim_unit.is_deleted and dim_unit.unit_id is not null
