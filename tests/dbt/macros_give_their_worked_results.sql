@@ -310,6 +310,22 @@ with results as (
     union all
 
     select
+        'score_by_fifths by the first places' as macro_name,
+        string_agg(cast(scored.score as varchar), ' ' order by scored.amount) as result,
+        '1 2 2 2 5' as worked_result
+    from (
+        select
+            amounts.amount,
+            {{ score_by_fifths('amounts.amount', by='amounts.currency', ties='first') }} as score
+        from (
+            values
+            (1, 'EUR'), (2, 'EUR'), (2, 'EUR'), (2, 'EUR'), (9, 'EUR')
+        ) as amounts (amount, currency)
+    ) as scored
+
+    union all
+
+    select
         'list_agreements' as macro_name,
         {{ list_agreements(['person_name', 'phone', 'address']) }}
         || ' / ' || {{ list_differences(['person_name', 'phone', 'address']) }} as result,

@@ -111,7 +111,8 @@ scored as (
     select
         *,
         {{ score_by_fifths('recency_days desc', by='currency') }} as recency_score,
-        {{ score_by_fifths('repeat_purchase_count', by='currency') }} as frequency_score,
+        {{ score_by_fifths('repeat_purchase_count', by='currency', ties='first') }}
+            as frequency_score,
         {{ score_by_fifths('net_amount', by='currency') }} as monetary_score
     from days_measured
 
