@@ -1,22 +1,81 @@
-{#- Facts of what happened; a due date or a planned one would stretch the calendar into the future. -#}
-{% set facts = {
-    'fct_order_lines': 'ordered_date',
-    'fct_payments': 'transacted_date',
-    'fct_web_events': 'occurred_date',
-    'fct_sensor_readings': 'hour_date',
-    'fct_loans': 'opened_date',
-    'fct_reviews': 'reviewed_date',
-} %}
+with order_lines as (
 
-with facts_bounded as (
+    select * from {{ ref('fct_order_lines') }}
 
-    {%- for fact, date in facts.items() %}
-    {{ 'union all' if not loop.first }}
+),
+
+payments as (
+
+    select * from {{ ref('fct_payments') }}
+
+),
+
+web_events as (
+
+    select * from {{ ref('fct_web_events') }}
+
+),
+
+sensor_readings as (
+
+    select * from {{ ref('fct_sensor_readings') }}
+
+),
+
+loans as (
+
+    select * from {{ ref('fct_loans') }}
+
+),
+
+reviews as (
+
+    select * from {{ ref('fct_reviews') }}
+
+),
+
+-- What happened; a date that is due or planned would stretch the calendar into the future.
+days_spanned as (
+
     select
-        min({{ date }}) as first_date,
-        max({{ date }}) as last_date
-    from {{ ref(fact) }}
-    {%- endfor %}
+        min(ordered_date) as first_date,
+        max(ordered_date) as last_date
+    from order_lines
+
+    union all
+
+    select
+        min(transacted_date) as first_date,
+        max(transacted_date) as last_date
+    from payments
+
+    union all
+
+    select
+        min(occurred_date) as first_date,
+        max(occurred_date) as last_date
+    from web_events
+
+    union all
+
+    select
+        min(hour_date) as first_date,
+        max(hour_date) as last_date
+    from sensor_readings
+
+    union all
+
+    select
+        min(opened_date) as first_date,
+        max(opened_date) as last_date
+    from loans
+
+    union all
+
+    select
+        min(reviewed_date) as first_date,
+        max(reviewed_date) as last_date
+    from reviews
 
 ),
 
@@ -25,7 +84,7 @@ years_bounded as (
     select
         date_trunc('year', min(first_date)) as first_day,
         date_trunc('year', max(last_date)) + interval '1' year - interval '1' day as last_day
-    from facts_bounded
+    from days_spanned
 
 ),
 
