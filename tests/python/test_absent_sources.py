@@ -31,7 +31,7 @@ MARTS_OF = {
     "equipment": {"operations.equipment_health", "operations.cold_chain_breaches", "operations.unit_service_history"},
     "lending": {"finance.credit_histories"},
     "payments": {"risk.payment_risk_facts", "risk.payment_fraud_labels"},
-    "sales": {"finance.daily_sales", "growth.churn_states", "marketing.product_affinity", "growth.retention_cohorts"},
+    "sales": {"finance.daily_sales", "growth.churn_states", "marketing.product_affinity"},
     "shop": set(),
     "web": {"growth.funnel", "growth.sessions_by_day"},
 }

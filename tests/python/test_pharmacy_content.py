@@ -90,23 +90,13 @@ def test_no_text_of_a_review_is_in_a_release(pharmacy: "Pharmacy") -> None:
     canaries = lake_rows(pharmacy, "select body from content.reviews where body like '%@example.org%'")
     assert canaries
 
-    # Then no column of the release holds what they say
-    columns = pharmacy.rows(
-        "select schema_name || '.' || table_name as relation, column_name from duckdb_columns() "
-        "where not internal and data_type not in ('BOOLEAN', 'DOUBLE', 'BIGINT', 'INTEGER', 'DATE', 'TIMESTAMP')"
-    )
+    # Then no row of the release holds what they say
+    tables = pharmacy.rows("select schema_name || '.' || table_name as name from duckdb_tables()")
     texts = " or ".join(
-        f"contains(cast(value as varchar), '{text}')" for text in ("ann.sample", "7946 0999", "@example")
+        f"contains(cast(everything as varchar), '{text}')" for text in ("ann.sample", "7946 0999", "@example")
     )
-    leaks = [
-        column
-        for column in columns
-        if pharmacy.rows(
-            f'select 1 from (select "{column["column_name"]}" as value from {column["relation"]}) where {texts}'
-        )
-    ]
-    assert columns
-    assert leaks == []
+    assert len(tables) > 50
+    assert [table for table in tables if pharmacy.rows(f"from {table['name']} as everything where {texts}")] == []
 
 
 def test_pictures_have_the_colour_of_their_pack(pharmacy: "Pharmacy") -> None:

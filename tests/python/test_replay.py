@@ -380,6 +380,7 @@ def test_the_command_prints_counts_and_the_next_step() -> None:
     assert text.endswith("-m flows elt --set demo")
 
 
+@pytest.mark.slow
 def test_the_command_replays_under_the_mapping_as_it_is_now(flow_home: Path, tmp_path: Path) -> None:
     # Given a source that writes addresses in a way that its mapping does not know, loaded once, and gone since
     shop = make_shop(tmp_path / "shop", flow_home)
