@@ -22,7 +22,7 @@ setup: .venv/ready  ## virtual environment, locked dependencies, Prefect's datab
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check uv==$(UV_VERSION)
 	@$(BIN)/uv pip sync --quiet --require-hashes --compile-bytecode requirements.txt
 	@mkdir -p $(DATA)/prefect
-	@echo "Making Prefect's database, and parsing the dbt project …"
+	@echo "Making Prefect's database, and parsing the dbt project, for the flows and for the terminal …"
 	@PREFECT_HOME=$(abspath $(DATA))/prefect $(BIN)/python -m prefect server database upgrade --yes >/dev/null & \
 	  $(BIN)/dbt --quiet parse; wait $$!
 	@touch $@
