@@ -24,6 +24,7 @@ setup: .venv/ready  ## virtual environment, locked dependencies, Prefect's datab
 	@mkdir -p $(DATA)/prefect
 	@echo "Making Prefect's database, and parsing the dbt project, for the flows and for the terminal …"
 	@PREFECT_HOME=$(abspath $(DATA))/prefect $(BIN)/python -m prefect server database upgrade --yes >/dev/null & \
+	  $(BIN)/python -c 'from flows.settings import DataFolder; from flows.warehouse.runner import Dbt; Dbt.parse(DataFolder.of("$(SET)"))'; \
 	  $(BIN)/dbt --quiet parse; wait $$!
 	@touch $@
 
