@@ -20,10 +20,9 @@ if TYPE_CHECKING:
     from pharmacy_fixtures import Pharmacy
 
 pytest_plugins = ["pharmacy_fixtures"]
+pytestmark = pytest.mark.slow
 
 SOURCES = sorted(path.name for path in (PROJECT / "models" / "staging").iterdir() if path.is_dir())
-QUICK = "sales"
-"""Most is built from it; the other cases are left to a longer run."""
 MARTS_OF = {
     "clinic": {"clinical.prescriptions_deidentified"},
     "content": {"machine_learning.review_text_features", "machine_learning.image_features"},
@@ -114,9 +113,7 @@ def builds(pharmacy: "Pharmacy", tmp_path_factory: pytest.TempPathFactory) -> "I
         yield Builds(pharmacy, dbt)
 
 
-@pytest.mark.parametrize(
-    "absent", [pytest.param(source, marks=[] if source == QUICK else pytest.mark.slow) for source in SOURCES]
-)
+@pytest.mark.parametrize("absent", SOURCES)
 def test_without_a_source_all_else_is_as_it_was(builds: Builds, absent: str) -> None:
     present = {*SOURCES} - {absent}
     builds.build(present)
@@ -124,7 +121,7 @@ def test_without_a_source_all_else_is_as_it_was(builds: Builds, absent: str) -> 
     assert builds.filled() == set().union(*(MARTS_OF[source] for source in present))
 
 
-@pytest.mark.parametrize("source", [pytest.param(source, marks=pytest.mark.slow) for source in SOURCES])
+@pytest.mark.parametrize("source", SOURCES)
 def test_with_one_source_alone_what_needs_others_is_empty(builds: Builds, source: str) -> None:
     builds.build({source})
     assert builds.differing({source}) == {}

@@ -337,6 +337,7 @@ def test_fault_03_a_kill_in_the_build_leaves_the_release_and_the_next_run_heals(
     assert {one.state_type.value for one in prefect_view.task_runs(dead)} <= {"COMPLETED", "CRASHED"}
 
 
+@pytest.mark.slow
 def test_a_run_that_is_told_to_stop_in_the_build_is_shown_as_crashed(published: FlowShop) -> None:
     # Given new data
     release = published.release_name
@@ -409,6 +410,7 @@ def test_fault_12_the_lock_of_a_run_that_died_is_taken_over(shop: FlowShop) -> N
         assert json.loads(shop.folder.lock.read_text())["process"] == os.getpid()
 
 
+@pytest.mark.slow
 def test_fault_72_a_build_that_nothing_can_stop_is_no_pass(
     published: FlowShop, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -95,6 +95,7 @@ with prefect_server() as url:
 """
 
 
+@pytest.mark.slow
 def test_a_server_of_a_runs_own_records_all_that_it_was_told_before_it_stops(tmp_path: Path) -> None:
     # Given a Prefect database
     (tmp_path / "prefect").mkdir()
