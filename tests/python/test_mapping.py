@@ -7,9 +7,16 @@ import pytest
 from conftest import Shop
 
 from flows.errors import SchemaMismatch, SourceFailed, WrongUse
+from flows.settings import SET_VARIABLE
 from flows.sources.connections import read_connections
 
 COLUMNS = {"id": "varchar not null", "name": "varchar", "size": "integer"}
+
+
+@pytest.fixture(autouse=True)
+def no_set_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Take the first set of a file: another test's flow may have named its own in this process."""
+    monkeypatch.delenv(SET_VARIABLE, raising=False)
 
 
 @pytest.fixture
