@@ -1,7 +1,7 @@
-{% macro read_review_texts(touched_by=none) -%}
+{% macro read_review_texts(affected_by=none) -%}
     with reviews as (
 
-        {{ current_rows('content.reviews', key='review_id', touched_by=touched_by) }}
+        {{ current_rows('content.reviews', key='review_id', affected_by=affected_by) }}
 
     ),
 

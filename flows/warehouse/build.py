@@ -21,7 +21,7 @@ from flows.warehouse.runner import Dbt, OnEvent
 
 logger = logging.getLogger(__name__)
 
-BOOKKEEPING = {"built_from", "release"}
+BOOKKEEPING = {"incremental_state", "release"}
 """Tables of a release that no model makes: which batches its incremental models hold, and what the file was made of."""
 
 WITHOUT_UNIT_TESTS = ("--exclude-resource-type", "unit_test")

@@ -1,7 +1,7 @@
-{% macro current_rows(input, key, touched_by=none, touches=none) -%}
+{% macro current_rows(input, key, affected_by=none, touches=none) -%}
     select * from (
 
-        {{ order_history(input, key, touched_by, touches) }}
+        {{ order_history(input, key, affected_by, touches) }}
 
     ) as ordered_history
     where _number_from_last = 1 and not _is_tombstone

@@ -2,7 +2,7 @@
     Keys that came once, nearly all, pass by without a sort: a window over events is six times slower.
     What came first is asked of all rows: a key may come again under another one that was touched.
 #}
-{% macro first_arrivals(input, key, touched_by=none) -%}
+{% macro first_arrivals(input, key, affected_by=none) -%}
     {%- set arrived = get_contract(input, key).relation -%}
     with keys_repeated as (
 
@@ -30,10 +30,10 @@
 
     ),
 
-    arrived_touched as (
+    arrived_affected as (
 
         select * from {{ arrived }}
-        {{ keep_touched(touched_by) }}
+        {{ filter_affected_keys(affected_by) }}
 
     ),
 
@@ -42,7 +42,7 @@
         select
             *,
             1 as _arrival_number
-        from arrived_touched
+        from arrived_affected
         where {{ key }} not in (select {{ key }} from keys_repeated)
 
     )
@@ -52,5 +52,5 @@
     union all
 
     select * from first_of_repeats
-    {{ keep_touched(touched_by) }}
+    {{ filter_affected_keys(affected_by) }}
 {%- endmacro %}

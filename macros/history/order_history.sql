@@ -1,4 +1,4 @@
-{% macro order_history(input, key, touched_by=none, touches=none) -%}
+{% macro order_history(input, key, affected_by=none, touches=none) -%}
     {%- set contract = get_contract(input, key) -%}
     {%- set key_columns = contract.key | join(', ') -%}
     {%- set order_of_history -%}
@@ -12,7 +12,7 @@
             coalesce(_deleted, false) as _is_tombstone,
             {{ contract.cursor }} as _cursor
         from {{ contract.relation }}
-        {{ keep_touched(touched_by, touches) }}
+        {{ filter_affected_keys(affected_by, touches) }}
 
     ),
 

@@ -5,10 +5,10 @@
     Loads are looked up by a subquery: of a join DuckDB guesses that events are the smaller side, and
     puts them all into the one hash table of the few loads, which can't leave memory in parts.
 #}
-{% macro read_web_events(touched_by=none) -%}
+{% macro read_web_events(affected_by=none) -%}
     with first_arrivals as (
 
-        {{ first_arrivals('web.events', key='event_id', touched_by=touched_by) }}
+        {{ first_arrivals('web.events', key='event_id', affected_by=affected_by) }}
 
     ),
 
@@ -50,7 +50,7 @@
         from (
             select distinct user_agent
             from {{ source('web', 'events') }}
-            {{ keep_touched(touched_by) }}
+            {{ filter_affected_keys(affected_by) }}
         ) as user_agents
         where user_agent is not null
 
@@ -64,7 +64,7 @@
         from (
             select distinct referrer
             from {{ source('web', 'events') }}
-            {{ keep_touched(touched_by) }}
+            {{ filter_affected_keys(affected_by) }}
         ) as referrers
         where trim(referrer) <> ''
 

@@ -2,24 +2,24 @@
     materialized='incremental',
     incremental_strategy='append',
     on_schema_change='fail',
-    pre_hook="{{ forget_touched(
+    pre_hook="{{ delete_affected_keys(
         key='order_id',
         inputs=['sales.orders', 'sales.order_lines'],
         dimensions=['dim_customer', 'dim_product'],
         at='ordered_at',
     ) }}",
-    post_hook="{{ note_built_from(['sales.orders', 'sales.order_lines']) }}",
+    post_hook="{{ record_incremental_state(['sales.orders', 'sales.order_lines']) }}",
 ) }}
 
 with orders as (
 
-    {{ current_rows('sales.orders', key='order_id', touched_by='order_id') }}
+    {{ current_rows('sales.orders', key='order_id', affected_by='order_id') }}
 
 ),
 
 order_lines as (
 
-    {{ current_rows('sales.order_lines', key=['order_id', 'line_number'], touched_by='order_id') }}
+    {{ current_rows('sales.order_lines', key=['order_id', 'line_number'], affected_by='order_id') }}
 
 ),
 

@@ -2,19 +2,19 @@
     materialized='incremental',
     incremental_strategy='append',
     on_schema_change='fail',
-    pre_hook="{{ forget_touched(
+    pre_hook="{{ delete_affected_keys(
         key='transaction_id',
         inputs=['payments.transactions'],
         dimensions=['dim_customer'],
         at='transacted_at',
     ) }}",
-    post_hook="{{ note_built_from(['payments.transactions']) }}",
+    post_hook="{{ record_incremental_state(['payments.transactions']) }}",
 ) }}
 
 with transactions as (
 
     {{ current_rows(
-        'payments.transactions', key='transaction_id', touched_by='transaction_id'
+        'payments.transactions', key='transaction_id', affected_by='transaction_id'
     ) }}
 
 ),

@@ -2,18 +2,18 @@
     materialized='incremental',
     incremental_strategy='append',
     on_schema_change='fail',
-    pre_hook="{{ forget_touched(
+    pre_hook="{{ delete_affected_keys(
         key='review_id',
         inputs=['content.reviews'],
         dimensions=['dim_customer', 'dim_product'],
         at='reviewed_at',
     ) }}",
-    post_hook="{{ note_built_from(['content.reviews']) }}",
+    post_hook="{{ record_incremental_state(['content.reviews']) }}",
 ) }}
 
 with reviews as (
 
-    {{ current_rows('content.reviews', key='review_id', touched_by='review_id') }}
+    {{ current_rows('content.reviews', key='review_id', affected_by='review_id') }}
 
 ),
 

@@ -2,16 +2,16 @@
     materialized='incremental',
     incremental_strategy='append',
     on_schema_change='fail',
-    pre_hook="{{ forget_touched(
+    pre_hook="{{ delete_affected_keys(
         key='visitor_id', inputs=['web.events'], dimensions=['dim_customer'], at='started_at'
     ) }}",
-    post_hook="{{ note_built_from(['web.events'], through='fct_web_events') }}",
+    post_hook="{{ record_incremental_state(['web.events'], through='fct_web_events') }}",
 ) }}
 
 with web_events as (
 
     select * from {{ ref('fct_web_events') }}
-    {{ keep_touched('visitor_id') }}
+    {{ filter_affected_keys('visitor_id') }}
 
 ),
 

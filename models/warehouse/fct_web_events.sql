@@ -2,13 +2,13 @@
     materialized='incremental',
     incremental_strategy='append',
     on_schema_change='fail',
-    pre_hook="{{ forget_touched(key='visitor_id', inputs=['web.events']) }}",
-    post_hook="{{ note_built_from(['web.events']) }}",
+    pre_hook="{{ delete_affected_keys(key='visitor_id', inputs=['web.events']) }}",
+    post_hook="{{ record_incremental_state(['web.events']) }}",
 ) }}
 
 with web_events as (
 
-    {{ read_web_events(touched_by='visitor_id') }}
+    {{ read_web_events(affected_by='visitor_id') }}
 
 ),
 

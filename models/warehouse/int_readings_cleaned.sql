@@ -3,17 +3,17 @@
     materialized='incremental',
     incremental_strategy='append',
     on_schema_change='fail',
-    pre_hook="{{ forget_touched(
+    pre_hook="{{ delete_affected_keys(
         key='unit_day', inputs=['equipment.readings'], touches=name_unit_days()
     ) }}",
-    post_hook="{{ note_built_from(['equipment.readings']) }}",
+    post_hook="{{ record_incremental_state(['equipment.readings']) }}",
 ) }}
 
 with readings as (
 
     {{ current_rows(
         'equipment.readings', key=['unit_id', 'read_at'],
-        touched_by='unit_day', touches=name_unit_days()
+        affected_by='unit_day', touches=name_unit_days()
     ) }}
 
 ),
@@ -66,7 +66,7 @@ int_readings_cleaned as (
         _loaded_at,
         _is_backfill
     from days_named
-    {{ keep_touched('unit_day') }}
+    {{ filter_affected_keys('unit_day') }}
 
 )
 

@@ -175,7 +175,7 @@ def comparable_tables(connection: duckdb.DuckDBPyConnection) -> list[tuple[str, 
     """Return the tables that two runs on the same data leave alike, each with SQL for what is alike in it."""
     tables = connection.execute(
         "select schema_name, table_name from duckdb_tables() "
-        "where schema_name not in ('main', 'history') and table_name <> 'built_from' order by all"
+        "where schema_name not in ('main', 'history') and table_name <> 'incremental_state' order by all"
     ).fetchall()
     columns = f"columns(lambda name: name not in {ARRIVAL})"
     return [(table, f'select {columns} from "{schema}"."{table}"') for schema, table in tables]

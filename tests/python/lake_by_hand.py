@@ -119,7 +119,7 @@ class Warehouse:
                 "select schema_name || '.' || table_name, table_name from duckdb_tables() "
                 "where not temporary and schema_name <> 'history'"
             ).fetchall()
-        return sorted(table for table, name in found if name not in {*seeds, "built_from"})
+        return sorted(table for table, name in found if name not in {*seeds, "incremental_state"})
 
     @contextmanager
     def connect(self) -> Iterator[duckdb.DuckDBPyConnection]:

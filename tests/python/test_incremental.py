@@ -13,7 +13,7 @@ NOON = datetime(2026, 3, 1, 12)
 ONLY = ("--select", "+fct_order_lines")
 KEPT = ("--select", "+fct_order_lines", "+customer_segments")
 NOTED = (
-    "select model, input, batch, row_count, load_id, definition from core.built_from "
+    "select model, input, batch, row_count, load_id, definition from core.incremental_state "
     "where model = 'fct_order_lines' order by all"
 )
 
@@ -166,11 +166,11 @@ def test_a_late_change_of_a_dimension_touches_the_orders_it_concerns(lake: Lake,
 
 
 HARMS = (
-    "update core.built_from set definition = 'of another version of the model'",
-    "update core.built_from set batch = 9",
-    "update core.built_from set row_count = 9 where input = 'sales.orders'",
-    "update core.built_from set load_id = 'of another lake'",
-    "delete from core.built_from where input = 'sales.orders'",
+    "update core.incremental_state set definition = 'of another version of the model'",
+    "update core.incremental_state set batch = 9",
+    "update core.incremental_state set row_count = 9 where input = 'sales.orders'",
+    "update core.incremental_state set load_id = 'of another lake'",
+    "delete from core.incremental_state where input = 'sales.orders'",
 )
 
 
@@ -246,7 +246,7 @@ def test_a_build_that_fails_changes_nothing(lake: Lake, incremental: Warehouse) 
 def test_an_empty_build_notes_nothing(lake: Lake, incremental: Warehouse) -> None:
     # Given a warehouse that was built, and a batch that it has not seen
     incremental.build(lake, "--resource-type", "snapshot", *KEPT)
-    kept = ("from core.built_from", "from core.fct_order_lines order by all", "from history.customer_segments")
+    kept = ("from core.incremental_state", "from core.fct_order_lines order by all", "from history.customer_segments")
     before = [incremental.rows(query) for query in kept]
     lake.load(NOON, sales__order_lines=[{"order_id": "O1", "line_number": 2, "product_id": "P1", "quantity": 1}])
 
@@ -258,7 +258,7 @@ def test_an_empty_build_notes_nothing(lake: Lake, incremental: Warehouse) -> Non
 
     # And emptied wholly, it knows that it was built from nothing
     incremental.build(lake, "--empty", "--full-refresh", *KEPT)
-    assert incremental.rows("from core.built_from") == []
+    assert incremental.rows("from core.incremental_state") == []
 
 
 @pytest.mark.parametrize("seed", range(2))

@@ -199,7 +199,7 @@ def test_another_key_makes_other_pseudonyms_of_everything(
     incremental.build(clinic, *only)
     mart = "select prescription_pseudonym, patient_pseudonym from clinical.prescriptions_deidentified"
     before = {text for row in incremental.rows(mart) for text in row}
-    noted = incremental.rows("select definition from core.built_from")
+    noted = incremental.rows("select definition from core.incremental_state")
 
     # When the key is changed
     monkeypatch.setenv(KEY_VARIABLE, OTHER_KEY)
@@ -209,7 +209,7 @@ def test_another_key_makes_other_pseudonyms_of_everything(
     after = {text for row in incremental.rows(mart) for text in row}
     assert len(before) == len(after) > 0
     assert not before & after
-    assert not set(noted) & set(incremental.rows("select definition from core.built_from"))
+    assert not set(noted) & set(incremental.rows("select definition from core.incremental_state"))
 
 
 def test_without_a_key_nothing_is_read_or_built(

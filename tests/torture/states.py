@@ -137,7 +137,7 @@ def _not_whole(folder: DataFolder, release: Path) -> Iterator[str]:
     try:
         with duckdb.connect(str(release), read_only=True) as database:
             name = database.execute("select release_name from main.release").fetchall()[0][0]
-            built = database.execute("select distinct input, batch, row_count from core.built_from").fetchall()
+            built = database.execute("select distinct input, batch, row_count from core.incremental_state").fetchall()
     except duckdb.Error as error:
         yield f"{release.parent.name} cannot be read: {str(error).splitlines()[0]}"
         return

@@ -2,20 +2,20 @@
     materialized='incremental',
     incremental_strategy='append',
     on_schema_change='fail',
-    pre_hook="{{ forget_touched(key='review_id', inputs=['content.reviews']) }}",
-    post_hook="{{ note_built_from(['content.reviews'], through='fct_reviews') }}",
+    pre_hook="{{ delete_affected_keys(key='review_id', inputs=['content.reviews']) }}",
+    post_hook="{{ record_incremental_state(['content.reviews'], through='fct_reviews') }}",
 ) }}
 
 with reviews as (
 
     select * from {{ ref('fct_reviews') }}
-    {{ keep_touched('review_id') }}
+    {{ filter_affected_keys('review_id') }}
 
 ),
 
 review_texts as (
 
-    {{ read_review_texts(touched_by='review_id') }}
+    {{ read_review_texts(affected_by='review_id') }}
 
 ),
 

@@ -1,14 +1,14 @@
 {# In the models' own file: what a model holds and what it notes of it change together. #}
-{% macro get_built_from() -%}
+{% macro get_incremental_state() -%}
     {{ return(api.Relation.create(
-        database=target.database, schema=target.schema, identifier='built_from', type='table'
+        database=target.database, schema=target.schema, identifier='incremental_state', type='table'
     )) }}
 {%- endmacro %}
 
-{% macro create_built_from() -%}
-    {%- set built_from = get_built_from() -%}
-    create schema if not exists {{ built_from.without_identifier() }};
-    create table if not exists {{ built_from }} (
+{% macro create_incremental_state() -%}
+    {%- set incremental_state = get_incremental_state() -%}
+    create schema if not exists {{ incremental_state.without_identifier() }};
+    create table if not exists {{ incremental_state }} (
         model varchar not null,
         input varchar not null,
         batch bigint not null,
@@ -25,7 +25,7 @@
     hold pseudonyms, which key they were made with.
 #}
 {% macro get_definition() -%}
-    {%- set parts = [modules.re.sub(keep_touched_pattern(), '', compiled_code or '')] -%}
+    {%- set parts = [modules.re.sub(get_affected_filter_pattern(), '', compiled_code or '')] -%}
     {%- for unique_id in model.depends_on.nodes | sort if unique_id.startswith('seed.') -%}
         {%- do parts.append(graph.nodes[unique_id].checksum.checksum) -%}
     {%- endfor -%}
@@ -33,7 +33,7 @@
         {%- set read = graph.nodes[unique_id] -%}
         {%- if read.config.materialized == 'incremental' -%}
             {%- set noted -%}
-                select min(definition) from {{ get_built_from() }} where model = '{{ read.name }}'
+                select min(definition) from {{ get_incremental_state() }} where model = '{{ read.name }}'
             {%- endset -%}
             {%- do parts.append(run_query(noted).rows[0][0] or '') -%}
         {%- endif -%}

@@ -1,9 +1,9 @@
-{% macro note_built_from(inputs, through=none) -%}
+{% macro record_incremental_state(inputs, through=none) -%}
     {%- if not flags.EMPTY -%}
-    {%- set built_from = get_built_from() -%}
-    delete from {{ built_from }} where model = '{{ this.identifier }}';
+    {%- set incremental_state = get_incremental_state() -%}
+    delete from {{ incremental_state }} where model = '{{ this.identifier }}';
 
-    insert into {{ built_from }}
+    insert into {{ incremental_state }}
     {%- if through is not none %}
     select
         '{{ this.identifier }}' as model,
@@ -13,7 +13,7 @@
         load_id,
         '{{ get_definition() }}' as definition,
         cast(current_timestamp as timestamp) as built_at
-    from {{ built_from }}
+    from {{ incremental_state }}
     where model = '{{ through }}'
     {%- else %}
     {%- for input in inputs %}

@@ -1,5 +1,5 @@
 {# On one line, as the pattern below takes it. #}
-{% macro keep_touched(key, touches=none) -%}
+{% macro filter_affected_keys(key, touches=none) -%}
     {%- if key is not none and is_incremental() -%}
     {%- set kept = [] -%}
     {%- for expression in touches or [key] -%}
@@ -12,6 +12,6 @@
 {%- endmacro %}
 
 {# The clause above as a regular expression: full and incremental builds have one definition. #}
-{% macro keep_touched_pattern() -%}
+{% macro get_affected_filter_pattern() -%}
     {{ return('where [^\\n]+ in \\(select \\w+ from ' ~ this.identifier ~ '__touched\\)') }}
 {%- endmacro %}

@@ -1,14 +1,14 @@
-{% macro forget_touched(key, inputs, dimensions=[], at=none, touches=none) -%}
-    {%- set built_from = get_built_from() -%}
+{% macro delete_affected_keys(key, inputs, dimensions=[], at=none, touches=none) -%}
+    {%- set incremental_state = get_incremental_state() -%}
     {%- set touched = this.identifier ~ '__touched' -%}
     {%- if not is_incremental() -%}
-    delete from {{ built_from }} where model = '{{ this.identifier }}'
+    delete from {{ incremental_state }} where model = '{{ this.identifier }}'
     {%- elif not flags.EMPTY -%}
     create or replace temporary table {{ touched }} as
     with noted as (
 
         select input, batch, row_count, load_id
-        from {{ built_from }}
+        from {{ incremental_state }}
         where model = '{{ this.identifier }}' and definition = '{{ get_definition() }}'
 
     ),
