@@ -6,7 +6,7 @@ with customer_history as (
 
 customer_versions as (
 
-    {{ build_versions('customer_history', key='customer_id', attributes=[
+    {{ build_scd2('customer_history', key='customer_id', attributes=[
         'referred_by_customer_id', 'gender', 'postcode_area', 'city', 'country', 'birth_year',
         'has_email', 'has_phone', 'has_marketing_consent', 'registered_at',
     ]) }}
@@ -16,7 +16,7 @@ customer_versions as (
 known_customers as (
 
     select
-        {{ hash_version('customer_id', 'changed_at') }} as customer_key,
+        {{ generate_version_key('customer_id', 'changed_at') }} as customer_key,
         customer_id,
         referred_by_customer_id,
         gender,

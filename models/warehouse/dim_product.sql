@@ -6,7 +6,7 @@ with product_history as (
 
 product_versions as (
 
-    {{ build_versions('product_history', key='product_id', attributes=[
+    {{ build_scd2('product_history', key='product_id', attributes=[
         'product_name', 'category', 'brand', 'list_price_currency', 'list_price',
         'is_prescription_only',
     ]) }}
@@ -16,7 +16,7 @@ product_versions as (
 known_products as (
 
     select
-        {{ hash_version('product_id', 'changed_at') }} as product_key,
+        {{ generate_version_key('product_id', 'changed_at') }} as product_key,
         product_id,
         product_name,
         category,

@@ -6,7 +6,7 @@ with unit_history as (
 
 unit_versions as (
 
-    {{ build_versions('unit_history', key='unit_id', attributes=[
+    {{ build_scd2('unit_history', key='unit_id', attributes=[
         'site', 'model', 'installed_at',
     ]) }}
 
@@ -15,7 +15,7 @@ unit_versions as (
 known_units as (
 
     select
-        {{ hash_version('unit_id', 'changed_at') }} as unit_key,
+        {{ generate_version_key('unit_id', 'changed_at') }} as unit_key,
         unit_id,
         site,
         model,

@@ -6,7 +6,7 @@ with repayment_history as (
 
 versions as (
 
-    {{ build_versions('repayment_history', key='loan_id, instalment_number', attributes=[
+    {{ build_scd2('repayment_history', key='loan_id, instalment_number', attributes=[
         'due_date', 'due_amount', 'paid_at', 'paid_amount',
     ]) }}
 

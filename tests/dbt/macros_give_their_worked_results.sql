@@ -36,29 +36,29 @@ with results as (
     union all
 
     select
-        'hash_key' as macro_name,
-        {{ hash_key(["'C1'", "'1767225600000000'"]) }} as result,
+        'generate_surrogate_key' as macro_name,
+        {{ generate_surrogate_key(["'C1'", "'1767225600000000'"]) }} as result,
         md5('2:C116:1767225600000000') as worked_result
 
     union all
 
     select
-        'hash_key of null' as macro_name,
-        {{ hash_key(["'C1'", "null"]) }} as result,
+        'generate_surrogate_key of null' as macro_name,
+        {{ generate_surrogate_key(["'C1'", "null"]) }} as result,
         md5('2:C1-') as worked_result
 
     union all
 
     select
-        'hash_version' as macro_name,
-        {{ hash_version("'C1'", "timestamp '2026-01-01'") }} as result,
+        'generate_version_key' as macro_name,
+        {{ generate_version_key("'C1'", "timestamp '2026-01-01'") }} as result,
         md5('2:C116:1767225600000000') as worked_result
 
     union all
 
     select
-        'hash_version before every known time' as macro_name,
-        {{ hash_version("'C1'", "cast(null as timestamp)") }} as result,
+        'generate_version_key before every known time' as macro_name,
+        {{ generate_version_key("'C1'", "cast(null as timestamp)") }} as result,
         md5('2:C17:unknown') as worked_result
 
     union all
@@ -371,7 +371,7 @@ with results as (
     union all
 
     select
-        'build_versions' as macro_name,
+        'build_scd2' as macro_name,
         string_agg(
             versions.city || ' until ' || cast(versions.valid_to as varchar), ', '
             order by versions.valid_from
@@ -389,7 +389,7 @@ with results as (
         )
 
         select * from (
-            {{ build_versions('customer_history', key='customer_id', attributes=['city']) }}
+            {{ build_scd2('customer_history', key='customer_id', attributes=['city']) }}
         ) as versions
     ) as versions
 

@@ -38,7 +38,7 @@ loan_states as (
 
 loan_versions as (
 
-    {{ build_versions('loan_states', key='loan_id', attributes=[
+    {{ build_scd2('loan_states', key='loan_id', attributes=[
         'principal', 'annual_rate_pct', 'defaulted_at',
     ]) }}
 

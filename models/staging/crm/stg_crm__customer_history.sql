@@ -1,6 +1,6 @@
-with ordered_history as (
+with ordered_changes as (
 
-    {{ order_history('crm.customers', key='customer_id') }}
+    {{ order_changes('crm.customers', key='customer_id') }}
 
 ),
 
@@ -24,7 +24,7 @@ stg_crm__customer_history as (
         _changed_at as changed_at,
         _loaded_at,
         _is_backfill
-    from ordered_history
+    from ordered_changes
 
 )
 

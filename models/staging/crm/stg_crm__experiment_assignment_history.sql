@@ -1,6 +1,6 @@
-with ordered_history as (
+with ordered_changes as (
 
-    {{ order_history('crm.experiment_assignments', key=['experiment_name', 'customer_id']) }}
+    {{ order_changes('crm.experiment_assignments', key=['experiment_name', 'customer_id']) }}
 
 ),
 
@@ -19,7 +19,7 @@ stg_crm__experiment_assignment_history as (
         _changed_at as changed_at,
         _loaded_at,
         _is_backfill
-    from ordered_history
+    from ordered_changes
 
 )
 

@@ -1,6 +1,6 @@
-with ordered_history as (
+with ordered_changes as (
 
-    {{ order_history('equipment.units', key='unit_id') }}
+    {{ order_changes('equipment.units', key='unit_id') }}
 
 ),
 
@@ -17,7 +17,7 @@ stg_equipment__unit_history as (
         _changed_at as changed_at,
         _loaded_at,
         _is_backfill
-    from ordered_history
+    from ordered_changes
 
 )
 

@@ -1,6 +1,6 @@
-with ordered_history as (
+with ordered_changes as (
 
-    {{ order_history('lending.loans', key='loan_id') }}
+    {{ order_changes('lending.loans', key='loan_id') }}
 
 ),
 
@@ -18,7 +18,7 @@ stg_lending__loan_history as (
         _changed_at as changed_at,
         _loaded_at,
         _is_backfill
-    from ordered_history
+    from ordered_changes
 
 )
 

@@ -1,6 +1,6 @@
-with ordered_history as (
+with ordered_changes as (
 
-    {{ order_history('lending.repayments', key=['loan_id', 'instalment_number']) }}
+    {{ order_changes('lending.repayments', key=['loan_id', 'instalment_number']) }}
 
 ),
 
@@ -23,7 +23,7 @@ stg_lending__repayment_history as (
         _changed_at as changed_at,
         _loaded_at,
         _is_backfill
-    from ordered_history
+    from ordered_changes
 
 )
 

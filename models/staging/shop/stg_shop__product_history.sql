@@ -1,6 +1,6 @@
-with ordered_history as (
+with ordered_changes as (
 
-    {{ order_history('shop.products', key='product_id') }}
+    {{ order_changes('shop.products', key='product_id') }}
 
 ),
 
@@ -20,7 +20,7 @@ stg_shop__product_history as (
         _changed_at as changed_at,
         _loaded_at,
         _is_backfill
-    from ordered_history
+    from ordered_changes
 
 )
 

@@ -1,7 +1,7 @@
-{% macro order_history(input, key, affected_by=none, touches=none) -%}
+{% macro order_changes(input, key, affected_by=none, touches=none) -%}
     {%- set contract = get_contract(input, key) -%}
     {%- set key_columns = contract.key | join(', ') -%}
-    {%- set order_of_history -%}
+    {%- set order_of_changes -%}
         partition by {{ key_columns }}
         order by _generation, _is_tombstone desc, _cursor nulls first, _batch, _row
     {%- endset -%}
@@ -79,10 +79,10 @@
     select
         *,
         max(_seen_at) over (
-            {{ order_of_history }}
+            {{ order_of_changes }}
             rows between unbounded preceding and current row
         ) as _changed_at,
-        row_number() over ({{ order_of_history }}) as _change_number,
+        row_number() over ({{ order_of_changes }}) as _change_number,
         row_number() over (
             partition by {{ key_columns }}
             order by

@@ -1,6 +1,6 @@
-{% macro hash_version(key, changed_at) -%}
+{% macro generate_version_key(key, changed_at) -%}
     {%- set epoch_us -%}
         coalesce(cast({{ convert_to_epoch_us(changed_at) }} as {{ dbt.type_string() }}), 'unknown')
     {%- endset -%}
-    {{ hash_key([key, epoch_us]) }}
+    {{ generate_surrogate_key([key, epoch_us]) }}
 {%- endmacro %}

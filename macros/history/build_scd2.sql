@@ -1,4 +1,4 @@
-{% macro build_versions(history, key, attributes) -%}
+{% macro build_scd2(history, key, attributes) -%}
     with changes_at_one_time_ranked as (
 
         select

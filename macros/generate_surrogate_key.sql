@@ -1,5 +1,5 @@
 {# Each part carries its length, so that no two lists of parts are ever written the same way. #}
-{% macro hash_key(parts) -%}
+{% macro generate_surrogate_key(parts) -%}
     {%- set written = [] -%}
     {%- for part in parts -%}
         {%- set text = 'cast(' ~ part ~ ' as ' ~ dbt.type_string() ~ ')' -%}
