@@ -182,7 +182,7 @@ with results as (
     union all
 
     select
-        'keep_common' as macro_name,
+        'suppress_rare_values' as macro_name,
         string_agg(kept.drug_kept, ' ') as result,
         'A A A' as worked_result
     from (
@@ -199,7 +199,7 @@ with results as (
         )
 
         select * from (
-            {{ keep_common('prescriptions', 'drug', person='person', minimum=2) }}
+            {{ suppress_rare_values('prescriptions', 'drug', person='person', minimum=2) }}
         ) as kept
     ) as kept
 

@@ -125,7 +125,7 @@ rare_diagnoses_categorised as (
 
 rare_diagnoses_left_out as (
 
-    {{ keep_common(
+    {{ suppress_rare_values(
         'rare_diagnoses_categorised', 'diagnosis_code',
         person='patient_pseudonym', minimum=var('anonymity_k')
     ) }}
@@ -134,7 +134,7 @@ rare_diagnoses_left_out as (
 
 rare_drugs_left_out as (
 
-    {{ keep_common(
+    {{ suppress_rare_values(
         'rare_diagnoses_left_out', 'drug_code',
         person='patient_pseudonym', minimum=var('anonymity_k')
     ) }}

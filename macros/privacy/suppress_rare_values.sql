@@ -2,7 +2,7 @@
     If only a few persons have a rare value, their having none would tell them apart as well: then
     the rarest of the common values goes too, and they are at least as many as that has.
 #}
-{% macro keep_common(relation, column, person, minimum) -%}
+{% macro suppress_rare_values(relation, column, person, minimum) -%}
     with values_counted as (
 
         select

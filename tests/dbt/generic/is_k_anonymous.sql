@@ -1,4 +1,4 @@
-{% test nobody_stands_out(model, person, columns, minimum, age=none, finest_date='year') %}
+{% test is_k_anonymous(model, person, columns, minimum, age=none, finest_date='year') %}
 
     with groups_counted as (
 
