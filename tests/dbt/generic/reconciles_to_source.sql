@@ -1,4 +1,4 @@
-{% test sums_to_source(model, column, by, source, source_column, source_where='true') %}
+{% test reconciles_to_source(model, column, by, source, source_column, source_where='true') %}
 
     {%- set by = [by] if by is string else by %}
 

@@ -1,4 +1,4 @@
-{% test no_exact_repeats(model, columns) %}
+{% test no_duplicate_rows(model, columns) %}
 
     {{ config(fail_calc='coalesce(sum(surplus_row_count), 0)') }}
 

@@ -1,4 +1,4 @@
-{% test leads_to_last_change(model, changes, column) %}
+{% test audit_trail_matches_state(model, changes, column) %}
 
     {%- set key = get_key() | first %}
 
