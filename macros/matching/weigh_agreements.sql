@@ -2,9 +2,9 @@
     log2({{ var('duplicate_share') }} / pairs_compared.customer_count)
     {%- for field in fields %}
     + coalesce(log2(
-        {{ field }}_rules.match_share
+        {{ field }}_rules.m_probability
         / coalesce(
-            {{ field }}_rules.coincidence_share,
+            {{ field }}_rules.u_probability,
             pairs_compared.{{ field }}_count / pairs_compared.customer_count
         )
     ), 0)

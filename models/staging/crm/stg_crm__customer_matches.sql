@@ -114,7 +114,7 @@ blocks_counted as (
 ),
 
 -- A value that very many share, such as the till's own address, tells nothing of anybody.
-blocks_that_tell as (
+informative_blocks as (
 
     select
         customer_id,
@@ -124,24 +124,24 @@ blocks_that_tell as (
 
 ),
 
-pairs_met as (
+candidate_pairs as (
 
     select distinct
-        blocks_that_tell.customer_id,
+        informative_blocks.customer_id,
         peers.customer_id as other_customer_id
-    from blocks_that_tell
-    inner join blocks_that_tell as peers
+    from informative_blocks
+    inner join informative_blocks as peers
         on
-            blocks_that_tell.block = peers.block
-            and blocks_that_tell.customer_id < peers.customer_id
+            informative_blocks.block = peers.block
+            and informative_blocks.customer_id < peers.customer_id
 
 ),
 
 pairs_compared as (
 
     select
-        pairs_met.customer_id,
-        pairs_met.other_customer_id,
+        candidate_pairs.customer_id,
+        candidate_pairs.other_customer_id,
         case
             when one.person_name = peer.person_name then 'same'
             when {{ measure_similarity('one.person_name', 'peer.person_name') }} >= 0.9
@@ -191,9 +191,9 @@ pairs_compared as (
         one.birth_date_count,
         one.address_count,
         one.customer_count
-    from pairs_met
-    inner join values_counted as one on pairs_met.customer_id = one.customer_id
-    inner join values_counted as peer on pairs_met.other_customer_id = peer.customer_id
+    from candidate_pairs
+    inner join values_counted as one on candidate_pairs.customer_id = one.customer_id
+    inner join values_counted as peer on candidate_pairs.other_customer_id = peer.customer_id
 
 ),
 
