@@ -14,7 +14,7 @@
             count(*) as row_count,
             {{ 'max(' ~ time ~ ')' if time else 'cast(null as timestamp)' }} as latest_row_at
             {%- for column in columns %}
-            {%- set number = read_number(column) %},
+            {%- set number = nan_to_null(column) %},
             {%- if method == 'quantile' %}
             {{ take_quantiles(number, shares) }} as {{ column }}__edges
             {%- else %}
@@ -96,7 +96,7 @@
         highest='(select max(upper_edge) ' ~ fitted ~ ')',
         edges_passed=count_elements(
             '(select ' ~ collect_sorted('lower_edge') ~ ' ' ~ fitted ~ ' and bucket_number > 0)',
-            'element ' ~ ('<=' if closed == 'left' else '<') ~ ' ' ~ read_number(column)
+            'element ' ~ ('<=' if closed == 'left' else '<') ~ ' ' ~ nan_to_null(column)
         ),
         closed=closed,
         outside=outside,
@@ -107,7 +107,7 @@
     {%- set passed = [] -%}
     {%- for edge in edges[1:-1] -%}
         {%- do passed.append(
-            'case when ' ~ edge ~ (' <= ' if closed == 'left' else ' < ') ~ read_number(column) ~ ' then 1 else 0 end'
+            'case when ' ~ edge ~ (' <= ' if closed == 'left' else ' < ') ~ nan_to_null(column) ~ ' then 1 else 0 end'
         ) -%}
     {%- endfor -%}
     {{ number_bucket(
@@ -130,10 +130,10 @@
     {%- endif -%}
     case
         {%- if outside == 'null' %}
-        when {{ read_number(column) }} between {{ lowest }} and {{ highest }}
+        when {{ nan_to_null(column) }} between {{ lowest }} and {{ highest }}
             then coalesce({{ edges_passed }}, 0)
         {%- else %}
-        when {{ read_number(column) }} is not null and {{ lowest }} is not null
+        when {{ nan_to_null(column) }} is not null and {{ lowest }} is not null
             then coalesce({{ edges_passed }}, 0)
         {%- endif %}
     end

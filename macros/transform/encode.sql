@@ -111,7 +111,7 @@
 {% macro fit_target_encoder(relation, columns, target, smoothing='auto', where='true') -%}
     with labels_listed as (
 
-        {{ list_categories(relation, columns, where, label=read_number(target)) }}
+        {{ list_categories(relation, columns, where, label=nan_to_null(target)) }}
 
     ),
 
@@ -202,7 +202,7 @@
             {{ name_category(column) }} as {{ column }}__category,
             {%- endfor %}
             {{ assign_fold(fold_by or key, fold_count) }} as fold,
-            {{ read_number(target) }} as label
+            {{ nan_to_null(target) }} as label
         from {{ relation }}
 
     ),

@@ -7,7 +7,7 @@
 {%- endmacro %}
 
 {% macro impute_median(column, parameters) -%}
-    coalesce({{ read_number(column) }}, {{ get_parameter('center', column, 'median', parameters) }})
+    coalesce({{ nan_to_null(column) }}, {{ get_parameter('center', column, 'median', parameters) }})
 {%- endmacro %}
 
 {% macro impute_last(column, order_by, partition_by=none, within=none) -%}

@@ -1,6 +1,6 @@
 {% macro scale(column, parameters, method='standard', value=none) -%}
     (
-        {{ read_number(value or column) }}
+        {{ nan_to_null(value or column) }}
         - {{ get_parameter('center', column, method, parameters) }}
     ) / {{ get_parameter('scale', column, method, parameters) }}
 {%- endmacro %}
@@ -30,7 +30,7 @@
             count(*) as row_count,
             {{ 'max(' ~ time ~ ')' if time else 'cast(null as timestamp)' }} as latest_row_at
             {%- for column in columns %}
-            {%- set number = read_number(column) %},
+            {%- set number = nan_to_null(column) %},
             count({{ number }}) as {{ column }}__known_count,
             {%- if method == 'standard' %}
             avg({{ number }}) as {{ column }}__center,

@@ -1,5 +1,5 @@
 {% macro smooth_by_average(column, rows, order_by, partition_by=none, centred=false) -%}
-    avg({{ read_number(column) }}) over (
+    avg({{ nan_to_null(column) }}) over (
         {{ order_rows(order_by, partition_by) }} {{ frame_rows(rows, centred) }}
     )
 {%- endmacro %}
@@ -31,8 +31,8 @@
 
         select
             *,
-            {{ read_number(column) }} as _reading,
-            -ln(1 - {{ alpha }}) * count({{ read_number(column) }}) over (
+            {{ nan_to_null(column) }} as _reading,
+            -ln(1 - {{ alpha }}) * count({{ nan_to_null(column) }}) over (
                 {{ order_rows(order_by, group) }}
                 rows between unbounded preceding and current row
             ) as _age

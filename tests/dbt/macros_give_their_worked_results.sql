@@ -275,13 +275,13 @@ with results as (
     union all
 
     select
-        'score_by_fifths' as macro_name,
+        'score_quintiles' as macro_name,
         string_agg(cast(scored.score as varchar), ' ' order by scored.amount) as result,
         '1 3 3 3 5' as worked_result
     from (
         select
             amounts.amount,
-            {{ score_by_fifths('amounts.amount', by='amounts.currency') }} as score
+            {{ score_quintiles('amounts.amount', by='amounts.currency') }} as score
         from (
             values
             (1, 'EUR'), (2, 'EUR'), (2, 'EUR'), (2, 'EUR'), (9, 'EUR')
@@ -291,7 +291,7 @@ with results as (
     union all
 
     select
-        'score_by_fifths of a tie at the top, and of one alone' as macro_name,
+        'score_quintiles of a tie at the top, and of one alone' as macro_name,
         string_agg(
             cast(scored.score as varchar), ' ' order by scored.currency, scored.amount
         ) as result,
@@ -300,7 +300,7 @@ with results as (
         select
             amounts.currency,
             amounts.amount,
-            {{ score_by_fifths('amounts.amount', by='amounts.currency') }} as score
+            {{ score_quintiles('amounts.amount', by='amounts.currency') }} as score
         from (
             values
             (4, 'EUR'), (9, 'EUR'), (9, 'EUR'), (9, 'EUR'), (9, 'EUR'), (1, 'GBP')
@@ -310,13 +310,13 @@ with results as (
     union all
 
     select
-        'score_by_fifths by the first places' as macro_name,
+        'score_quintiles by the first places' as macro_name,
         string_agg(cast(scored.score as varchar), ' ' order by scored.amount) as result,
         '1 2 2 2 5' as worked_result
     from (
         select
             amounts.amount,
-            {{ score_by_fifths('amounts.amount', by='amounts.currency', ties='first') }} as score
+            {{ score_quintiles('amounts.amount', by='amounts.currency', ties='first') }} as score
         from (
             values
             (1, 'EUR'), (2, 'EUR'), (2, 'EUR'), (2, 'EUR'), (9, 'EUR')
@@ -340,7 +340,7 @@ with results as (
     union all
 
     select
-        'walk_both_ways' as macro_name,
+        'symmetrise_edges' as macro_name,
         string_agg(ways.from_node_id || '-' || ways.to_node_id, ' ' order by ways.from_node_id)
             as result,
         'A-B B-A' as worked_result
@@ -352,7 +352,7 @@ with results as (
 
         )
 
-        {{ walk_both_ways('undirected') }}
+        {{ symmetrise_edges('undirected') }}
     ) as ways
 
     union all

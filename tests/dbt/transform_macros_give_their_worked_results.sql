@@ -531,8 +531,8 @@ with results as (
     union all
 
     select
-        'read_number' as macro_name,
-        coalesce(cast({{ read_number("'NaN'") }} as varchar), 'null') as result,
+        'nan_to_null' as macro_name,
+        coalesce(cast({{ nan_to_null("'NaN'") }} as varchar), 'null') as result,
         'null' as worked_result
 
     union all

@@ -33,7 +33,7 @@ nodes_of_graphs as (
 
 edges_both_ways as (
 
-    {{ walk_both_ways('edges') }}
+    {{ symmetrise_edges('edges') }}
 
 ),
 

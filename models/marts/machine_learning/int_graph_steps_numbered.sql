@@ -12,7 +12,7 @@ nodes_numbered as (
 
 edges_both_ways as (
 
-    {{ walk_both_ways('edges') }}
+    {{ symmetrise_edges('edges') }}
 
 ),
 

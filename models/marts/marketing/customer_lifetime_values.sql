@@ -110,10 +110,10 @@ scored as (
 
     select
         *,
-        {{ score_by_fifths('recency_days desc', by='currency') }} as recency_score,
-        {{ score_by_fifths('repeat_purchase_count', by='currency', ties='first') }}
+        {{ score_quintiles('recency_days desc', by='currency') }} as recency_score,
+        {{ score_quintiles('repeat_purchase_count', by='currency', ties='first') }}
             as frequency_score,
-        {{ score_by_fifths('net_amount', by='currency') }} as monetary_score
+        {{ score_quintiles('net_amount', by='currency') }} as monetary_score
     from days_measured
 
 ),

@@ -1,4 +1,4 @@
-{% macro walk_both_ways(edges) -%}
+{% macro symmetrise_edges(edges) -%}
     select
         graph,
         from_node_id,
