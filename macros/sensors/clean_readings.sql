@@ -76,9 +76,9 @@
             {{ last_known('possible_' ~ quantity) }} over before as last_{{ quantity }},
             {{ last_known('case when possible_' ~ quantity ~ ' is not null then at_us end') }}
                 over before as last_{{ quantity }}_at_us,
-            {{ first_known('possible_' ~ quantity) }} over behind as next_{{ quantity }},
+            {{ first_known('possible_' ~ quantity) }} over following as next_{{ quantity }},
             {{ first_known('case when possible_' ~ quantity ~ ' is not null then at_us end') }}
-                over behind as next_{{ quantity }}_at_us{{ ',' if not loop.last }}
+                over following as next_{{ quantity }}_at_us{{ ',' if not loop.last }}
             {%- endfor %}
         from values_bounded
         window
@@ -86,7 +86,7 @@
                 partition by unit_id order by at_us
                 rows between unbounded preceding and 1 preceding
             ),
-            behind as (
+            following as (
                 partition by unit_id order by at_us
                 rows between 1 following and unbounded following
             )
@@ -244,8 +244,8 @@
             {%- endset %}
             {{ last_known('smooth_' ~ quantity) }} over before as last_{{ quantity }},
             {{ last_known(at) }} over before as last_{{ quantity }}_at_us,
-            {{ first_known('smooth_' ~ quantity) }} over behind as next_{{ quantity }},
-            {{ first_known(at) }} over behind as next_{{ quantity }}_at_us{{ ',' if not loop.last }}
+            {{ first_known('smooth_' ~ quantity) }} over following as next_{{ quantity }},
+            {{ first_known(at) }} over following as next_{{ quantity }}_at_us{{ ',' if not loop.last }}
             {%- endfor %}
         from values_smoothed
         window
@@ -253,7 +253,7 @@
                 partition by unit_id order by at_us
                 rows between unbounded preceding and 1 preceding
             ),
-            behind as (
+            following as (
                 partition by unit_id order by at_us
                 rows between 1 following and unbounded following
             )

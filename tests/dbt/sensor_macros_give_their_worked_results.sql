@@ -70,9 +70,9 @@ results as (
     union all
 
     select
-        'lift' as macro_name,
+        'extract_first_path' as macro_name,
         cast(
-            {{ lift("'{\"data\": {\"co2\": 410}}'", ['$.co2', '$.data.co2'], 'integer') }}
+            {{ extract_first_path("'{\"data\": {\"co2\": 410}}'", ['$.co2', '$.data.co2'], 'integer') }}
             as varchar
         ) as result,
         '410' as worked_result
