@@ -29,7 +29,7 @@ MARTS_OF = {
     "crm": {"marketing.customer_360", "marketing.duplicate_customer_pairs"},
     "equipment": {"operations.equipment_health", "operations.cold_chain_breaches", "operations.unit_service_history"},
     "lending": {"finance.credit_histories"},
-    "payments": {"risk.payment_risk_facts", "risk.payment_fraud_labels"},
+    "payments": {"risk.payment_risk_features", "risk.payment_fraud_labels"},
     "sales": {"finance.daily_sales", "growth.churn_states", "marketing.product_affinity"},
     "shop": set(),
     "web": {"growth.funnel", "growth.sessions_by_day"},

@@ -9,7 +9,7 @@ from lake_by_hand import SEEDS, Lake, Row, Warehouse
 pytest_plugins = ["warehouse_fixtures"]
 
 NOON = datetime(2026, 3, 1, 12)
-ONLY = ("--select", "+payment_risk_facts", "+payment_fraud_labels")
+ONLY = ("--select", "+payment_risk_features", "+payment_fraud_labels")
 
 
 class Payments:

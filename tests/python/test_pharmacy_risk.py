@@ -67,7 +67,7 @@ def test_a_ring_shows_in_its_device_and_its_travels_and_honest_payments_do_not(
     pharmacy: "Pharmacy", frauds: list[Row]
 ) -> None:
     # Given the payments of rings, and those that are no fraud
-    facts = {row["transaction_id"]: row for row in pharmacy.rows("from risk.payment_risk_facts")}
+    facts = {row["transaction_id"]: row for row in pharmacy.rows("from risk.payment_risk_features")}
     rings: dict[str, list[Row]] = {}
     for fraud in frauds:
         if fraud["ring"]:
@@ -124,7 +124,7 @@ def test_facts_equal_those_counted_payment_by_payment(pharmacy: "Pharmacy", frau
         "on payments.transaction_id = chargebacks.transaction_id and chargebacks.is_fraud where not is_refund"
     )
     some = {row["transaction_id"] for row in frauds[::5]} | {row["transaction_id"] for row in charges[::150]}
-    facts = {row["transaction_id"]: row for row in pharmacy.rows("from risk.payment_risk_facts")}
+    facts = {row["transaction_id"]: row for row in pharmacy.rows("from risk.payment_risk_features")}
 
     # When their facts are counted by hand, then the mart has the same
     for now in charges:

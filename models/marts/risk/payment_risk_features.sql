@@ -277,7 +277,7 @@ travels_classed as (
 
 ),
 
-payment_risk_facts as (
+payment_risk_features as (
 
     select
         charges.transaction_id,
@@ -326,4 +326,4 @@ payment_risk_facts as (
 
 )
 
-select * from payment_risk_facts
+select * from payment_risk_features
