@@ -1,10 +1,10 @@
 {% macro delete_affected_keys(key, inputs, dimensions=[], at=none, touches=none) -%}
     {%- set incremental_state = get_incremental_state() -%}
-    {%- set touched = this.identifier ~ '__touched' -%}
+    {%- set affected = this.identifier ~ '__affected' -%}
     {%- if not is_incremental() -%}
     delete from {{ incremental_state }} where model = '{{ this.identifier }}'
     {%- elif not flags.EMPTY -%}
-    create or replace temporary table {{ touched }} as
+    create or replace temporary table {{ affected }} as
     with noted as (
 
         select input, batch, row_count, load_id
@@ -65,9 +65,9 @@
         {%- endfor %}
     {%- endif %};
 
-    delete from {{ this }} where {{ key }} in (select {{ key }} from {{ touched }})
+    delete from {{ this }} where {{ key }} in (select {{ key }} from {{ affected }})
     {%- else -%}
-    create or replace temporary table {{ touched }} as
+    create or replace temporary table {{ affected }} as
     select {{ key }} from {{ this }} where false
     {%- endif -%}
 {%- endmacro %}

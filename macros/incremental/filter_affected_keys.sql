@@ -4,7 +4,7 @@
     {%- set kept = [] -%}
     {%- for expression in touches or [key] -%}
         {%- do kept.append(
-            expression ~ ' in (select ' ~ key ~ ' from ' ~ this.identifier ~ '__touched)'
+            expression ~ ' in (select ' ~ key ~ ' from ' ~ this.identifier ~ '__affected)'
         ) -%}
     {%- endfor -%}
     where {{ kept | join(' or ') }}
@@ -13,5 +13,5 @@
 
 {# The clause above as a regular expression: full and incremental builds have one definition. #}
 {% macro get_affected_filter_pattern() -%}
-    {{ return('where [^\\n]+ in \\(select \\w+ from ' ~ this.identifier ~ '__touched\\)') }}
+    {{ return('where [^\\n]+ in \\(select \\w+ from ' ~ this.identifier ~ '__affected\\)') }}
 {%- endmacro %}
