@@ -17,7 +17,7 @@ from typing import Annotated, Literal, NoReturn
 import typer
 
 from flows import settings
-from flows.errors import WarehouseError, WrongUse
+from flows.errors import WarehouseError, UsageError
 from flows.names import TableName
 
 app = typer.Typer(
@@ -151,7 +151,7 @@ def _table(text: str) -> TableName:
     try:
         return TableName.parse(text)
     except ValueError as error:
-        raise WrongUse(f"{error}.", "For example: python -m flows quarantine crm.customers") from None
+        raise UsageError(f"{error}.", "For example: python -m flows quarantine crm.customers") from None
 
 
 def main() -> int:

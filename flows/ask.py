@@ -10,7 +10,7 @@ from typing import Any, Literal
 
 import duckdb
 
-from flows.errors import StorageFailed, WrongUse
+from flows.errors import StorageFailed, UsageError
 from flows.names import identifier, literal
 from flows.redaction import without_values
 from flows.settings import DataFolder
@@ -33,10 +33,10 @@ def ask(folder: DataFolder, sql: str, form: Form, limit: int) -> str:
 
     What tables and CSV show of texts cannot run or mislead; JSON has every text exactly, in ASCII.
 
-    Raises WrongUse if nothing is published yet, or the SQL cannot be run; StorageFailed if the release is damaged.
+    Raises UsageError if nothing is published yet, or the SQL cannot be run; StorageFailed if the release is damaged.
     """
     if not folder.warehouse.exists():
-        raise WrongUse(f"Nothing is published in {folder.path.name} yet.", "Publish first: make run")
+        raise UsageError(f"Nothing is published in {folder.path.name} yet.", "Publish first: make run")
     release = folder.warehouse.resolve()
     with open_database(release, f"the release {release.parent.name} cannot be read", REBUILD) as connection:
         schemas = [
@@ -54,7 +54,7 @@ def ask(folder: DataFolder, sql: str, form: Form, limit: int) -> str:
         except duckdb.Error as error:
             if DAMAGED.search(str(error)):
                 raise StorageFailed(f"the release {release.parent.name}", without_values(error), REBUILD) from None
-            raise WrongUse(str(error), 'See what there is: python -m flows query "show all tables"') from None
+            raise UsageError(str(error), 'See what there is: python -m flows query "show all tables"') from None
     if form == "json":
         return "\n".join(json.dumps(dict(zip(names, row, strict=True)), default=str) for row in rows)
     return _as_csv([names, *rows])

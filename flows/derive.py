@@ -15,7 +15,7 @@ from typing import Any, ClassVar, Protocol
 import duckdb
 import pyarrow as pa
 
-from flows.errors import WrongUse
+from flows.errors import UsageError
 from flows.lake.contract import Contract
 from flows.lake.tables import LakeTable
 from flows.learning.augment import Recipe
@@ -225,25 +225,25 @@ def _pieces(parents: list[Parent]) -> Iterator[tuple[list[Parent], int]]:
 
 
 def derived_tables(contracts: Mapping[TableName, Contract]) -> list[Contract]:
-    """Return the contracts of derived tables, parents first; raises WrongUse for one that is made of no other."""
+    """Return the contracts of derived tables, parents first; raises UsageError for one that is made of no other."""
     derived = {name: contract.derivation for name, contract in contracts.items() if contract.derivation}
     for name, derivation in derived.items():
         if derivation.of not in contracts:
-            raise WrongUse(
+            raise UsageError(
                 f"{name} is derived of {derivation.of}, which has no contract.", "Mend meta.derived in its sources.yml."
             )
     try:
         order = [*TopologicalSorter({name: [derivation.of] for name, derivation in derived.items()}).static_order()]
     except CycleError as error:
         names = ", ".join(map(str, error.args[1]))
-        raise WrongUse(f"{names} are derived of each other.", "Mend meta.derived in their sources.yml.") from None
+        raise UsageError(f"{names} are derived of each other.", "Mend meta.derived in their sources.yml.") from None
     return [contracts[name] for name in order if name in derived]
 
 
 def derive_table(contract: Contract, contracts: Mapping[TableName, Contract], lake: Path, *, run_id: str) -> LoadResult:
     """Make what a derived table lacks of its parent.
 
-    Raises WrongUse for a step or option that is none, and what a load raises.
+    Raises UsageError for a step or option that is none, and what a load raises.
     """
     assert contract.derivation is not None, "what is not derived has a source"
     derivation = contract.derivation
@@ -266,16 +266,16 @@ def read_derivation(contract: Contract, parent: Contract) -> tuple[Step, Columns
     )
     for column in (columns.parent_id, columns.content, columns.sha256):
         if column not in parent.types:
-            raise WrongUse(
+            raise UsageError(
                 f"{where} names the column {column!r}, which {parent.name} does not have.",
                 "Say which columns are meant: `id`, `content` and `hash`.",
             )
     match contract.derivation.by:
         case "image_features":
             if options:
-                raise WrongUse(f"{where} has {', '.join(options)}, which is no option of the step.", "Take it out.")
+                raise UsageError(f"{where} has {', '.join(options)}, which is no option of the step.", "Take it out.")
             return ImageFeatures(), columns
         case "augmented_images":
             return AugmentedImages(Recipe.parse(where, options)), columns
         case unknown:
-            raise WrongUse(f"{where}.by is {unknown!r}.", "It is image_features or augmented_images.")
+            raise UsageError(f"{where}.by is {unknown!r}.", "It is image_features or augmented_images.")

@@ -23,7 +23,7 @@ from prefect.task_runners import TaskRunner, ThreadPoolTaskRunner
 from flows.artifacts import failed_gate_shown, show_outcome
 from flows.clock import utc_now
 from flows.derive import derive_table, derived_tables
-from flows.errors import SourceFailed, StorageFailed, WarehouseError, WrongUse
+from flows.errors import SourceFailed, StorageFailed, WarehouseError, UsageError
 from flows.events import tell_of_release, tell_of_rows
 from flows.lake.catalog import Pin, pin_catalog, read_pins
 from flows.lake.conservation import require_conservation
@@ -185,7 +185,7 @@ def derive_tables(sources: Connections, contracts: Mapping[TableName, Contract],
 def tables_of(sources: Connections, contracts: Mapping[TableName, Contract]) -> list[tuple[TableName, Connection]]:
     """Return the contract tables to load: those that a source's connection names, or all of the source's.
 
-    Raises WrongUse for a source or table without a contract.
+    Raises UsageError for a source or table without a contract.
     """
     wanted = []
     for connection in sources:
@@ -198,13 +198,13 @@ def tables_of(sources: Connections, contracts: Mapping[TableName, Contract]) -> 
         for table in named:
             if table not in declared:
                 known = ", ".join(str(name) for name, contract in contracts.items() if contract.derivation is None)
-                raise WrongUse(
+                raise UsageError(
                     f"connections.yml: {sources.name}.{connection.source}.{table} has no contract; there are {known}.",
                     f"Declare it in models/staging/{connection.source}/_{connection.source}__sources.yml.",
                 )
             wanted.append((declared[table], connection))
         if not named:
-            raise WrongUse(
+            raise UsageError(
                 f"connections.yml: {sources.name}.{connection.source} is no declared source.",
                 f"Declare it in models/staging/{connection.source}/_{connection.source}__sources.yml.",
             )

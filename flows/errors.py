@@ -26,7 +26,7 @@ class WarehouseError(Exception):
 
 
 @dataclass(eq=False, repr=False)
-class WrongUse(WarehouseError):
+class UsageError(WarehouseError):
     """A command, option or configuration file that cannot be followed; nothing was done."""
 
     what: str

@@ -19,7 +19,7 @@ import pyarrow as pa
 from deltalake.exceptions import CommitFailedError, DeltaError
 
 from flows.clock import utc_now
-from flows.errors import SchemaMismatch, SourceFailed, WarehouseError, WrongUse
+from flows.errors import SchemaMismatch, SourceFailed, WarehouseError, UsageError
 from flows.lake.check import CHECKED, Mapped, check_batch, check_nothing
 from flows.lake.contract import Contract
 from flows.lake.contract import Load as LoadMode
@@ -117,7 +117,7 @@ def noted(load: "Load", run_id: str) -> Iterator[None]:
 def as_mapped(contract: Contract, mapping: TableMapping) -> Contract:
     """Return a contract with what its mapping says of load, cursor and overlap.
 
-    Raises WrongUse for a cursor that the contract does not have.
+    Raises UsageError for a cursor that the contract does not have.
     """
     contract = replace(
         contract,
@@ -126,7 +126,7 @@ def as_mapped(contract: Contract, mapping: TableMapping) -> Contract:
         overlap=contract.overlap if mapping.overlap is None else mapping.overlap,
     )
     if contract.cursor is not None and contract.cursor not in contract.types:
-        raise WrongUse(
+        raise UsageError(
             f"connections.yml: the cursor {contract.cursor!r} of {contract.name} is not in its contract.",
             f"It is one of {', '.join(contract.types)}.",
         )
@@ -488,7 +488,7 @@ def working_connection(
             try:
                 duck.execute(f"set TimeZone = {literal(time_zone)}")
             except duckdb.Error:
-                raise WrongUse(
+                raise UsageError(
                     f"connections.yml: {time_zone!r} is no time zone.", "Write one such as Europe/London."
                 ) from None
             yield duck, Path(folder)

@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
 from flows import settings
-from flows.errors import WarehouseError, WrongUse
+from flows.errors import WarehouseError, UsageError
 
 STARTUP_SECONDS = 90
 ELSEWHERE_SECONDS = 10
@@ -84,7 +84,7 @@ def send_what_waits() -> None:
 def serve_schedules(port: int, say: Callable[[str], None]) -> None:
     """Serve the UI, deploy prefect.yaml to it and work off its schedules until interrupted."""
     if is_taken(port):
-        raise WrongUse(f"Port {port} of 127.0.0.1 is taken.", "Name another: python -m flows ui --port …")
+        raise UsageError(f"Port {port} of 127.0.0.1 is taken.", "Name another: python -m flows ui --port …")
     url = f"http://127.0.0.1:{port}/api"
     settings.export(PREFECT_API_URL=url)
     with serving(port, with_ui=True):

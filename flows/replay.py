@@ -8,7 +8,7 @@ from uuid import uuid4
 import duckdb
 
 from flows.clock import utc_now
-from flows.errors import WrongUse
+from flows.errors import UsageError
 from flows.lake.conservation import require_conservation
 from flows.lake.contract import Contract
 from flows.lake.duplicates import FRESH, keep_fresh
@@ -26,10 +26,10 @@ def replay_quarantine(
 ) -> list[LoadResult]:
     """Replay one table, or all that have a quarantine and are in the set of connections.
 
-    Raises WrongUse for a table that the set or the contracts do not have.
+    Raises UsageError for a table that the set or the contracts do not have.
     """
     if table is not None and (table not in contracts or table.source not in sources.sources):
-        raise WrongUse(
+        raise UsageError(
             f"{table} is no table of the set {sources.name}, or has no contract.",
             f"The quarantine holds {', '.join(map(str, quarantined_tables(sources.folder.lake))) or 'nothing'}.",
         )

@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from urllib.parse import quote, unquote
 
-from flows.errors import WrongUse
+from flows.errors import UsageError
 
 PROJECT = Path(__file__).resolve().parent.parent
 SET_VARIABLE, DATA_VARIABLE, LAKE_VARIABLE = "ML_WAREHOUSE_SET", "ML_WAREHOUSE_DATA", "ML_WAREHOUSE_LAKE"
@@ -106,7 +106,7 @@ class DataFolder:
         """Delta tables: raw history, quarantine, operations."""
         moved = os.environ.get(LAKE_VARIABLE)
         if moved and "://" in moved:
-            raise WrongUse(f"{LAKE_VARIABLE} is {moved!r}, and the lake must be a folder.", "Name a folder.")
+            raise UsageError(f"{LAKE_VARIABLE} is {moved!r}, and the lake must be a folder.", "Name a folder.")
         return PROJECT / moved / self.path.name if moved else self.path / "lake"
 
     @property
@@ -151,12 +151,12 @@ class DataFolder:
 
     @property
     def pseudonym_key(self) -> PseudonymKey | None:
-        """The key for pseudonyms: the environment's, else a made-up one; raises WrongUse if it can be guessed."""
+        """The key for pseudonyms: the environment's, else a made-up one; raises UsageError if it can be guessed."""
         text = env_var(KEY_VARIABLE, "").strip()
         if not text:
             return PseudonymKey(self.made_up_key.read_text().strip(), True) if self.made_up_key.exists() else None
         if len(text) < KEY_CHARACTERS:
-            raise WrongUse(
+            raise UsageError(
                 f"{KEY_VARIABLE} has {len(text)} characters, of which a key needs {KEY_CHARACTERS} at least.",
                 f"Make one: {MAKE_KEY}",
             )

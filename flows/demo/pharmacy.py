@@ -19,7 +19,7 @@ from typing import Any
 import duckdb
 
 from flows.demo.packs import draw_packs
-from flows.errors import WrongUse
+from flows.errors import UsageError
 from flows.names import literal
 
 HISTORY_STARTS = date(2025, 1, 1)
@@ -245,7 +245,7 @@ class _Clock:
         except FileNotFoundError:
             return None
         except (ValueError, KeyError, TypeError) as error:
-            raise WrongUse(
+            raise UsageError(
                 f"{path} is not a clock of the demo.", f"Delete the folder {path.parent} to start the demo anew."
             ) from error
 
@@ -266,15 +266,15 @@ def advance(folder: Path, *, scale: float = 1.0, seed: int = 1, today: date | No
     100 orders a day.
     A kill at any moment costs nothing: the clock is written last, and the next call takes the same step again. Where a
     database was deleted, all of them are made anew.
-    Raises WrongUse for a scale out of range, or another seed or scale than the folder's.
+    Raises UsageError for a scale out of range, or another seed or scale than the folder's.
     """
     if not SMALLEST_SCALE <= scale <= LARGEST_SCALE:
-        raise WrongUse(
+        raise UsageError(
             f"The demo's scale is {scale}; it goes from {SMALLEST_SCALE} to {LARGEST_SCALE}.", "Choose a scale within."
         )
     last_day = (today or datetime.now(UTC).date()) - timedelta(days=1)
     if last_day < FIRST_DAY:
-        raise WrongUse(f"The demo begins with {FIRST_DAY}, which is not over yet.", "Set this machine's clock.")
+        raise UsageError(f"The demo begins with {FIRST_DAY}, which is not over yet.", "Set this machine's clock.")
     clock = _Clock.read(folder / "clock.json")
     _require_same_pharmacy(folder, clock, scale, seed)
     is_whole = clock is not None and all((folder / table.file_name).exists() for table in TABLES)
@@ -303,11 +303,11 @@ def read_truth(folder: Path) -> dict[str, tuple[list[str], list[tuple[Any, ...]]
 
     A subject is an SQL file in `truth/`, a query on what the generator knows and no source shows: who lapsed, which two
     accounts are one person, which payments are fraud.
-    Raises WrongUse where there is no pharmacy yet.
+    Raises UsageError where there is no pharmacy yet.
     """
     clock = _Clock.read(folder / "clock.json")
     if clock is None:
-        raise WrongUse(f"There is no pharmacy in {folder} yet.", "Make one: python -m flows demo")
+        raise UsageError(f"There is no pharmacy in {folder} yet.", "Make one: python -m flows demo")
     with tempfile.TemporaryDirectory(prefix="demo-") as temporary, closing(duckdb.connect()) as made:
         made.execute("set temp_directory = ?", [temporary])
         _make(made, scale=clock.scale, seed=clock.seed, since=None, until=clock.day)
@@ -320,7 +320,7 @@ def read_truth(folder: Path) -> dict[str, tuple[list[str], list[tuple[Any, ...]]
 
 def _require_same_pharmacy(folder: Path, clock: _Clock | None, scale: float, seed: int) -> None:
     if clock is not None and (clock.scale, clock.seed) != (scale, seed):
-        raise WrongUse(
+        raise UsageError(
             f"The demo in {folder} has scale {clock.scale} and seed {clock.seed}, not scale {scale} and seed {seed}.",
             f"Ask for the same, or delete the folder {folder} to start the demo anew.",
         )

@@ -9,7 +9,7 @@ from typing import Any, Literal, cast
 
 import duckdb
 
-from flows.errors import WrongUse
+from flows.errors import UsageError
 from flows.names import TableName, duration, folded, identifier
 
 Load = Literal["append", "upsert", "full"]
@@ -115,7 +115,7 @@ class Contract:
 def contracts_of(sources: Iterable[Any]) -> dict[TableName, Contract]:
     """Return the contracts of dbt's source nodes, as a manifest holds them (objects or their JSON).
 
-    Sources in another database than `lake` are somebody else's. Raises WrongUse for a table whose meta lacks a key,
+    Sources in another database than `lake` are somebody else's. Raises UsageError for a table whose meta lacks a key,
     a column without a data type, or names that collide.
     """
     nodes = (node if isinstance(node, dict) else node.to_dict() for node in sources)
@@ -124,7 +124,7 @@ def contracts_of(sources: Iterable[Any]) -> dict[TableName, Contract]:
     for contract in contracts:
         other = seen.setdefault(folded(str(contract.name)), contract.name)
         if other != contract.name:
-            raise WrongUse(
+            raise UsageError(
                 f"The contracts of {other} and {contract.name} differ by case or Unicode form alone.", "Rename one."
             )
     return {contract.name: contract for contract in sorted(contracts, key=lambda contract: contract.name)}
@@ -147,7 +147,7 @@ def _contract(node: dict[str, Any]) -> Contract:
         (len(set(map(folded, names))) < len(columns), "two columns differ by case or Unicode form alone"),
     ):
         if wrong:
-            raise WrongUse(f"The contract of {name} cannot be used.", f"In its sources.yml, {remedy}.")
+            raise UsageError(f"The contract of {name} cannot be used.", f"In its sources.yml, {remedy}.")
     return Contract(
         name=name,
         columns=columns,
@@ -167,7 +167,7 @@ def _derivation(table: TableName, said: Any) -> Derivation:
         options = dict(said)
         return Derivation(str(options.pop("by")), TableName.parse(str(options.pop("of"))), options)
     except (KeyError, TypeError, ValueError):
-        raise WrongUse(
+        raise UsageError(
             f"The contract of {table} cannot be used: it does not say how it is derived.",
             "In its sources.yml, write config.meta.derived with `by`, a step, and `of`, a source table.",
         ) from None
@@ -177,16 +177,16 @@ def _duration(table: TableName, meta: Mapping[str, Any], key: str, default: time
     try:
         return duration(meta[key]) if key in meta else default
     except ValueError as error:
-        raise WrongUse(f"The contract of {table} cannot be used.", f"In its sources.yml, its {key} {error}.") from None
+        raise UsageError(f"The contract of {table} cannot be used.", f"In its sources.yml, its {key} {error}.") from None
 
 
 def _column(table: TableName, node: dict[str, Any], key: tuple[str, ...]) -> Column:
     constraints = node.get("constraints") or []
     if not node.get("data_type"):
-        raise WrongUse(f"The contract of {table} cannot be used.", f"Give its column {node['name']!r} a data_type.")
+        raise UsageError(f"The contract of {table} cannot be used.", f"Give its column {node['name']!r} a data_type.")
     kind = _canonical(table, node)
     if kind in UNKEPT_TYPES:
-        raise WrongUse(
+        raise UsageError(
             f"The contract of {table} cannot be used: the lake keeps no {kind}.",
             f"Give its column {node['name']!r} the data_type {UNKEPT_TYPES[kind]}.",
         )
@@ -211,7 +211,7 @@ def _canonical(table: TableName, node: dict[str, Any]) -> str:
     try:
         return _name_of_type(node["data_type"])
     except duckdb.Error:
-        raise WrongUse(
+        raise UsageError(
             f"The contract of {table} cannot be used: {node['data_type']!r} is no type.",
             f"Give its column {node['name']!r} a DuckDB type.",
         ) from None

@@ -27,7 +27,7 @@ from deltalake import (
 from deltalake.exceptions import CommitFailedError, DeltaError, TableNotFoundError
 from deltalake.table import SUPPORTED_WRITER_FEATURES, ProtocolVersions
 
-from flows.errors import StorageFailed, WrongUse
+from flows.errors import StorageFailed, UsageError
 from flows.lake.casts import is_nested
 from flows.lake.contract import Contract
 from flows.names import TableName, identifier, literal
@@ -131,11 +131,11 @@ def raw_path(lake: Path, name: TableName) -> Path:
 def open_table(path: Path | str, version: int | None = None) -> DeltaTable | None:
     """Return a Delta table, at a version or the newest, or None where there is none.
 
-    Raises WrongUse for a path that the Delta library cannot have, StorageFailed for a table that cannot be read or that
+    Raises UsageError for a path that the Delta library cannot have, StorageFailed for a table that cannot be read or that
     a newer engine has written.
     """
     if any(sign in str(path) for sign in UNUSABLE):
-        raise WrongUse(
+        raise UsageError(
             f"A lake cannot be at {path}: the path has one of {' '.join(UNUSABLE)} in it.",
             "Name another folder for it: ML_WAREHOUSE_DATA, or ML_WAREHOUSE_LAKE.",
         )

@@ -13,7 +13,7 @@ from typing import Any
 
 import numpy as np
 
-from flows.errors import WrongUse
+from flows.errors import UsageError
 from flows.learning.pixels import Pixels, shrink
 
 ONE = 1 << 16
@@ -68,10 +68,10 @@ class Recipe:
 
     @classmethod
     def parse(cls, where: str, options: Mapping[str, Any]) -> "Recipe":
-        """Read a recipe as it is declared; raises WrongUse for an operation or bound that is none."""
+        """Read a recipe as it is declared; raises UsageError for an operation or bound that is none."""
         operations = options.get("operations")
         if not isinstance(operations, dict) or not operations:
-            raise WrongUse(f"{where} declares no operations.", f"Name some of {', '.join(OPERATIONS)}.")
+            raise UsageError(f"{where} declares no operations.", f"Name some of {', '.join(OPERATIONS)}.")
         recipe = cls(
             _whole(where, options, "seed", 0, (1 << 63) - 1),
             _whole(where, options, "copies", 1, MOST_COPIES),
@@ -79,7 +79,7 @@ class Recipe:
             {name: _bounds(f"{where}.operations", name, said or {}) for name, said in operations.items()},
         )
         if unknown := options.keys() - {"seed", "copies", "longest_side", "operations"}:
-            raise WrongUse(f"{where} has {', '.join(sorted(unknown))}, which is no part of a recipe.", "Take it out.")
+            raise UsageError(f"{where} has {', '.join(sorted(unknown))}, which is no part of a recipe.", "Take it out.")
         return recipe
 
     def children(self, parent_sha256: str, pixels: Pixels) -> Iterator[Child]:
@@ -100,10 +100,10 @@ class Recipe:
 
 def _bounds(where: str, name: str, said: Mapping[str, Any]) -> Mapping[str, int]:
     if name not in OPERATIONS:
-        raise WrongUse(f"{where} names {name}, which is no operation.", f"It is one of {', '.join(OPERATIONS)}.")
+        raise UsageError(f"{where} names {name}, which is no operation.", f"It is one of {', '.join(OPERATIONS)}.")
     bounds = OPERATIONS[name].bounds
     if unknown := said.keys() - bounds.keys():
-        raise WrongUse(
+        raise UsageError(
             f"{where}.{name} has {', '.join(sorted(unknown))}, which it does not know.",
             f"It knows {', '.join(bounds) or 'no bounds'}.",
         )
@@ -113,7 +113,7 @@ def _bounds(where: str, name: str, said: Mapping[str, Any]) -> Mapping[str, int]
 def _whole(where: str, said: Mapping[str, Any], name: str, low: int, high: int) -> int:
     value = said.get(name)
     if not isinstance(value, int) or isinstance(value, bool) or not low <= value <= high:
-        raise WrongUse(f"{where}.{name} is {value!r}.", f"Write a whole number from {low} to {high}.")
+        raise UsageError(f"{where}.{name} is {value!r}.", f"Write a whole number from {low} to {high}.")
     return value
 
 

@@ -2,7 +2,7 @@
 
 from urllib.parse import urlsplit
 
-from flows.errors import WrongUse
+from flows.errors import UsageError
 from flows.sources.batches import Connector
 from flows.sources.connections import Connection, TableMapping
 
@@ -22,7 +22,7 @@ def connect(connection: Connection, mapping: TableMapping) -> Connector:
         from flows.sources.sql import connect_sql
 
         return connect_sql(connection, mapping)
-    raise WrongUse(
+    raise UsageError(
         f"connections.yml: the url of {connection.source} has no scheme.",
         "Write one, such as sqlite:///shop.sqlite, https://api.example.com or file:exports.",
     )

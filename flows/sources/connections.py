@@ -12,7 +12,7 @@ from jinja2 import StrictUndefined, TemplateError
 from jinja2.sandbox import SandboxedEnvironment
 
 from flows import settings
-from flows.errors import WrongUse
+from flows.errors import UsageError
 from flows.names import TableName, duration
 from flows.sources.entries import require_known, require_map
 from flows.sources.rest_options import ENDPOINT_KEYS, Auth, Endpoint, read_auth, read_endpoint, read_rate
@@ -59,15 +59,15 @@ class Connection:
     tables: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
 
     def url(self) -> str:
-        """Return the URL with the environment's values in it; raises WrongUse if one is missing."""
+        """Return the URL with the environment's values in it; raises UsageError if one is missing."""
         return self._render(self.url_template)
 
     def credentials(self) -> Mapping[str, str]:
-        """Return what `auth` says, with the environment's values in it; raises WrongUse for what cannot be sent."""
+        """Return what `auth` says, with the environment's values in it; raises UsageError for what cannot be sent."""
         values = {name: self._render(template).strip() for name, template in self.auth.values.items()}
         for name, value in values.items():
             if not value or not (value.isprintable() and (value.isascii() or self.auth.way in ("basic", "oauth2"))):
-                raise WrongUse(
+                raise UsageError(
                     f"connections.yml: the {name} in auth.{self.auth.way} of {self.source} is empty, or has signs in "
                     "it that no HTTP header can carry.",
                     "Look at the environment variable that it comes from.",
@@ -79,7 +79,7 @@ class Connection:
         return self._render_all(self.mapping(table).endpoint.body)
 
     def require_environment(self) -> None:
-        """Raise WrongUse for a variable that is not set, before anything is read."""
+        """Raise UsageError for a variable that is not set, before anything is read."""
         self.url()
         self.credentials()
         for table in self.tables:
@@ -113,12 +113,12 @@ class Connection:
         try:
             return environment.from_string(template).render(data=str(self.data), env_var=settings.env_var)
         except KeyError as error:
-            raise WrongUse(
+            raise UsageError(
                 f"connections.yml: {self.source} needs the environment variable {error.args[0]}, which is not set.",
                 f"Set it first: export {error.args[0]}=… (or run the command that serves this source, and sets it)",
             ) from None
         except (TemplateError, TypeError) as error:
-            raise WrongUse(
+            raise UsageError(
                 f"connections.yml: {self.source}: cannot read the template {template!r}: {error}.",
                 "Templates know {{ data }} and {{ env_var('NAME') }}.",
             ) from None
@@ -139,29 +139,29 @@ class Connections:
 def read_connections(path: Path, connection_set: str | None = None) -> Connections:
     """Read one set of a connections file; without a name, the environment's or the first.
 
-    Raises WrongUse for a file, set or key that is not there or not known.
+    Raises UsageError for a file, set or key that is not there or not known.
     """
     try:
         sets = yaml.safe_load(path.read_text())
     except FileNotFoundError:
-        raise WrongUse(f"There is no connections file {path}.", "Name one: --connections PATH") from None
+        raise UsageError(f"There is no connections file {path}.", "Name one: --connections PATH") from None
     except yaml.YAMLError as error:
         mark = getattr(error, "problem_mark", None)
         where = f" at line {mark.line + 1}" if mark is not None else ""
-        raise WrongUse(f"{path} is no YAML{where}: {getattr(error, 'problem', None)}.", "Mend the file.") from None
+        raise UsageError(f"{path} is no YAML{where}: {getattr(error, 'problem', None)}.", "Mend the file.") from None
     if not isinstance(sets, dict) or not sets:
-        raise WrongUse(f"{path} holds no set of connections.", "Write one as CONTRIBUTING.md shows.")
+        raise UsageError(f"{path} holds no set of connections.", "Write one as CONTRIBUTING.md shows.")
     odd = [
         one for one in sets if not (isinstance(one, str) and re.fullmatch(r"[A-Za-z0-9_-]+", one)) or one == "prefect"
     ]
     if odd:
-        raise WrongUse(
+        raise UsageError(
             f"{path} holds a set called {odd[0]!r}.",
             "A set has a folder of its own: name it by letters, digits, - and _, in quotes, and not prefect.",
         )
     name = connection_set or settings.chosen_set() or next(iter(sets))
     if name not in sets:
-        raise WrongUse(
+        raise UsageError(
             f"{path} holds no set {name!r}; it holds {', '.join(map(str, sets))}.",
             f"Name one of them: --set NAME, or {settings.SET_VARIABLE}.",
         )
@@ -176,7 +176,7 @@ def read_connections(path: Path, connection_set: str | None = None) -> Connectio
 def _connection(where: str, source: str, entry: Any, data: Path) -> Connection:
     require_known(where, require_map(where, entry), CONNECTION_KEYS)
     if not isinstance(entry.get("url"), str):
-        raise WrongUse(f"{where} has no url.", "Every source needs one, such as sqlite:///shop.sqlite.")
+        raise UsageError(f"{where} has no url.", "Every source needs one, such as sqlite:///shop.sqlite.")
     named = require_map(f"{where}.tables", entry.get("tables") or {})
     tables = {table: {} if mapping is None else mapping for table, mapping in named.items()}
     for table, mapping in tables.items():
@@ -184,24 +184,24 @@ def _connection(where: str, source: str, entry: Any, data: Path) -> Connection:
         require_known(place, require_map(place, mapping), TABLE_KEYS | ENDPOINT_KEYS)
         for column, expression in require_map(f"{place}.columns", mapping.get("columns", {})).items():
             if isinstance(expression, bool) or not isinstance(expression, str | int | float):
-                raise WrongUse(
+                raise UsageError(
                     f"{place}.columns.{column} is read as {expression!r}, not as SQL.",
                     "Write it in quotes: YAML takes words such as No, On and Yes for truth values.",
                 )
         for key in mapping.keys() - NESTED_KEYS:
             if not isinstance(mapping[key], str):
-                raise WrongUse(f"{place}.{key} is no text.", "Write it in quotes.")
+                raise UsageError(f"{place}.{key} is no text.", "Write it in quotes.")
         if "query" in mapping and mapping.keys() & {"from", "where", "columns"} - {"from"}:
-            raise WrongUse(f"{place} has both a query and where or columns.", "A query stands in place of them.")
+            raise UsageError(f"{place} has both a query and where or columns.", "A query stands in place of them.")
         if "overlap" in mapping:
             try:
                 duration(mapping["overlap"])
             except ValueError as error:
-                raise WrongUse(
+                raise UsageError(
                     f"{place}.overlap: {error}.", "It says how far behind the cursor is read again."
                 ) from None
         if mapping.get("load", "upsert") not in LOADS:
-            raise WrongUse(f"{place}.load is {mapping['load']!r}.", f"It is one of {', '.join(LOADS)}.")
+            raise UsageError(f"{place}.load is {mapping['load']!r}.", f"It is one of {', '.join(LOADS)}.")
         read_endpoint(place, mapping)
     auth, pause = read_auth(f"{where}.auth", entry.get("auth")), read_rate(f"{where}.rate", entry.get("rate"))
     return Connection(source, entry["url"], data, auth, pause, tables)

@@ -24,7 +24,7 @@ class NoToken(Exception):
 
 
 def authentication(connection: Connection) -> httpx.Auth:
-    """Return what a client says of who asks; raises WrongUse for values that are missing or cannot be sent."""
+    """Return what a client says of who asks; raises UsageError for values that are missing or cannot be sent."""
     values = connection.credentials()
     match connection.auth.way:
         case "bearer":

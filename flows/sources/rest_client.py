@@ -16,7 +16,7 @@ from urllib.parse import urljoin
 import httpx
 from tenacity import RetryCallState, Retrying, retry_if_exception, stop_after_attempt, wait_exponential_jitter
 
-from flows.errors import SourceFailed, WrongUse
+from flows.errors import SourceFailed, UsageError
 from flows.names import TableName
 from flows.settings import scrub
 from flows.sources.connections import Connection
@@ -90,9 +90,9 @@ class RestClient:
         try:
             self._base = httpx.URL(connection.url().rstrip("/") + "/")
         except httpx.InvalidURL:
-            raise WrongUse(f"connections.yml: the url of {table.source} is none.", "Mend it.") from None
+            raise UsageError(f"connections.yml: the url of {table.source} is none.", "Mend it.") from None
         if self._base.userinfo:
-            raise WrongUse(
+            raise UsageError(
                 f"connections.yml: the url of {table.source} holds a user.",
                 "Write it as auth: {basic: {user: …, password: …}}, so that it goes with every page.",
             )

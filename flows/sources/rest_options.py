@@ -6,7 +6,7 @@ from copy import deepcopy
 from dataclasses import dataclass, field
 from typing import Any
 
-from flows.errors import WrongUse
+from flows.errors import UsageError
 from flows.names import PERIODS
 from flows.sources.entries import require_known, require_map, require_one, require_texts
 
@@ -70,7 +70,7 @@ class Endpoint:
 
 
 def read_auth(where: str, entry: Any) -> Auth:
-    """Read `auth` of a connection; raises WrongUse unless it says exactly one way, and all that this needs."""
+    """Read `auth` of a connection; raises UsageError unless it says exactly one way, and all that this needs."""
     if entry is None:
         return Auth()
     way = require_one(where, require_map(where, entry), ("bearer", *AUTH))
@@ -83,7 +83,7 @@ def read_auth(where: str, entry: Any) -> Auth:
     require_known(place, values, needed | (OAUTH2_MORE if way == "oauth2" else set()))
     require_texts(place, values, values.keys())
     if missing := sorted(needed - values.keys()):
-        raise WrongUse(f"{place} lacks {', '.join(missing)}.", "Take secrets from env_var.")
+        raise UsageError(f"{place} lacks {', '.join(missing)}.", "Take secrets from env_var.")
     return Auth(way, values)
 
 
@@ -94,20 +94,20 @@ def read_rate(where: str, entry: Any) -> float:
     try:
         return PERIODS[entry["period"]] / _number(entry["count"], least=1)
     except (KeyError, TypeError, ValueError):
-        raise WrongUse(
+        raise UsageError(
             f"{where} is {entry!r}.", f"Write {{count: 5, period: second}}; periods are {', '.join(PERIODS)}."
         ) from None
 
 
 def read_endpoint(where: str, entry: Mapping[str, Any]) -> Endpoint:
-    """Read what a table's mapping says of its endpoint; raises WrongUse for what cannot be followed."""
+    """Read what a table's mapping says of its endpoint; raises UsageError for what cannot be followed."""
     method = entry.get("method", "get")
     if method not in ("get", "post"):
-        raise WrongUse(f"{where}.method is {method!r}.", "It is get or post.")
+        raise UsageError(f"{where}.method is {method!r}.", "It is get or post.")
     if "body" in entry and method != "post":
-        raise WrongUse(f"{where} has a body and no method: post.", "What is asked by get stands behind `from`, as ?….")
+        raise UsageError(f"{where} has a body and no method: post.", "What is asked by get stands behind `from`, as ?….")
     if entry.get("since_format", "iso") not in SINCE_FORMATS or ("since_format" in entry and "since" not in entry):
-        raise WrongUse(
+        raise UsageError(
             f"{where}.since_format is {entry['since_format']!r}.",
             f"It is one of {', '.join(SINCE_FORMATS)}, and says how `since` is written.",
         )
@@ -120,19 +120,19 @@ def read_endpoint(where: str, entry: Mapping[str, Any]) -> Endpoint:
 
 
 def read_paging(where: str, entry: Any) -> Paging:
-    """Read `paging`; raises WrongUse unless it says exactly one way, and what belongs to that."""
+    """Read `paging`; raises UsageError unless it says exactly one way, and what belongs to that."""
     way = require_one(where, require_map(where, entry), PAGING)
     require_known(where, entry, {way, *PAGING[way]})
     require_texts(where, entry, {way, "param", "limit", "has_more"})
     if way == "cursor" and "param" not in entry:
-        raise WrongUse(f"{where} has no param.", "Say where the cursor goes: the query parameter, or its path in body.")
+        raise UsageError(f"{where} has no param.", "Say where the cursor goes: the query parameter, or its path in body.")
     if ("limit" in entry) != ("size" in entry):
-        raise WrongUse(f"{where} has only one of limit and size.", "Say both, such as limit: per_page, size: 500.")
+        raise UsageError(f"{where} has only one of limit and size.", "Say both, such as limit: per_page, size: 500.")
     try:
         size = _number(entry["size"], least=1) if "size" in entry else None
         first = _number(entry.get("first", 1 if way == "page" else 0), least=0)
     except (TypeError, ValueError):
-        raise WrongUse(f"{where} has a size or first page that is no number.", "Write it without quotes.") from None
+        raise UsageError(f"{where} has a size or first page that is no number.", "Write it without quotes.") from None
     texts = {key: entry[key] for key in ("param", "limit", "has_more") if key in entry}
     return Paging(way, entry[way], first=first, size=size, **texts)
 
@@ -155,19 +155,19 @@ def placed(body: Mapping[str, Any], dotted: str, value: Any) -> dict[str, Any]:
 
 
 def _require_room(where: str, body: Mapping[str, Any], paging: Paging, since: str) -> None:
-    """Raise WrongUse unless all that goes into a body has a place there."""
+    """Raise UsageError unless all that goes into a body has a place there."""
     if paging.way in ("next", "link_header"):
-        raise WrongUse(f"{where} posts, and a link cannot be posted to.", "Say paging by cursor, offset or page.")
+        raise UsageError(f"{where} posts, and a link cannot be posted to.", "Say paging by cursor, offset or page.")
     try:
         json.dumps(body)
     except TypeError:
-        raise WrongUse(f"{where}.body holds what JSON has no word for.", "Write dates in quotes.") from None
+        raise UsageError(f"{where}.body holds what JSON has no word for.", "Write dates in quotes.") from None
     places = [since, paging.limit, paging.param if paging.way == "cursor" else paging.at]
     for place in filter(None, places):
         try:
             body = placed(body, place, "")
         except ValueError:
-            raise WrongUse(f"{where}.body has no place for {place!r}.", "Its path leads through maps.") from None
+            raise UsageError(f"{where}.body has no place for {place!r}.", "Its path leads through maps.") from None
 
 
 def _index(node: Sequence[Any], part: str) -> int:

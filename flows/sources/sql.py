@@ -20,7 +20,7 @@ import pyarrow.compute as pc
 import sqlalchemy
 from adbc_driver_manager import Error as AdbcError
 
-from flows.errors import SourceFailed, WrongUse
+from flows.errors import SourceFailed, UsageError
 from flows.names import identifier, literal
 from flows.settings import scrub
 from flows.sources.batches import SOURCE, Batch, Request
@@ -173,12 +173,12 @@ class SqlTable:
         try:
             engine = sqlalchemy.create_engine(self.url)
         except ModuleNotFoundError as error:
-            raise WrongUse(
+            raise UsageError(
                 f"{self.mapping.name}: the driver that its url names is not installed: {error.name}.",
                 "Install it, or name another driver in the url.",
             ) from None
         except (sqlalchemy.exc.ArgumentError, ValueError):  # whose messages quote the url, and so the password
-            raise WrongUse(
+            raise UsageError(
                 f"{self.mapping.name}: its url cannot be read.",
                 "Signs such as @ : / in a password must be escaped: {{ env_var('PASSWORD') | urlencode }}.",
             ) from None

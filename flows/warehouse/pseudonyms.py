@@ -5,7 +5,7 @@ from collections.abc import Collection
 import duckdb
 from dbt.contracts.graph.manifest import Manifest
 
-from flows.errors import WrongUse
+from flows.errors import UsageError
 from flows.lake.tables import LakeTable
 from flows.names import TableName
 from flows.settings import KEY_VARIABLE, MAKE_KEY, DataFolder
@@ -17,7 +17,7 @@ MADE_UP = f"Pseudonyms are made with a made-up key, which protects nobody. For d
 def require_pseudonym_key(folder: DataFolder, manifest: Manifest, wanted: Collection[TableName]) -> tuple[str, ...]:
     """Check that there is a key if ids of tables that are wanted, or in the lake already, become pseudonyms.
 
-    Returns a note if the key is made up. Raises WrongUse without one: what was read could not be built.
+    Returns a note if the key is made up. Raises UsageError without one: what was read could not be built.
     """
     concerned = sorted(
         name for name in pseudonymised(manifest) if name in wanted or LakeTable(folder.lake, name).version is not None
@@ -26,7 +26,7 @@ def require_pseudonym_key(folder: DataFolder, manifest: Manifest, wanted: Collec
         return ()
     key = folder.pseudonym_key
     if key is None:
-        raise WrongUse(
+        raise UsageError(
             f"There is no key for the pseudonyms of {', '.join(map(str, concerned))}: {KEY_VARIABLE} is not set. "
             "Nothing was read; the published release is unchanged.",
             f"Make a key, keep it where secrets are kept, and set it: export {KEY_VARIABLE}=$({MAKE_KEY})",

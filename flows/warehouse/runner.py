@@ -11,7 +11,7 @@ from dbt.contracts.graph.manifest import Manifest
 from dbt_common.events.base_types import EventMsg
 
 from flows import settings
-from flows.errors import WarehouseError, WrongUse
+from flows.errors import WarehouseError, UsageError
 from flows.redaction import without_values
 from flows.settings import DataFolder
 
@@ -32,11 +32,11 @@ class Dbt:
 
     @classmethod
     def parse(cls, folder: DataFolder) -> "Dbt":
-        """Parse the project for a set; raises WrongUse if it does not parse."""
+        """Parse the project for a set; raises UsageError if it does not parse."""
         settings.export(**{settings.DATA_VARIABLE: str(folder.path.parent), settings.SET_VARIABLE: folder.path.name})
         result = _invoke(dbtRunner(), folder, ["parse"], "candidate")
         if not isinstance(result.result, Manifest):
-            raise WrongUse(
+            raise UsageError(
                 f"The dbt project does not parse: {settings.scrub(str(result.exception))}", "Mend it: dbt parse"
             )
         return cls(folder, result.result)

@@ -14,7 +14,7 @@ import pytest
 import yaml
 from flow_shop import leave_out_unit_tests, prefect_for_tests
 
-from flows.errors import WarehouseError, WrongUse
+from flows.errors import WarehouseError, UsageError
 from flows.lake.conservation import require_conservation
 from flows.lake.contract import Contract, contracts_of
 from flows.lake.tables import LakeTable, open_table, relation_of
@@ -123,7 +123,7 @@ class Shop:
         batch = LakeTable(self.lake, self.name).batch if (self.lake / "raw").exists() else 0
         try:
             load = load_table(connection, self.contract, self.lake, run_id="a-run")
-        except WrongUse:
+        except UsageError:
             raise
         except WarehouseError:
             assert self.loads()[-1]["outcome"] == "failed"

@@ -9,7 +9,7 @@ import pytest
 from conftest import Shop, make_contract
 from pyarrow import parquet
 
-from flows.errors import WrongUse
+from flows.errors import UsageError
 
 
 @pytest.mark.parametrize(
@@ -129,7 +129,7 @@ def test_naive_times_are_of_the_mappings_zone_and_others_of_their_own(shop: Shop
 
     # And a zone that is none is told
     shop.map(**{"from": "*", "time_zone": "Europe/Lundun"})
-    with pytest.raises(WrongUse, match="'Europe/Lundun' is no time zone"):
+    with pytest.raises(UsageError, match="'Europe/Lundun' is no time zone"):
         shop.load()
 
 
@@ -151,5 +151,5 @@ def test_naive_times_are_of_the_mappings_zone_and_others_of_their_own(shop: Shop
 )
 def test_a_contract_that_cannot_be_kept_is_refused(said: dict[str, Any], text: str) -> None:
     # When a contract is declared that makes no sense, then the error says what to mend
-    with pytest.raises(WrongUse, match=text):
+    with pytest.raises(UsageError, match=text):
         make_contract(**said)

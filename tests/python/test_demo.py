@@ -21,7 +21,7 @@ import pytest
 
 from flows.demo.api import LARGEST_PAGE, serve_sales
 from flows.demo.pharmacy import FIRST_DAY, TABLES, USUAL_DELAY, DemoDay, advance, read_truth
-from flows.errors import WrongUse
+from flows.errors import UsageError
 
 PROJECT = Path(__file__).parents[2]
 SMALL = 0.02
@@ -203,7 +203,7 @@ def test_a_clock_that_went_back_leaves_the_pharmacy_as_it_is(pharmacy: Path) -> 
 
 def test_it_does_not_begin_before_its_first_day_is_over(tmp_path: Path) -> None:
     # Given a machine whose clock is behind; when the pharmacy is made, then it refuses
-    with pytest.raises(WrongUse, match="not over yet"):
+    with pytest.raises(UsageError, match="not over yet"):
         advance(tmp_path, scale=SMALL, today=FIRST_DAY)
 
 
@@ -441,7 +441,7 @@ def test_a_kill_at_any_moment_leaves_a_folder_that_goes_on_as_if_nothing_had_hap
 def test_another_scale_or_seed_than_the_folders_is_refused(pharmacy: Path, scale: float, seed: int) -> None:
     # Given a pharmacy; when it is asked for as another
     before = read_sources(pharmacy)
-    with pytest.raises(WrongUse) as refused:
+    with pytest.raises(UsageError) as refused:
         advance(pharmacy, scale=scale, seed=seed)
 
     # Then the error names both and the way out, and nothing has changed
@@ -453,14 +453,14 @@ def test_another_scale_or_seed_than_the_folders_is_refused(pharmacy: Path, scale
 
 @pytest.mark.parametrize("scale", [0, 0.005, 101, float("nan")])
 def test_a_scale_out_of_range_is_refused(tmp_path: Path, scale: float) -> None:
-    with pytest.raises(WrongUse, match=r"from 0\.01 to 100"):
+    with pytest.raises(UsageError, match=r"from 0\.01 to 100"):
         advance(tmp_path, scale=scale)
 
 
 def test_a_clock_that_cannot_be_read_is_refused(pharmacy: Path) -> None:
     # Given a clock with something else in it; when the pharmacy is to move on, then the error says what to do
     (pharmacy / "clock.json").write_text("[]")
-    with pytest.raises(WrongUse, match="Delete the folder"):
+    with pytest.raises(UsageError, match="Delete the folder"):
         advance(pharmacy, scale=SMALL)
 
 

@@ -11,7 +11,7 @@ import pytest
 from conftest import ORDERS, Row, Shop, make_contract
 from pyarrow import parquet
 
-from flows.errors import SchemaMismatch, WrongUse
+from flows.errors import SchemaMismatch, UsageError
 from flows.lake.catalog import pin_catalog
 from flows.lake.contract import contracts_of
 from flows.lake.evolution import evolve, holds
@@ -234,7 +234,7 @@ def test_fault_29_names_that_collide_by_case_or_unicode_form_are_refused(shop: S
     assert LakeTable(shop.lake, shop.name).version is None
 
     # And contracts whose columns or tables collide are refused
-    with pytest.raises(WrongUse, match="two columns differ by case or Unicode form alone"):
+    with pytest.raises(UsageError, match="two columns differ by case or Unicode form alone"):
         make_contract(columns={"id": "varchar", one: "varchar", other: "varchar"}, key=["id"])
 
 
@@ -252,7 +252,7 @@ def test_fault_29_contracts_of_tables_whose_names_collide_are_refused() -> None:
     ]
 
     # When their contracts are read, then the error names both
-    with pytest.raises(WrongUse, match=r"sales\.orders and sales\.Orders differ by case or Unicode form alone"):
+    with pytest.raises(UsageError, match=r"sales\.orders and sales\.Orders differ by case or Unicode form alone"):
         contracts_of(nodes)
 
 

@@ -19,7 +19,7 @@ from deltalake import DeltaTable
 from pyarrow import parquet
 
 from flows.ask import ask
-from flows.errors import SourceFailed, StorageFailed, WrongUse
+from flows.errors import SourceFailed, StorageFailed, UsageError
 from flows.lake.catalog import complete_catalog, pin_catalog
 from flows.lake.tables import LakeTable, open_table, raw_path, relation_of
 from flows.load import load_table
@@ -409,7 +409,7 @@ def test_fault_10_a_load_out_of_memory_fails_and_goes_on_once_there_is_more(
 
 def test_a_lake_without_any_table_is_asked_in_vain(shop: Shop) -> None:
     # When nothing was published, then that is wrong use, no failure of storage
-    with pytest.raises(WrongUse, match="Nothing is published"):
+    with pytest.raises(UsageError, match="Nothing is published"):
         ask(DataFolder.of("test"), "select 1", "table", 1)
     assert open_table(shop.lake / "raw" / "nothing") is None
     assert relation_of(None) is None

@@ -10,7 +10,7 @@ import pytest
 from conftest import Shop, make_contract
 from pyarrow import parquet
 
-from flows.errors import WrongUse
+from flows.errors import UsageError
 
 COLUMNS = {"id": "varchar not null", "at": "timestamp"}
 UNCLEAR = "at: is no one moment, clocks were changed"
@@ -80,7 +80,7 @@ def test_fault_20_a_cursor_from_the_future_is_quarantined(meters: Shop, data_typ
     meters.declare("site.readings", columns, key=["id"], load="upsert", cursor="at", future_tolerance=tolerance)
     meters.load()
     assert meters.rows("id") == ["0", "1", "2", "3"]
-    with pytest.raises(WrongUse, match="its future_tolerance 'much' is no duration"):
+    with pytest.raises(UsageError, match="its future_tolerance 'much' is no duration"):
         make_contract(future_tolerance="much")
 
 

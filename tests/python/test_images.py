@@ -14,7 +14,7 @@ from conftest import Shop, make_contract
 from PIL import Image
 
 from flows.derive import AugmentedImages, derive_table, derived_tables
-from flows.errors import WrongUse
+from flows.errors import UsageError
 from flows.lake.catalog import pin_catalog
 from flows.lake.quarantine_report import reasons_of
 from flows.lake.tables import LakeTable
@@ -367,7 +367,7 @@ def test_parameters_are_within_their_bounds() -> None:
     ],
 )
 def test_a_recipe_that_cannot_be_followed_is_refused(wrong: dict[str, object], message: str) -> None:
-    with pytest.raises(WrongUse, match=message):
+    with pytest.raises(UsageError, match=message):
         Recipe.parse("here", RECIPE | wrong)
 
 
@@ -486,11 +486,11 @@ def test_a_derived_table_of_nothing_known_is_refused() -> None:
     lost, one, other = derived("a.lost", "a.gone"), derived("a.one", "a.other"), derived("a.other", "a.one")
 
     # Then that is said before anything is made
-    with pytest.raises(WrongUse, match=r"a\.gone, which has no contract"):
+    with pytest.raises(UsageError, match=r"a\.gone, which has no contract"):
         derived_tables({lost.name: lost})  # type: ignore[attr-defined, dict-item]
-    with pytest.raises(WrongUse, match="of each other"):
+    with pytest.raises(UsageError, match="of each other"):
         derived_tables({one.name: one, other.name: other})  # type: ignore[attr-defined, dict-item]
-    with pytest.raises(WrongUse, match="how it is derived"):
+    with pytest.raises(UsageError, match="how it is derived"):
         make_contract("a.b", {"id": "varchar"}, key=["id"], derived={"by": "image_features"})
 
 
@@ -503,7 +503,7 @@ def test_a_derived_table_has_no_mapping(images: Shop, flow_home: Path) -> None:
     images.read_connection()
 
     # Then that is refused; and a source of which no table is named has those that are not derived
-    with pytest.raises(WrongUse, match="image_features has no contract"):
+    with pytest.raises(UsageError, match="image_features has no contract"):
         tables_of(read_connections(images.connections_file), contracts)
     images.connection.pop("tables")
     images.read_connection()

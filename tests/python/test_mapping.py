@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 from conftest import Shop
 
-from flows.errors import SchemaMismatch, SourceFailed, WrongUse
+from flows.errors import SchemaMismatch, SourceFailed, UsageError
 from flows.settings import SET_VARIABLE
 from flows.sources.connections import read_connections
 
@@ -137,7 +137,7 @@ def test_a_mapping_may_say_how_its_source_is_loaded(items: Shop) -> None:
 
     # And a cursor that the contract does not have is told
     items.map(**{"from": "*.csv", "cursor": "nothing", "columns": {"id": "No"}})
-    with pytest.raises(WrongUse, match=r"the cursor 'nothing' of shop\.items is not in its contract"):
+    with pytest.raises(UsageError, match=r"the cursor 'nothing' of shop\.items is not in its contract"):
         items.load()
 
 
@@ -163,7 +163,7 @@ def test_a_connections_file_that_cannot_be_followed_is_told(tmp_path: Path, text
     path.write_text(text)
 
     # When it is read, then the error says what and where
-    with pytest.raises(WrongUse, match=says):
+    with pytest.raises(UsageError, match=says):
         read_connections(path)
 
 
@@ -179,9 +179,9 @@ def test_a_set_is_chosen_by_name_or_is_the_first(tmp_path: Path, monkeypatch: py
     monkeypatch.setenv("ML_WAREHOUSE_SET", "two")
     assert read_connections(path).name == "two"
     assert read_connections(path, "one").name == "one"
-    with pytest.raises(WrongUse, match="holds no set 'three'; it holds one, two"):
+    with pytest.raises(UsageError, match="holds no set 'three'; it holds one, two"):
         read_connections(path, "three")
-    with pytest.raises(WrongUse, match="no connections file"):
+    with pytest.raises(UsageError, match="no connections file"):
         read_connections(tmp_path / "nothing.yml")
 
 
@@ -200,5 +200,5 @@ def test_a_template_that_cannot_be_read_is_told(tmp_path: Path, url: str, says: 
     path.write_text(f'a: {{crm: {{url: "{url}"}}}}')
 
     # When it is used, then the error says what is wrong
-    with pytest.raises(WrongUse, match=says):
+    with pytest.raises(UsageError, match=says):
         read_connections(path).sources["crm"].url()

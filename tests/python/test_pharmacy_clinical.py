@@ -15,7 +15,7 @@ from dbt.contracts.graph.manifest import Manifest
 from lake_by_hand import Lake, Warehouse
 
 from flows.demo.pharmacy import MADE_UP_KEY
-from flows.errors import GateFailed, WrongUse
+from flows.errors import GateFailed, UsageError
 from flows.names import TableName
 from flows.settings import KEY_VARIABLE, DataFolder
 from flows.warehouse.plain_hashes import find_plain_hashes, require_no_plain_hashes
@@ -221,7 +221,7 @@ def test_without_a_key_nothing_is_read_or_built(
     assert pseudonymised(manifest) == {clinical}
 
     # Then a set with the clinic's source is refused, with the command that makes a key; one without it is not
-    with pytest.raises(WrongUse, match=f"export {KEY_VARIABLE}=.*secrets.token_hex"):
+    with pytest.raises(UsageError, match=f"export {KEY_VARIABLE}=.*secrets.token_hex"):
         require_pseudonym_key(folder, manifest, {clinical})
     assert require_pseudonym_key(folder, manifest, {TableName("crm", "customers")}) == ()
 
@@ -239,7 +239,7 @@ def test_a_key_that_can_be_guessed_is_refused_and_a_made_up_one_is_told(
 ) -> None:
     folder, clinical = DataFolder(tmp_path), TableName("clinic", "prescriptions")
     monkeypatch.setenv(KEY_VARIABLE, "secret")
-    with pytest.raises(WrongUse, match="6 characters"):
+    with pytest.raises(UsageError, match="6 characters"):
         require_pseudonym_key(folder, manifest, {clinical})
     monkeypatch.delenv(KEY_VARIABLE)
     folder.made_up_key.write_text(MADE_UP_KEY)

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 from conftest import Shop, make_contract
 
-from flows.errors import SchemaMismatch, SourceFailed, WrongUse
+from flows.errors import SchemaMismatch, SourceFailed, UsageError
 
 POSITIVE = {"type": "check", "name": "is_above_zero", "expression": "quantity > 0"}
 
@@ -130,7 +130,7 @@ def test_types_under_other_names_lose_nothing_either(shop: Shop, data_type: str,
 )
 def test_a_contract_that_says_what_nobody_knows_is_refused(said: dict[str, Any]) -> None:
     # When a contract is declared with a word that is none, then it is wrong use
-    with pytest.raises(WrongUse, match=r"The contract of sales\.orders cannot be used"):
+    with pytest.raises(UsageError, match=r"The contract of sales\.orders cannot be used"):
         make_contract(**said)
 
 

@@ -9,7 +9,7 @@ import pytest
 from conftest import Shop
 from rest_api import COLUMNS, RESET, SILENCE, TOKEN, Answer, Asked, Serve, connect, page, people, person
 
-from flows.errors import SourceFailed, WrongUse
+from flows.errors import SourceFailed, UsageError
 from flows.sources import rest, rest_client
 
 pytest_plugins = ["rest_fixtures"]
@@ -316,5 +316,5 @@ def test_an_endpoint_that_cannot_be_asked_so_is_told(shop: Shop, mapping: dict[s
     shop.map(**mapping)
 
     # When connections.yml is read, then the error says what and where
-    with pytest.raises(WrongUse, match=says):
+    with pytest.raises(UsageError, match=says):
         shop.load()

@@ -9,7 +9,7 @@ from conftest import Shop
 from rest_api import Answer, Api, Asked, Serve, connect, page, people
 
 from flows import settings
-from flows.errors import SourceFailed, WrongUse
+from flows.errors import SourceFailed, UsageError
 from flows.sources import rest_client
 
 pytest_plugins = ["rest_fixtures"]
@@ -229,6 +229,6 @@ def test_a_connection_that_cannot_be_followed_is_told(shop: Shop, further: dict[
     shop.connect(**{"url": "https://api.example.com", **further})
 
     # When it is loaded, then the error says what, and nothing that was read from the environment
-    with pytest.raises(WrongUse, match=says) as failure:
+    with pytest.raises(UsageError, match=says) as failure:
         shop.load()
     assert "c4nary" not in str(failure.value)
