@@ -24,7 +24,7 @@ TEXTS = {"varchar", "text", "string"}
 BOOLEANS = {"boolean", "bool"}
 TIMES = {"timestamp", "datetime", "timestamp without time zone"}
 
-CLOCK_CHANGES = "clock_changes"
+DST_TRANSITIONS = "dst_transitions"
 """The variable with a bit a day, from 1900 to 2100 in UTC: whether the clocks of the session's time zone were changed
 about that day, or will be."""
 
@@ -138,12 +138,12 @@ def _has_any(value: str, signs: str) -> str:
     return "(" + " or ".join(f"contains({value}, '{sign}')" for sign in signs) + ")"
 
 
-def note_clock_changes(connection: duckdb.DuckDBPyConnection) -> bool:
+def record_dst_transitions(connection: duckdb.DuckDBPyConnection) -> bool:
     """Note, once a connection, about which days the clocks of its time zone change; tell whether there are any."""
-    noted = f"select bit_count(getvariable('{CLOCK_CHANGES}'))"
+    noted = f"select bit_count(getvariable('{DST_TRANSITIONS}'))"
     if connection.execute(noted).fetchall() == [(None,)]:
         connection.execute(
-            f"set variable {CLOCK_CHANGES} = (select coalesce(bitstring_agg(day + near, 0, {DAYS}), '0'::bit) from ("
+            f"set variable {DST_TRANSITIONS} = (select coalesce(bitstring_agg(day + near, 0, {DAYS}), '0'::bit) from ("
             "select day, timestamptz '1900-01-01 00:00:00+00' + to_hours(24 * day) as midnight "
             f"from range(1, {DAYS}) as days (day)), (values (-1), (0), (1)) as days_near (near) "
             "where cast(midnight + interval 24 hours as timestamp) - cast(midnight as timestamp) <> interval 24 hours)"
@@ -151,7 +151,7 @@ def note_clock_changes(connection: duckdb.DuckDBPyConnection) -> bool:
     return connection.execute(noted).fetchall() != [(0,)]
 
 
-def unclear_time(name: str, typed: str, found: str) -> str | None:
+def ambiguous_local_time(name: str, typed: str, found: str) -> str | None:
     """Return SQL for whether a local time never was or was twice, because clocks were changed; None if none can be.
 
     All that is not near a change is passed by its day; what bears an offset, or no time of day, is clear. Of the others
@@ -171,6 +171,6 @@ def unclear_time(name: str, typed: str, found: str) -> str | None:
         f"not contains({value}, ':') or regexp_matches({value}, ':.*[-+A-Za-z]')" if found in TEXTS else "false"
     )
     return (
-        f"case when get_bit(getvariable('{CLOCK_CHANGES}'), {day}) = 0 or {has_offset} then false "
+        f"case when get_bit(getvariable('{DST_TRANSITIONS}'), {day}) = 0 or {has_offset} then false "
         f"else {before} <> {behind} and {fits[0]} = {fits[1]} end"
     )

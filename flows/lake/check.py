@@ -7,7 +7,7 @@ import duckdb
 
 from flows.clock import utc_now
 from flows.errors import SchemaMismatch
-from flows.lake.casts import TIMES, lossless_cast, note_clock_changes, unclear_time
+from flows.lake.casts import TIMES, lossless_cast, record_dst_transitions, ambiguous_local_time
 from flows.lake.contract import Check, Column, Contract
 from flows.names import identifier, literal
 
@@ -53,7 +53,7 @@ def check_batch(connection: duckdb.DuckDBPyConnection, contract: Contract, mappe
     where = f" where {mapped.where}" if mapped.where else ""
     try:
         found = _mapped_types(connection, mapped)
-        rules = [*_future_rules(contract), *_clock_rules(connection, contract, found)]
+        rules = [*_future_rules(contract), *_dst_rules(connection, contract, found)]
         try:
             read = connection.execute(f"select count(*) from {mapped.relation}{where}").fetchall()[0][0]
             connection.execute(_check_sql(contract, mapped, found, rules, is_careful=False))
@@ -206,13 +206,13 @@ def _future_rules(contract: Contract) -> list[Rule]:
     return rules
 
 
-def _clock_rules(connection: duckdb.DuckDBPyConnection, contract: Contract, found: list[str]) -> list[Rule]:
+def _dst_rules(connection: duckdb.DuckDBPyConnection, contract: Contract, found: list[str]) -> list[Rule]:
     """Reject times between two clocks, if the zone of the source has changed them."""
     rules = []
     for at, column in enumerate(contract.columns):
-        if column.data_type not in TIMES or not note_clock_changes(connection):
+        if column.data_type not in TIMES or not record_dst_transitions(connection):
             continue
-        if (unclear := unclear_time(f"_m{at}", column.name, found[at])) is not None:
+        if (unclear := ambiguous_local_time(f"_m{at}", column.name, found[at])) is not None:
             holds = f"not coalesce({unclear}, false)"
             reason = literal(f"{column.name}: is no one moment, clocks were changed")
             rules.append(Rule(holds, f"case when not {holds} then {reason} end"))
