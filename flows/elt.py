@@ -43,7 +43,7 @@ from flows.storage import noting, storage_faults_named
 from flows.warehouse.build import Build, build_candidate, drop_strangers, prepare_candidate
 from flows.warehouse.docs import write_docs
 from flows.warehouse.gates import Verdict, require_freshness, require_gates
-from flows.warehouse.plain_hashes import require_no_plain_hashes
+from flows.warehouse.unkeyed_hashes import require_no_unkeyed_hashes
 from flows.warehouse.pseudonyms import require_pseudonym_key
 from flows.warehouse.release import Release, named_versions, prune_releases, publish_candidate
 from flows.warehouse.runner import Dbt
@@ -297,7 +297,7 @@ def build_models(dbt: Dbt, full_refresh: bool, select: str | None) -> Build:
 def check_gates(dbt: Dbt, build: Build) -> Verdict:
     """Let nothing on while a test fails."""
     verdict = require_gates(dbt, build)
-    require_no_plain_hashes(
+    require_no_unkeyed_hashes(
         dbt.manifest, [result.node for result in build.results if result.node.resource_type == "model"]
     )
     return verdict

@@ -18,7 +18,7 @@ from flows.demo.pharmacy import MADE_UP_KEY
 from flows.errors import GateFailed, UsageError
 from flows.names import TableName
 from flows.settings import KEY_VARIABLE, DataFolder
-from flows.warehouse.plain_hashes import find_plain_hashes, require_no_plain_hashes
+from flows.warehouse.unkeyed_hashes import find_plain_hashes, require_no_unkeyed_hashes
 from flows.warehouse.pseudonyms import MADE_UP, pseudonymised, require_pseudonym_key
 
 if TYPE_CHECKING:
@@ -299,7 +299,7 @@ def test_fault_65_a_plain_hash_of_an_identifier_is_refused(clinic: Lake, increme
     built = incremental.build(clinic, "--select", "+fct_prescriptions").result
     models = [node.node for node in built if node.node.resource_type == "model"]
     with pytest.raises(GateFailed, match="pseudonymise") as refused:
-        require_no_plain_hashes(incremental.manifest, models)
+        require_no_unkeyed_hashes(incremental.manifest, models)
     assert {str(finding) for finding in refused.value.findings} == {
         f"{staging}: patient_pseudonym is a plain md5 of clinic.prescriptions.customer_id",
         f"{staging}: prescription_pseudonym is a plain sha1 of clinic.prescriptions.prescription_id",
@@ -318,9 +318,9 @@ def test_a_plain_hash_that_is_meant_is_stated_with_its_reason(clinic: Lake, incr
     assert list(find_plain_hashes(incremental.manifest, built))
 
     # Then that column passes, and no other
-    stated["plain_hashes"] = {"clinic.prescriptions.prescriber": "another one"}
+    stated["unkeyed_hashes"] = {"clinic.prescriptions.prescriber": "another one"}
     assert list(find_plain_hashes(incremental.manifest, built))
-    stated["plain_hashes"] = {"clinic.prescriptions.customer_id": "ids are drawn at random"}
+    stated["unkeyed_hashes"] = {"clinic.prescriptions.customer_id": "ids are drawn at random"}
     assert list(find_plain_hashes(incremental.manifest, built)) == []
 
 

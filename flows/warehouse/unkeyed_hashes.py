@@ -2,7 +2,7 @@
 
 Follows tagged columns from their contract through the compiled models, as DuckDB's own parser reads them. It errs on
 the side of caution: what an expression makes of a tagged column counts as tagged, a year of birth as well. A model that
-means it (words are hashed to so many buckets) says so: `config.meta.plain_hashes`, the columns, each with the reason.
+means it (words are hashed to so many buckets) says so: `config.meta.unkeyed_hashes`, the columns, each with the reason.
 """
 
 import json
@@ -27,7 +27,7 @@ Columns = dict[str, Origins]
 NOTHING: Origins = frozenset()
 
 
-def require_no_plain_hashes(manifest: Manifest, models: Iterable[Any]) -> None:
+def require_no_unkeyed_hashes(manifest: Manifest, models: Iterable[Any]) -> None:
     """Raise GateFailed if a column of a model that was built is a hash of a tagged column without the key."""
     findings = tuple(find_plain_hashes(manifest, models))
     if findings:
@@ -60,7 +60,7 @@ def find_plain_hashes(manifest: Manifest, models: Iterable[Any]) -> Iterator[Fin
             relations[model.schema.lower(), model.alias.lower()] = reading.columns_of(
                 parsed["statements"][0]["node"], {}
             )
-            excused = set(model.config.meta.get("plain_hashes", ()))
+            excused = set(model.config.meta.get("unkeyed_hashes", ()))
             for column, function, origins in sorted(reading.hashes, key=str):
                 if named := " and ".join(sorted(origins - excused)):
                     yield Finding(model.name, f"{column} is a plain {function} of {named}")
