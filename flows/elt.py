@@ -40,7 +40,7 @@ from flows.settings import PROJECT, DataFolder, scrub
 from flows.sole_run import sole_run
 from flows.sources.connections import Connection, Connections, read_connections
 from flows.storage import noting, storage_faults_named
-from flows.warehouse.build import Build, build_candidate, drop_strangers, prepare_candidate
+from flows.warehouse.build import Build, build_candidate, drop_orphaned_relations, prepare_candidate
 from flows.warehouse.docs import write_docs
 from flows.warehouse.gates import Verdict, require_freshness, require_gates
 from flows.warehouse.unkeyed_hashes import require_no_unkeyed_hashes
@@ -264,7 +264,7 @@ def start_candidate(dbt: Dbt, *, anew: bool) -> None:
     if anew and dbt.folder.warehouse.exists():
         save_snapshots(dbt)
     prepare_candidate(dbt.folder, anew=anew)
-    if dropped := drop_strangers(dbt):
+    if dropped := drop_orphaned_relations(dbt):
         logger.info("no model makes %s any more: dropped", ", ".join(dropped))
     if anew or not dbt.folder.warehouse.exists():
         restored = restore_snapshots(dbt.folder.lake, dbt.folder.candidate, snapshots_of(dbt))

@@ -79,7 +79,7 @@ def prepare_candidate(folder: DataFolder, *, anew: bool = False) -> None:
         copy_file(release, folder.candidate)
 
 
-def drop_strangers(dbt: Dbt) -> list[str]:
+def drop_orphaned_relations(dbt: Dbt) -> list[str]:
     """Drop tables and functions of the candidate that no model makes any more; return their names.
 
     A renamed model would otherwise be published twice, once as it was. Snapshots stay: they cannot be made again.

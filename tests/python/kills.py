@@ -35,7 +35,7 @@ STEPS = {
     "conservation": "flows.lake.conservation:require_conservation",
     "catalog": "flows.lake.catalog:pin_catalog",
     "prepare": "flows.warehouse.build:prepare_candidate",
-    "strangers": "flows.warehouse.build:drop_strangers",
+    "strangers": "flows.warehouse.build:drop_orphaned_relations",
     "freshness": "flows.warehouse.gates:require_freshness",
     "build": "flows.warehouse.build:build_candidate",
     "gates": "flows.warehouse.gates:require_gates",
