@@ -29,7 +29,7 @@ from flows.lake.catalog import Pin, pin_catalog, read_pins
 from flows.lake.conservation import require_conservation
 from flows.lake.contract import Contract, contracts_of
 from flows.lake.history import keep_snapshots, restore_snapshots
-from flows.lake.maintenance import tidy_lake
+from flows.lake.maintenance import compact_and_vacuum_lake
 from flows.lake.ops import note_run
 from flows.lake.tables import raw_path
 from flows.load import LoadResult, load_table
@@ -128,7 +128,7 @@ def elt(
             note.release = release.name
             keep_history(dbt, release)
             generate_docs(dbt, build)
-            tidy(folder)
+            compact_and_vacuum(folder)
     notes = tuple(text for load in loads for text in load.notes) + stale + made_up
     example = example_of(dbt, folder.candidate if release is None else release.path)
     outcome = Outcome(tuple(loads), build, verdict, release, notes, example, time.monotonic() - started)
@@ -326,20 +326,20 @@ def generate_docs(dbt: Dbt, build: Build) -> None:
     write_docs(dbt, build.code)
 
 
-@step("tidy lake")
-def tidy(folder: DataFolder) -> None:
+@step("compact_and_vacuum lake")
+def compact_and_vacuum(folder: DataFolder) -> None:
     """Compact what many small commits left, and delete what no release, catalog or run can still name."""
     try:
         named = named_versions(folder)
     except duckdb.Error as error:
-        logger.warning("the lake was not tidied, a release cannot be read: %s", type(error).__name__)
+        logger.warning("the lake was not housekeeping, a release cannot be read: %s", type(error).__name__)
         return
     for name, pin in read_pins(folder.catalog).items():
         if pin.version is not None:
             named.setdefault(name, set()).add(pin.version)
-    tidied = tidy_lake(folder.lake, named)
-    if tidied.compacted or tidied.deleted:
-        logger.info("the lake is tidied: %s files compacted, %s deleted", tidied.compacted, tidied.deleted)
+    housekeeping = compact_and_vacuum_lake(folder.lake, named)
+    if housekeeping.compacted or housekeeping.deleted:
+        logger.info("the lake is housekeeping: %s files compacted, %s deleted", housekeeping.compacted, housekeeping.deleted)
 
 
 def example_of(dbt: Dbt, database: Path) -> str:

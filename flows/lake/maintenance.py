@@ -29,39 +29,39 @@ TABLES = ("raw/*/*", "quarantine/*/*", "ops/*", "ops/snapshots/*")
 
 
 @dataclass(frozen=True)
-class Tidied:
+class Housekeeping:
     """How many files were compacted into fewer, and how many were deleted."""
 
     compacted: int = 0
     deleted: int = 0
 
-    def __add__(self, other: "Tidied") -> "Tidied":
-        return Tidied(self.compacted + other.compacted, self.deleted + other.deleted)
+    def __add__(self, other: "Housekeeping") -> "Housekeeping":
+        return Housekeeping(self.compacted + other.compacted, self.deleted + other.deleted)
 
 
-def tidy_lake(lake: Path, named: Mapping[TableName, Collection[int]], *, age: timedelta = AGE) -> Tidied:
+def compact_and_vacuum_lake(lake: Path, named: Mapping[TableName, Collection[int]], *, age: timedelta = AGE) -> Housekeeping:
     """Compact and prune the lake's tables; of raw tables the versions that are `named` stay readable.
 
-    A table that cannot be tidied now is told and left for the next time: nothing depends on it.
+    A table that cannot be housekeeping now is told and left for the next time: nothing depends on it.
     """
     kept = {raw_path(lake, name): versions for name, versions in named.items()}
-    tidied = Tidied()
+    housekeeping = Housekeeping()
     for path in _tables(lake):
         try:
-            tidied += tidy_table(path, kept.get(path, ()), age=age)
+            housekeeping += compact_and_vacuum_table(path, kept.get(path, ()), age=age)
         except (StorageFailed, DeltaError, OSError) as error:
-            logger.warning("%s could not be tidied: %s", path.relative_to(lake), type(error).__name__)
-    return tidied
+            logger.warning("%s could not be housekeeping: %s", path.relative_to(lake), type(error).__name__)
+    return housekeeping
 
 
-def tidy_table(path: Path, named: Collection[int] = (), *, age: timedelta = AGE) -> Tidied:
+def compact_and_vacuum_table(path: Path, named: Collection[int] = (), *, age: timedelta = AGE) -> Housekeeping:
     """Compact a table that has many small files, and delete what neither it nor a named version needs.
 
     The commits carry on what every commit of the table says; rows, batches and what is known of them stay as they are.
     """
     table = open_table(path)
     if table is None:
-        return Tidied()
+        return Housekeeping()
     properties = CommitProperties(custom_metadata=dict(carried(table)))
     sizes = pa.table(table.get_add_actions()).column("size_bytes").to_pylist()
     compacted = sum(size < SMALL for size in sizes)
@@ -73,8 +73,8 @@ def tidy_table(path: Path, named: Collection[int] = (), *, age: timedelta = AGE)
     else:
         compacted = 0
     if sum(1 for _ in path.glob("*.parquet")) - len(table.file_uris()) < MANY:
-        return Tidied(compacted)
-    return Tidied(compacted, _prune(table, properties, named, age))
+        return Housekeeping(compacted)
+    return Housekeeping(compacted, _prune(table, properties, named, age))
 
 
 def _prune(table: DeltaTable, properties: CommitProperties, named: Collection[int], age: timedelta) -> int:

@@ -12,7 +12,7 @@ from flows.clock import utc_now
 from flows.lake.catalog import pin_catalog
 from flows.lake.contract import Column, Contract
 from flows.lake.duplicates import FRESH
-from flows.lake.maintenance import tidy_table
+from flows.lake.maintenance import compact_and_vacuum_table
 from flows.lake.tables import Counts, LakeTable, Stamp
 from flows.names import TableName
 from tests.benchmarks.measures import Measure, report
@@ -34,7 +34,7 @@ def measure() -> dict[str, float]:
         write_commits(many, COMMITS, ROWS)
         found = {**_timed("one_commit", one), **_timed(f"{COMMITS}_commits", many)}
         started = time.perf_counter()
-        tidy_table(LakeTable(many, TABLE.name).raw_path)
+        compact_and_vacuum_table(LakeTable(many, TABLE.name).raw_path)
         found["compaction"] = time.perf_counter() - started
         return found | _timed(f"{COMMITS}_commits_compacted", many)
 

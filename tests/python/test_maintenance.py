@@ -15,7 +15,7 @@ from conftest import Shop
 from flows.lake import maintenance
 from flows.lake.catalog import pin_catalog, read_pins
 from flows.lake.conservation import require_conservation
-from flows.lake.maintenance import tidy_lake
+from flows.lake.maintenance import compact_and_vacuum_lake
 from flows.lake.tables import Counts, LakeTable, open_table, relation_of
 from flows.settings import DataFolder
 from flows.warehouse.release import named_versions
@@ -66,8 +66,8 @@ def test_compaction_makes_few_files_and_changes_nothing_that_anybody_relies_on(
     assert (files(raw), files(quarantine), files(small.lake / "ops" / "files")) == (8, 8, 8)
     before, load = state(small, small.lake), small.loads()[-1]
 
-    # When the lake is tidied, twice
-    first, second = tidy_lake(small.lake, {}), tidy_lake(small.lake, {})
+    # When the lake is housekeeping, twice
+    first, second = compact_and_vacuum_lake(small.lake, {}), compact_and_vacuum_lake(small.lake, {})
 
     # Then there is one file each, and the second time there is nothing to do; what was needed today is still there
     assert (first.compacted, first.deleted) == (24, 0)
@@ -104,12 +104,12 @@ def test_a_release_and_the_catalog_find_every_row_of_the_versions_that_they_name
     assert named == {small.name: {3}}
     pins = {small.name: {*named[small.name], read_pins(folder.catalog)[small.name].version or 0}}
 
-    # When the lake is tidied and its old files are deleted, once more after further commits
-    first = tidy_lake(small.lake, pins, age=NO_AGE)
+    # When the lake is housekeeping and its old files are deleted, once more after further commits
+    first = compact_and_vacuum_lake(small.lake, pins, age=NO_AGE)
     for number in range(10, 15):
         drop(small, number)
     small.load()
-    second = tidy_lake(small.lake, pins, age=NO_AGE)
+    second = compact_and_vacuum_lake(small.lake, pins, age=NO_AGE)
 
     # Then both find every row of theirs, and the newest version has them all
     assert first.deleted > 0
@@ -121,7 +121,7 @@ def test_a_release_and_the_catalog_find_every_row_of_the_versions_that_they_name
         assert catalog.execute("select count(*) from sales.orders").fetchall() == [(9,)]
 
     # And once nobody names them, their files go too, and the log stays
-    third = tidy_lake(small.lake, {}, age=NO_AGE)
+    third = compact_and_vacuum_lake(small.lake, {}, age=NO_AGE)
     assert third.deleted > 0
     assert len(list(table.raw_path.glob("*.parquet"))) == files(table.raw_path)
     assert (table.raw_path / "_delta_log" / f"{0:020}.json").exists()
@@ -133,11 +133,11 @@ def test_what_a_killed_write_left_is_deleted_once_it_is_old(small: Shop) -> None
     for number in range(4):
         (raw / f"part-{number}.parquet").write_bytes(b"half")
 
-    # When the lake is tidied, then they stay while they are young: somebody may be about to commit them
-    assert tidy_lake(small.lake, {}).deleted == 0
+    # When the lake is housekeeping, then they stay while they are young: somebody may be about to commit them
+    assert compact_and_vacuum_lake(small.lake, {}).deleted == 0
     assert len(list(raw.glob("part-?.parquet"))) == 4
     os.utime(raw / "part-0.parquet", (0, 0))
-    tidy_lake(small.lake, {})
+    compact_and_vacuum_lake(small.lake, {})
     assert len(list(raw.glob("part-?.parquet"))) == 3
 
 
@@ -148,12 +148,12 @@ def test_a_table_that_cannot_be_tidied_is_told_and_the_others_are(small: Shop, m
     log = small.lake / "ops" / "files" / "_delta_log"
     (log / f"{7:020}.json").write_text("nothing")
 
-    # When the lake is tidied
-    tidied = tidy_lake(small.lake, {})
+    # When the lake is housekeeping
+    housekeeping = compact_and_vacuum_lake(small.lake, {})
 
-    # Then the others are tidied, and somebody is told of it
-    assert tidied.compacted == 16
-    assert [text.partition(":")[0] for text in told] == ["ops/files could not be tidied"]
+    # Then the others are housekeeping, and somebody is told of it
+    assert housekeeping.compacted == 16
+    assert [text.partition(":")[0] for text in told] == ["ops/files could not be housekeeping"]
 
 
 def test_nothing_is_deleted_while_a_release_cannot_be_read(small: Shop, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -169,11 +169,11 @@ def test_nothing_is_deleted_while_a_release_cannot_be_read(small: Shop, monkeypa
     raw = LakeTable(small.lake, small.name).raw_path
 
     # When the flow tidies the lake, then it leaves it as it is, and tells; without that release it tidies
-    elt.tidy.__wrapped__(folder)  # type: ignore[attr-defined]
+    elt.compact_and_vacuum.__wrapped__(folder)  # type: ignore[attr-defined]
     assert files(raw) == 8
-    assert told == ["the lake was not tidied, a release cannot be read: IOException"]
+    assert told == ["the lake was not housekeeping, a release cannot be read: IOException"]
     damaged.unlink()
-    elt.tidy.__wrapped__(folder)  # type: ignore[attr-defined]
+    elt.compact_and_vacuum.__wrapped__(folder)  # type: ignore[attr-defined]
     assert files(raw) == 1
 
 
@@ -200,14 +200,14 @@ for number in map(int, sys.argv[2:]):
             signal.signal(signal.SIGALRM, signal.SIG_DFL)
             signal.setitimer(signal.ITIMER_REAL, (number - 1000) / 1000)
         steps.killed_at = number
-        maintenance.tidy_lake(Path(sys.argv[1]).with_name(f"lake-{number}"), {}, age=timedelta(0))
+        maintenance.compact_and_vacuum_lake(Path(sys.argv[1]).with_name(f"lake-{number}"), {}, age=timedelta(0))
         os._exit(0)
     print(os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]))
 """
 
 
 def test_compaction_killed_anywhere_and_begun_again_leaves_what_an_undisturbed_one_leaves(small: Shop) -> None:
-    # Given a lake of three tables to tidy, copied
+    # Given a lake of three tables to compact_and_vacuum, copied
     before = state(small, small.lake)
     steps, moments = [2, 3, 5, 7, 9], [1008, 1016, 1024]
     copies = [small.lake.with_name(f"lake-{number}") for number in (*steps, *moments)]
@@ -221,9 +221,9 @@ def test_compaction_killed_anywhere_and_begun_again_leaves_what_an_undisturbed_o
     killed = subprocess.run(script, env=environment, capture_output=True, text=True, cwd=PROJECT, timeout=100)
     assert killed.stdout.split()[: len(steps)] == [str(-signal.SIGKILL)] * len(steps), killed.stderr
 
-    # Then a lake is never other than it was, nor when it is tidied again
+    # Then a lake is never other than it was, nor when it is housekeeping again
     for copy in copies:
         assert state(small, copy) == before, copy.name
-        tidy_lake(copy, {}, age=NO_AGE)
+        compact_and_vacuum_lake(copy, {}, age=NO_AGE)
         assert state(small, copy) == before, copy.name
         assert files(copy / "raw" / "sales" / "orders") == 1
