@@ -26,7 +26,7 @@ from flows.derive import derive_table, derived_tables
 from flows.errors import SourceFailed, StorageFailed, WarehouseError, UsageError
 from flows.events import tell_of_release, tell_of_rows
 from flows.lake.catalog import Pin, pin_catalog, read_pins
-from flows.lake.conservation import require_conservation
+from flows.lake.reconcile import require_reconciliation
 from flows.lake.contract import Contract, contracts_of
 from flows.lake.history import keep_snapshots, restore_snapshots
 from flows.lake.maintenance import compact_and_vacuum_lake
@@ -116,7 +116,7 @@ def elt(
         made_up = check_key(dbt, sources, contracts)
         loads = load_tables(sources, contracts, note.run_id)
         loads += derive_tables(sources, contracts, note.run_id)
-        check_conservation(folder, loads)
+        check_reconciliation(folder, loads)
         pins = pin_versions(folder, contracts)
         start_candidate(dbt, anew=full_refresh and select is None)
         stale = check_freshness(dbt, pins)
@@ -246,10 +246,10 @@ def check_key(dbt: Dbt, sources: Connections, contracts: Mapping[TableName, Cont
     return notes
 
 
-@step("check conservation")
-def check_conservation(folder: DataFolder, loads: list[LoadResult]) -> None:
+@step("check reconcile")
+def check_reconciliation(folder: DataFolder, loads: list[LoadResult]) -> None:
     """Recount what was read, accepted, quarantined and duplicate."""
-    require_conservation(folder.lake, {load.table: (load.load_id, load.counts) for load in loads})
+    require_reconciliation(folder.lake, {load.table: (load.load_id, load.counts) for load in loads})
 
 
 @step("pin catalog")

@@ -9,7 +9,7 @@ import duckdb
 
 from flows.clock import utc_now
 from flows.errors import UsageError
-from flows.lake.conservation import require_conservation
+from flows.lake.reconcile import require_reconciliation
 from flows.lake.contract import Contract
 from flows.lake.duplicates import FRESH, keep_fresh
 from flows.lake.ops import was_loaded
@@ -57,7 +57,7 @@ def replay_table(connection: Connection, contract: Contract, lake: Path, *, run_
                 _replay(load, duck, held)
         else:
             load.told.append(f"{contract.name}: its first load is not complete, nothing was replayed")
-        require_conservation(lake, {contract.name: (load.load_id, load.counts)})
+        require_reconciliation(lake, {contract.name: (load.load_id, load.counts)})
     return load.result(run_id)
 
 

@@ -108,7 +108,7 @@ class Counts:
         return astuple(self)
 
     @property
-    def is_conserved(self) -> bool:
+    def is_reconciled(self) -> bool:
         """Tell whether every record that was read is accounted for."""
         return self.read == self.accepted + self.quarantined + self.duplicate
 

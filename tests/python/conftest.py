@@ -15,7 +15,7 @@ import yaml
 from flow_shop import leave_out_unit_tests, prefect_for_tests
 
 from flows.errors import WarehouseError, UsageError
-from flows.lake.conservation import require_conservation
+from flows.lake.reconcile import require_reconciliation
 from flows.lake.contract import Contract, contracts_of
 from flows.lake.tables import LakeTable, open_table, relation_of
 from flows.load import LoadResult, load_table
@@ -132,7 +132,7 @@ class Shop:
         assert counts.read == counts.accepted + counts.quarantined + counts.duplicate
         assert load.batch >= batch
         assert self.loads()[-1] | {"outcome": "completed", "read": counts.read, "error": None} == self.loads()[-1]
-        require_conservation(self.lake, {self.name: (load.load_id, counts)})
+        require_reconciliation(self.lake, {self.name: (load.load_id, counts)})
         return load
 
     def rows(self, *columns: str, where: str = "not _deleted") -> list[Any]:

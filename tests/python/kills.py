@@ -32,7 +32,7 @@ STEPS = {
     "commit": "flows.lake.tables:LakeTable.append",
     "note_load": "flows.lake.ops:note_load",
     "derive": "flows.derive:derive_table",
-    "conservation": "flows.lake.conservation:require_conservation",
+    "reconcile": "flows.lake.reconcile:require_reconciliation",
     "catalog": "flows.lake.catalog:pin_catalog",
     "prepare": "flows.warehouse.build:prepare_candidate",
     "strangers": "flows.warehouse.build:drop_orphaned_relations",

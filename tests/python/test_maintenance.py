@@ -14,7 +14,7 @@ from conftest import Shop
 
 from flows.lake import maintenance
 from flows.lake.catalog import pin_catalog, read_pins
-from flows.lake.conservation import require_conservation
+from flows.lake.reconcile import require_reconciliation
 from flows.lake.maintenance import compact_and_vacuum_lake
 from flows.lake.tables import Counts, LakeTable, open_table, relation_of
 from flows.settings import DataFolder
@@ -78,7 +78,7 @@ def test_compaction_makes_few_files_and_changes_nothing_that_anybody_relies_on(
     # And rows, positions, batches, files and counts are as they were
     assert state(small, small.lake) == before
     counts = Counts(load["read"], load["accepted"], load["quarantined"], load["duplicate"])
-    require_conservation(small.lake, {small.name: (load["load_id"], counts)})
+    require_reconciliation(small.lake, {small.name: (load["load_id"], counts)})
 
     # And what is known is known, what is new is loaded, and a batch that died is replaced
     drop(small, 8)

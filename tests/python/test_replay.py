@@ -46,7 +46,7 @@ def replay(shop: Shop) -> LoadResult:
     result = replay_table(
         read_connections(shop.connections_file).sources[shop.name.source], shop.contract, shop.lake, run_id="a-replay"
     )
-    assert result.counts.is_conserved
+    assert result.counts.is_reconciled
     return result
 
 

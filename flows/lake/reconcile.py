@@ -10,7 +10,7 @@ from flows.lake.tables import Counts, open_table, raw_path, relation_of
 from flows.names import TableName
 
 
-def require_conservation(lake: Path, loads: Mapping[TableName, tuple[str, Counts]]) -> None:
+def require_reconciliation(lake: Path, loads: Mapping[TableName, tuple[str, Counts]]) -> None:
     """Recount each load (its id and counts, by table) in raw history and quarantine; raises GateFailed if it differs.
 
     Tombstones were not read, so they do not count.
@@ -22,12 +22,12 @@ def require_conservation(lake: Path, loads: Mapping[TableName, tuple[str, Counts
         if (accepted, quarantined) != (counts.accepted, counts.quarantined):
             said = f"the load counted {counts.accepted:,} accepted and {counts.quarantined:,} quarantined"
             findings.append(Finding(str(name), f"{said}, the lake holds {accepted:,} and {quarantined:,}"))
-        if not counts.is_conserved:
+        if not counts.is_reconciled:
             sums = f"{counts.accepted:,} accepted + {counts.quarantined:,} quarantined + {counts.duplicate:,} duplicate"
             findings.append(Finding(str(name), f"{counts.read:,} read, but {sums}"))
     if findings:
         raise GateFailed(
-            "conservation", tuple(findings), "Records were lost or doubled on their way; keep the lake and report it."
+            "reconcile", tuple(findings), "Records were lost or doubled on their way; keep the lake and report it."
         )
 
 
