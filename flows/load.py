@@ -23,7 +23,7 @@ from flows.errors import SchemaMismatch, SourceFailed, WarehouseError, UsageErro
 from flows.lake.check import CHECKED, Mapped, check_batch, check_nothing
 from flows.lake.contract import Contract
 from flows.lake.contract import Load as LoadMode
-from flows.lake.duplicates import FRESH, REPLACED, keep_fresh
+from flows.lake.deduplicate import NEW_ROWS, REPLACED, deduplicate
 from flows.lake.evolution import evolve, fit_extras
 from flows.lake.nulls import count_nulls, require_filled, tell_of_nulls
 from flows.lake.ops import earlier_tries, note_load, was_loaded
@@ -309,10 +309,10 @@ class Load:
         self._note_new_columns(extras)
         if self.contract.load == "full":
             self.is_partial = not self.is_whole or bool(rejected) or _has_no_key(duck, self.contract)
-        conflicts = keep_fresh(duck, self.contract, extras, stored, all_keys_seen=not self.is_partial)
+        conflicts = deduplicate(duck, self.contract, extras, stored, all_keys_seen=not self.is_partial)
         accepted, deleted = duck.execute(
             "select count(*) filter (not _deleted), "
-            f"count(*) filter (_deleted and _position is distinct from '{REPLACED}') from {FRESH}"
+            f"count(*) filter (_deleted and _position is distinct from '{REPLACED}') from {NEW_ROWS}"
         ).fetchall()[0]
         passed = duck.execute(f"select count(*) from {CHECKED} where _reasons is null").fetchall()[0][0]
         malformed = [(reject.raw, [reject.reason], reject.position, None) for reject in rejected]

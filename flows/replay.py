@@ -11,7 +11,7 @@ from flows.clock import utc_now
 from flows.errors import UsageError
 from flows.lake.reconcile import require_reconciliation
 from flows.lake.contract import Contract
-from flows.lake.duplicates import FRESH, keep_fresh
+from flows.lake.deduplicate import NEW_ROWS, deduplicate
 from flows.lake.ops import was_loaded
 from flows.lake.quarantine_report import quarantined_tables
 from flows.lake.replay import JUDGED, Held, held_records, keep_passed
@@ -70,8 +70,8 @@ def _replay(load: Load, duck: duckdb.DuckDBPyConnection, held: Held) -> None:
     keep_passed(duck)
     table, contract = load.table, load.contract
     stored = table.stored([*contract.types, *extras], contract.types)
-    conflicts = keep_fresh(duck, contract, extras, stored, all_keys_seen=False)
-    accepted = duck.execute(f"select count(*) from {FRESH} where not _deleted").fetchall()[0][0]
+    conflicts = deduplicate(duck, contract, extras, stored, all_keys_seen=False)
+    accepted = duck.execute(f"select count(*) from {NEW_ROWS} where not _deleted").fetchall()[0][0]
     counts = Counts(read, accepted, stays, read - accepted - stays, conflicts)
     if accepted:
         stamp = Stamp(table.batch + 1, load.load_id, utc_now(), held.is_backfill)

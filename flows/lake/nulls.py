@@ -7,7 +7,7 @@ import duckdb
 
 from flows.errors import Finding
 from flows.lake.contract import Contract
-from flows.lake.duplicates import FRESH
+from flows.lake.deduplicate import NEW_ROWS
 from flows.lake.quarantine import FEW, limit_passed
 from flows.lake.tables import LakeTable, open_table, relation_of
 from flows.names import identifier, literal
@@ -19,7 +19,7 @@ RISE = 0.5
 def count_nulls(connection: duckdb.DuckDBPyConnection, contract: Contract) -> Counter[str]:
     """Count the nulls in what is new of each column that need not be filled."""
     names = [column.name for column in contract.columns if not column.is_required]
-    return Counter(_counted(connection, names, FRESH, "not _deleted")[1])
+    return Counter(_counted(connection, names, NEW_ROWS, "not _deleted")[1])
 
 
 def require_filled(contract: Contract, accepted: int, nulls: Counter[str]) -> None:

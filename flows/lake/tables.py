@@ -296,7 +296,7 @@ class LakeTable:
     ) -> None:
         """Commit the relation `fresh` as one batch; its metadata say where the source stands, counts and contract."""
         rows = connection.sql(
-            self._fresh_sql(connection, contract, extras),
+            self._new_rows_sql(connection, contract, extras),
             params=[stamp.loaded_at, stamp.load_id, stamp.batch, stamp.is_backfill],
         ).to_arrow_reader(ROWS_A_PIECE)
         metadata = {
@@ -322,7 +322,7 @@ class LakeTable:
         if self._raw is None:
             self._raw = open_table(self.raw_path)
 
-    def _fresh_sql(self, connection: duckdb.DuckDBPyConnection, contract: Contract, extras: Sequence[str]) -> str:
+    def _new_rows_sql(self, connection: duckdb.DuckDBPyConnection, contract: Contract, extras: Sequence[str]) -> str:
         """Write what is to be stored, under the spelling and type that a column has if it is there already."""
         kinds = {name: kind for name, kind, *_ in connection.execute("describe fresh").fetchall()}
         stored = self.kinds(connection)

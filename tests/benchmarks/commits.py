@@ -11,7 +11,7 @@ import duckdb
 from flows.clock import utc_now
 from flows.lake.catalog import pin_catalog
 from flows.lake.contract import Column, Contract
-from flows.lake.duplicates import FRESH
+from flows.lake.deduplicate import NEW_ROWS
 from flows.lake.maintenance import compact_and_vacuum_table
 from flows.lake.tables import Counts, LakeTable, Stamp
 from flows.names import TableName
@@ -45,7 +45,7 @@ def write_commits(lake: Path, commits: int, rows: int) -> None:
         table = LakeTable(lake, TABLE.name)
         for batch in range(1, commits + 1):
             connection.execute(
-                f"create or replace temp table {FRESH} as select '{batch}-' || range as event_id, "
+                f"create or replace temp table {NEW_ROWS} as select '{batch}-' || range as event_id, "
                 "range as amount, range + 1 as _row, null as _position, false as _deleted "
                 f"from range({rows})"
             )

@@ -9,7 +9,7 @@ from deltalake import write_deltalake
 
 from flows.lake.check import CHECKED
 from flows.lake.contract import Column, Contract
-from flows.lake.duplicates import keep_fresh
+from flows.lake.deduplicate import deduplicate
 from flows.lake.tables import WRITTEN, open_table, relation_of
 from flows.names import TableName
 from tests.benchmarks.measures import Measure, by_turns, report
@@ -69,7 +69,7 @@ def prepared(
         f"range as _row, null::varchar as _position, null::varchar as _reasons from range({ROWS}, {ROWS + NEW})"
     )
     scan = f"select count(*) from {relation} where hash(event_id) in (select hash(event_id) from {CHECKED})"
-    return lambda: keep_fresh(connection, contract, (), stored), lambda: connection.execute(scan).fetchall()
+    return lambda: deduplicate(connection, contract, (), stored), lambda: connection.execute(scan).fetchall()
 
 
 if __name__ == "__main__":

@@ -26,7 +26,7 @@ When = Literal["before", "within", "after"]
 STEPS = {
     "extract": "flows.sources:connect",
     "check": "flows.lake.check:check_batch",
-    "compare": "flows.lake.duplicates:keep_fresh",
+    "compare": "flows.lake.deduplicate:deduplicate",
     "quarantine": "flows.lake.tables:LakeTable.quarantine",
     "files": "flows.lake.tables:LakeTable.note_files",
     "commit": "flows.lake.tables:LakeTable.append",

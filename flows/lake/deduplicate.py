@@ -8,16 +8,16 @@ from flows.lake.check import CHECKED
 from flows.lake.contract import Contract
 from flows.names import identifier, literal
 
-FRESH = "fresh"
+NEW_ROWS = "fresh"
 """The relation of rows to append: the columns of `checked` less reasons and raw, then `_deleted`."""
 
-KNOWN, SEVERAL, DROPPED = "known", "several", "dropped"
+STORED_MATCHES, BATCH_DUPLICATES, DUPLICATES = "known", "several", "dropped"
 
 REPLACED = "replaced"
 """The position of a tombstone whose key did not disappear."""
 
 
-def keep_fresh(
+def deduplicate(
     connection: duckdb.DuckDBPyConnection,
     contract: Contract,
     extras: Sequence[str],
@@ -35,19 +35,19 @@ def keep_fresh(
     payload = [column.name for column in contract.columns] + list(extras)
     if contract.load == "full":
         return _full(connection, contract, payload, stored, all_keys_seen)
-    _find_known(connection, contract, stored, payload)
-    _find_several(connection, contract)
+    _find_stored_matches(connection, contract, stored, payload)
+    _find_batch_duplicates(connection, contract)
     find, conflicts = _append(contract, payload) if contract.load == "append" else _upsert(contract, payload)
     passed = f"select {_listed(payload)}, _row, _position, false as _deleted from {CHECKED} where _reasons is null"
-    if not _has_rows(connection, KNOWN) and not _has_rows(connection, SEVERAL):
-        connection.execute(f"create or replace temp view {FRESH} as {passed}")
+    if not _has_rows(connection, STORED_MATCHES) and not _has_rows(connection, BATCH_DUPLICATES):
+        connection.execute(f"create or replace temp view {NEW_ROWS} as {passed}")
         return 0
-    connection.execute(f"create or replace temp table {DROPPED} as {find}")
-    connection.execute(f"create or replace temp view {FRESH} as {passed} and _row not in (select _row from {DROPPED})")
+    connection.execute(f"create or replace temp table {DUPLICATES} as {find}")
+    connection.execute(f"create or replace temp view {NEW_ROWS} as {passed} and _row not in (select _row from {DUPLICATES})")
     return int(connection.execute(conflicts).fetchall()[0][0])
 
 
-def _find_known(
+def _find_stored_matches(
     connection: duckdb.DuckDBPyConnection, contract: Contract, stored: str | None, payload: Sequence[str]
 ) -> None:
     """Make `known`: the stored rows that have a key of the batch.
@@ -56,10 +56,10 @@ def _find_known(
     """
     columns = _listed(payload)
     if stored is None:
-        connection.execute(f"create or replace temp table {KNOWN} as select {columns} from {CHECKED} where false")
+        connection.execute(f"create or replace temp table {STORED_MATCHES} as select {columns} from {CHECKED} where false")
         return
     connection.execute(
-        f"create or replace temp table {KNOWN} as select {columns} from {stored} as stored "
+        f"create or replace temp table {STORED_MATCHES} as select {columns} from {stored} as stored "
         f"semi join (select {contract.key_sql} from {CHECKED} where _reasons is null) using ({contract.key_sql}) "
         f"where not _deleted{_bound(connection, contract)}"
     )
@@ -77,11 +77,11 @@ def _bound(connection: duckdb.DuckDBPyConnection, contract: Contract) -> str:
     return f" and ({cursor} >= cast({literal(smallest)} as {contract.types[contract.cursor]}) or {cursor} is null)"
 
 
-def _find_several(connection: duckdb.DuckDBPyConnection, contract: Contract) -> None:
+def _find_batch_duplicates(connection: duckdb.DuckDBPyConnection, contract: Contract) -> None:
     """Make `several`: the keys, or for upserts the states, that the batch has more than one record of; mostly none."""
     columns = _listed(_state(contract))
     connection.execute(
-        f"create or replace temp table {SEVERAL} as select {columns}, min(_row) as _first from {CHECKED} "
+        f"create or replace temp table {BATCH_DUPLICATES} as select {columns}, min(_row) as _first from {CHECKED} "
         f"where _reasons is null group by {columns} having count(*) > 1"
     )
 
@@ -99,18 +99,18 @@ def _append(contract: Contract, payload: Sequence[str]) -> tuple[str, str]:
     """The first to arrive of a key stays."""
     columns, key = _listed(payload), contract.key_sql
     find = f"""
-        select _row from {CHECKED} inner join {SEVERAL} using ({key}) where _reasons is null and _row > _first
+        select _row from {CHECKED} inner join {BATCH_DUPLICATES} using ({key}) where _reasons is null and _row > _first
         union
-        select _row from {CHECKED} semi join {KNOWN} using ({key}) where _reasons is null
+        select _row from {CHECKED} semi join {STORED_MATCHES} using ({key}) where _reasons is null
     """
-    again = f"(select {columns} from {CHECKED} where _row in (select _row from {DROPPED}))"
+    again = f"(select {columns} from {CHECKED} where _row in (select _row from {DUPLICATES}))"
     conflicts = f"""
         select count(*) from {again} as again
         where not exists (
             select 1 from (
-                select {columns} from {KNOWN}
+                select {columns} from {STORED_MATCHES}
                 union all
-                select {columns} from {FRESH} semi join {again} using ({key})
+                select {columns} from {NEW_ROWS} semi join {again} using ({key})
             ) as kept
             where {_same("again", "kept", payload)}
         )
@@ -123,22 +123,22 @@ def _upsert(contract: Contract, payload: Sequence[str]) -> tuple[str, str]:
     state = _state(contract)
     find = f"""
         select _row from {CHECKED} as candidate
-        semi join {SEVERAL} on {_same("candidate", SEVERAL, state)}
+        semi join {BATCH_DUPLICATES} on {_same("candidate", BATCH_DUPLICATES, state)}
         where _reasons is null
         qualify row_number() over (partition by {_listed(payload)} order by _row) > 1
         union
         select _row from {CHECKED} as again
-        where _reasons is null and exists (select 1 from {KNOWN} where {_same("again", KNOWN, payload)})
+        where _reasons is null and exists (select 1 from {STORED_MATCHES} where {_same("again", STORED_MATCHES, payload)})
     """
     if contract.cursor is None:
         return find, "select 0"
     listed, is_known = _listed(state), f"{identifier(contract.cursor)} is not null"
     conflicts = f"""
         select count(*) from (
-            select {listed} from {FRESH} where {is_known} group by all having count(*) > 1
+            select {listed} from {NEW_ROWS} where {is_known} group by all having count(*) > 1
             union
-            select {listed} from {FRESH} as new_rows
-            where {is_known} and exists (select 1 from {KNOWN} where {_same("new_rows", KNOWN, state)})
+            select {listed} from {NEW_ROWS} as new_rows
+            where {is_known} and exists (select 1 from {STORED_MATCHES} where {_same("new_rows", STORED_MATCHES, state)})
         )
     """
     return find, conflicts
@@ -176,7 +176,7 @@ def _full(
         before, now = f"before.{identifier(contract.cursor)}", f"now.{identifier(contract.cursor)}"
         does_not_move_on = f"{before} is not null and ({now} is null or {now} < {before})"
     connection.execute(f"""
-        create or replace temp table {FRESH} as
+        create or replace temp table {NEW_ROWS} as
         select {columns}, _row, _position, false as _deleted
         from last_rows as new_rows
         where not exists (select 1 from current_rows where {_same("new_rows", "current_rows", payload)})
