@@ -246,7 +246,7 @@ def check_key(dbt: Dbt, sources: Connections, contracts: Mapping[TableName, Cont
     return notes
 
 
-@step("check reconcile")
+@step("check reconciliation")
 def check_reconciliation(folder: DataFolder, loads: list[LoadResult]) -> None:
     """Recount what was read, accepted, quarantined and duplicate."""
     require_reconciliation(folder.lake, {load.table: (load.load_id, load.counts) for load in loads})

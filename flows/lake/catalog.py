@@ -81,10 +81,10 @@ def _read(path: Path) -> tuple[dict[TableName, Pin], dict[TableName, str], set[T
 
 def _write(path: Path, lake: Path, contracts: Mapping[TableName, Contract], pins: Mapping[TableName, Pin]) -> None:
     """Write a new catalog beside the old one, then put it in its place."""
-    fresh = path.with_name(f"{path.name}.{os.getpid()}.new")
+    newest = path.with_name(f"{path.name}.{os.getpid()}.new")
     for left in path.parent.glob(f"{path.name}.*.new"):  # of processes that were killed: nobody else writes now
         left.unlink()
-    with duckdb.connect(str(fresh)) as catalog:
+    with duckdb.connect(str(newest)) as catalog:
         catalog.execute(
             "create table main.pins (source varchar, table_name varchar, version bigint, batch bigint, shape varchar)"
         )
@@ -95,7 +95,7 @@ def _write(path: Path, lake: Path, contracts: Mapping[TableName, Contract], pins
             catalog.execute(f"create view {view} as {_view_sql(lake, contract, pin)}")
             row = [name.source, name.table, pin.version, pin.batch, _shape(contract)]
             catalog.execute("insert into main.pins values (?, ?, ?, ?, ?)", row)
-    os.replace(fresh, path)
+    os.replace(newest, path)
 
 
 def _view_sql(lake: Path, contract: Contract, pin: Pin) -> str:

@@ -8,10 +8,10 @@ from flows.lake.check import CHECKED
 from flows.lake.contract import Contract
 from flows.names import identifier, literal
 
-NEW_ROWS = "fresh"
+NEW_ROWS = "new_rows"
 """The relation of rows to append: the columns of `checked` less reasons and raw, then `_deleted`."""
 
-STORED_MATCHES, BATCH_DUPLICATES, DUPLICATES = "known", "several", "dropped"
+STORED_MATCHES, BATCH_DUPLICATES, DUPLICATES = "stored_matches", "batch_duplicates", "duplicates"
 
 REPLACED = "replaced"
 """The position of a tombstone whose key did not disappear."""
@@ -25,7 +25,7 @@ def deduplicate(
     *,
     all_keys_seen: bool = True,
 ) -> int:
-    """Make the relation `fresh` from what passed the check; return how many conflicts there are.
+    """Make the relation `new_rows` from what passed the check; return how many conflicts there are.
 
     `stored` is SQL for the rows that the lake holds, or None if it holds none. A conflict is a key that came again
     with another payload and, for upserts, the same known cursor. Changes are looked up among stored rows from the
@@ -50,7 +50,7 @@ def deduplicate(
 def _find_stored_matches(
     connection: duckdb.DuckDBPyConnection, contract: Contract, stored: str | None, payload: Sequence[str]
 ) -> None:
-    """Make `known`: the stored rows that have a key of the batch.
+    """Make `stored_matches`: the stored rows that have a key of the batch.
 
     The batch is the side that DuckDB hashes: its smallest and largest key decide which row groups are read at all.
     """
@@ -78,7 +78,7 @@ def _bound(connection: duckdb.DuckDBPyConnection, contract: Contract) -> str:
 
 
 def _find_batch_duplicates(connection: duckdb.DuckDBPyConnection, contract: Contract) -> None:
-    """Make `several`: the keys, or for upserts the states, that the batch has more than one record of; mostly none."""
+    """Make `batch_duplicates`: the keys, or for upserts the states, that the batch has more than one record of; mostly none."""
     columns = _listed(_state(contract))
     connection.execute(
         f"create or replace temp table {BATCH_DUPLICATES} as select {columns}, min(_row) as _first from {CHECKED} "

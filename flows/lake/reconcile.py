@@ -1,4 +1,4 @@
-"""Conservation: what loads say that they counted, recounted from the tables themselves."""
+"""Reconciliation: what loads say that they counted, recounted from the tables themselves."""
 
 from collections.abc import Mapping
 from pathlib import Path
@@ -27,7 +27,7 @@ def require_reconciliation(lake: Path, loads: Mapping[TableName, tuple[str, Coun
             findings.append(Finding(str(name), f"{counts.read:,} read, but {sums}"))
     if findings:
         raise GateFailed(
-            "reconcile", tuple(findings), "Records were lost or doubled on their way; keep the lake and report it."
+            "reconciliation", tuple(findings), "Records were lost or doubled on their way; keep the lake and report it."
         )
 
 

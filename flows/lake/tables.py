@@ -294,7 +294,7 @@ class LakeTable:
         definition: str,
         contract_version: int,
     ) -> None:
-        """Commit the relation `fresh` as one batch; its metadata say where the source stands, counts and contract."""
+        """Commit the relation `new_rows` as one batch; its metadata say where the source stands, counts and contract."""
         rows = connection.sql(
             self._new_rows_sql(connection, contract, extras),
             params=[stamp.loaded_at, stamp.load_id, stamp.batch, stamp.is_backfill],
@@ -324,7 +324,7 @@ class LakeTable:
 
     def _new_rows_sql(self, connection: duckdb.DuckDBPyConnection, contract: Contract, extras: Sequence[str]) -> str:
         """Write what is to be stored, under the spelling and type that a column has if it is there already."""
-        kinds = {name: kind for name, kind, *_ in connection.execute("describe fresh").fetchall()}
+        kinds = {name: kind for name, kind, *_ in connection.execute("describe new_rows").fetchall()}
         stored = self.kinds(connection)
         listed = []
         for name, wanted in contract.types.items():
@@ -338,7 +338,7 @@ class LakeTable:
                 cast($1 as timestamp) as _loaded_at, cast($2 as varchar) as _load_id, cast($3 as bigint) as _batch,
                 cast(coalesce(_row, 0) as bigint) as _row, cast(_position as varchar) as _position,
                 _deleted, cast($4 as boolean) as _is_backfill
-            from fresh
+            from new_rows
         """
 
     # Quarantine

@@ -138,10 +138,10 @@ def _next_name(releases: Path) -> str:
 
 
 def _flip(folder: DataFolder, place: Path) -> None:
-    fresh = folder.warehouse.with_name(f"{folder.warehouse.name}.new")
-    fresh.unlink(missing_ok=True)
-    fresh.symlink_to(Path(folder.releases.name) / place.name / folder.warehouse.name)
-    os.replace(fresh, folder.warehouse)
+    newest = folder.warehouse.with_name(f"{folder.warehouse.name}.new")
+    newest.unlink(missing_ok=True)
+    newest.symlink_to(Path(folder.releases.name) / place.name / folder.warehouse.name)
+    os.replace(newest, folder.warehouse)
     _sync(folder.path)
 
 

@@ -29,7 +29,7 @@ NOTHING: Origins = frozenset()
 
 def require_no_unkeyed_hashes(manifest: Manifest, models: Iterable[Any]) -> None:
     """Raise GateFailed if a column of a model that was built is a hash of a tagged column without the key."""
-    findings = tuple(find_plain_hashes(manifest, models))
+    findings = tuple(find_unkeyed_hashes(manifest, models))
     if findings:
         raise GateFailed(
             "build",
@@ -38,7 +38,7 @@ def require_no_unkeyed_hashes(manifest: Manifest, models: Iterable[Any]) -> None
         )
 
 
-def find_plain_hashes(manifest: Manifest, models: Iterable[Any]) -> Iterator[Finding]:
+def find_unkeyed_hashes(manifest: Manifest, models: Iterable[Any]) -> Iterator[Finding]:
     """Find them, model by model in the order of their dependencies; models that were not compiled are passed over."""
     relations: dict[tuple[str, str], Columns] = {
         (source.schema.lower(), source.identifier.lower()): {
@@ -54,7 +54,7 @@ def find_plain_hashes(manifest: Manifest, models: Iterable[Any]) -> Iterator[Fin
             rows = parser.execute("select json_serialize_sql(cast(? as varchar))", [model.compiled_code]).fetchall()
             parsed = json.loads(rows[0][0])
             if parsed["error"]:
-                yield Finding(model.name, "its SQL cannot be read for plain hashes: no single select statement")
+                yield Finding(model.name, "its SQL cannot be read for unkeyed hashes: no single select statement")
                 continue
             reading = _Reading(relations)
             relations[model.schema.lower(), model.alias.lower()] = reading.columns_of(
@@ -123,7 +123,7 @@ class _Reading:
                 yield (alias or name).lower(), _renamed(columns, table.get("column_name_alias"))
 
     def _origins(self, part: Any, tables: Mapping[str, Columns], ctes: Mapping[str, Columns], column: str) -> Origins:
-        """Return what an expression is made of, and note the plain hashes in it."""
+        """Return what an expression is made of, and note the unkeyed hashes in it."""
         if isinstance(part, list):
             return NOTHING.union(*(self._origins(item, tables, ctes, column) for item in part))
         if not isinstance(part, dict):

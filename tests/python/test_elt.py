@@ -82,7 +82,7 @@ def test_a_shop_of_another_shape_is_published_and_grows_by_what_is_new(
     # Given two days of files that a run has loaded
     shop, first = published, first_run.outcome
 
-    # Then all of it is conserved, built, tested and published
+    # Then all of it is reconciled, built, tested and published
     assert all(load.counts.is_reconciled for load in first.loads)
     assert shop.rows("select count(*) from core.fct_order_lines") == [(120,)]
     assert shop.rows("select min(ordered_at) from core.fct_order_lines")[0][0].hour == 7  # 08:15 in Berlin

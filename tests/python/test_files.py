@@ -441,7 +441,7 @@ def test_thousands_of_small_files_are_a_few_batches(items: Shop) -> None:
     assert (load.counts.accepted, load.batch, again.counts.duplicate) == (1_200, 3, 1_200)
 
 
-def test_online_retail_is_conserved(shop: Shop, shared_data: Path) -> None:
+def test_online_retail_is_reconciled(shop: Shop, shared_data: Path) -> None:
     # Given the real invoices of a year, as a connections file maps them
     columns = {"order_id": "varchar not null", "line_number": "integer", "product_id": "varchar not null"}
     columns |= {"quantity": "integer not null", "unit_price": "decimal(18, 4) not null"}

@@ -700,7 +700,7 @@ def test_fault_59_names_and_values_that_look_like_sql_are_only_names_and_values(
     """Names and values of JSON were written like the end of a statement and a drop: Q, I."""
     # Given names and values that end a statement
     evil = '"; drop table checked; --'
-    quote = "'; drop table fresh; --"
+    quote = "'; drop table new_rows; --"
     shop.declare(f"sales.{evil}", {evil: "varchar not null", quote: "integer"}, key=[evil], load="upsert")
     shop.drop_rows(f"{evil}.jsonl", [{evil: quote, quote: 1, "a.b": evil, 'x"y': quote, "b{c} d": 1, "$.a": 2}])
     shop.map(**{"from": "*"})

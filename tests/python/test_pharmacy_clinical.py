@@ -18,7 +18,7 @@ from flows.demo.pharmacy import MADE_UP_KEY
 from flows.errors import GateFailed, UsageError
 from flows.names import TableName
 from flows.settings import KEY_VARIABLE, DataFolder
-from flows.warehouse.unkeyed_hashes import find_plain_hashes, require_no_unkeyed_hashes
+from flows.warehouse.unkeyed_hashes import find_unkeyed_hashes, require_no_unkeyed_hashes
 from flows.warehouse.pseudonyms import MADE_UP, pseudonymised, require_pseudonym_key
 
 if TYPE_CHECKING:
@@ -249,7 +249,7 @@ def test_a_key_that_can_be_guessed_is_refused_and_a_made_up_one_is_told(
 
 
 def hashes_of(guesses: Iterable[str], *keys: str) -> dict[str, str]:
-    """Return what an attacker computes: plain hashes of all guesses, and HMACs under keys that they have."""
+    """Return what an attacker computes: unkeyed hashes of all guesses, and HMACs under keys that they have."""
     found = {}
     for guess in guesses:
         for spelled in (guess, f"patient:{guess}", f"{len(guess)}:{guess}"):
@@ -275,7 +275,7 @@ def test_fault_65_a_dictionary_of_all_ids_is_hashed_and_compared(clinic: Lake, i
 
 
 def test_fault_65_a_plain_hash_of_an_identifier_is_refused(clinic: Lake, incremental: Warehouse) -> None:
-    """Plain hashes stand in for identifiers: salted, of what was masked, a model later: the gate names each: F, A."""
+    """Unkeyed hashes stand in for identifiers: salted, of what was masked, a model later: the gate names each: F, A."""
     # Given models that hash without the key, in the several ways that there are
     staging = "stg_clinic__prescriptions"
     for model, old, new in (
@@ -315,13 +315,13 @@ def test_a_plain_hash_that_is_meant_is_stated_with_its_reason(clinic: Lake, incr
     incremental.manifest = replace_in(incremental.manifest, "stg_clinic__prescriptions", old, "md5(customer_id)")
     stated = incremental.manifest.nodes["model.ml_warehouse.stg_clinic__prescriptions"].config.meta
     built = [node.node for node in incremental.build(clinic, "--select", "stg_clinic__prescriptions").result[1:]]
-    assert list(find_plain_hashes(incremental.manifest, built))
+    assert list(find_unkeyed_hashes(incremental.manifest, built))
 
     # Then that column passes, and no other
     stated["unkeyed_hashes"] = {"clinic.prescriptions.prescriber": "another one"}
-    assert list(find_plain_hashes(incremental.manifest, built))
+    assert list(find_unkeyed_hashes(incremental.manifest, built))
     stated["unkeyed_hashes"] = {"clinic.prescriptions.customer_id": "ids are drawn at random"}
-    assert list(find_plain_hashes(incremental.manifest, built)) == []
+    assert list(find_unkeyed_hashes(incremental.manifest, built)) == []
 
 
 STANDS_OUT = "nobody_stands_out_by_"

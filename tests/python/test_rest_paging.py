@@ -219,7 +219,7 @@ def test_fault_44_a_total_that_differs_from_what_was_read_is_told(shop: Shop, se
 
 @pytest.mark.parametrize("paging", [{"next": "next"}, {"page": "page"}])
 def test_fault_45_a_page_that_comes_twice_counts_as_duplicate(shop: Shop, serve: Serve, paging: dict[str, Any]) -> None:
-    """An API sent its second page again as its third; nothing is lost, and the records count as deduplicate (I)."""
+    """An API sent its second page again as its third; nothing is lost, and the records count as duplicates (I)."""
     # Given an API whose third page is at first its second once more
     pages = {1: people(1, 2), 2: people(3, 4), 3: people(5, 6), 4: []}
     is_stale = [True]

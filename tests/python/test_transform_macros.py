@@ -332,7 +332,7 @@ def test_buckets_closed_on_the_right_are_those_of_pandas(run: Run) -> None:
     sample = SAMPLES["usual"]
     buckets = run("fit quantile buckets", sample=sample)
     numbered = run("bucket right", sample=sample, buckets=buckets)
-    edges = pd.qcut(sample[sample.is_training]["x"], 5, retbins=True, deduplicate="drop")[1]
+    edges = pd.qcut(sample[sample.is_training]["x"], 5, retbins=True, duplicates="drop")[1]
     expected = pd.cut(sample["x"], edges, labels=False, include_lowest=True)
     same(numbered["x"], expected)
 

@@ -67,7 +67,7 @@ def violations(folder: DataFolder) -> Iterator[str]:
     """Say what is wrong with a folder, whether or not a run was killed in it."""
     for name in lake_tables(folder):
         yield from _unlike_ledger(folder, name)
-    yield from _not_conserved(folder)
+    yield from _not_reconciled(folder)
     for release in sorted(folder.releases.glob("*/warehouse.duckdb")):
         yield from _not_whole(folder, release)
     for name, pin in read_pins(folder.catalog).items():
@@ -111,7 +111,7 @@ def _numbers(counts: str) -> list[int]:
     return [int(number) for number in counts.strip("[]").split(",")]
 
 
-def _not_conserved(folder: DataFolder) -> Iterator[str]:
+def _not_reconciled(folder: DataFolder) -> Iterator[str]:
     """Recount what completed loads say of themselves."""
     loads = relation_of(open_table(folder.lake / "ops" / "loads"))
     if loads is None:
