@@ -28,7 +28,7 @@ from flows.lake.evolution import evolve, fit_extras
 from flows.lake.nulls import count_nulls, require_filled, tell_of_nulls
 from flows.lake.ops import earlier_tries, note_load, was_loaded
 from flows.lake.quarantine import Form, quarantine_rejected, require_contract
-from flows.lake.replay import JUDGED, Held, held_records, judge, restore
+from flows.lake.replay import RECHECKED, QuarantinedRecords, quarantined_records, recheck, restore
 from flows.lake.tables import FILES, Counts, LakeTable, Stamp
 from flows.lake.versions import changes_since, note_contract
 from flows.names import TableName, identifier, literal
@@ -345,7 +345,7 @@ class Load:
         columns = zip(list(zip(*rows, strict=True)) or [()] * len(FILES), FILES, strict=True)
         return pa.Table.from_arrays([pa.array(values, field.type) for values, field in columns], schema=FILES)
 
-    def recheck(self, duck: duckdb.DuckDBPyConnection, held: Held) -> tuple[str, ...] | None:
+    def recheck(self, duck: duckdb.DuckDBPyConnection, held: QuarantinedRecords) -> tuple[str, ...] | None:
         """Judge records in quarantine by today's contract and mapping; return their extra columns.
 
         None if they stay as they are: no contract helps what is malformed, nor a mapping what has other columns.
@@ -359,10 +359,10 @@ class Load:
             self.told.append(f"{name}: {held.records:,} in quarantine do not have the columns that the mapping reads")
             return None
         fit_extras(duck, self.table, self.contract, extras)
-        judge(duck, self.contract, extras, self.table.stored([*self.contract.types, *extras], self.contract.types))
+        recheck(duck, self.contract, extras, self.table.stored([*self.contract.types, *extras], self.contract.types))
         return extras
 
-    def _restore(self, duck: duckdb.DuckDBPyConnection, held: Held) -> tuple[str, ...] | None:
+    def _restore(self, duck: duckdb.DuckDBPyConnection, held: QuarantinedRecords) -> tuple[str, ...] | None:
         """Check records as they came, and return their extra columns; None if they lack what the mapping reads."""
         try:
             restore(duck, self.table, held)
@@ -375,13 +375,13 @@ class Load:
         name = self.contract.name
         again = Load(self.connection, self.mapping, self.contract, self.table, self.load_id)
         with working_connection(self.connection, self.mapping) as (duck, _):
-            for held in held_records(duck, self.table, self.contract.key[0]):
+            for held in quarantined_records(duck, self.table, self.contract.key[0]):
                 if again.recheck(duck, held) is None:
                     continue
-                sql = f"select count(*) - count(_reasons), count(*) filter (is_known) from {JUDGED}"
+                sql = f"select count(*) - count(_reasons), count(*) filter (is_known) from {RECHECKED}"
                 passed, known = duck.execute(sql).fetchall()[0]
                 if known:
-                    self.table.settle(duck, f"(from {JUDGED} where is_known)", self.load_id)
+                    self.table.resolve(duck, f"(from {RECHECKED} where is_known)", self.load_id)
                     self.told.append(f"{name}: {known:,} left the quarantine, the lake holds them now")
                 if passed > known:
                     self.told.append(

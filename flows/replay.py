@@ -14,7 +14,7 @@ from flows.lake.contract import Contract
 from flows.lake.deduplicate import NEW_ROWS, deduplicate
 from flows.lake.ops import was_loaded
 from flows.lake.quarantine_report import quarantined_tables
-from flows.lake.replay import JUDGED, Held, held_records, keep_passed
+from flows.lake.replay import RECHECKED, QuarantinedRecords, quarantined_records, keep_passed
 from flows.lake.tables import FILES, QUARANTINE, Counts, Stamp
 from flows.load import Load, LoadResult, noted, working_connection
 from flows.names import TableName
@@ -53,7 +53,7 @@ def replay_table(connection: Connection, contract: Contract, lake: Path, *, run_
     with noted(load, run_id), working_connection(connection, load.mapping) as (duck, _):
         if was_loaded(lake, contract.name):
             load.take_contract(duck)
-            for held in held_records(duck, load.table, load.contract.key[0]):
+            for held in quarantined_records(duck, load.table, load.contract.key[0]):
                 _replay(load, duck, held)
         else:
             load.told.append(f"{contract.name}: its first load is not complete, nothing was replayed")
@@ -61,12 +61,12 @@ def replay_table(connection: Connection, contract: Contract, lake: Path, *, run_
     return load.result(run_id)
 
 
-def _replay(load: Load, duck: duckdb.DuckDBPyConnection, held: Held) -> None:
+def _replay(load: Load, duck: duckdb.DuckDBPyConnection, held: QuarantinedRecords) -> None:
     """Commit what passes as a batch of its own, then take it out of quarantine: killed in between, it is known."""
     extras = load.recheck(duck, held)
     if extras is None:
         return
-    read, stays = duck.execute(f"select count(*), count(_reasons) from {JUDGED}").fetchall()[0]
+    read, stays = duck.execute(f"select count(*), count(_reasons) from {RECHECKED}").fetchall()[0]
     keep_passed(duck)
     table, contract = load.table, load.contract
     stored = table.stored([*contract.types, *extras], contract.types)
@@ -80,5 +80,5 @@ def _replay(load: Load, duck: duckdb.DuckDBPyConnection, held: Held) -> None:
         last = table.last_commit()
         position, definition = json.loads(last["position"]), last.get("definition", "")
         table.append(duck, contract, extras, stamp, counts, position, definition, load.contract_version)
-    table.settle(duck, JUDGED, load.load_id)
+    table.resolve(duck, RECHECKED, load.load_id)
     load.counts += counts

@@ -19,7 +19,7 @@ the batch, from 1), `_file`, `_position`, `_reasons` (null if the record passes,
 FORM = "_schema"
 """A further column of it: in which form the records came, should they be rejected."""
 
-JUDGED_RECORDS = "judged_records"
+CHECKED_RECORDS = "checked_records"
 """The table behind it: records in their order, which DuckDB's row numbers keep, so that no scan has to count them."""
 
 REPLACED_RECORDS = "replaced_records"
@@ -61,7 +61,7 @@ def check_batch(connection: duckdb.DuckDBPyConnection, contract: Contract, mappe
             raise
         except duckdb.Error:
             _check_carefully(connection, _check_sql(contract, mapped, found, rules, is_careful=True))
-            read = connection.execute(f"select count(*) from {JUDGED_RECORDS}").fetchall()[0][0]
+            read = connection.execute(f"select count(*) from {CHECKED_RECORDS}").fetchall()[0][0]
         _number(connection, mapped.form)
     except (duckdb.BinderException, duckdb.ParserException, duckdb.CatalogException) as error:
         raise SchemaMismatch(
@@ -86,7 +86,7 @@ def check_nothing(connection: duckdb.DuckDBPyConnection, contract: Contract, for
     """Make the relation `checked` for a source that has no records, and so no columns either."""
     columns = ", ".join(f"cast(null as {kind}) as {identifier(name)}" for name, kind in contract.types.items())
     connection.execute(
-        f"create or replace temp table {JUDGED_RECORDS} as select {columns}, null::varchar as _file, "
+        f"create or replace temp table {CHECKED_RECORDS} as select {columns}, null::varchar as _file, "
         "null::bigint as _number, null::varchar as _reasons, null::varchar as _raw where false"
     )
     _number(connection, form)
@@ -103,7 +103,7 @@ def _number(connection: duckdb.DuckDBPyConnection, form: str) -> None:
         f"create or replace temp view {CHECKED} as select * exclude (_file, _number, _reasons, _raw), "
         "rowid + 1 as _row, _file, _file || coalesce(':' || _number, '') as _position, _reasons, _raw, "
         f"{literal(form)} as {FORM} "
-        f"from {JUDGED_RECORDS}"
+        f"from {CHECKED_RECORDS}"
     )
 
 
@@ -122,7 +122,7 @@ class Rule:
 
 
 def _check_sql(contract: Contract, mapped: Mapped, found: list[str], further: list[Rule], *, is_careful: bool) -> str:
-    """Write the scan: map, then type, then judge; reasons are put into words for the records that break a rule alone.
+    """Write the scan: map, then type, then recheck; reasons are put into words for the records that break a rule alone.
 
     The careful form isolates the records whose expressions raise; it is slower, and used if the plain form has raised.
     """
@@ -146,7 +146,7 @@ def _check_sql(contract: Contract, mapped: Mapped, found: list[str], further: li
     reasons = f"concat_ws('{SEPARATOR}', {', '.join(rule.reason for rule in rules)})"
     raw = "_record" if mapped.is_text else "cast(to_json(_record) as varchar)"
     return f"""
-        create or replace temp table {JUDGED_RECORDS} as
+        create or replace temp table {CHECKED_RECORDS} as
         with mapped as (
             select
                 {", ".join([*mapped_list, *map(identifier, mapped.extras)])},
@@ -160,7 +160,7 @@ def _check_sql(contract: Contract, mapped: Mapped, found: list[str], further: li
         typed as (
             select *, {", ".join(typed_list)} from mapped
         ),
-        judged as (
+        rechecked as (
             select *, {" and ".join(rule.holds for rule in rules)} as _is_good from typed
         )
         select
@@ -169,7 +169,7 @@ def _check_sql(contract: Contract, mapped: Mapped, found: list[str], further: li
             _number,
             case when not _is_good then {reasons} end as _reasons,
             case when not _is_good then {raw} end as _raw
-        from judged
+        from rechecked
     """
 
 

@@ -1,4 +1,4 @@
-"""Records in quarantine on their way back: restored as they came, and judged by what the lake has learnt since."""
+"""Records in quarantine on their way back: restored as they came, and rechecked by what the lake has learnt since."""
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -15,8 +15,8 @@ from flows.names import identifier, literal
 from flows.sources.batches import SOURCE
 from flows.sources.json_records import json_pointer, keep_digits
 
-JUDGED = "judged"
-"""The relation that `judge` makes: `_hash` and `_row` of each record that was checked again, `_reasons` (a list, null
+RECHECKED = "rechecked"
+"""The relation that `recheck` makes: `_hash` and `_row` of each record that was checked again, `_reasons` (a list, null
 if it passes), and `is_known`: whether it passes and the lake holds the very same."""
 
 CAME_AGAIN = "its key came again since, so what it says is not the newest"
@@ -25,7 +25,7 @@ LANDED = pa.schema([("_record", pa.string()), ("_file", pa.string()), ("_hash", 
 
 
 @dataclass(frozen=True)
-class Held:
+class QuarantinedRecords:
     """Records in quarantine of one form; `form` is None if they could not be read as records."""
 
     form: Form | None
@@ -34,7 +34,7 @@ class Held:
     where: str
 
 
-def held_records(connection: duckdb.DuckDBPyConnection, table: LakeTable, key: str) -> list[Held]:
+def quarantined_records(connection: duckdb.DuckDBPyConnection, table: LakeTable, key: str) -> list[QuarantinedRecords]:
     """Return what is in quarantine, by form, and by whether it came before the table's first load was complete."""
     quarantined, stored = table.quarantined(), table.stored([key])
     if quarantined is None:
@@ -45,7 +45,7 @@ def held_records(connection: duckdb.DuckDBPyConnection, table: LakeTable, key: s
         f"select _schema, {came_first} as is_backfill, count(*) from {quarantined} group by all order by min(_batch)"
     ).fetchall()
     return [
-        Held(
+        QuarantinedRecords(
             Form.parse(form) if form else None,
             is_backfill,
             records,
@@ -55,7 +55,7 @@ def held_records(connection: duckdb.DuckDBPyConnection, table: LakeTable, key: s
     ]
 
 
-def restore(connection: duckdb.DuckDBPyConnection, table: LakeTable, held: Held) -> None:
+def restore(connection: duckdb.DuckDBPyConnection, table: LakeTable, held: QuarantinedRecords) -> None:
     """Make the relation `source` from records in quarantine, with the types that they came with.
 
     `_file` is a record's hash and the place where it stood. What cannot be restored exactly is left out.
@@ -89,8 +89,8 @@ def _records(sql: str) -> Iterator[pa.RecordBatch]:
             yield pa.RecordBatch.from_arrays(arrays, schema=LANDED)
 
 
-def judge(connection: duckdb.DuckDBPyConnection, contract: Contract, extras: Sequence[str], stored: str | None) -> None:
-    """Make the relation `judged` from what was restored and checked.
+def recheck(connection: duckdb.DuckDBPyConnection, contract: Contract, extras: Sequence[str], stored: str | None) -> None:
+    """Make the relation `rechecked` from what was restored and checked.
 
     A record that would be taken for the newest of its key, though its key came again in a later batch, does not pass:
     events are told apart by their key, and states of different times by their cursor, but what is left is ordered by
@@ -102,7 +102,7 @@ def judge(connection: duckdb.DuckDBPyConnection, contract: Contract, extras: Seq
         is_known = f"exists (select 1 from {stored} as known where not known._deleted and {is_same})"
         came_again = f"exists (select 1 from {stored} as known where {is_later})"
     connection.execute(f"""
-        create or replace temp table {JUDGED} as
+        create or replace temp table {RECHECKED} as
         with compared as (
             select
                 held._hash, checked._row, {is_known} as is_known, {came_again} as came_again,
@@ -134,7 +134,7 @@ def keep_passed(connection: duckdb.DuckDBPyConnection) -> None:
     replace_checked(
         connection,
         f"select * replace (substr(_position, {HASH_LENGTH + 1}) as _position) from {CHECKED} "
-        f"where _row in (select _row from {JUDGED} where _reasons is null and not is_known)",
+        f"where _row in (select _row from {RECHECKED} where _reasons is null and not is_known)",
     )
 
 

@@ -69,7 +69,7 @@ QUARANTINE = pa.schema(
         ("_schema", pa.string()),
     ]
 )
-"""Rejected records. `_load_id` is the load or replay that judged them last; `_schema` is the form that they came in
+"""Rejected records. `_load_id` is the load or replay that rechecked them last; `_schema` is the form that they came in
 (`quarantine.Form`), null for what could not be read as a record."""
 
 FILES = pa.schema(
@@ -351,10 +351,10 @@ class LakeTable:
         kept = f"select * from {relation} where _batch <= {self.batch}"
         return f"({kept} union all by name select null::varchar as _schema where false)"
 
-    def settle(self, connection: duckdb.DuckDBPyConnection, judged: str, load_id: str) -> None:
+    def resolve(self, connection: duckdb.DuckDBPyConnection, rechecked: str, load_id: str) -> None:
         """Let records leave the quarantine, or stay for other reasons, in one commit.
 
-        `judged` is a relation of `_hash` and `_reasons`, which are null for what leaves. Records that it does not
+        `rechecked` is a relation of `_hash` and `_reasons`, which are null for what leaves. Records that it does not
         name, and those of a batch that was never committed, stay as they are.
         """
 
@@ -364,11 +364,11 @@ class LakeTable:
             if table is None or relation is None:
                 return
             rows = connection.sql(
-                f"select held.* replace (coalesce(judged._reasons, held._reasons) as _reasons, "
-                f"case when judged._hash is null then held._load_id else {literal(load_id)} end as _load_id) "
+                f"select held.* replace (coalesce(rechecked._reasons, held._reasons) as _reasons, "
+                f"case when rechecked._hash is null then held._load_id else {literal(load_id)} end as _load_id) "
                 f"from {relation} as held "
-                f"left join {judged} as judged on held._hash = judged._hash and held._batch <= {self.batch} "
-                "where judged._hash is null or judged._reasons is not null"
+                f"left join {rechecked} as rechecked on held._hash = rechecked._hash and held._batch <= {self.batch} "
+                "where rechecked._hash is null or rechecked._reasons is not null"
             ).to_arrow_reader(10_000)
             write_deltalake(table, rows, mode="overwrite")
 

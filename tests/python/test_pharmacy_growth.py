@@ -93,7 +93,7 @@ def test_cohorts_are_whole(pharmacy: "Pharmacy") -> None:
 
 
 def test_churn_states_are_what_a_walk_through_the_days_finds(pharmacy: "Pharmacy") -> None:
-    # Given orders and visits of some customers, and the last day that is judged
+    # Given orders and visits of some customers, and the last day that is rechecked
     orders = days_by_customer(
         pharmacy, "select customer_id, ordered_date as day from core.fct_order_lines where is_sale"
     )
@@ -102,7 +102,7 @@ def test_churn_states_are_what_a_walk_through_the_days_finds(pharmacy: "Pharmacy
     )
     last = pharmacy.rows("select max(ordered_date) + 1 as day from core.fct_order_lines")[0]["day"]
 
-    # When each day is judged by what was before it
+    # When each day is rechecked by what was before it
     walked = {customer: walk(orders[customer], visits.get(customer, set()), last) for customer in sorted(orders)[::4]}
 
     # Then the mart says the same of each day, and has one state a day

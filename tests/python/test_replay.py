@@ -309,7 +309,7 @@ from kills import Countdown
 connections, lake = Path(sys.argv[1]), Path(sys.argv[2])
 steps = Countdown()
 
-for name in ("quarantine", "note_files", "append", "settle"):
+for name in ("quarantine", "note_files", "append", "resolve"):
     setattr(LakeTable, name, steps.around(getattr(LakeTable, name)))
 Load.recheck = steps.around(Load.recheck)
 flows.load.note_load = steps.around(flows.load.note_load)
