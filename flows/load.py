@@ -177,13 +177,13 @@ class Load:
         Raises SchemaMismatch if they do not fit.
         """
         last = self.table.last_commit()
-        self.is_mended = bool(last) and last.get("definition") != self.definition
+        self.is_config_changed = bool(last) and last.get("definition") != self.definition
         self.contract_version = note_contract(self.table.lake, self.contract)
         before = int(last.get("contract_version", self.contract_version))
         if before != self.contract_version:
             changes = changes_since(self.table.lake, self.contract, before)
             self.told.append(f"{self.contract.name}: contract version {self.contract_version}: {changes}")
-        evolve(duck, self.table, self.contract, is_known=not self.is_mended)
+        evolve(duck, self.table, self.contract, is_known=not self.is_config_changed)
 
     def run(self, *, is_backfill: bool) -> None:
         """Load batch after batch; a full load is compared with the lake once all of it was seen."""
@@ -208,7 +208,7 @@ class Load:
             for name in self.missing:  # told already
                 del self.nulls[name]
             self.told += tell_of_nulls(duck, self.table, self.load_id, self.counts.accepted, self.nulls)
-        if self.is_mended:
+        if self.is_config_changed:
             self._clear_quarantine()
 
     def notes(self) -> Iterator[str]:
