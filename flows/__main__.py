@@ -106,7 +106,7 @@ def replay(
     connection_set: ConnectionSet = None,
     connections: ConnectionsFile = DEFAULT_CONNECTIONS,
 ) -> None:
-    """Check what is in quarantine again, after a contract or mapping was mended, and move what passes to the lake."""
+    """Check what is in quarantine again, after a contract or mapping was fixed, and move what passes to the lake."""
     from flows.lake.contract import contracts_of
     from flows.lock import run_lock
     from flows.replay import replay_quarantine

@@ -230,13 +230,13 @@ def derived_tables(contracts: Mapping[TableName, Contract]) -> list[Contract]:
     for name, derivation in derived.items():
         if derivation.of not in contracts:
             raise UsageError(
-                f"{name} is derived of {derivation.of}, which has no contract.", "Mend meta.derived in its sources.yml."
+                f"{name} is derived of {derivation.of}, which has no contract.", "Fix meta.derived in its sources.yml."
             )
     try:
         order = [*TopologicalSorter({name: [derivation.of] for name, derivation in derived.items()}).static_order()]
     except CycleError as error:
         names = ", ".join(map(str, error.args[1]))
-        raise UsageError(f"{names} are derived of each other.", "Mend meta.derived in their sources.yml.") from None
+        raise UsageError(f"{names} are derived of each other.", "Fix meta.derived in their sources.yml.") from None
     return [contracts[name] for name in order if name in derived]
 
 

@@ -345,38 +345,38 @@ class Load:
         columns = zip(list(zip(*rows, strict=True)) or [()] * len(FILES), FILES, strict=True)
         return pa.Table.from_arrays([pa.array(values, field.type) for values, field in columns], schema=FILES)
 
-    def recheck(self, duck: duckdb.DuckDBPyConnection, held: QuarantinedRecords) -> tuple[str, ...] | None:
-        """Judge records in quarantine by today's contract and mapping; return their extra columns.
+    def recheck(self, duck: duckdb.DuckDBPyConnection, quarantined: QuarantinedRecords) -> tuple[str, ...] | None:
+        """Check records in quarantine again by today's contract and mapping; return their extra columns.
 
         None if they stay as they are: no contract helps what is malformed, nor a mapping what has other columns.
         """
         name = self.contract.name
-        if held.form is None:
-            self.told.append(f"{name}: {held.records:,} in quarantine are malformed; mend them in the source")
+        if quarantined.form is None:
+            self.told.append(f"{name}: {quarantined.records:,} in quarantine are malformed; fix them in the source")
             return None
-        extras = self._restore(duck, held) if held.form.is_queried == bool(self.mapping.query) else None
+        extras = self._restore(duck, quarantined) if quarantined.form.is_queried == bool(self.mapping.query) else None
         if extras is None:
-            self.told.append(f"{name}: {held.records:,} in quarantine do not have the columns that the mapping reads")
+            self.told.append(f"{name}: {quarantined.records:,} in quarantine do not have the columns that the mapping reads")
             return None
         fit_extras(duck, self.table, self.contract, extras)
         recheck(duck, self.contract, extras, self.table.stored([*self.contract.types, *extras], self.contract.types))
         return extras
 
-    def _restore(self, duck: duckdb.DuckDBPyConnection, held: QuarantinedRecords) -> tuple[str, ...] | None:
+    def _restore(self, duck: duckdb.DuckDBPyConnection, quarantined: QuarantinedRecords) -> tuple[str, ...] | None:
         """Check records as they came, and return their extra columns; None if they lack what the mapping reads."""
         try:
-            restore(duck, self.table, held)
-            return self.check(duck, Batch(read=held.records), is_queried=True)[1]
+            restore(duck, self.table, quarantined)
+            return self.check(duck, Batch(read=quarantined.records), is_queried=True)[1]
         except SchemaMismatch:
             return None
 
     def _clear_quarantine(self) -> None:
-        """Let go of what a mended contract or mapping has just read again: the lake holds it now."""
+        """Let go of what a fixed contract or mapping has just read again: the lake holds it now."""
         name = self.contract.name
         again = Load(self.connection, self.mapping, self.contract, self.table, self.load_id)
         with working_connection(self.connection, self.mapping) as (duck, _):
-            for held in quarantined_records(duck, self.table, self.contract.key[0]):
-                if again.recheck(duck, held) is None:
+            for quarantined in quarantined_records(duck, self.table, self.contract.key[0]):
+                if again.recheck(duck, quarantined) is None:
                     continue
                 sql = f"select count(*) - count(_reasons), count(*) filter (is_known) from {RECHECKED}"
                 passed, known = duck.execute(sql).fetchall()[0]
@@ -457,7 +457,7 @@ def _values_hidden(name: TableName) -> Iterator[None]:
         yield
     except duckdb.Error as error:
         raise SourceFailed(
-            str(name), without_values(error), "Run again; if it stays, mend the source or mapping."
+            str(name), without_values(error), "Run again; if it stays, fix the source or mapping."
         ) from None
     except (DeltaError, OSError) as error:
         if isinstance(error, CommitFailedError) and "os error" not in str(error):  # another writer was faster

@@ -1,4 +1,4 @@
-"""Replay: what is in quarantine is checked again, after a contract or mapping was mended, and what passes is moved."""
+"""Replay: what is in quarantine is checked again, after a contract or mapping was fixed, and what passes is moved."""
 
 import json
 from collections.abc import Mapping
@@ -33,11 +33,11 @@ def replay_quarantine(
             f"{table} is no table of the set {sources.name}, or has no contract.",
             f"The quarantine holds {', '.join(map(str, quarantined_tables(sources.folder.lake))) or 'nothing'}.",
         )
-    held = [table] if table else quarantined_tables(sources.folder.lake)
+    wanted = [table] if table else quarantined_tables(sources.folder.lake)
     run_id = f"replay-{uuid4()}"
     return [
         replay_table(sources.sources[name.source], contracts[name], sources.folder.lake, run_id=run_id)
-        for name in held
+        for name in wanted
         if name in contracts and name.source in sources.sources
     ]
 
@@ -53,17 +53,17 @@ def replay_table(connection: Connection, contract: Contract, lake: Path, *, run_
     with noted(load, run_id), working_connection(connection, load.mapping) as (duck, _):
         if was_loaded(lake, contract.name):
             load.take_contract(duck)
-            for held in quarantined_records(duck, load.table, load.contract.key[0]):
-                _replay(load, duck, held)
+            for quarantined in quarantined_records(duck, load.table, load.contract.key[0]):
+                _replay(load, duck, quarantined)
         else:
             load.told.append(f"{contract.name}: its first load is not complete, nothing was replayed")
         require_reconciliation(lake, {contract.name: (load.load_id, load.counts)})
     return load.result(run_id)
 
 
-def _replay(load: Load, duck: duckdb.DuckDBPyConnection, held: QuarantinedRecords) -> None:
+def _replay(load: Load, duck: duckdb.DuckDBPyConnection, quarantined: QuarantinedRecords) -> None:
     """Commit what passes as a batch of its own, then take it out of quarantine: killed in between, it is known."""
-    extras = load.recheck(duck, held)
+    extras = load.recheck(duck, quarantined)
     if extras is None:
         return
     read, stays = duck.execute(f"select count(*), count(_reasons) from {RECHECKED}").fetchall()[0]
@@ -74,7 +74,7 @@ def _replay(load: Load, duck: duckdb.DuckDBPyConnection, held: QuarantinedRecord
     accepted = duck.execute(f"select count(*) from {NEW_ROWS} where not _deleted").fetchall()[0][0]
     counts = Counts(read, accepted, stays, read - accepted - stays, conflicts)
     if accepted:
-        stamp = Stamp(table.batch + 1, load.load_id, utc_now(), held.is_backfill)
+        stamp = Stamp(table.batch + 1, load.load_id, utc_now(), quarantined.is_backfill)
         table.quarantine(QUARANTINE.empty_table(), stamp.batch)  # what a batch that died left under this number
         table.note_files(FILES.empty_table(), stamp.batch)
         last = table.last_commit()

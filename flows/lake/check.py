@@ -68,7 +68,7 @@ def check_batch(connection: duckdb.DuckDBPyConnection, contract: Contract, mappe
             str(contract.name),
             "its mapping cannot be used: " + " ".join(line.strip() for line in str(error).splitlines()[:2]),
             tuple(name for name, *_ in connection.execute(f"describe {mapped.relation}").fetchall()),
-            f"Mend connections.yml under {contract.name.source}.tables.{contract.name.table}.",
+            f"Fix connections.yml under {contract.name.source}.tables.{contract.name.table}.",
         ) from None
     return int(read)
 

@@ -55,18 +55,18 @@ def quarantined_records(connection: duckdb.DuckDBPyConnection, table: LakeTable,
     ]
 
 
-def restore(connection: duckdb.DuckDBPyConnection, table: LakeTable, held: QuarantinedRecords) -> None:
+def restore(connection: duckdb.DuckDBPyConnection, table: LakeTable, quarantined: QuarantinedRecords) -> None:
     """Make the relation `source` from records in quarantine, with the types that they came with.
 
     `_file` is a record's hash and the place where it stood. What cannot be restored exactly is left out.
     """
-    assert held.form is not None, "what could not be read as a record has no columns"
-    sql = f"select _raw, _hash, _position, _batch from {table.quarantined()} where {held.where} order by _batch, _row"
-    connection.register("arrow_held", pa.RecordBatchReader.from_batches(LANDED, _records(sql)))
-    connection.execute("create or replace temp table held as select * from arrow_held")
-    connection.unregister("arrow_held")
+    assert quarantined.form is not None, "what could not be read as a record has no columns"
+    sql = f"select _raw, _hash, _position, _batch from {table.quarantined()} where {quarantined.where} order by _batch, _row"
+    connection.register("arrow_quarantined", pa.RecordBatchReader.from_batches(LANDED, _records(sql)))
+    connection.execute("create or replace temp table quarantined as select * from arrow_quarantined")
+    connection.unregister("arrow_quarantined")
     columns, losses = [], ["false"]
-    for name, kind in held.form.columns.items():
+    for name, kind in quarantined.form.columns.items():
         path = literal(json_pointer([name]))
         text = f"json_extract_string(_record, {path})"
         value = f"json_extract(_record, {path})" if is_nested(kind) or kind == "JSON" else text
@@ -75,7 +75,7 @@ def restore(connection: duckdb.DuckDBPyConnection, table: LakeTable, held: Quara
     connection.execute(
         f"create or replace temp table {SOURCE} as "
         f"select {''.join(columns)}_file, cast(null as bigint) as _row, _record "
-        f"from held where not ({' or '.join(losses)})"
+        f"from quarantined where not ({' or '.join(losses)})"
     )
 
 
@@ -98,17 +98,17 @@ def recheck(connection: duckdb.DuckDBPyConnection, contract: Contract, extras: S
     """
     is_known = came_again = "false"
     if stored:
-        is_same, is_later = _same([*contract.types, *extras]), f"known._batch > held._came and {_by_arrival(contract)}"
+        is_same, is_later = _same([*contract.types, *extras]), f"known._batch > quarantined._came and {_by_arrival(contract)}"
         is_known = f"exists (select 1 from {stored} as known where not known._deleted and {is_same})"
         came_again = f"exists (select 1 from {stored} as known where {is_later})"
     connection.execute(f"""
         create or replace temp table {RECHECKED} as
         with compared as (
             select
-                held._hash, checked._row, {is_known} as is_known, {came_again} as came_again,
+                quarantined._hash, checked._row, {is_known} as is_known, {came_again} as came_again,
                 string_split(checked._reasons, {literal(SEPARATOR)}) as found
             from {CHECKED} as checked
-            inner join held on checked._position = held._file
+            inner join quarantined on checked._position = quarantined._file
         )
         select
             _hash, _row, is_known and found is null as is_known,

@@ -364,10 +364,10 @@ class LakeTable:
             if table is None or relation is None:
                 return
             rows = connection.sql(
-                f"select held.* replace (coalesce(rechecked._reasons, held._reasons) as _reasons, "
-                f"case when rechecked._hash is null then held._load_id else {literal(load_id)} end as _load_id) "
-                f"from {relation} as held "
-                f"left join {rechecked} as rechecked on held._hash = rechecked._hash and held._batch <= {self.batch} "
+                f"select quarantined.* replace (coalesce(rechecked._reasons, quarantined._reasons) as _reasons, "
+                f"case when rechecked._hash is null then quarantined._load_id else {literal(load_id)} end as _load_id) "
+                f"from {relation} as quarantined "
+                f"left join {rechecked} as rechecked on quarantined._hash = rechecked._hash and quarantined._batch <= {self.batch} "
                 "where rechecked._hash is null or rechecked._reasons is not null"
             ).to_arrow_reader(10_000)
             write_deltalake(table, rows, mode="overwrite")

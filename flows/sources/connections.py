@@ -148,7 +148,7 @@ def read_connections(path: Path, connection_set: str | None = None) -> Connectio
     except yaml.YAMLError as error:
         mark = getattr(error, "problem_mark", None)
         where = f" at line {mark.line + 1}" if mark is not None else ""
-        raise UsageError(f"{path} is no YAML{where}: {getattr(error, 'problem', None)}.", "Mend the file.") from None
+        raise UsageError(f"{path} is no YAML{where}: {getattr(error, 'problem', None)}.", "Fix the file.") from None
     if not isinstance(sets, dict) or not sets:
         raise UsageError(f"{path} holds no set of connections.", "Write one as CONTRIBUTING.md shows.")
     odd = [

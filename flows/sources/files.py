@@ -76,7 +76,7 @@ class FileTable:
             raise SourceFailed(
                 str(self.mapping.name),
                 f"no file matches {self.mapping.origin}",
-                "Mend the url or `from` in connections.yml.",
+                "Fix the url or `from` in connections.yml.",
             )
         if waiting:
             yield self._read(connection, waiting, request)
@@ -106,7 +106,7 @@ class FileTable:
 
     def _broken(self, name: str, error: Exception) -> SourceFailed:
         cause = error.strerror if isinstance(error, OSError) and error.strerror else str(error)
-        return SourceFailed(str(self.mapping.name), f"{name}: {cause}", "Mend the file, then run again.")
+        return SourceFailed(str(self.mapping.name), f"{name}: {cause}", "Fix the file, then run again.")
 
     def _read(self, connection: duckdb.DuckDBPyConnection, files: list[SourceFile], request: Request) -> Batch:
         table = str(self.mapping.name)
@@ -230,7 +230,7 @@ def _read_parquet(connection: duckdb.DuckDBPyConnection, files: list[SourceFile]
         raise SourceFailed(
             table,
             f"{file.name} or a file beside it cannot be read as Parquet: {type(error).__name__}",
-            "Mend the file.",
+            "Fix the file.",
         ) from None
     _number_and_name(connection, files)
     return ()

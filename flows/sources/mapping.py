@@ -65,7 +65,7 @@ def map_batch(
             str(mapping.name),
             f"its mapping names {', '.join(unknown)}, which the contract does not have",
             tuple(columns),
-            "Add the column to the contract, or mend the mapping in connections.yml.",
+            "Add the column to the contract, or fix the mapping in connections.yml.",
         )
     expressions, missing = {}, []
     for column, is_required in columns.items():
@@ -171,7 +171,7 @@ def _run_query(connection: duckdb.DuckDBPyConnection, mapping: TableMapping) -> 
         raise SourceFailed(
             str(mapping.name),
             f"the query of its mapping fails{_first_failing_file(connection, sql)}: {without_values(error)}",
-            "Mend the query in connections.yml.",
+            "Fix the query in connections.yml.",
         ) from None
     present = {name for name, *_ in connection.execute(f"describe {QUERIED}").fetchall()}
     for column, kind in zip(SERVICE_COLUMNS, ("varchar", "bigint"), strict=True):

@@ -140,7 +140,7 @@ class PageReader:
         kind = self.connection.execute(f"select json_type($page, {path})", {"page": text}).fetchall()[0][0]
         if kind != "ARRAY":
             where = self.mapping.endpoint.records or "the body itself"
-            raise self._failed(f"its answer has no list of records at {where}", "Mend `records` in its mapping.")
+            raise self._failed(f"its answer has no list of records at {where}", "Fix `records` in its mapping.")
         columns = ", ".join(literal(json_pointer([column])) for column in self.identity)
         key = f"json_extract_string(_record, [{columns}])" if columns else "null"
         return self.connection.sql(

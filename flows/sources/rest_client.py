@@ -90,7 +90,7 @@ class RestClient:
         try:
             self._base = httpx.URL(connection.url().rstrip("/") + "/")
         except httpx.InvalidURL:
-            raise UsageError(f"connections.yml: the url of {table.source} is none.", "Mend it.") from None
+            raise UsageError(f"connections.yml: the url of {table.source} is none.", "Fix it.") from None
         if self._base.userinfo:
             raise UsageError(
                 f"connections.yml: the url of {table.source} holds a user.",

@@ -85,7 +85,7 @@ class Pages:
         if page.has_more is False or (not page.following and not page.has_more):
             return None
         if not page.following:
-            raise self.failed("it says that there is more, and not where", "Mend `paging` in its mapping.")
+            raise self.failed("it says that there is more, and not where", "Fix `paging` in its mapping.")
         if self.paging.way == "cursor":
             return ask.having(self.paging.param, page.following)
         return self.link(ask, str(page.following))
@@ -159,4 +159,4 @@ class Pages:
         return page
 
     def _circle(self) -> SourceFailed:
-        return self.failed("its pages go round in a circle", "Mend `paging` in its mapping, or ask the API's owner.")
+        return self.failed("its pages go round in a circle", "Fix `paging` in its mapping, or ask the API's owner.")

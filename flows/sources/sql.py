@@ -54,11 +54,11 @@ class SqliteTable:
     def batches(self, connection: duckdb.DuckDBPyConnection, request: Request) -> Iterator[Batch]:
         """Yield rows in the order of the cursor, so that each batch leaves a position to go on from."""
         if not self.path.exists():
-            raise _failed(self.mapping, f"there is no SQLite file {self.path.name}", "Mend its url in connections.yml.")
+            raise _failed(self.mapping, f"there is no SQLite file {self.path.name}", "Fix its url in connections.yml.")
         try:
             yield from self._typed_or_text(connection, request)
         except (AdbcError, OSError) as error:
-            raise _failed(self.mapping, str(error), "Mend the source or its mapping, then run again.") from None
+            raise _failed(self.mapping, str(error), "Fix the source or its mapping, then run again.") from None
 
     def _typed_or_text(self, connection: duckdb.DuckDBPyConnection, request: Request) -> Iterator[Batch]:
         """Read typed columns; where one holds several types, as SQLite allows, read on as text from there."""
@@ -202,7 +202,7 @@ class SqlTable:
             is_about_a_value = isinstance(error, sqlalchemy.exc.DataError | sqlalchemy.exc.IntegrityError)
             text = "on a value, which is not shown" if is_about_a_value else str(cause)
             raise SourceFailed(
-                str(self.mapping.name), scrub(f"{type(cause).__name__}: {text}"), "Mend it and run again.", transient
+                str(self.mapping.name), scrub(f"{type(cause).__name__}: {text}"), "Fix it and run again.", transient
             ) from None
         finally:
             engine.dispose()

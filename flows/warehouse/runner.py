@@ -37,7 +37,7 @@ class Dbt:
         result = _invoke(dbtRunner(), folder, ["parse"], "candidate")
         if not isinstance(result.result, Manifest):
             raise UsageError(
-                f"The dbt project does not parse: {settings.scrub(str(result.exception))}", "Mend it: dbt parse"
+                f"The dbt project does not parse: {settings.scrub(str(result.exception))}", "Fix it: dbt parse"
             )
         return cls(folder, result.result)
 

@@ -150,6 +150,6 @@ def test_naive_times_are_of_the_mappings_zone_and_others_of_their_own(shop: Shop
     ],
 )
 def test_a_contract_that_cannot_be_kept_is_refused(said: dict[str, Any], text: str) -> None:
-    # When a contract is declared that makes no sense, then the error says what to mend
+    # When a contract is declared that makes no sense, then the error says what to fix
     with pytest.raises(UsageError, match=text):
         make_contract(**said)

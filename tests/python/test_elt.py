@@ -513,7 +513,7 @@ def test_fault_07_08_a_full_disk_and_a_damaged_release_are_gone_on_from(publishe
         resource.setrlimit(resource.RLIMIT_FSIZE, limits)
     assert (published.release_name, published.fingerprint()) == (release, before)
 
-    # And when the release is cut, then the next run says how to mend it, and leaves it
+    # And when the release is cut, then the next run says how to fix it, and leaves it
     cut = file.read_bytes()[: file.stat().st_size // 3]
     file.write_bytes(cut)
     with pytest.raises(StorageFailed, match="python -m flows elt --full-refresh"):

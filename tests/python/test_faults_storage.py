@@ -365,7 +365,7 @@ def test_fault_09_a_parquet_file_without_a_footer_in_the_lake_is_ignored(shop: S
 
 @pytest.mark.parametrize("files", [1, 2])
 def test_fault_09_a_source_file_without_a_footer_fails_the_load_by_name(shop: Shop, files: int) -> None:
-    """A Parquet file of a source was cut before its footer, alone and between sound ones, and was mended: F, I."""
+    """A Parquet file of a source was cut before its footer, alone and between sound ones, and was fixed: F, I."""
     # Given sound files, and one that is cut
     table = pa.table({"order_id": [str(n) for n in range(1_000)]})
     for name in [f"{n}.parquet" for n in range(1, files)] + ["9.parquet", "a.parquet"][: files + 1]:

@@ -219,7 +219,7 @@ def test_no_sample_of_the_quarantine_shows_bytes(images: Shop) -> None:
     assert "x89" not in repr(reasons)
     assert len(images.quarantine()) == 2
 
-    # And what breaks the contract alone comes back whole, once the mapping is mended
+    # And what breaks the contract alone comes back whole, once the mapping is fixed
     images.map(**{"from": "images", "columns": MAPPED | {"product_id": "'P0'"}})
     images.load()
     assert images.rows("product_id", "bytes") == [("P0", picture(1))]

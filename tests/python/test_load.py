@@ -427,7 +427,7 @@ def test_a_batch_that_breaks_the_contract_is_refused_without_personal_data(shop:
     with pytest.raises(GateFailed):
         shop.load()
 
-    # And once the file is mended, all of it is loaded
+    # And once the file is fixed, all of it is loaded
     shop.drop("2.csv", "customer_id,email\n" + "".join(f"c{n},jane.doe.{n}@example.com\n" for n in range(30)))
     assert shop.load().counts.accepted == 30
     assert shop.quarantine() == []

@@ -53,7 +53,7 @@ def test_fault_58_a_secret_is_hidden_in_whatever_form_it_comes(monkeypatch: pyte
 @pytest.mark.parametrize(
     "error",
     [
-        GateFailed("build", ("one", "two"), "mend it"),
+        GateFailed("build", ("one", "two"), "fix it"),
         SourceFailed("crm.customers", "no answer", "again", is_transient=True),
         RunLocked("demo", "process 1"),
         WarehouseError("a text"),

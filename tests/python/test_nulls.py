@@ -59,7 +59,7 @@ def test_more_nulls_than_a_contract_allows_stop_the_load(shop: Shop) -> None:
     ):
         shop.load()
 
-    # Then nothing of it is in the lake, and all of it once the source was mended
+    # Then nothing of it is in the lake, and all of it once the source was fixed
     assert shop.stored() == before
     file.unlink()
     shop.drop_rows("2.jsonl", orders(100, ["Bob"] * 30))

@@ -43,7 +43,7 @@ def test_a_loosened_contract_takes_a_known_file_from_quarantine(shop: Shop) -> N
     shop.drop_rows("1.jsonl", [{"order_id": "1", "quantity": 1}, {"order_id": "2", "quantity": -1}])
     assert shop.load().counts.quarantined == 1
 
-    # When the contract is mended
+    # When the contract is fixed
     shop.declare(columns={"order_id": "varchar", "quantity": "integer"}, load="upsert")
     load = shop.load()
 

@@ -1,4 +1,4 @@
-"""Replay: what a mended contract or mapping lets pass leaves the quarantine, once, wherever a replay is killed."""
+"""Replay: what a fixed contract or mapping lets pass leaves the quarantine, once, wherever a replay is killed."""
 
 import os
 import shutil
@@ -137,7 +137,7 @@ def test_records_of_a_query_are_checked_as_it_yielded_them(shop: Shop) -> None:
     shop.drop("1.csv", "no,n\n1,2\n1,-5\n2,1\n")
     shop.load()
 
-    # When the contract is mended, then the group passes as it was
+    # When the contract is fixed, then the group passes as it was
     shop.declare(load="append")
     assert counted(replay(shop)) == (1, 1, 0, 0)
     assert sorted(shop.rows("order_id", "quantity")) == [("1", -3), ("2", 1)]
@@ -170,7 +170,7 @@ def test_what_was_malformed_stays_as_it_came(shop: Shop) -> None:
 
     # Then both are there, and somebody is told
     assert (counted(result), shop.quarantine()) == ((0, 0, 0, 0), before)
-    assert "sales.orders: 2 in quarantine are malformed; mend them in the source" in result.notes
+    assert "sales.orders: 2 in quarantine are malformed; fix them in the source" in result.notes
 
 
 def test_what_is_known_leaves_the_quarantine_as_a_duplicate(shop: Shop) -> None:
@@ -225,7 +225,7 @@ def test_a_load_under_a_mended_contract_lets_go_of_what_it_has_read_again(shop: 
     shop.load()
     (shop.exports / "1.jsonl").unlink()
 
-    # When the contract is mended and the source loaded
+    # When the contract is fixed and the source loaded
     shop.declare(load="upsert", cursor="updated_at")
     load = shop.load()
 
@@ -390,7 +390,7 @@ def test_the_command_replays_under_the_mapping_as_it_is_now(flow_home: Path, tmp
     load_table(sources.sources["crm"], contract, shop.folder.lake, run_id="a-run")
     (shop.drops / "clients-1.csv").unlink()
 
-    # When the mapping is mended and the command is typed, while another run is at work, and after it
+    # When the mapping is fixed and the command is typed, while another run is at work, and after it
     said = yaml.safe_load(shop.connections.read_text())
     said[SET]["crm"]["tables"]["customers"]["columns"]["email"] = "replace(Mail, ' at ', '@')"
     shop.connections.write_text(yaml.safe_dump(said))
