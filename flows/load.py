@@ -27,9 +27,9 @@ from flows.lake.deduplicate import NEW_ROWS, REPLACED, deduplicate
 from flows.lake.evolution import evolve, fit_extras
 from flows.lake.nulls import count_nulls, require_filled, tell_of_nulls
 from flows.lake.ops import earlier_tries, note_load, was_loaded
-from flows.lake.quarantine import Form, quarantine_rejected, require_contract
+from flows.lake.quarantine import RecordSchema, quarantine_rejected, require_contract
 from flows.lake.replay import RECHECKED, QuarantinedRecords, quarantined_records, recheck, restore
-from flows.lake.tables import FILES, Counts, LakeTable, Stamp
+from flows.lake.tables import FILES, Counts, LakeTable, BatchMetadata
 from flows.lake.versions import changes_since, note_contract
 from flows.names import TableName, identifier, literal
 from flows.redaction import without_values
@@ -274,7 +274,7 @@ class Load:
         Of records that `is_queried`, the mapping's query was run already, so they have the contract's own columns.
         """
         if batch.read == len(batch.rejected) and not source_columns(duck):
-            check_nothing(duck, self.contract, str(Form({}, is_queried=False)))
+            check_nothing(duck, self.contract, str(RecordSchema({}, is_queried=False)))
             return batch.read, ()
         mapped = map_batch(
             duck,
@@ -289,7 +289,7 @@ class Load:
         if mapped.missing and not self.suggested:
             self.suggested += suggest_mapping(mapped.missing, (*mapped.extras, *mapped.ignored))
         record, is_text = _record(duck, mapped.relation)
-        form = str(Form(source_columns(duck, mapped.relation), is_queried=bool(self.mapping.query)))
+        form = str(RecordSchema(source_columns(duck, mapped.relation), is_queried=bool(self.mapping.query)))
         checkable = Mapped(mapped.relation, record, is_text, form, mapped.where, mapped.expressions, mapped.extras)
         return check_batch(duck, self.contract, checkable) + len(batch.rejected), mapped.extras
 
@@ -303,7 +303,7 @@ class Load:
     ) -> None:
         """Write quarantine and files under the next batch number, then the rows: that commit makes all of it count."""
         loaded_at = utc_now()
-        stamp = Stamp(self.table.batch + 1, self.load_id, loaded_at, self.is_backfill)
+        stamp = BatchMetadata(self.table.batch + 1, self.load_id, loaded_at, self.is_backfill)
         fit_extras(duck, self.table, self.contract, extras)
         stored = self.table.stored([*self.contract.types, *extras], self.contract.types)
         self._note_new_columns(extras)
@@ -329,7 +329,7 @@ class Load:
         self.nulls += nulls
         logger.info("%s: %s records read", self.contract.name, f"{self.counts.read:,}")
 
-    def _files(self, duck: duckdb.DuckDBPyConnection, batch: Batch, stamp: Stamp) -> pa.Table:
+    def _files(self, duck: duckdb.DuckDBPyConnection, batch: Batch, stamp: BatchMetadata) -> pa.Table:
         """List a batch's files with the rows that each counts for: what its mapping yielded, and what was malformed."""
         by_file = dict(
             duck.execute(f"select _file, count(*) from {CHECKED} where _file is not null group by _file").fetchall()

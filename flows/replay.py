@@ -15,7 +15,7 @@ from flows.lake.deduplicate import NEW_ROWS, deduplicate
 from flows.lake.ops import was_loaded
 from flows.lake.quarantine_report import quarantined_tables
 from flows.lake.replay import RECHECKED, QuarantinedRecords, quarantined_records, keep_passed
-from flows.lake.tables import FILES, QUARANTINE, Counts, Stamp
+from flows.lake.tables import FILES, QUARANTINE, Counts, BatchMetadata
 from flows.load import Load, LoadResult, noted, working_connection
 from flows.names import TableName
 from flows.sources.connections import Connection, Connections
@@ -74,7 +74,7 @@ def _replay(load: Load, duck: duckdb.DuckDBPyConnection, quarantined: Quarantine
     accepted = duck.execute(f"select count(*) from {NEW_ROWS} where not _deleted").fetchall()[0][0]
     counts = Counts(read, accepted, stays, read - accepted - stays, conflicts)
     if accepted:
-        stamp = Stamp(table.batch + 1, load.load_id, utc_now(), quarantined.is_backfill)
+        stamp = BatchMetadata(table.batch + 1, load.load_id, utc_now(), quarantined.is_backfill)
         table.quarantine(QUARANTINE.empty_table(), stamp.batch)  # what a batch that died left under this number
         table.note_files(FILES.empty_table(), stamp.batch)
         last = table.last_commit()

@@ -16,7 +16,7 @@ CHECKED = "checked"
 the batch, from 1), `_file`, `_position`, `_reasons` (null if the record passes, else joined by SEPARATOR) and `_raw`
 (the record as it came, for those that do not)."""
 
-FORM = "_schema"
+SCHEMA = "_schema"
 """A further column of it: in which form the records came, should they be rejected."""
 
 CHECKED_RECORDS = "checked_records"
@@ -102,7 +102,7 @@ def _number(connection: duckdb.DuckDBPyConnection, form: str) -> None:
     connection.execute(
         f"create or replace temp view {CHECKED} as select * exclude (_file, _number, _reasons, _raw), "
         "rowid + 1 as _row, _file, _file || coalesce(':' || _number, '') as _position, _reasons, _raw, "
-        f"{literal(form)} as {FORM} "
+        f"{literal(form)} as {SCHEMA} "
         f"from {CHECKED_RECORDS}"
     )
 

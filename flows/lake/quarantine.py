@@ -9,9 +9,9 @@ import duckdb
 import pyarrow as pa
 
 from flows.errors import Finding, GateFailed
-from flows.lake.check import CHECKED, FORM, SEPARATOR
+from flows.lake.check import CHECKED, SCHEMA, SEPARATOR
 from flows.lake.contract import Contract
-from flows.lake.tables import QUARANTINE, LakeTable, Stamp
+from flows.lake.tables import QUARANTINE, LakeTable, BatchMetadata
 from flows.names import identifier, literal
 
 FEW = 20
@@ -22,7 +22,7 @@ Rejection = tuple[bytes, list[str], str, str | None]
 
 
 @dataclass(frozen=True)
-class Form:
+class RecordSchema:
     """How records came: the columns of a source, or of what its mapping's query yielded, with their DuckDB types."""
 
     columns: Mapping[str, str]
@@ -32,14 +32,14 @@ class Form:
         return json.dumps({"queried": self.is_queried, "columns": dict(self.columns)}, ensure_ascii=False)
 
     @classmethod
-    def parse(cls, text: str) -> "Form":
+    def parse(cls, text: str) -> "RecordSchema":
         """Read a form as it is written in quarantine."""
         entry = json.loads(text)
         return cls(entry["columns"], entry["queried"])
 
 
 def quarantine_rejected(
-    connection: duckdb.DuckDBPyConnection, table: LakeTable, malformed: Iterable[Rejection], stamp: Stamp
+    connection: duckdb.DuckDBPyConnection, table: LakeTable, malformed: Iterable[Rejection], stamp: BatchMetadata
 ) -> tuple[int, int]:
     """Write what is malformed or failed the check, once; return how many are new in quarantine and how many are not."""
     rejections = [
@@ -47,7 +47,7 @@ def quarantine_rejected(
         *(
             (raw.encode(), reasons.split(SEPARATOR), position, form)
             for raw, reasons, position, form in connection.execute(
-                f"select _raw, _reasons, _position, {FORM} from {CHECKED} where _reasons is not null order by _row"
+                f"select _raw, _reasons, _position, {SCHEMA} from {CHECKED} where _reasons is not null order by _row"
             ).fetchall()
         ),
     ]

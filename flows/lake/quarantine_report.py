@@ -9,7 +9,7 @@ from typing import Any
 
 import duckdb
 
-from flows.lake.quarantine import Form
+from flows.lake.quarantine import RecordSchema
 from flows.lake.tables import LakeTable
 from flows.names import TableName
 
@@ -54,7 +54,7 @@ def reasons_of(lake: Path, table: TableName) -> list[Reason]:
 
 
 def _masked_entry(entry: Mapping[str, Any]) -> str:
-    columns = Form.parse(entry["form"]).columns if entry["form"] else {}
+    columns = RecordSchema.parse(entry["form"]).columns if entry["form"] else {}
     return masked(entry["raw"], [name for name, kind in columns.items() if kind == "BLOB"])
 
 

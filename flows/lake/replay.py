@@ -9,7 +9,7 @@ import pyarrow as pa
 from flows.lake.casts import is_nested
 from flows.lake.check import CHECKED, SEPARATOR, replace_checked
 from flows.lake.contract import Contract
-from flows.lake.quarantine import Form
+from flows.lake.quarantine import RecordSchema
 from flows.lake.tables import LakeTable
 from flows.names import identifier, literal
 from flows.sources.batches import SOURCE
@@ -28,7 +28,7 @@ LANDED = pa.schema([("_record", pa.string()), ("_file", pa.string()), ("_hash", 
 class QuarantinedRecords:
     """Records in quarantine of one form; `form` is None if they could not be read as records."""
 
-    form: Form | None
+    form: RecordSchema | None
     is_backfill: bool
     records: int
     where: str
@@ -46,7 +46,7 @@ def quarantined_records(connection: duckdb.DuckDBPyConnection, table: LakeTable,
     ).fetchall()
     return [
         QuarantinedRecords(
-            Form.parse(form) if form else None,
+            RecordSchema.parse(form) if form else None,
             is_backfill,
             records,
             f"_schema is not distinct from {literal(form) if form else 'null'} and {came_first} = {is_backfill}",

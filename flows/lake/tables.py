@@ -70,7 +70,7 @@ QUARANTINE = pa.schema(
     ]
 )
 """Rejected records. `_load_id` is the load or replay that rechecked them last; `_schema` is the form that they came in
-(`quarantine.Form`), null for what could not be read as a record."""
+(`quarantine.RecordSchema`), null for what could not be read as a record."""
 
 FILES = pa.schema(
     [
@@ -114,7 +114,7 @@ class Counts:
 
 
 @dataclass(frozen=True)
-class Stamp:
+class BatchMetadata:
     """What every row of a batch carries."""
 
     batch: int
@@ -288,7 +288,7 @@ class LakeTable:
         connection: duckdb.DuckDBPyConnection,
         contract: Contract,
         extras: Sequence[str],
-        stamp: Stamp,
+        stamp: BatchMetadata,
         counts: Counts,
         position: str | None,
         definition: str,

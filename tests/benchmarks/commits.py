@@ -13,7 +13,7 @@ from flows.lake.catalog import pin_catalog
 from flows.lake.contract import Column, Contract
 from flows.lake.deduplicate import NEW_ROWS
 from flows.lake.maintenance import compact_and_vacuum_table
-from flows.lake.tables import Counts, LakeTable, Stamp
+from flows.lake.tables import Counts, LakeTable, BatchMetadata
 from flows.names import TableName
 from tests.benchmarks.measures import Measure, report
 
@@ -49,7 +49,7 @@ def write_commits(lake: Path, commits: int, rows: int) -> None:
                 "range as amount, range + 1 as _row, null as _position, false as _deleted "
                 f"from range({rows})"
             )
-            stamp = Stamp(batch, f"load-{batch}", utc_now(), is_backfill=False)
+            stamp = BatchMetadata(batch, f"load-{batch}", utc_now(), is_backfill=False)
             table.append(connection, TABLE, (), stamp, Counts(rows, rows), f"position {batch}", "a definition", 1)
 
 
