@@ -92,9 +92,9 @@ class FileTable:
                 at = path.relative_to(root).as_posix() if path.is_relative_to(root) else path.name
                 if bang:
                     for name, copy in members(path, pattern, work):
-                        yield _stamp(copy, f"{at}!{name}")
+                        yield _fingerprint(copy, f"{at}!{name}")
                 else:
-                    yield _stamp(path, at)
+                    yield _fingerprint(path, at)
         except BROKEN as error:
             raise self._broken(at, error) from None
 
@@ -369,7 +369,7 @@ def _damage(file: SourceFile) -> Exception | None:
     return None
 
 
-def _stamp(path: Path, name: str) -> SourceFile:
+def _fingerprint(path: Path, name: str) -> SourceFile:
     """Say what tells a file from another: its content, and the name too where that is part of its one record."""
     with path.open("rb") as stream:
         digest = hashlib.file_digest(stream, "sha256").hexdigest()
