@@ -76,13 +76,13 @@ def query(
     sql: Annotated[str, typer.Argument(help="DuckDB SQL; models are found by their names.")],
     connection_set: ConnectionSet = None,
     connections: ConnectionsFile = DEFAULT_CONNECTIONS,
-    form: Annotated[Literal["table", "csv", "json"], typer.Option("--format", help="How rows are printed.")] = "table",
+    output_format: Annotated[Literal["table", "csv", "json"], typer.Option("--format", help="How rows are printed.")] = "table",
     limit: Annotated[int, typer.Option(help="Rows that a table shows.", min=1)] = 100,
 ) -> None:
     """Ask the published warehouse."""
     from flows.ask import ask
 
-    typer.echo(ask(_folder(connection_set, connections), sql, form, limit))
+    typer.echo(ask(_folder(connection_set, connections), sql, output_format, limit))
 
 
 @app.command()

@@ -16,7 +16,7 @@ from flows.redaction import without_values
 from flows.settings import DataFolder
 from flows.storage import DAMAGED, REBUILD, open_database
 
-Form = Literal["table", "csv", "json"]
+OutputFormat = Literal["table", "csv", "json"]
 
 FORMULA = ("=", "+", "-", "@", "\t", "\r")
 """What spreadsheets take the beginning of a formula for; a text that begins so gets an apostrophe, as they have it."""
@@ -28,7 +28,7 @@ MISLEADING = {
 """NUL, which ends a text for many programs, and the marks that turn the direction in which a text is shown."""
 
 
-def ask(folder: DataFolder, sql: str, form: Form, limit: int) -> str:
+def ask(folder: DataFolder, sql: str, output_format: OutputFormat, limit: int) -> str:
     """Run SQL on the published release, opened for reading; models are found by name, whatever their schema.
 
     What tables and CSV show of texts cannot run or mislead; JSON has every text exactly, in ASCII.
@@ -48,14 +48,14 @@ def ask(folder: DataFolder, sql: str, form: Form, limit: int) -> str:
             relation = connection.sql(sql)
             if relation is None:
                 return ""
-            if form == "table":
+            if output_format == "table":
                 return _as_table(relation, limit)
             names, rows = relation.columns, relation.fetchall()
         except duckdb.Error as error:
             if DAMAGED.search(str(error)):
                 raise StorageFailed(f"the release {release.parent.name}", without_values(error), REBUILD) from None
             raise UsageError(str(error), 'See what there is: python -m flows query "show all tables"') from None
-    if form == "json":
+    if output_format == "json":
         return "\n".join(json.dumps(dict(zip(names, row, strict=True)), default=str) for row in rows)
     return _as_csv([names, *rows])
 
