@@ -1,4 +1,4 @@
-"""Load one source table: extract, check, keep what is new, commit; a batch at a time, and again without harm."""
+"""TableLoad one source table: extract, check, keep what is new, commit; a batch at a time, and again without harm."""
 
 import hashlib
 import logging
@@ -22,7 +22,7 @@ from flows.clock import utc_now
 from flows.errors import SchemaMismatch, SourceFailed, WarehouseError, UsageError
 from flows.lake.check import CHECKED, Mapped, check_batch, check_nothing
 from flows.lake.contract import Contract
-from flows.lake.contract import Load as LoadMode
+from flows.lake.contract import LoadMode
 from flows.lake.deduplicate import NEW_ROWS, REPLACED, deduplicate
 from flows.lake.evolution import evolve, fit_extras
 from flows.lake.nulls import count_nulls, require_filled, tell_of_nulls
@@ -78,7 +78,7 @@ def load_table(
     Raises SourceFailed, SchemaMismatch, or GateFailed if more records are rejected than the contract lets pass; batches
     that were committed before stay, and the next load goes on behind them.
     """
-    load = Load.begin(connection, contract, lake)
+    load = TableLoad.begin(connection, contract, lake)
     if connector is not None:
         load.connector = connector
     with noted(load, run_id):
@@ -87,7 +87,7 @@ def load_table(
 
 
 @contextmanager
-def noted(load: "Load", run_id: str) -> Iterator[None]:
+def noted(load: "TableLoad", run_id: str) -> Iterator[None]:
     """Record a load or replay when it ends, failed or not, and let none of its errors quote a value."""
     started_at, clock = utc_now(), time.monotonic()
     error: str | None = "interrupted"
@@ -133,7 +133,7 @@ def as_mapped(contract: Contract, mapping: TableMapping) -> Contract:
     return contract
 
 
-class Load:
+class TableLoad:
     """A load on its way: what it has counted so far, and where it writes."""
 
     def __init__(
@@ -154,7 +154,7 @@ class Load:
         self.is_whole = True
 
     @classmethod
-    def begin(cls, connection: Connection, contract: Contract, lake: Path) -> "Load":
+    def begin(cls, connection: Connection, contract: Contract, lake: Path) -> "TableLoad":
         """Return a load of a table that has not read anything yet."""
         mapping = connection.mapping(contract.name.table)
         load_id = f"{utc_now():%Y%m%dT%H%M%S}-{uuid4().hex[:8]}"
@@ -186,7 +186,7 @@ class Load:
         evolve(duck, self.table, self.contract, is_known=not self.is_config_changed)
 
     def run(self, *, is_backfill: bool) -> None:
-        """Load batch after batch; a full load is compared with the lake once all of it was seen."""
+        """TableLoad batch after batch; a full load is compared with the lake once all of it was seen."""
         self.is_backfill = is_backfill
         with working_connection(self.connection, self.mapping) as (duck, work):
             self.take_contract(duck)
@@ -373,7 +373,7 @@ class Load:
     def _clear_quarantine(self) -> None:
         """Let go of what a fixed contract or mapping has just read again: the lake holds it now."""
         name = self.contract.name
-        again = Load(self.connection, self.mapping, self.contract, self.table, self.load_id)
+        again = TableLoad(self.connection, self.mapping, self.contract, self.table, self.load_id)
         with working_connection(self.connection, self.mapping) as (duck, _):
             for quarantined in quarantined_records(duck, self.table, self.contract.key[0]):
                 if again.recheck(duck, quarantined) is None:

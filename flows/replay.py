@@ -16,7 +16,7 @@ from flows.lake.ops import was_loaded
 from flows.lake.quarantine_report import quarantined_tables
 from flows.lake.replay import RECHECKED, QuarantinedRecords, quarantined_records, keep_passed
 from flows.lake.tables import FILES, QUARANTINE, Counts, BatchMetadata
-from flows.load import Load, LoadResult, noted, working_connection
+from flows.load import TableLoad, LoadResult, noted, working_connection
 from flows.names import TableName
 from flows.sources.connections import Connection, Connections
 
@@ -49,7 +49,7 @@ def replay_table(connection: Connection, contract: Contract, lake: Path, *, run_
     stands does not change. Killed at any point and begun again, it leaves what an undisturbed one leaves.
     Raises GateFailed if a recount finds another number of records than it counted.
     """
-    load = Load.begin(connection, contract, lake)
+    load = TableLoad.begin(connection, contract, lake)
     with noted(load, run_id), working_connection(connection, load.mapping) as (duck, _):
         if was_loaded(lake, contract.name):
             load.take_contract(duck)
@@ -61,7 +61,7 @@ def replay_table(connection: Connection, contract: Contract, lake: Path, *, run_
     return load.result(run_id)
 
 
-def _replay(load: Load, duck: duckdb.DuckDBPyConnection, quarantined: QuarantinedRecords) -> None:
+def _replay(load: TableLoad, duck: duckdb.DuckDBPyConnection, quarantined: QuarantinedRecords) -> None:
     """Commit what passes as a batch of its own, then take it out of quarantine: killed in between, it is known."""
     extras = load.recheck(duck, quarantined)
     if extras is None:

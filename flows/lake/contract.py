@@ -12,7 +12,7 @@ import duckdb
 from flows.errors import UsageError
 from flows.names import TableName, duration, folded, identifier
 
-Load = Literal["append", "upsert", "full"]
+LoadMode = Literal["append", "upsert", "full"]
 
 SYSTEM_COLUMNS: Mapping[str, str] = {
     "_loaded_at": "timestamp",
@@ -88,7 +88,7 @@ class Contract:
     name: TableName
     columns: tuple[Column, ...]
     key: tuple[str, ...]
-    load: Load = "append"
+    load: LoadMode = "append"
     cursor: str | None = None
     overlap: timedelta = timedelta(hours=1)
     future_tolerance: timedelta = timedelta(days=1)
@@ -152,7 +152,7 @@ def _contract(node: dict[str, Any]) -> Contract:
         name=name,
         columns=columns,
         key=key,
-        load=cast(Load, load),
+        load=cast(LoadMode, load),
         cursor=cursor,
         overlap=_duration(name, meta, "overlap", Contract.overlap),
         future_tolerance=_duration(name, meta, "future_tolerance", Contract.future_tolerance),
