@@ -79,7 +79,7 @@ def query(
     output_format: Annotated[Literal["table", "csv", "json"], typer.Option("--format", help="How rows are printed.")] = "table",
     limit: Annotated[int, typer.Option(help="Rows that a table shows.", min=1)] = 100,
 ) -> None:
-    """Ask the published warehouse."""
+    """ApiRequest the published warehouse."""
     from flows.ask import ask
 
     typer.echo(ask(_folder(connection_set, connections), sql, output_format, limit))

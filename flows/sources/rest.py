@@ -15,9 +15,9 @@ from flows.sources.batches import SOURCE, Batch, Request
 from flows.sources.connections import Connection, TableMapping
 from flows.sources.json_records import RECORDS, json_pointer, keep_digits, land_arrow, land_json
 from flows.sources.position import reached
-from flows.sources.rest_client import Ask, RestClient
+from flows.sources.rest_client import ApiRequest, RestClient
 from flows.sources.rest_options import Endpoint
-from flows.sources.rest_paging import Page, Pages
+from flows.sources.rest_paginator import Page, Paginator
 from flows.sources.rest_since import not_past_now, since
 
 ROWS_A_BATCH = 200_000
@@ -36,18 +36,18 @@ class RestTable:
     def batches(self, connection: duckdb.DuckDBPyConnection, request: Request) -> Iterator[Batch]:
         """Yield pages gathered into batches, from the position on where the endpoint takes one.
 
-        Pages come in the API's own order, so the position moves with the last batch: a read that dies begins again.
+        Paginator come in the API's own order, so the position moves with the last batch: a read that dies begins again.
         """
         with RestClient(self.connection, self.mapping.name) as client:
             reader = PageReader(connection, self.mapping, request.identity)
-            pages = Pages(
+            pages = Paginator(
                 first=self._first(client, request),
                 paging=self.mapping.endpoint.paging,
                 read=lambda ask: reader.page(client.fetch(ask)),
                 link=lambda ask, link: replace(ask, url=client.join(ask.url, link)),
                 failed=client.failed,
             )
-            reached, gathered = request.position, Gathered()
+            reached, gathered = request.position, PageBuffer()
             for page in pages:
                 gathered.add(page, self.mapping.origin)
                 if gathered.rows >= ROWS_A_BATCH or gathered.bytes >= BYTES_A_BATCH:
@@ -58,16 +58,16 @@ class RestTable:
             is_whole = not pages.shifts and (gathered.total or 0) <= gathered.count
             yield replace(last, notes=tuple(self._notes(gathered, pages.shifts)), is_whole=is_whole)
 
-    def _first(self, client: RestClient, request: Request) -> Ask:
+    def _first(self, client: RestClient, request: Request) -> ApiRequest:
         endpoint, paging = self.mapping.endpoint, self.mapping.endpoint.paging
-        ask = Ask(client.url(self.mapping.origin), self.connection.body(self.mapping.name.table))
+        ask = ApiRequest(client.url(self.mapping.origin), self.connection.body(self.mapping.name.table))
         if request.position is not None and endpoint.since:
             start = since(request.position, request.overlap, endpoint.since_format, self.mapping.time_zone)
             ask = ask.having(endpoint.since, start)
         return ask if paging.size is None else ask.having(paging.limit, paging.size)
 
     def _land(
-        self, connection: duckdb.DuckDBPyConnection, gathered: "Gathered", request: Request, position: str | None
+        self, connection: duckdb.DuckDBPyConnection, gathered: "PageBuffer", request: Request, position: str | None
     ) -> Batch:
         rejected = land_json(connection, land_arrow(connection, gathered.table()), str(self.mapping.name))
         columns = {name for name, *_ in connection.execute(f"describe {SOURCE}").fetchall()}
@@ -75,7 +75,7 @@ class RestTable:
         position = not_past_now(reached(connection, SOURCE, cursor, position), self.mapping.endpoint.since_format)
         return Batch(read=gathered.rows, rejected=rejected, position=position)
 
-    def _notes(self, gathered: "Gathered", shifts: int) -> Iterator[str]:
+    def _notes(self, gathered: "PageBuffer", shifts: int) -> Iterator[str]:
         """Yield what someone should know who relies on having all records; pages that were read again count twice."""
         name, stated, total, count = self.mapping.name, self.mapping.endpoint.total, gathered.total, gathered.count
         if shifts:
@@ -101,7 +101,7 @@ class PageReader:
             said = self._said(text, endpoint)
             if said.get(endpoint.error):
                 raise self._failed(
-                    f"{answer.url.path} answered with an error, at {endpoint.error}", "Ask the API's owner."
+                    f"{answer.url.path} answered with an error, at {endpoint.error}", "ApiRequest the API's owner."
                 )
             records = self._records(text)
         except duckdb.Error:
@@ -122,7 +122,7 @@ class PageReader:
             return keep_digits(answer.content.decode(answer.charset_encoding or "utf-8-sig"))
         except (UnicodeDecodeError, LookupError):
             raise self._failed(
-                f"{answer.url.path} answered with bytes that are no text", "Ask the API's owner."
+                f"{answer.url.path} answered with bytes that are no text", "ApiRequest the API's owner."
             ) from None
 
     def _said(self, text: str, endpoint: Endpoint) -> dict[str, Any]:
@@ -157,7 +157,7 @@ class PageReader:
 
 
 @dataclass
-class Gathered:
+class PageBuffer:
     """Records of several pages on their way into one batch; `count` and `total` are of all pages so far."""
 
     first: int = 1
@@ -191,9 +191,9 @@ class Gathered:
         """Return all of them."""
         return pa.concat_tables([RECORDS.empty_table(), *self.pieces])
 
-    def emptied(self) -> "Gathered":
+    def emptied(self) -> "PageBuffer":
         """Return what is gathered once these have become a batch."""
-        return Gathered(first=self.first + self.rows, total=self.total)
+        return PageBuffer(first=self.first + self.rows, total=self.total)
 
 
 def _json_path(dotted: str) -> str:

@@ -32,13 +32,13 @@ logging.getLogger("httpx").setLevel(logging.WARNING)  # it logs each URL, and a 
 
 
 @dataclass(frozen=True)
-class Ask:
+class ApiRequest:
     """A request: a URL, and what is posted to it if anything is."""
 
     url: httpx.URL
     body: Mapping[str, Any] | None = None
 
-    def having(self, name: str, value: Any) -> "Ask":
+    def having(self, name: str, value: Any) -> "ApiRequest":
         """Return the request with a query parameter, or with a value in its body where it posts one."""
         if self.body is not None:
             return replace(self, body=placed(self.body, name, value))
@@ -49,7 +49,7 @@ class Ask:
         return f"{self.url} {json.dumps(self.body, sort_keys=True)}"
 
 
-class NotNow(Exception):
+class RetryLater(Exception):
     """A response that asks to be tried again: too many requests, or a server's own failure."""
 
     def __init__(self, status: int, seconds: float | None) -> None:
@@ -63,7 +63,7 @@ class NotNow(Exception):
         return self.seconds is None or self.seconds <= LONGEST_WAIT_SECONDS
 
 
-class Pace:
+class RateLimiter:
     """When the next request may be sent; tables that are read at the same time share it."""
 
     def __init__(self, pause_seconds: float) -> None:
@@ -116,16 +116,16 @@ class RestClient:
         try:
             found = httpx.URL(urljoin(str(url), link))
         except (httpx.InvalidURL, ValueError):
-            raise self.failed("the link to its next page is none", "Ask the API's owner.") from None
+            raise self.failed("the link to its next page is none", "ApiRequest the API's owner.") from None
         if (found.scheme, found.host, found.port) != (self._base.scheme, self._base.host, self._base.port):
             raise self.failed(
                 f"its next page is on another host, {found.netloc.decode()}; "
                 "it was not asked, and no credentials were sent",
-                "Ask the API's owner.",
+                "ApiRequest the API's owner.",
             )
         return found
 
-    def fetch(self, ask: Ask) -> httpx.Response:
+    def fetch(self, ask: ApiRequest) -> httpx.Response:
         """Return the response to a request, which has the status 200; raises SourceFailed."""
         try:
             for attempt in Retrying(
@@ -136,8 +136,8 @@ class RestClient:
             ):
                 with attempt:
                     return self._send(ask)
-        except (NotNow, httpx.RequestError) as error:
-            is_patient = not isinstance(error, NotNow) or error.is_worth_waiting
+        except (RetryLater, httpx.RequestError) as error:
+            is_patient = not isinstance(error, RetryLater) or error.is_worth_waiting
             raise SourceFailed(
                 self._table,
                 scrub(f"{ask.url.path}: {error}" + (f" after {ATTEMPTS} attempts" if is_patient else "")),
@@ -153,18 +153,18 @@ class RestClient:
         """Return the error that tells what is wrong with this table's API."""
         return SourceFailed(self._table, scrub(cause), remedy)
 
-    def _send(self, ask: Ask) -> httpx.Response:
+    def _send(self, ask: ApiRequest) -> httpx.Response:
         self._pace.wait()
         try:
             response = self._http.request("GET" if ask.body is None else "POST", ask.url, json=ask.body)
         except NoToken as error:
             if _is_passing(error.status):
-                raise NotNow(error.status, None) from None
+                raise RetryLater(error.status, None) from None
             raise
         seconds = _seconds_to_wait(response)
         is_used_up = response.status_code == httpx.codes.FORBIDDEN and _limit(response, "Remaining") == 0
         if is_used_up or _is_passing(response.status_code):
-            raise NotNow(response.status_code, seconds)
+            raise RetryLater(response.status_code, seconds)
         if response.status_code != httpx.codes.OK:
             raise self.failed(
                 f"{ask.url.path} answered with HTTP status {response.status_code}",
@@ -176,9 +176,9 @@ class RestClient:
 
 
 @cache
-def _pace(_url: str, pause_seconds: float) -> Pace:
+def _pace(_url: str, pause_seconds: float) -> RateLimiter:
     """Return the one pace of an API, for all tables of a run."""
-    return Pace(pause_seconds)
+    return RateLimiter(pause_seconds)
 
 
 def _is_passing(status: int) -> bool:
@@ -186,7 +186,7 @@ def _is_passing(status: int) -> bool:
 
 
 def _is_worth_another_try(error: BaseException) -> bool:
-    return error.is_worth_waiting if isinstance(error, NotNow) else isinstance(error, httpx.RequestError)
+    return error.is_worth_waiting if isinstance(error, RetryLater) else isinstance(error, httpx.RequestError)
 
 
 def _seconds_to_wait(response: httpx.Response) -> float | None:
@@ -219,5 +219,5 @@ def _seconds_until(moment: float) -> float:
 
 def _wait(state: RetryCallState) -> float:
     error = state.outcome.exception() if state.outcome is not None else None
-    asked = error.seconds if isinstance(error, NotNow) else None
+    asked = error.seconds if isinstance(error, RetryLater) else None
     return asked if asked is not None else wait_exponential_jitter(multiplier=0.5, max=20)(state)

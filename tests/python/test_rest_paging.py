@@ -11,9 +11,9 @@ from conftest import Shop
 from rest_api import Answer, Asked, Serve, connect, page, people, person
 
 from flows.errors import SourceFailed
-from flows.sources.rest_client import Ask
+from flows.sources.rest_client import ApiRequest
 from flows.sources.rest_options import Paging
-from flows.sources.rest_paging import Page, Pages
+from flows.sources.rest_paginator import Page, Paginator
 
 pytest_plugins = ["rest_fixtures"]
 
@@ -332,7 +332,7 @@ def read_while_it_changes(way: str, size: int, listed: list[int], change: Callab
     """Return what is read of a list, page by page, that changes before each request."""
     count = [0]
 
-    def read(ask: Ask) -> Page:
+    def read(ask: ApiRequest) -> Page:
         count[0] += 1
         change(count[0])
         place = int(ask.url.params["at"])
@@ -340,9 +340,9 @@ def read_while_it_changes(way: str, size: int, listed: list[int], change: Callab
         found = [str(one) for one in listed[first : first + size]]
         return Page(pa.array(found, pa.string()), tuple(found))
 
-    first = Ask(httpx.URL("http://127.0.0.1/"))
+    first = ApiRequest(httpx.URL("http://127.0.0.1/"))
     failed = lambda cause, remedy: SourceFailed("crm.people", cause, remedy)  # noqa: E731
-    pages = Pages(first, Paging(way, "at", first=0 if way == "offset" else 1), read, lambda ask, _: ask, failed)
+    pages = Paginator(first, Paging(way, "at", first=0 if way == "offset" else 1), read, lambda ask, _: ask, failed)
     return [int(one) for page in pages for one in page.records.to_pylist()]
 
 

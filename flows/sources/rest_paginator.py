@@ -12,7 +12,7 @@ from typing import Any
 import pyarrow as pa
 
 from flows.errors import SourceFailed
-from flows.sources.rest_client import Ask
+from flows.sources.rest_client import ApiRequest
 from flows.sources.rest_options import Paging
 
 TRIES = 10
@@ -48,13 +48,13 @@ class Page:
 
 
 @dataclass
-class Pages:
+class Paginator:
     """The pages of an endpoint, from its first on; `shifts` counts how often they moved while they were read."""
 
-    first: Ask
+    first: ApiRequest
     paging: Paging
-    read: Callable[[Ask], Page]
-    link: Callable[[Ask, str], Ask]
+    read: Callable[[ApiRequest], Page]
+    link: Callable[[ApiRequest, str], ApiRequest]
     failed: Callable[[str, str], SourceFailed]
     shifts: int = 0
     _came: Counter[int] = field(default_factory=Counter)
@@ -68,7 +68,7 @@ class Pages:
 
     def _linked(self) -> Iterator[Page]:
         """Follow links or cursors until there is none; where one stands and nothing comes, the end is reached too."""
-        ask: Ask | None = self.first
+        ask: ApiRequest | None = self.first
         asked: set[str] = set()
         while ask is not None:
             page = self._progressing(self.read(ask))
@@ -81,7 +81,7 @@ class Pages:
                 raise self._circle()
             ask = following
 
-    def _following(self, page: Page, ask: Ask) -> Ask | None:
+    def _following(self, page: Page, ask: ApiRequest) -> ApiRequest | None:
         if page.has_more is False or (not page.following and not page.has_more):
             return None
         if not page.following:
@@ -103,7 +103,7 @@ class Pages:
             if fresh.identities or last is None:
                 yield fresh
             if not fresh.identities and page.has_more:
-                raise self.failed("it says that there is more, and shows none", "Ask the API's owner.")
+                raise self.failed("it says that there is more, and shows none", "ApiRequest the API's owner.")
             if not fresh.identities or page.has_more is False:
                 return
             place, last = at + self._length(page), page
