@@ -66,9 +66,9 @@ class Connection:
         """Return what `auth` says, with the environment's values in it; raises UsageError for what cannot be sent."""
         values = {name: self._render(template).strip() for name, template in self.auth.values.items()}
         for name, value in values.items():
-            if not value or not (value.isprintable() and (value.isascii() or self.auth.way in ("basic", "oauth2"))):
+            if not value or not (value.isprintable() and (value.isascii() or self.auth.kind in ("basic", "oauth2"))):
                 raise UsageError(
-                    f"connections.yml: the {name} in auth.{self.auth.way} of {self.source} is empty, or has signs in "
+                    f"connections.yml: the {name} in auth.{self.auth.kind} of {self.source} is empty, or has signs in "
                     "it that no HTTP header can carry.",
                     "Look at the environment variable that it comes from.",
                 )

@@ -107,7 +107,7 @@ class PageReader:
         except duckdb.Error:
             raise self._failed("its answer is no JSON", "Check the url and the endpoint.") from None
         following = said.get(endpoint.paging.at)
-        if endpoint.paging.way == "link_header":
+        if endpoint.paging.kind == "link_header":
             following = answer.links.get(endpoint.paging.at, {}).get("url")
         return Page(
             records=records.column("_record").combine_chunks(),
@@ -128,7 +128,7 @@ class PageReader:
     def _said(self, text: str, endpoint: Endpoint) -> dict[str, Any]:
         """Return what an answer says beside its records, by dotted path."""
         paging = endpoint.paging
-        at = paging.at if paging.way in ("next", "cursor") else ""
+        at = paging.at if paging.kind in ("next", "cursor") else ""
         wanted = [dotted for dotted in {endpoint.error, endpoint.total, paging.has_more, at} if dotted]
         paths = ", ".join(map(_json_path, wanted))
         found = self.connection.execute(f"select json_extract($page, [{paths}]::varchar[])", {"page": text}).fetchall()

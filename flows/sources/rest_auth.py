@@ -26,7 +26,7 @@ class NoToken(Exception):
 def authentication(connection: Connection) -> httpx.Auth:
     """Return what a client says of who asks; raises UsageError for values that are missing or cannot be sent."""
     values = connection.credentials()
-    match connection.auth.way:
+    match connection.auth.kind:
         case "bearer":
             return HeaderKey("Authorization", f"Bearer {values['token']}")
         case "basic":

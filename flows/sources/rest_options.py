@@ -15,7 +15,7 @@ AUTH = {
     "key": {"value"},
     "oauth2": {"token_url", "client_id", "client_secret"},
 }
-"""What an authentication needs, by its way; `bearer` is a text. A key further says where it goes: header or param."""
+"""What an authentication needs, by its kind; `bearer` is a text. A key further says where it goes: header or param."""
 
 OAUTH2_MORE = {"scope", "audience"}
 SIZED = {"limit", "size", "has_more"}
@@ -26,7 +26,7 @@ PAGING = {
     "offset": {"first", *SIZED},
     "page": {"first", *SIZED},
 }
-"""How pages may follow each other, and what each way may further say."""
+"""How pages may follow each other, and what each kind may further say."""
 
 ENDPOINT_KEYS = {"records", "total", "error", "since", "since_format", "method", "body", "paging"}
 SINCE_FORMATS = ("iso", "date", "epoch", "epoch_ms")
@@ -34,17 +34,17 @@ SINCE_FORMATS = ("iso", "date", "epoch", "epoch_ms")
 
 @dataclass(frozen=True)
 class Auth:
-    """Who asks: a way of AUTH, `bearer`, or none; the values are templates until they are used."""
+    """Who asks: a kind of AUTH, `bearer`, or none; the values are templates until they are used."""
 
-    way: str = ""
+    kind: str = ""
     values: Mapping[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
 class Paging:
-    """How pages follow each other: a way of PAGING and what its key says; without one, there is one page."""
+    """How pages follow each other: a kind of PAGING and what its key says; without one, there is one page."""
 
-    way: str = ""
+    kind: str = ""
     at: str = ""
     param: str = ""
     first: int = 0
@@ -70,21 +70,21 @@ class Endpoint:
 
 
 def read_auth(where: str, entry: Any) -> Auth:
-    """Read `auth` of a connection; raises UsageError unless it says exactly one way, and all that this needs."""
+    """Read `auth` of a connection; raises UsageError unless it says exactly one kind, and all that this needs."""
     if entry is None:
         return Auth()
-    way = require_one(where, require_map(where, entry), ("bearer", *AUTH))
-    require_known(where, entry, {way})
-    if way == "bearer":
-        require_texts(where, entry, {way})
-        return Auth(way, {"token": entry[way]})
-    place, values = f"{where}.{way}", require_map(f"{where}.{way}", entry[way])
-    needed = AUTH[way] | ({require_one(place, values, ("header", "param"))} if way == "key" else set())
-    require_known(place, values, needed | (OAUTH2_MORE if way == "oauth2" else set()))
+    kind = require_one(where, require_map(where, entry), ("bearer", *AUTH))
+    require_known(where, entry, {kind})
+    if kind == "bearer":
+        require_texts(where, entry, {kind})
+        return Auth(kind, {"token": entry[kind]})
+    place, values = f"{where}.{kind}", require_map(f"{where}.{kind}", entry[kind])
+    needed = AUTH[kind] | ({require_one(place, values, ("header", "param"))} if kind == "key" else set())
+    require_known(place, values, needed | (OAUTH2_MORE if kind == "oauth2" else set()))
     require_texts(place, values, values.keys())
     if missing := sorted(needed - values.keys()):
         raise UsageError(f"{place} lacks {', '.join(missing)}.", "Take secrets from env_var.")
-    return Auth(way, values)
+    return Auth(kind, values)
 
 
 def read_rate(where: str, entry: Any) -> float:
@@ -120,27 +120,27 @@ def read_endpoint(where: str, entry: Mapping[str, Any]) -> Endpoint:
 
 
 def read_paging(where: str, entry: Any) -> Paging:
-    """Read `paging`; raises UsageError unless it says exactly one way, and what belongs to that."""
-    way = require_one(where, require_map(where, entry), PAGING)
-    require_known(where, entry, {way, *PAGING[way]})
-    require_texts(where, entry, {way, "param", "limit", "has_more"})
-    if way == "cursor" and "param" not in entry:
+    """Read `paging`; raises UsageError unless it says exactly one kind, and what belongs to that."""
+    kind = require_one(where, require_map(where, entry), PAGING)
+    require_known(where, entry, {kind, *PAGING[kind]})
+    require_texts(where, entry, {kind, "param", "limit", "has_more"})
+    if kind == "cursor" and "param" not in entry:
         raise UsageError(f"{where} has no param.", "Say where the cursor goes: the query parameter, or its path in body.")
     if ("limit" in entry) != ("size" in entry):
         raise UsageError(f"{where} has only one of limit and size.", "Say both, such as limit: per_page, size: 500.")
     try:
         size = _number(entry["size"], least=1) if "size" in entry else None
-        first = _number(entry.get("first", 1 if way == "page" else 0), least=0)
+        first = _number(entry.get("first", 1 if kind == "page" else 0), least=0)
     except (TypeError, ValueError):
         raise UsageError(f"{where} has a size or first page that is no number.", "Write it without quotes.") from None
     texts = {key: entry[key] for key in ("param", "limit", "has_more") if key in entry}
-    return Paging(way, entry[way], first=first, size=size, **texts)
+    return Paging(kind, entry[kind], first=first, size=size, **texts)
 
 
 def placed(body: Mapping[str, Any], dotted: str, value: Any) -> dict[str, Any]:
     """Return a copy of a request's body with a value at a dotted path, through maps, and lists by number.
 
-    Raises ValueError where something else stands in the way.
+    Raises ValueError where something else is in the way.
     """
     whole: dict[str, Any] = deepcopy(dict(body))
     *above, last = (part for part in dotted.split(".") if part)
@@ -156,13 +156,13 @@ def placed(body: Mapping[str, Any], dotted: str, value: Any) -> dict[str, Any]:
 
 def _require_room(where: str, body: Mapping[str, Any], paging: Paging, since: str) -> None:
     """Raise UsageError unless all that goes into a body has a place there."""
-    if paging.way in ("next", "link_header"):
+    if paging.kind in ("next", "link_header"):
         raise UsageError(f"{where} posts, and a link cannot be posted to.", "Say paging by cursor, offset or page.")
     try:
         json.dumps(body)
     except TypeError:
         raise UsageError(f"{where}.body holds what JSON has no word for.", "Write dates in quotes.") from None
-    places = [since, paging.limit, paging.param if paging.way == "cursor" else paging.at]
+    places = [since, paging.limit, paging.param if paging.kind == "cursor" else paging.at]
     for place in filter(None, places):
         try:
             body = placed(body, place, "")

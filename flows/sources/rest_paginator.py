@@ -61,7 +61,7 @@ class Paginator:
 
     def __iter__(self) -> Iterator[Page]:
         """Yield page after page; raises SourceFailed if they circle, or shift faster than they can be read."""
-        if self.paging.way in ("offset", "page"):
+        if self.paging.kind in ("offset", "page"):
             yield from self._counted()
         else:
             yield from self._linked()
@@ -86,7 +86,7 @@ class Paginator:
             return None
         if not page.following:
             raise self.failed("it says that there is more, and not where", "Fix `paging` in its mapping.")
-        if self.paging.way == "cursor":
+        if self.paging.kind == "cursor":
             return ask.having(self.paging.param, page.following)
         return self.link(ask, str(page.following))
 
@@ -142,7 +142,7 @@ class Paginator:
 
     @property
     def _overlaps(self) -> bool:
-        return self.paging.way == "offset"
+        return self.paging.kind == "offset"
 
     def _length(self, page: Page) -> int:
         return len(page.identities) if self._overlaps else 1

@@ -302,7 +302,7 @@ from pathlib import Path
 import flows.replay
 from conftest import make_contract
 from flows.lake.tables import LakeTable
-from flows.load import Load
+from flows.load import TableLoad
 from flows.sources.connections import read_connections
 from kills import Countdown
 
@@ -311,7 +311,7 @@ steps = Countdown()
 
 for name in ("quarantine", "note_files", "append", "resolve"):
     setattr(LakeTable, name, steps.around(getattr(LakeTable, name)))
-Load.recheck = steps.around(Load.recheck)
+TableLoad.recheck = steps.around(TableLoad.recheck)
 flows.load.note_load = steps.around(flows.load.note_load)
 
 def run(where):
