@@ -115,7 +115,7 @@ def noted(load: "TableLoad", run_id: str) -> Iterator[None]:
 
 
 def as_mapped(contract: Contract, mapping: TableMapping) -> Contract:
-    """Return a contract with what its mapping says of load, cursor and overlap.
+    """Return a contract with what its mapping says of load, cursor and lookback.
 
     Raises UsageError for a cursor that the contract does not have.
     """
@@ -123,7 +123,7 @@ def as_mapped(contract: Contract, mapping: TableMapping) -> Contract:
         contract,
         load=cast(LoadMode, mapping.load) if mapping.load else contract.load,
         cursor=mapping.cursor or contract.cursor,
-        overlap=contract.overlap if mapping.overlap is None else mapping.overlap,
+        lookback=contract.lookback if mapping.lookback is None else mapping.lookback,
     )
     if contract.cursor is not None and contract.cursor not in contract.types:
         raise UsageError(
@@ -195,7 +195,7 @@ class TableLoad:
                 position=None if self.contract.load == "full" else self.table.position(self.definition),
                 cursor=None if self.contract.load == "full" else mapped_cursor(self.mapping, self.contract.cursor),
                 identity=identity_of(self.mapping, self.contract.key, self.contract.cursor),
-                overlap=self.contract.overlap,
+                lookback=self.contract.lookback,
                 known_rows=lambda file: None if self.contract.load == "full" else known.get(file.sha256),
                 work=work,
             )

@@ -26,7 +26,7 @@ HISTORY_STARTS = date(2025, 1, 1)
 FIRST_DAY = date(2026, 3, 1)
 """The clock's day after the first call, some 14 months of history behind it."""
 USUAL_DELAY = timedelta(days=2)
-"""How long late changes mostly take to show up in a source: a loader's overlap. A few take up to nine days."""
+"""How long late changes mostly take to show up in a source: a loader's lookback. A few take up to nine days."""
 ORDER_LIFE_DAYS = 45
 """No order changes, or shows up, later than this after it was placed."""
 MADE_UP_KEY = "the demo's own key, known to everybody"

@@ -90,7 +90,7 @@ class Contract:
     key: tuple[str, ...]
     load: LoadMode = "append"
     cursor: str | None = None
-    overlap: timedelta = timedelta(hours=1)
+    lookback: timedelta = timedelta(hours=1)
     future_tolerance: timedelta = timedelta(days=1)
     on_extra_column: Literal["evolve", "ignore", "freeze"] = "evolve"
     quarantine_limit_pct: float = 50.0
@@ -154,7 +154,7 @@ def _contract(node: dict[str, Any]) -> Contract:
         key=key,
         load=cast(LoadMode, load),
         cursor=cursor,
-        overlap=_duration(name, meta, "overlap", Contract.overlap),
+        lookback=_duration(name, meta, "lookback", Contract.lookback),
         future_tolerance=_duration(name, meta, "future_tolerance", Contract.future_tolerance),
         on_extra_column=extra,
         quarantine_limit_pct=float(meta.get("quarantine_limit_pct", 50)),

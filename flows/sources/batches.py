@@ -63,7 +63,7 @@ class Request:
     position: str | None
     cursor: str | None
     identity: tuple[str, ...]
-    overlap: timedelta
+    lookback: timedelta
     known_rows: Callable[[SourceFile], int | None]
     work: Path
 

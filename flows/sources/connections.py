@@ -18,8 +18,8 @@ from flows.sources.entries import require_known, require_map
 from flows.sources.rest_options import ENDPOINT_KEYS, Auth, Endpoint, read_auth, read_endpoint, read_rate
 
 CONNECTION_KEYS = {"url", "auth", "rate", "tables"}
-TABLE_KEYS = {"from", "where", "columns", "query", "load", "cursor", "overlap", "time_zone"}
-NESTED_KEYS = {"columns", "overlap", "body", "paging"}
+TABLE_KEYS = {"from", "where", "columns", "query", "load", "cursor", "lookback", "time_zone"}
+NESTED_KEYS = {"columns", "lookback", "body", "paging"}
 LOADS = ("append", "upsert", "full")
 
 
@@ -34,7 +34,7 @@ class TableMapping:
     query: str = ""
     load: str = ""
     cursor: str = ""
-    overlap: timedelta | None = None
+    lookback: timedelta | None = None
     time_zone: str = "UTC"
     endpoint: Endpoint = field(default_factory=Endpoint)
 
@@ -96,7 +96,7 @@ class Connection:
             query=entry.get("query", ""),
             load=entry.get("load", ""),
             cursor=entry.get("cursor", ""),
-            overlap=duration(entry["overlap"]) if "overlap" in entry else None,
+            lookback=duration(entry["lookback"]) if "lookback" in entry else None,
             time_zone=entry.get("time_zone", "UTC"),
             endpoint=read_endpoint(f"{self.source}.{table}", entry),
         )
@@ -193,12 +193,12 @@ def _connection(where: str, source: str, entry: Any, data: Path) -> Connection:
                 raise UsageError(f"{place}.{key} is no text.", "Write it in quotes.")
         if "query" in mapping and mapping.keys() & {"from", "where", "columns"} - {"from"}:
             raise UsageError(f"{place} has both a query and where or columns.", "A query stands in place of them.")
-        if "overlap" in mapping:
+        if "lookback" in mapping:
             try:
-                duration(mapping["overlap"])
+                duration(mapping["lookback"])
             except ValueError as error:
                 raise UsageError(
-                    f"{place}.overlap: {error}.", "It says how far behind the cursor is read again."
+                    f"{place}.lookback: {error}.", "It says how far behind the cursor is read again."
                 ) from None
         if mapping.get("load", "upsert") not in LOADS:
             raise UsageError(f"{place}.load is {mapping['load']!r}.", f"It is one of {', '.join(LOADS)}.")

@@ -40,14 +40,14 @@ def to_position(cursor: Cursor) -> str:
     return json.dumps({"value": float(cursor) if isinstance(cursor, Decimal) else str(cursor)})
 
 
-def from_position(position: str, overlap: timedelta) -> Cursor:
-    """Read a position as the cursor value to read from: times step back by the overlap, in the source's own form."""
+def from_position(position: str, lookback: timedelta) -> Cursor:
+    """Read a position as the cursor value to read from: times step back by the lookback, in the source's own form."""
     entry: dict[str, Any] = json.loads(position)
     if "time" in entry:
-        return datetime.fromisoformat(entry["time"]) - overlap
+        return datetime.fromisoformat(entry["time"]) - lookback
     value: Cursor = entry["value"]
     moment = _moment(value) if isinstance(value, str) else None
-    return value if moment is None else _in_the_form_of(str(value), moment - overlap)
+    return value if moment is None else _in_the_form_of(str(value), moment - lookback)
 
 
 def reached(

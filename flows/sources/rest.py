@@ -62,7 +62,7 @@ class RestTable:
         endpoint, paging = self.mapping.endpoint, self.mapping.endpoint.paging
         ask = ApiRequest(client.url(self.mapping.origin), self.connection.body(self.mapping.name.table))
         if request.position is not None and endpoint.since:
-            start = since(request.position, request.overlap, endpoint.since_format, self.mapping.time_zone)
+            start = since(request.position, request.lookback, endpoint.since_format, self.mapping.time_zone)
             ask = ask.having(endpoint.since, start)
         return ask if paging.size is None else ask.having(paging.limit, paging.size)
 

@@ -9,12 +9,12 @@ EPOCH_UNITS = {"epoch": 1, "epoch_ms": 1_000}
 """How many units of a format make a second."""
 
 
-def since(position: str, overlap: timedelta, form: str, time_zone: str) -> str | int:
-    """Return what to ask from on, the overlap behind a position; without a format, in the form of the records' own."""
-    cursor = from_position(position, overlap)
+def since(position: str, lookback: timedelta, form: str, time_zone: str) -> str | int:
+    """Return what to ask from on, the lookback behind a position; without a format, in the form of the records' own."""
+    cursor = from_position(position, lookback)
     number, unit = _number(str(cursor)), EPOCH_UNITS.get(form)
     if unit is not None and number is not None:
-        return int(number - overlap.total_seconds() * unit)
+        return int(number - lookback.total_seconds() * unit)
     moment = cursor if isinstance(cursor, datetime) else _moment(str(cursor))
     if moment is None or not form:
         return moment.isoformat() if isinstance(cursor, datetime) and moment else str(cursor)

@@ -90,7 +90,7 @@ class SqliteTable:
                 name = f"found.{identifier(request.cursor)}" if as_text else identifier(request.cursor)
                 if position is not None:
                     sql += f" where {name} >= ? or {name} is null"
-                    values.append(_plain(from_position(position, request.overlap)))
+                    values.append(_plain(from_position(position, request.lookback)))
                 sql += f" order by {name}"
             elif done:
                 sql += f" limit -1 offset {done}"
@@ -219,7 +219,7 @@ class SqlTable:
             return statement
         column: sqlalchemy.ColumnClause[Any] = sqlalchemy.column(request.cursor)
         if request.position is not None:
-            since = from_position(request.position, request.overlap)
+            since = from_position(request.position, request.lookback)
             statement = statement.where(sqlalchemy.or_(column >= since, column.is_(None)))
         return statement.order_by(column)
 

@@ -39,10 +39,10 @@ def insert(path: Path, *rows: tuple[str, str]) -> None:
 
 @pytest.mark.parametrize("kind", ["texts", "times"])
 def test_fault_19_a_row_committed_late_is_caught_by_the_overlap(meters: Shop, kind: str) -> None:
-    """A row was committed after others were read, dated before them but within the overlap: I."""
+    """A row was committed after others were read, dated before them but within the lookback: I."""
     # Given a source that was read up to noon
     meters.declare(
-        "site.readings", COLUMNS, key=["id"], load="upsert", cursor="at", overlap={"count": 2, "period": "hour"}
+        "site.readings", COLUMNS, key=["id"], load="upsert", cursor="at", lookback={"count": 2, "period": "hour"}
     )
     path = database(meters, kind)
     insert(path, ("1", "2026-03-01 11:00:00"), ("2", "2026-03-01 12:00:00"))

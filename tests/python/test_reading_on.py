@@ -126,7 +126,7 @@ def test_types_under_other_names_lose_nothing_either(shop: Shop, data_type: str,
 
 
 @pytest.mark.parametrize(
-    "said", [{"on_extra_column": "evolv"}, {"overlap": {"count": 1, "period": "week"}}, {"key": ["nothing"]}]
+    "said", [{"on_extra_column": "evolv"}, {"lookback": {"count": 1, "period": "week"}}, {"key": ["nothing"]}]
 )
 def test_a_contract_that_says_what_nobody_knows_is_refused(said: dict[str, Any]) -> None:
     # When a contract is declared with a word that is none, then it is wrong use

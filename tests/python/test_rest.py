@@ -26,7 +26,7 @@ def test_only_what_changed_since_the_position_is_asked_for(shop: Shop, serve: Se
     known[0] = {**person(1, "2026-03-03T10:00:00Z"), "name": "another"}
     load = shop.load()
 
-    # Then the overlap and the change are read
+    # Then the lookback and the change are read
     assert (load.counts.read, load.counts.accepted) == (2, 1)
     assert api.asked[1] == "/v1/people?since=2026-03-02T09%3A00%3A00Z"
 

@@ -41,7 +41,7 @@ def test_rows_are_read_once_and_then_from_the_position_on(shop: Shop, scheme: st
     execute(path, "create table people (id text, name text, updated_at text)", rows=rows)
     assert shop.load().counts.accepted == 3
 
-    # When it is loaded again, and again after a change, a late one within the overlap, and one far too late
+    # When it is loaded again, and again after a change, a late one within the lookback, and one far too late
     again = shop.load()
     late = [
         ("1", "Ann", "2026-03-03 10:00:00"),
@@ -51,7 +51,7 @@ def test_rows_are_read_once_and_then_from_the_position_on(shop: Shop, scheme: st
     execute(path, rows=late)
     load = shop.load()
 
-    # Then what lies behind the position is not read, but for the overlap and what has no time
+    # Then what lies behind the position is not read, but for the lookback and what has no time
     assert (again.counts.read, again.counts.duplicate) == (2, 2)
     assert (load.counts.accepted, load.counts.duplicate) == (2, 2)
     assert sorted(shop.rows("name"), key=str) == ["Ada", "Ann", "Bob", "Cyd", "Dot"]
@@ -124,7 +124,7 @@ def test_positions_of_every_kind_move_on_and_never_back(
 
 @BOTH
 def test_a_position_does_not_go_back_with_the_sources_clock(shop: Shop, scheme: str) -> None:
-    # Given a table whose furthest row disappears, so that only one within the overlap is read
+    # Given a table whose furthest row disappears, so that only one within the lookback is read
     path = connect(shop, scheme)
     rows = [("1", "Ada", "2026-03-02 10:00:00"), ("2", "Bob", "2026-03-02 09:30:00")]
     execute(path, "create table people (id text, name text, updated_at text)", rows=rows)
@@ -132,7 +132,7 @@ def test_a_position_does_not_go_back_with_the_sources_clock(shop: Shop, scheme: 
     execute(path, "delete from people where id = '1'")
     assert shop.load().counts.read == 1
 
-    # When a row comes that lies before the overlap, then the position is where it was
+    # When a row comes that lies before the lookback, then the position is where it was
     execute(path, rows=[("3", "Cyd", "2026-03-02 08:45:00")])
     assert shop.load().counts.read == 1
 
@@ -336,7 +336,7 @@ def test_fault_50_an_older_copy_of_a_source_is_not_taken_for_it(shop: Shop, sche
     assert failure.value.is_transient
     assert len(shop.rows()) == 2
 
-    # And one that lags by less than the overlap, one without news and one that was emptied are no older copies
+    # And one that lags by less than the lookback, one without news and one that was emptied are no older copies
     path.write_bytes(source)
     assert shop.load().counts.duplicate == 1
     execute(path, "update people set updated_at = '2026-03-02 09:30:00' where id = '2'")
