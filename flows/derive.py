@@ -123,9 +123,9 @@ class DerivedTable:
     step: Step
 
     def batches(self, connection: duckdb.DuckDBPyConnection, request: Request) -> Iterator[Batch]:
-        """Yield what the step makes of parents that are new; the position is the last batch of theirs that is done."""
+        """Yield what the step makes of parents that are new; the watermark is the last batch of theirs that is done."""
         stored = self.parent.stored([self.columns.parent_id, self.columns.content, self.columns.sha256])
-        behind = int(request.position or 0)
+        behind = int(request.watermark or 0)
         if stored is None or behind == self.parent.batch:
             return
         if behind > self.parent.batch:  # the parent was made anew
@@ -136,7 +136,7 @@ class DerivedTable:
             "temp_directory": str(request.work / "parents"),
         }
         with duckdb.connect(config=config) as reading:
-            yield from self._made(connection, reading, stored, behind, request.position)
+            yield from self._made(connection, reading, stored, behind, request.watermark)
 
     def _made(
         self,
@@ -144,7 +144,7 @@ class DerivedTable:
         reading: duckdb.DuckDBPyConnection,
         stored: str,
         behind: int,
-        position: str | None,
+        watermark: str | None,
     ) -> Iterator[Batch]:
         made: list[Row] = []
         rejected: list[Rejected] = []
@@ -158,14 +158,14 @@ class DerivedTable:
                         made.append({"_file": place, "_row": number, **row})
                         size += len(row.get("bytes", b""))
                         if size >= BYTES_A_BATCH:
-                            yield self._batch(connection, made, rejected, position)
+                            yield self._batch(connection, made, rejected, watermark)
                             made, rejected, size, parents = [], [], 0, 0
                 except Unreadable as error:
                     said = json.dumps({self.columns.parent_id: name, self.columns.sha256: sha256}, ensure_ascii=False)
                     rejected.append(Rejected(said.encode(), str(error), place))
-            position, parents = str(done), parents + len(piece)
+            watermark, parents = str(done), parents + len(piece)
             if parents >= PARENTS_A_BATCH or at == len(pieces):
-                yield self._batch(connection, made, rejected, position)
+                yield self._batch(connection, made, rejected, watermark)
                 made, rejected, size, parents = [], [], 0, 0
 
     def _new_parents(self, reading: duckdb.DuckDBPyConnection, stored: str, behind: int) -> list[Parent]:
@@ -202,13 +202,13 @@ class DerivedTable:
         return [contents[at] for at in sorted(contents)]
 
     def _batch(
-        self, connection: duckdb.DuckDBPyConnection, made: list[Row], rejected: list[Rejected], position: str | None
+        self, connection: duckdb.DuckDBPyConnection, made: list[Row], rejected: list[Rejected], watermark: str | None
     ) -> Batch:
         schema = pa.schema([*self.step.schema, ("_file", pa.string()), ("_row", pa.int64())])
         connection.register("arrow_made", pa.Table.from_pylist(made, schema=schema))
         connection.execute(f"create or replace temp table {SOURCE} as from arrow_made")
         connection.unregister("arrow_made")
-        return Batch(read=len(made) + len(rejected), rejected=tuple(rejected), position=position)
+        return Batch(read=len(made) + len(rejected), rejected=tuple(rejected), watermark=watermark)
 
 
 def _pieces(parents: list[Parent]) -> Iterator[tuple[list[Parent], int]]:

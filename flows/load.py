@@ -141,7 +141,7 @@ class TableLoad:
     ) -> None:
         self.connection, self.mapping, self.contract = connection, mapping, contract
         self.table, self.load_id = table, load_id
-        self.definition = _definition(mapping, contract)
+        self.config_hash = hash_config(mapping, contract)
         self.counts = Counts()
         self.nulls: Counter[str] = Counter()
         self.seconds = 0.0
@@ -177,7 +177,7 @@ class TableLoad:
         Raises SchemaMismatch if they do not fit.
         """
         last = self.table.last_commit()
-        self.is_config_changed = bool(last) and last.get("definition") != self.definition
+        self.is_config_changed = bool(last) and last.get("config_hash") != self.config_hash
         self.contract_version = note_contract(self.table.lake, self.contract)
         before = int(last.get("contract_version", self.contract_version))
         if before != self.contract_version:
@@ -190,9 +190,9 @@ class TableLoad:
         self.is_backfill = is_backfill
         with working_connection(self.connection, self.mapping) as (duck, work):
             self.take_contract(duck)
-            known = self.table.known_files(duck, self.definition)
+            known = self.table.known_files(duck, self.config_hash)
             request = Request(
-                position=None if self.contract.load == "full" else self.table.position(self.definition),
+                watermark=None if self.contract.load == "full" else self.table.watermark(self.config_hash),
                 cursor=None if self.contract.load == "full" else mapped_cursor(self.mapping, self.contract.cursor),
                 identity=identity_of(self.mapping, self.contract.key, self.contract.cursor),
                 lookback=self.contract.lookback,
@@ -245,7 +245,7 @@ class TableLoad:
             self.counts += Counts(read=batch.read, duplicate=batch.known_rows)
             return
         read, extras = self.check(duck, batch, is_queried=self.connector.runs_query)
-        if read == 0 and batch.position == self.table.position(self.definition) and not batch.files:
+        if read == 0 and batch.watermark == self.table.watermark(self.config_hash) and not batch.files:
             return
         self._commit(duck, batch, read, extras, batch.rejected)
 
@@ -323,7 +323,7 @@ class TableLoad:
         self.table.note_files(self._files(duck, batch, stamp), stamp.batch)
         counts = Counts(read, accepted, quarantined, passed - accepted + repeated, conflicts, deleted)
         self.table.append(
-            duck, self.contract, extras, stamp, counts, batch.position, self.definition, self.contract_version
+            duck, self.contract, extras, stamp, counts, batch.watermark, self.config_hash, self.contract_version
         )
         self.counts += counts
         self.nulls += nulls
@@ -337,7 +337,7 @@ class TableLoad:
         for reject in batch.rejected:
             name = reject.position.rpartition(":")[0]
             by_file[name] = by_file.get(name, 0) + 1
-        table, mapping = str(self.contract.name), self.definition
+        table, mapping = str(self.contract.name), self.config_hash
         rows = [
             (table, file.sha256, mapping, file.name, by_file.get(file.name, 0), stamp.batch, self.load_id)
             for file in batch.files
@@ -409,7 +409,7 @@ class TableLoad:
             self.new.update(name for name in extras if name.casefold() not in stored)
 
 
-def _definition(mapping: TableMapping, contract: Contract) -> str:
+def hash_config(mapping: TableMapping, contract: Contract) -> str:
     """Return a hash of what decides what is read and accepted: under another one nothing counts as read before."""
     parts = (
         mapping.definition(),

@@ -78,7 +78,7 @@ def _replay(load: TableLoad, duck: duckdb.DuckDBPyConnection, quarantined: Quara
         table.quarantine(QUARANTINE.empty_table(), stamp.batch)  # what a batch that died left under this number
         table.note_files(FILES.empty_table(), stamp.batch)
         last = table.last_commit()
-        position, definition = json.loads(last["position"]), last.get("definition", "")
-        table.append(duck, contract, extras, stamp, counts, position, definition, load.contract_version)
+        watermark, config_hash = json.loads(last["watermark"]), last.get("config_hash", "")
+        table.append(duck, contract, extras, stamp, counts, watermark, config_hash, load.contract_version)
     table.resolve(duck, RECHECKED, load.load_id)
     load.counts += counts

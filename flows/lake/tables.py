@@ -1,7 +1,7 @@
 """Delta tables of the lake: raw history, quarantine and the ledger of files.
 
 The Delta log is the load ledger: a batch is one commit with an application transaction (app id = table, version = batch
-number) and the source's position in its metadata. Quarantine and files are written before it under the same number, and
+number) and the source's watermark in its metadata. Quarantine and files are written before it under the same number, and
 count only up to the number that was committed; so a batch that died half-way is done again, not lost and not doubled.
 """
 
@@ -34,7 +34,7 @@ from flows.names import TableName, identifier, literal
 from flows.storage import storage_failure
 
 KEEP_LOG = {"delta.logRetentionDuration": "interval 36500 days"}
-"""The log holds positions and counts of every batch; no clean-up may cut it."""
+"""The log holds watermarks and counts of every batch; no clean-up may cut it."""
 
 WRITTEN = WriterProperties(compression="ZSTD", compression_level=1, max_row_group_size=131_072)
 """Half the bytes of the default in the same time, and row groups so small that a look-up reads few rows."""
@@ -51,8 +51,11 @@ TRIES = 8
 HISTORY = 100
 """How many commits back a batch's metadata are looked for; every commit of ours carries them, maintenance too."""
 
-CARRIED = ("position", "definition", "contract_version")
+CARRIED = ("watermark", "config_hash", "contract_version")
 """What a commit's metadata say of the source and its contract, and every later commit of the table repeats."""
+
+EARLIER_NAMES = {"position": "watermark", "definition": "config_hash"}
+"""What commits of version 0.1.0 call them: a lake that it wrote is read on."""
 
 KEEP_COMMITS = PostCommitHookProperties(cleanup_expired_logs=False)
 
@@ -177,8 +180,9 @@ def carried(table: DeltaTable) -> Mapping[str, str]:
     """Return the metadata that every commit of a table carries on; empty if none has any."""
     for limit in (1, HISTORY):  # the newest nearly always has them, and reading many costs milliseconds
         for commit in table.history(limit):
-            if "position" in commit:
-                return {key: commit[key] for key in CARRIED if key in commit}
+            metadata = {EARLIER_NAMES.get(key, key): text for key, text in commit.items()}
+            if "watermark" in metadata:
+                return {key: metadata[key] for key in CARRIED if key in metadata}
     return {}
 
 
@@ -218,13 +222,13 @@ class LakeTable:
         """The number of the last committed batch; 0 if there is none."""
         return (self._raw.transaction_version(str(self.name)) or 0) if self._raw is not None else 0
 
-    def position(self, definition: str) -> str | None:
+    def watermark(self, config_hash: str) -> str | None:
         """Return where the source stood behind the last committed batch, from the newest commit that says so.
 
-        A position that was reached under another definition of what is read says nothing: then it is None.
+        A watermark that was reached under another config says nothing: then it is None.
         """
         last = self.last_commit()
-        return json.loads(last["position"]) if last.get("definition") == definition else None
+        return json.loads(last["watermark"]) if last.get("config_hash") == config_hash else None
 
     def last_commit(self) -> Mapping[str, str]:
         """Return what the last batch's commit says beside its rows, under the names of CARRIED; empty without one."""
@@ -263,7 +267,7 @@ class LakeTable:
         return {name.casefold(): (name, kind) for name, kind, *_ in described}
 
     def rewrite(self, connection: duckdb.DuckDBPyConnection, columns: Mapping[str, str]) -> None:
-        """Write all rows anew, with some columns (by their spelling) as SQL says; batches, rows and position stay.
+        """Write all rows anew, with some columns (by their spelling) as SQL says; batches, rows and watermark stay.
 
         Versions before it are read as they were: it is a commit like any other.
         """
@@ -290,8 +294,8 @@ class LakeTable:
         extras: Sequence[str],
         stamp: BatchMetadata,
         counts: Counts,
-        position: str | None,
-        definition: str,
+        watermark: str | None,
+        config_hash: str,
         contract_version: int,
     ) -> None:
         """Commit the relation `new_rows` as one batch; its metadata say where the source stands, counts and contract."""
@@ -300,8 +304,8 @@ class LakeTable:
             params=[stamp.loaded_at, stamp.load_id, stamp.batch, stamp.is_backfill],
         ).to_arrow_reader(ROWS_A_PIECE)
         metadata = {
-            "position": json.dumps(position),
-            "definition": definition,
+            "watermark": json.dumps(watermark),
+            "config_hash": config_hash,
             "contract_version": str(contract_version),
             "load_id": stamp.load_id,
             "counts": json.dumps(counts.values()),

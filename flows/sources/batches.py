@@ -43,7 +43,7 @@ class Batch:
     """A bounded number of records, in the relation `source` of the connection that they were extracted with.
 
     `read` counts all of them, `known_rows` those of files that were loaded before and were not read again.
-    `position` is where the source stands once the batch is committed; None leaves it as it was. `notes` are what
+    `watermark` is where the source stands once the batch is committed; None leaves it as it was. `notes` are what
     someone should know of the source; `is_whole` is false where the source may have records that were not read.
     """
 
@@ -51,7 +51,7 @@ class Batch:
     rejected: tuple[Rejected, ...] = ()
     files: tuple[SourceFile, ...] = ()
     known_rows: int = 0
-    position: str | None = None
+    watermark: str | None = None
     notes: tuple[str, ...] = ()
     is_whole: bool = True
 
@@ -60,7 +60,7 @@ class Batch:
 class Request:
     """What a load asks a connector for; `identity` are the source's columns that tell one record from another."""
 
-    position: str | None
+    watermark: str | None
     cursor: str | None
     identity: tuple[str, ...]
     lookback: timedelta
@@ -74,7 +74,7 @@ class Connector(Protocol):
     runs_query: ClassVar[bool]
 
     def batches(self, connection: duckdb.DuckDBPyConnection, request: Request) -> Iterator[Batch]:
-        """Yield batches from the request's position on; each replaces the relation `source`.
+        """Yield batches from the request's watermark on; each replaces the relation `source`.
 
         Raises SourceFailed if the source cannot be read, SchemaMismatch if its columns collide.
         """

@@ -14,7 +14,7 @@ from flows.names import literal
 from flows.sources.batches import SOURCE, Batch, Request
 from flows.sources.connections import Connection, TableMapping
 from flows.sources.json_records import RECORDS, json_pointer, keep_digits, land_arrow, land_json
-from flows.sources.position import reached
+from flows.sources.watermark import reached
 from flows.sources.rest_client import ApiRequest, RestClient
 from flows.sources.rest_options import Endpoint
 from flows.sources.rest_paginator import Page, Paginator
@@ -34,9 +34,9 @@ class RestTable:
     mapping: TableMapping
 
     def batches(self, connection: duckdb.DuckDBPyConnection, request: Request) -> Iterator[Batch]:
-        """Yield pages gathered into batches, from the position on where the endpoint takes one.
+        """Yield pages gathered into batches, from the watermark on where the endpoint takes one.
 
-        Paginator come in the API's own order, so the position moves with the last batch: a read that dies begins again.
+        Paginator come in the API's own order, so the watermark moves with the last batch: a read that dies begins again.
         """
         with RestClient(self.connection, self.mapping.name) as client:
             reader = PageReader(connection, self.mapping, request.identity)
@@ -47,13 +47,13 @@ class RestTable:
                 link=lambda ask, link: replace(ask, url=client.join(ask.url, link)),
                 failed=client.failed,
             )
-            reached, gathered = request.position, PageBuffer()
+            reached, gathered = request.watermark, PageBuffer()
             for page in pages:
                 gathered.add(page, self.mapping.origin)
                 if gathered.rows >= ROWS_A_BATCH or gathered.bytes >= BYTES_A_BATCH:
                     batch = self._land(connection, gathered, request, reached)
-                    reached, gathered = batch.position, gathered.emptied()
-                    yield replace(batch, position=request.position)
+                    reached, gathered = batch.watermark, gathered.emptied()
+                    yield replace(batch, watermark=request.watermark)
             last = self._land(connection, gathered, request, reached)
             is_whole = not pages.shifts and (gathered.total or 0) <= gathered.count
             yield replace(last, notes=tuple(self._notes(gathered, pages.shifts)), is_whole=is_whole)
@@ -61,19 +61,19 @@ class RestTable:
     def _first(self, client: RestClient, request: Request) -> ApiRequest:
         endpoint, paging = self.mapping.endpoint, self.mapping.endpoint.paging
         ask = ApiRequest(client.url(self.mapping.origin), self.connection.body(self.mapping.name.table))
-        if request.position is not None and endpoint.since:
-            start = since(request.position, request.lookback, endpoint.since_format, self.mapping.time_zone)
+        if request.watermark is not None and endpoint.since:
+            start = since(request.watermark, request.lookback, endpoint.since_format, self.mapping.time_zone)
             ask = ask.having(endpoint.since, start)
         return ask if paging.size is None else ask.having(paging.limit, paging.size)
 
     def _land(
-        self, connection: duckdb.DuckDBPyConnection, gathered: "PageBuffer", request: Request, position: str | None
+        self, connection: duckdb.DuckDBPyConnection, gathered: "PageBuffer", request: Request, watermark: str | None
     ) -> Batch:
         rejected = land_json(connection, land_arrow(connection, gathered.table()), str(self.mapping.name))
         columns = {name for name, *_ in connection.execute(f"describe {SOURCE}").fetchall()}
         cursor = request.cursor if request.cursor in columns else None
-        position = not_past_now(reached(connection, SOURCE, cursor, position), self.mapping.endpoint.since_format)
-        return Batch(read=gathered.rows, rejected=rejected, position=position)
+        watermark = not_past_now(reached(connection, SOURCE, cursor, watermark), self.mapping.endpoint.since_format)
+        return Batch(read=gathered.rows, rejected=rejected, watermark=watermark)
 
     def _notes(self, gathered: "PageBuffer", shifts: int) -> Iterator[str]:
         """Yield what someone should know who relies on having all records; pages that were read again count twice."""

@@ -1,17 +1,17 @@
-"""From where on an endpoint is asked: a position as the API writes times."""
+"""From where on an endpoint is asked: a watermark as the API writes times."""
 
 from datetime import UTC, datetime, timedelta
 from zoneinfo import ZoneInfo
 
-from flows.sources.position import from_position, to_position
+from flows.sources.watermark import from_watermark, to_watermark
 
 EPOCH_UNITS = {"epoch": 1, "epoch_ms": 1_000}
 """How many units of a format make a second."""
 
 
-def since(position: str, lookback: timedelta, form: str, time_zone: str) -> str | int:
-    """Return what to ask from on, the lookback behind a position; without a format, in the form of the records' own."""
-    cursor = from_position(position, lookback)
+def since(watermark: str, lookback: timedelta, form: str, time_zone: str) -> str | int:
+    """Return what to ask from on, the lookback behind a watermark; without a format, in the form of the records' own."""
+    cursor = from_watermark(watermark, lookback)
     number, unit = _number(str(cursor)), EPOCH_UNITS.get(form)
     if unit is not None and number is not None:
         return int(number - lookback.total_seconds() * unit)
@@ -25,13 +25,13 @@ def since(position: str, lookback: timedelta, form: str, time_zone: str) -> str 
     return utc.date().isoformat() if form == "date" else utc.isoformat().replace("+00:00", "Z")
 
 
-def not_past_now(position: str | None, form: str) -> str | None:
-    """Return a position that holds a number for a time, at the latest now: a row of 2099 would hide all until then."""
+def not_past_now(watermark: str | None, form: str) -> str | None:
+    """Return a watermark that holds a number for a time, at the latest now: a row of 2099 would hide all until then."""
     unit = EPOCH_UNITS.get(form)
-    if position is None or unit is None:
-        return position
-    number, now = _number(str(from_position(position, timedelta(0)))), int(datetime.now(UTC).timestamp() * unit)
-    return position if number is None or number <= now else to_position(now)
+    if watermark is None or unit is None:
+        return watermark
+    number, now = _number(str(from_watermark(watermark, timedelta(0)))), int(datetime.now(UTC).timestamp() * unit)
+    return watermark if number is None or number <= now else to_watermark(now)
 
 
 def _number(text: str) -> float | None:

@@ -26,7 +26,7 @@ from flows.settings import scrub
 from flows.sources.batches import SOURCE, Batch, Request
 from flows.sources.connections import Connection, TableMapping
 from flows.sources.json_records import refuse_colliding_names
-from flows.sources.position import from_position, reached
+from flows.sources.watermark import from_watermark, reached
 
 ROWS_A_BATCH = 500_000
 BYTES_A_BATCH = 64 * 1024 * 1024
@@ -52,7 +52,7 @@ class SqliteTable:
     mapping: TableMapping
 
     def batches(self, connection: duckdb.DuckDBPyConnection, request: Request) -> Iterator[Batch]:
-        """Yield rows in the order of the cursor, so that each batch leaves a position to go on from."""
+        """Yield rows in the order of the cursor, so that each batch leaves a watermark to go on from."""
         if not self.path.exists():
             raise _failed(self.mapping, f"there is no SQLite file {self.path.name}", "Fix its url in connections.yml.")
         try:
@@ -62,19 +62,19 @@ class SqliteTable:
 
     def _typed_or_text(self, connection: duckdb.DuckDBPyConnection, request: Request) -> Iterator[Batch]:
         """Read typed columns; where one holds several types, as SQLite allows, read on as text from there."""
-        position, done = request.position, 0
+        watermark, done = request.watermark, 0
         try:
-            for batch in self._read(connection, request, position, 0, as_text=False):
+            for batch in self._read(connection, request, watermark, 0, as_text=False):
                 yield batch
-                position = batch.position or position
+                watermark = batch.watermark or watermark
                 done += batch.read
         except (SeveralTypesError, OSError) as error:
             if "Type mismatch" not in str(error):
                 raise
-            yield from self._read(connection, request, position, done, as_text=True)
+            yield from self._read(connection, request, watermark, done, as_text=True)
 
     def _read(
-        self, connection: duckdb.DuckDBPyConnection, request: Request, position: str | None, done: int, *, as_text: bool
+        self, connection: duckdb.DuckDBPyConnection, request: Request, watermark: str | None, done: int, *, as_text: bool
     ) -> Iterator[Batch]:
         uri = f"file:{quote(str(self.path))}?mode=ro"
         with closing(adbc_driver_sqlite.dbapi.connect(uri)) as database, closing(database.cursor()) as cursor:
@@ -88,9 +88,9 @@ class SqliteTable:
                 sql = f"select {', '.join(_marked(identifier(name)) for name in names)} from {relation} as found"
             if request.cursor is not None:
                 name = f"found.{identifier(request.cursor)}" if as_text else identifier(request.cursor)
-                if position is not None:
+                if watermark is not None:
                     sql += f" where {name} >= ? or {name} is null"
-                    values.append(_plain(from_position(position, request.lookback)))
+                    values.append(_plain(from_watermark(watermark, request.lookback)))
                 sql += f" order by {name}"
             elif done:
                 sql += f" limit -1 offset {done}"
@@ -99,7 +99,7 @@ class SqliteTable:
             pieces = (_one_type_a_column(pa.Table.from_batches([piece])) for piece in reader)
             tables = _read_ahead(_gathered(map(_unmarked, pieces) if as_text else pieces, reader.schema))
             newest = partial(_newest_of, database, f"select max({identifier(request.cursor or '')}) from {relation}")
-            yield from _arrow_batches(connection, tables, self.mapping, request, position, done + 1, newest)
+            yield from _arrow_batches(connection, tables, self.mapping, request, watermark, done + 1, newest)
 
     def _relation(self, names: list[str], *, as_text: bool) -> str:
         relation = _relation(self.mapping)
@@ -195,7 +195,7 @@ class SqlTable:
                     sqlalchemy.func.max(sqlalchemy.column(request.cursor or ""))
                 )
                 newest = partial(database.scalar, largest)
-                yield from _arrow_batches(connection, tables, self.mapping, request, request.position, 1, newest)
+                yield from _arrow_batches(connection, tables, self.mapping, request, request.watermark, 1, newest)
         except sqlalchemy.exc.SQLAlchemyError as error:
             cause = getattr(error, "orig", None) or error
             transient = isinstance(error, sqlalchemy.exc.OperationalError)
@@ -218,8 +218,8 @@ class SqlTable:
         if request.cursor is None:
             return statement
         column: sqlalchemy.ColumnClause[Any] = sqlalchemy.column(request.cursor)
-        if request.position is not None:
-            since = from_position(request.position, request.lookback)
+        if request.watermark is not None:
+            since = from_watermark(request.watermark, request.lookback)
             statement = statement.where(sqlalchemy.or_(column >= since, column.is_(None)))
         return statement.order_by(column)
 
@@ -227,7 +227,7 @@ class SqlTable:
 def without_missing_cursor(request: Request, names: Sequence[str]) -> Request:
     """ApiRequest for all rows where the source lacks the cursor's column: what is known already is a duplicate."""
     has_it = request.cursor is not None and request.cursor.casefold() in {name.casefold() for name in names}
-    return request if has_it else replace(request, cursor=None, position=None)
+    return request if has_it else replace(request, cursor=None, watermark=None)
 
 
 def _relation(mapping: TableMapping) -> str:
@@ -256,15 +256,15 @@ def _arrow_batches(
     tables: Iterable[pa.Table],
     mapping: TableMapping,
     request: Request,
-    position: str | None,
+    watermark: str | None,
     first: int,
     newest: Callable[[], Any],
 ) -> Iterator[Batch]:
-    """Show each table as `source`; a batch's position is the largest cursor value so far, and never moves back.
+    """Show each table as `source`; a batch's watermark is the largest cursor value so far, and never moves back.
 
-    Raises SourceFailed if the source has nothing at its position any more, but `newest` before it.
+    Raises SourceFailed if the source has nothing at its watermark any more, but `newest` before it.
     """
-    start, has_cursor = position, False
+    start, has_cursor = watermark, False
     for table in tables:
         has_cursor = has_cursor or _has_values(table, request.cursor)
         refuse_colliding_names(str(mapping.name), table.column_names)
@@ -274,8 +274,8 @@ def _arrow_batches(
             f"select * exclude (_row), {literal(mapping.origin)} as _file, _row from arrow_rows"
         )
         first += table.num_rows
-        position = reached(connection, SOURCE, request.cursor, position)
-        yield Batch(read=table.num_rows, position=position)
+        watermark = reached(connection, SOURCE, request.cursor, watermark)
+        yield Batch(read=table.num_rows, watermark=watermark)
     if request.cursor is not None and start is not None and not has_cursor and newest() is not None:
         raise SourceFailed(
             str(mapping.name),

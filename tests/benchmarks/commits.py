@@ -27,7 +27,7 @@ TABLE = Contract(
 
 
 def measure() -> dict[str, float]:
-    """Return median seconds by name: `open` is a LakeTable with its position, `read` a count and a sum of its view."""
+    """Return median seconds by name: `open` is a LakeTable with its watermark, `read` a count and a sum of its view."""
     with tempfile.TemporaryDirectory(prefix="commits-") as folder:
         one, many = Path(folder) / "one", Path(folder) / "many"
         write_commits(one, 1, COMMITS * ROWS)
@@ -50,7 +50,7 @@ def write_commits(lake: Path, commits: int, rows: int) -> None:
                 f"from range({rows})"
             )
             stamp = BatchMetadata(batch, f"load-{batch}", utc_now(), is_backfill=False)
-            table.append(connection, TABLE, (), stamp, Counts(rows, rows), f"position {batch}", "a definition", 1)
+            table.append(connection, TABLE, (), stamp, Counts(rows, rows), f"watermark {batch}", "a config hash", 1)
 
 
 def _timed(name: str, lake: Path) -> dict[str, float]:

@@ -10,18 +10,18 @@ from flows.settings import DataFolder
 from flows.warehouse import release
 
 
-def commit_position_first() -> None:
-    """Commit a batch's number and the source's position before its rows (fault 2)."""
+def commit_watermark_first() -> None:
+    """Commit a batch's number and the source's watermark before its rows (fault 2)."""
     write = tables.write_deltalake
 
-    def write_position_first(table: Any, rows: Any, *, commit_properties: Any = None, **options: Any) -> None:
+    def write_watermark_first(table: Any, rows: Any, *, commit_properties: Any = None, **options: Any) -> None:
         if commit_properties is None:
             return write(table, rows, **options)
         gathered = rows.read_all()
         write(table, gathered.schema.empty_table(), commit_properties=commit_properties, **options)
         write(table, gathered, mode="append", schema_mode="merge")
 
-    tables.write_deltalake = write_position_first
+    tables.write_deltalake = write_watermark_first
 
 
 def add_to_quarantine() -> None:
@@ -49,7 +49,7 @@ def publish_in_place() -> None:
 
 
 BREAKS = {
-    "position-first": commit_position_first,
+    "watermark-first": commit_watermark_first,
     "quarantine-added": add_to_quarantine,
     "publish-in-place": publish_in_place,
 }

@@ -559,7 +559,7 @@ def _age(shop: FlowShop, source: str, table: str) -> None:
     )
     aged = aged.set_column(aged.schema.get_field_index("_loaded_at"), "_loaded_at", month_ago)
     write_deltalake(
-        str(raw), aged, mode="overwrite", commit_properties=CommitProperties(custom_metadata={"position": "null"})
+        str(raw), aged, mode="overwrite", commit_properties=CommitProperties(custom_metadata={"watermark": "null"})
     )
 
 

@@ -43,7 +43,7 @@ def versions(shop: Shop) -> list[tuple[int, Row]]:
 def test_fault_26_a_widened_type_evolves_and_what_stands_is_seen_under_it(
     shop: Shop, before: str, after: str, text: str, stored: object, new: str, then: object
 ) -> None:
-    """A contract's column was widened: stored rows have the new type; batches, order and position stay (I)."""
+    """A contract's column was widened: stored rows have the new type; batches, order and watermark stay (I)."""
     # Given rows in two batches, and a catalog and a release that name their version
     shop.declare(columns={"id": "varchar", "value": before}, key=["id"], load="append")
     shop.drop("1.csv", f"id,value\n1,{text}\n2,\n")
@@ -118,7 +118,7 @@ def test_a_rewrite_carries_on_where_the_source_stands(shop: Shop, monkeypatch: p
     # Then its last commit says what the one before it said, under the same batch
     after = LakeTable(shop.lake, shop.name)
     assert (before.version, after.version) == (0, 1)
-    assert set(after.last_commit()) == {"position", "definition", "contract_version"}
+    assert set(after.last_commit()) == {"watermark", "config_hash", "contract_version"}
     assert (after.last_commit(), after.batch) == (before.last_commit(), before.batch)
 
 

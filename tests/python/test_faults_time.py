@@ -110,7 +110,7 @@ def test_fault_20_what_has_happened_lies_not_ahead(meters: Shop) -> None:
 
 
 def test_fault_20_a_row_of_2099_does_not_hide_what_comes_until_then(meters: Shop) -> None:
-    """A database had a row of 2099 before rows of today came: the position went to now at most: Q, I."""
+    """A database had a row of 2099 before rows of today came: the watermark went to now at most: Q, I."""
     # Given such a row
     meters.declare("site.readings", COLUMNS, key=["id"], load="upsert", cursor="at")
     path = database(meters)

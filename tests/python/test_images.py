@@ -471,7 +471,7 @@ def test_every_bounded_piece_of_a_table_is_read(images: Shop, monkeypatch: pytes
             images.load()
     images.load()
 
-    # When features are measured, then each content has its own, and the position is the last batch
+    # When features are measured, then each content has its own, and the watermark is the last batch
     assert derive(images).counts.accepted == 6
     assert derive(images).counts.read == 0
     hashes = {digest for (digest,) in lake_rows(images, "content.image_features", "sha256")}

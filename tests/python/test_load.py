@@ -10,7 +10,7 @@ from typing import Any
 
 import duckdb
 import pytest
-from breaks import add_to_quarantine, commit_position_first
+from breaks import add_to_quarantine, commit_watermark_first
 from conftest import ORDERS, Shop, make_shop
 from kills import Child, Ended, Point, set_constants
 
@@ -529,14 +529,14 @@ def test_fault_05_a_kill_while_writing_quarantine_changes_nothing_in_the_end(
 @pytest.mark.parametrize(
     ("broken", "at"),
     [
-        (commit_position_first, Point("commit/write", "after")),
+        (commit_watermark_first, Point("commit/write", "after")),
         (add_to_quarantine, Point("quarantine", "after", 2)),
     ],
 )
 def test_a_promise_broken_on_purpose_is_found_by_a_kill(
     shop: Shop, undisturbed: object, broken: Callable[[], None], at: Point
 ) -> None:
-    # Given a load that commits its position before its rows, or one that does not replace what a dead batch left
+    # Given a load that commits its watermark before its rows, or one that does not replace what a dead batch left
     # When it is killed in between and begun again, then what is left differs
     assert kill_and_begin_again(shop, at, broken) != undisturbed
 

@@ -51,7 +51,7 @@ def state(shop: Shop, lake: Path) -> object:
     """Return all that loads and readers see of a lake."""
     table = LakeTable(lake, shop.name)
     with duckdb.connect() as connection:
-        known = dict(table.known_files(connection, table.last_commit()["definition"]))
+        known = dict(table.known_files(connection, table.last_commit()["config_hash"]))
         rows = connection.execute(f"from {table.stored(list(shop.contract.types))} order by _batch, _row").fetchall()
         left = connection.execute(f"select _raw, _reasons, _batch from {table.quarantined()} order by all").fetchall()
     return rows, left, known, table.batch, table.last_commit()
@@ -75,7 +75,7 @@ def test_compaction_makes_few_files_and_changes_nothing_that_anybody_relies_on(
     assert (files(raw), files(quarantine), files(small.lake / "ops" / "files")) == (1, 1, 1)
     assert len(list(raw.glob("*.parquet"))) == 9
 
-    # And rows, positions, batches, files and counts are as they were
+    # And rows, watermarks, batches, files and counts are as they were
     assert state(small, small.lake) == before
     counts = Counts(load["read"], load["accepted"], load["quarantined"], load["duplicate"])
     require_reconciliation(small.lake, {small.name: (load["load_id"], counts)})

@@ -1,4 +1,4 @@
-"""What was read before, and when that says nothing any more: positions, known files, full copies, contracts."""
+"""What was read before, and when that says nothing any more: watermarks, known files, full copies, contracts."""
 
 import sqlite3
 from pathlib import Path
@@ -13,7 +13,7 @@ POSITIVE = {"type": "check", "name": "is_above_zero", "expression": "quantity > 
 
 
 def test_a_changed_mapping_reads_what_the_old_one_left_out(shop: Shop, tmp_path: Path) -> None:
-    # Given a database of which a mapping takes some rows, and a position behind all of them
+    # Given a database of which a mapping takes some rows, and a watermark past all of them
     database = tmp_path / "shop.sqlite"
     with sqlite3.connect(database) as connection:
         connection.execute("create table orders (order_id text, customer text, updated_at text)")
@@ -31,7 +31,7 @@ def test_a_changed_mapping_reads_what_the_old_one_left_out(shop: Shop, tmp_path:
     shop.map()
     load = shop.load()
 
-    # Then the old row is not skipped, though the position is behind it
+    # Then the old row is not skipped, though the watermark is past it
     assert (load.counts.accepted, load.counts.duplicate) == (1, 2)
     assert sorted(shop.rows("order_id")) == ["1", "2", "3"]
 

@@ -77,7 +77,7 @@ def test_what_a_mended_contract_lets_pass_is_moved_and_the_rest_stays_with_today
         ["quantity: is_positive"],
         ["quantity: is no integer"],
     ]
-    position = LakeTable(strict.lake, strict.name).last_commit()
+    before = LakeTable(strict.lake, strict.name).last_commit()
 
     # When the contract takes them, and a mapping that is not to be seen says nothing
     strict.declare(columns={**ORDERS, "quantity": "smallint"}, load="upsert", cursor="updated_at")
@@ -91,9 +91,9 @@ def test_what_a_mended_contract_lets_pass_is_moved_and_the_rest_stays_with_today
     ]
     assert [reasons for _, reasons in strict.quarantine()] == [["quantity: is no smallint"]]
 
-    # And where the source stands, and under which definition, is as it was: the next load reads all of it again
+    # And where the source stands, and under which config, is as it was: the next load reads all of it again
     now = LakeTable(strict.lake, strict.name).last_commit()
-    assert (now["position"], now["definition"]) == (position["position"], position["definition"])
+    assert (now["watermark"], now["config_hash"]) == (before["watermark"], before["config_hash"])
     assert strict.load().counts.duplicate == 1
     assert "sales.orders: contract version 2: quantity integer → smallint, checks of quantity changed" in first.notes
 

@@ -30,7 +30,7 @@ def test_only_what_changed_since_the_position_is_asked_for(shop: Shop, serve: Se
     assert (load.counts.read, load.counts.accepted) == (2, 1)
     assert api.asked[1] == "/v1/people?since=2026-03-02T09%3A00%3A00Z"
 
-    # And when nothing at all is there, that is no failure, and the position stays
+    # And when nothing at all is there, that is no failure, and the watermark stays
     known.clear()
     assert shop.load().counts.read == 0
     known.append(person(3, "2026-03-03T11:00:00Z"))

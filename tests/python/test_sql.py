@@ -1,4 +1,4 @@
-"""SQL sources: SQLite and any database that SQLAlchemy speaks, from a position on, whatever their columns hold."""
+"""SQL sources: SQLite and any database that SQLAlchemy speaks, from a watermark on, whatever their columns hold."""
 
 import sqlite3
 import subprocess
@@ -51,7 +51,7 @@ def test_rows_are_read_once_and_then_from_the_position_on(shop: Shop, scheme: st
     execute(path, rows=late)
     load = shop.load()
 
-    # Then what lies behind the position is not read, but for the lookback and what has no time
+    # Then what lies before the watermark is not read, but for the lookback and what has no time
     assert (again.counts.read, again.counts.duplicate) == (2, 2)
     assert (load.counts.accepted, load.counts.duplicate) == (2, 2)
     assert sorted(shop.rows("name"), key=str) == ["Ada", "Ann", "Bob", "Cyd", "Dot"]
@@ -114,7 +114,7 @@ def test_positions_of_every_kind_move_on_and_never_back(
     execute(path, "delete from people where id = '1'", rows=[("4", "Dot", later)])
     assert shop.load().counts.accepted == 1
 
-    # Then the position stays where the furthest was, even if the source's clock goes back
+    # Then the watermark stays where the furthest was, even if the source's clock goes back
     execute(path, "delete from people where id <> '3'")
     with pytest.raises(SourceFailed, match="older copy"):
         shop.load()
@@ -132,7 +132,7 @@ def test_a_position_does_not_go_back_with_the_sources_clock(shop: Shop, scheme: 
     execute(path, "delete from people where id = '1'")
     assert shop.load().counts.read == 1
 
-    # When a row comes that lies before the lookback, then the position is where it was
+    # When a row comes that lies before the lookback, then the watermark is where it was
     execute(path, rows=[("3", "Cyd", "2026-03-02 08:45:00")])
     assert shop.load().counts.read == 1
 

@@ -2,7 +2,7 @@
 
 `make torture KILLS=200 SEED=1`. A round is the shop's days from the first to the last; each day some runs are killed,
 those that begin again too, until one comes to its end. A round's kills follow from seed and number alone: `ROUND=3`
-repeats the third. `STEP=publish` kills at that step only; `BREAK=position-first` breaks a promise in the child on
+repeats the third. `STEP=publish` kills at that step only; `BREAK=watermark-first` breaks a promise in the child on
 purpose, which must be found.
 """
 

@@ -31,8 +31,8 @@ def largest_cursor(connection: duckdb.DuckDBPyConnection, relation: str, column:
     return next((value for value in candidates if value is not None), largest)
 
 
-def to_position(cursor: Cursor) -> str:
-    """Write a cursor value as a position."""
+def to_watermark(cursor: Cursor) -> str:
+    """Write a cursor value as a watermark."""
     if isinstance(cursor, datetime | date):
         return json.dumps({"time": cursor.isoformat()})
     if isinstance(cursor, str | int | float):
@@ -40,9 +40,9 @@ def to_position(cursor: Cursor) -> str:
     return json.dumps({"value": float(cursor) if isinstance(cursor, Decimal) else str(cursor)})
 
 
-def from_position(position: str, lookback: timedelta) -> Cursor:
-    """Read a position as the cursor value to read from: times step back by the lookback, in the source's own form."""
-    entry: dict[str, Any] = json.loads(position)
+def from_watermark(watermark: str, lookback: timedelta) -> Cursor:
+    """Read a watermark as the cursor value to read from: times step back by the lookback, in the source's own form."""
+    entry: dict[str, Any] = json.loads(watermark)
     if "time" in entry:
         return datetime.fromisoformat(entry["time"]) - lookback
     value: Cursor = entry["value"]
@@ -51,14 +51,14 @@ def from_position(position: str, lookback: timedelta) -> Cursor:
 
 
 def reached(
-    connection: duckdb.DuckDBPyConnection, relation: str, column: str | None, position: str | None
+    connection: duckdb.DuckDBPyConnection, relation: str, column: str | None, watermark: str | None
 ) -> str | None:
     """Return where the source stands behind a relation's rows; it never moves back, and never past now.
 
     A row whose time lies in the future would otherwise hide all that comes until then.
     """
     newest = largest_cursor(connection, relation, column) if column is not None else None
-    return position if newest is None else later(position, to_position(_not_past_now(newest)))
+    return watermark if newest is None else later(watermark, to_watermark(_not_past_now(newest)))
 
 
 def _not_past_now(cursor: Cursor) -> Cursor:
@@ -78,7 +78,7 @@ def _aware(moment: datetime) -> datetime:
 
 
 def later(one: str | None, other: str | None) -> str | None:
-    """Return the position that is further on, so that a source whose clock goes back never moves it back."""
+    """Return the watermark that is further on, so that a source whose clock goes back never moves it back."""
     if one is None or other is None:
         return one or other
     first, second = _comparable(one), _comparable(other)
@@ -88,8 +88,8 @@ def later(one: str | None, other: str | None) -> str | None:
         return other if str(second) >= str(first) else one
 
 
-def _comparable(position: str) -> Any:
-    value = from_position(position, timedelta(0))
+def _comparable(watermark: str) -> Any:
+    value = from_watermark(watermark, timedelta(0))
     if not isinstance(value, str):
         return value
     try:
