@@ -332,7 +332,7 @@ def compact_and_vacuum(folder: DataFolder) -> None:
     try:
         named = named_versions(folder)
     except duckdb.Error as error:
-        logger.warning("the lake was not housekeeping, a release cannot be read: %s", type(error).__name__)
+        logger.warning("the lake was not compacted, a release cannot be read: %s", type(error).__name__)
         return
     for name, pin in read_pins(folder.catalog).items():
         if pin.version is not None:

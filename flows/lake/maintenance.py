@@ -42,7 +42,7 @@ class Housekeeping:
 def compact_and_vacuum_lake(lake: Path, named: Mapping[TableName, Collection[int]], *, age: timedelta = AGE) -> Housekeeping:
     """Compact and prune the lake's tables; of raw tables the versions that are `named` stay readable.
 
-    A table that cannot be housekeeping now is told and left for the next time: nothing depends on it.
+    A table that cannot be compacted now is reported and left for the next time: nothing depends on it.
     """
     kept = {raw_path(lake, name): versions for name, versions in named.items()}
     housekeeping = Housekeeping()
@@ -50,7 +50,7 @@ def compact_and_vacuum_lake(lake: Path, named: Mapping[TableName, Collection[int
         try:
             housekeeping += compact_and_vacuum_table(path, kept.get(path, ()), age=age)
         except (StorageFailed, DeltaError, OSError) as error:
-            logger.warning("%s could not be housekeeping: %s", path.relative_to(lake), type(error).__name__)
+            logger.warning("%s could not be compacted: %s", path.relative_to(lake), type(error).__name__)
     return housekeeping
 
 

@@ -141,7 +141,7 @@ def test_what_a_killed_write_left_is_deleted_once_it_is_old(small: Shop) -> None
     assert len(list(raw.glob("part-?.parquet"))) == 3
 
 
-def test_a_table_that_cannot_be_tidied_is_told_and_the_others_are(small: Shop, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_table_that_cannot_be_compacted_is_told_and_the_others_are(small: Shop, monkeypatch: pytest.MonkeyPatch) -> None:
     # Given a table whose log is damaged
     told: list[str] = []
     monkeypatch.setattr(maintenance.logger, "warning", lambda text, *values: told.append(text % values))
@@ -151,9 +151,9 @@ def test_a_table_that_cannot_be_tidied_is_told_and_the_others_are(small: Shop, m
     # When the lake is housekeeping
     housekeeping = compact_and_vacuum_lake(small.lake, {})
 
-    # Then the others are housekeeping, and somebody is told of it
+    # Then the others are compacted, and somebody is told of it
     assert housekeeping.compacted == 16
-    assert [text.partition(":")[0] for text in told] == ["ops/files could not be housekeeping"]
+    assert [text.partition(":")[0] for text in told] == ["ops/files could not be compacted"]
 
 
 def test_nothing_is_deleted_while_a_release_cannot_be_read(small: Shop, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -171,7 +171,7 @@ def test_nothing_is_deleted_while_a_release_cannot_be_read(small: Shop, monkeypa
     # When the flow tidies the lake, then it leaves it as it is, and tells; without that release it tidies
     elt.compact_and_vacuum.__wrapped__(folder)  # type: ignore[attr-defined]
     assert files(raw) == 8
-    assert told == ["the lake was not housekeeping, a release cannot be read: IOException"]
+    assert told == ["the lake was not compacted, a release cannot be read: IOException"]
     damaged.unlink()
     elt.compact_and_vacuum.__wrapped__(folder)  # type: ignore[attr-defined]
     assert files(raw) == 1
@@ -214,7 +214,7 @@ def test_compaction_killed_anywhere_and_begun_again_leaves_what_an_undisturbed_o
     for copy in copies:
         shutil.copytree(small.lake, copy)
 
-    # When tidying is killed before or behind its steps, and in the midst of them
+    # When compaction is killed before or behind its steps, and in the midst of them
     arguments = [str(small.lake), *(str(number) for number in (*steps, *moments))]
     environment = {**os.environ, "PYTHONPATH": f"{PROJECT}:{PROJECT / 'tests' / 'python'}"}
     script = [sys.executable, "-c", SCRIPT, *arguments]
