@@ -17,7 +17,7 @@ from typing import Annotated, Literal, NoReturn
 import typer
 
 from flows import settings
-from flows.errors import WarehouseError, UsageError
+from flows.errors import UsageError, WarehouseError
 from flows.names import TableName
 
 app = typer.Typer(
@@ -76,7 +76,9 @@ def query(
     sql: Annotated[str, typer.Argument(help="DuckDB SQL; models are found by their names.")],
     connection_set: ConnectionSet = None,
     connections: ConnectionsFile = DEFAULT_CONNECTIONS,
-    output_format: Annotated[Literal["table", "csv", "json"], typer.Option("--format", help="How rows are printed.")] = "table",
+    output_format: Annotated[
+        Literal["table", "csv", "json"], typer.Option("--format", help="How rows are printed.")
+    ] = "table",
     limit: Annotated[int, typer.Option(help="Rows that a table shows.", min=1)] = 100,
 ) -> None:
     """ApiRequest the published warehouse."""

@@ -23,14 +23,14 @@ from prefect.task_runners import TaskRunner, ThreadPoolTaskRunner
 from flows.artifacts import failed_gate_shown, show_outcome
 from flows.clock import utc_now
 from flows.derive import derive_table, derived_tables
-from flows.errors import SourceFailed, StorageFailed, WarehouseError, UsageError
-from flows.events import tell_of_release, tell_of_rows
+from flows.errors import SourceFailed, StorageFailed, UsageError, WarehouseError
+from flows.events import emit_release_published, emit_rows_accepted
 from flows.lake.catalog import Pin, pin_catalog, read_pins
-from flows.lake.reconcile import require_reconciliation
 from flows.lake.contract import Contract, contracts_of
 from flows.lake.history import keep_snapshots, restore_snapshots
 from flows.lake.maintenance import compact_and_vacuum_lake
-from flows.lake.ops import note_run
+from flows.lake.ops import record_run
+from flows.lake.reconcile import require_reconciliation
 from flows.lake.tables import raw_path
 from flows.load import LoadResult, load_table
 from flows.model_runs import shown_models
@@ -39,14 +39,14 @@ from flows.redaction import without_values
 from flows.settings import PROJECT, DataFolder, scrub
 from flows.sole_run import sole_run
 from flows.sources.connections import Connection, Connections, read_connections
-from flows.storage import noting, storage_faults_named
+from flows.storage import recording, storage_faults_named
 from flows.warehouse.build import Build, build_candidate, drop_orphaned_relations, prepare_candidate
 from flows.warehouse.docs import write_docs
 from flows.warehouse.gates import Verdict, require_freshness, require_gates
-from flows.warehouse.unkeyed_hashes import require_no_unkeyed_hashes
 from flows.warehouse.pseudonyms import require_pseudonym_key
 from flows.warehouse.release import Release, named_versions, prune_releases, publish_candidate
 from flows.warehouse.runner import Dbt
+from flows.warehouse.unkeyed_hashes import require_no_unkeyed_hashes
 
 logger = logging.getLogger(__name__)
 
@@ -110,7 +110,7 @@ def elt(
     sources = read_connections(PROJECT / connections, connection_set)
     folder = sources.folder
     require_lake(folder)
-    with storage_faults_named(), sole_run(folder), NotedRun(folder) as note, failed_gate_shown(folder):
+    with storage_faults_named(), sole_run(folder), RecordedRun(folder) as note, failed_gate_shown(folder):
         dbt = parse_project(folder)
         contracts = contracts_of(dbt.manifest.sources.values())
         made_up = check_key(dbt, sources, contracts)
@@ -163,7 +163,7 @@ def load_tables(sources: Connections, contracts: Mapping[TableName, Contract], r
         for name, connection in wanted
     ]
     wait(futures)
-    tell_of_rows(sources.folder, (future.result() for future in futures if future.state.is_completed()))
+    emit_rows_accepted(sources.folder, (future.result() for future in futures if future.state.is_completed()))
     failures = [future.state.result(raise_on_failure=False) for future in futures if not future.state.is_completed()]
     for failure in failures[1:]:
         logger.error("%s", scrub(str(failure)))
@@ -308,7 +308,7 @@ def publish(dbt: Dbt, build: Build, pins: Mapping[TableName, Pin]) -> Release:
     """Flip the readers to the candidate, and keep the newest releases."""
     release = publish_candidate(dbt.folder, build, {name: pin.version for name, pin in pins.items()})
     logger.info("release %s is published", release.name)
-    tell_of_release(dbt.folder, release)
+    emit_release_published(dbt.folder, release)
     if gone := prune_releases(dbt.folder):
         logger.info("older releases were deleted: %s", ", ".join(gone))
     return release
@@ -339,7 +339,9 @@ def compact_and_vacuum(folder: DataFolder) -> None:
             named.setdefault(name, set()).add(pin.version)
     housekeeping = compact_and_vacuum_lake(folder.lake, named)
     if housekeeping.compacted or housekeeping.deleted:
-        logger.info("the lake is housekeeping: %s files compacted, %s deleted", housekeeping.compacted, housekeeping.deleted)
+        logger.info(
+            "the lake is housekeeping: %s files compacted, %s deleted", housekeeping.compacted, housekeeping.deleted
+        )
 
 
 def example_of(dbt: Dbt, database: Path) -> str:
@@ -366,14 +368,14 @@ def snapshots_of(dbt: Dbt) -> list[tuple[str, str]]:
     ]
 
 
-class NotedRun:
+class RecordedRun:
     """Records a run in the lake when it ends, failed or not."""
 
     def __init__(self, folder: DataFolder) -> None:
         self.folder, self.run_id = folder, str(flow_run.id or uuid4())
         self.release: str | None = None
 
-    def __enter__(self) -> "NotedRun":
+    def __enter__(self) -> "RecordedRun":
         self.started_at = utc_now()
         return self
 
@@ -381,8 +383,8 @@ class NotedRun:
         text = None
         if error is not None:
             text = scrub(str(error)) if isinstance(error, WarehouseError) else type(error).__name__
-        with noting(text):
-            note_run(
+        with recording(text):
+            record_run(
                 self.folder.lake,
                 run_id=self.run_id,
                 started_at=self.started_at,

@@ -15,7 +15,7 @@ ROWS_ACCEPTED = "ml-warehouse.rows.accepted"
 RELEASE_PUBLISHED = "ml-warehouse.release.published"
 
 
-def tell_of_rows(folder: DataFolder, loads: Iterable[LoadResult]) -> None:
+def emit_rows_accepted(folder: DataFolder, loads: Iterable[LoadResult]) -> None:
     """Emit an event for each table that accepted rows: its resource is `ml-warehouse.table.<set>.<source>.<table>`.
 
     It is in the lake by then, whatever becomes of the run; the payload counts, and holds nothing of the records.
@@ -32,7 +32,7 @@ def tell_of_rows(folder: DataFolder, loads: Iterable[LoadResult]) -> None:
             _emit(ROWS_ACCEPTED, f"ml-warehouse.table.{folder.path.name}.{load.table}", str(load.table), counts)
 
 
-def tell_of_release(folder: DataFolder, release: Release) -> None:
+def emit_release_published(folder: DataFolder, release: Release) -> None:
     """Emit that a set has a new release: its resource is `ml-warehouse.set.<set>`."""
     name = folder.path.name
     _emit(RELEASE_PUBLISHED, f"ml-warehouse.set.{name}", name, {"release": release.name})

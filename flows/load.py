@@ -19,18 +19,17 @@ import pyarrow as pa
 from deltalake.exceptions import CommitFailedError, DeltaError
 
 from flows.clock import utc_now
-from flows.errors import SchemaMismatch, SourceFailed, WarehouseError, UsageError
+from flows.errors import SchemaMismatch, SourceFailed, UsageError, WarehouseError
 from flows.lake.check import CHECKED, Mapped, check_batch, check_nothing
-from flows.lake.contract import Contract
-from flows.lake.contract import LoadMode
+from flows.lake.contract import Contract, LoadMode
 from flows.lake.deduplicate import NEW_ROWS, REPLACED, deduplicate
 from flows.lake.evolution import evolve, fit_extras
-from flows.lake.nulls import count_nulls, require_filled, tell_of_nulls
-from flows.lake.ops import earlier_tries, note_load, was_loaded
+from flows.lake.nulls import count_nulls, describe_null_spikes, require_filled
+from flows.lake.ops import earlier_tries, record_load, was_loaded
 from flows.lake.quarantine import RecordSchema, quarantine_rejected, require_contract
 from flows.lake.replay import RECHECKED, QuarantinedRecords, quarantined_records, recheck, restore
-from flows.lake.tables import FILES, Counts, LakeTable, BatchMetadata
-from flows.lake.versions import changes_since, note_contract
+from flows.lake.tables import FILES, BatchMetadata, Counts, LakeTable
+from flows.lake.versions import changes_since, record_contract_version
 from flows.names import TableName, identifier, literal
 from flows.redaction import without_values
 from flows.settings import DataFolder, scrub
@@ -38,7 +37,7 @@ from flows.sources import connect
 from flows.sources.batches import RECORD, SOURCE, Batch, Connector, Rejected, Request, source_columns
 from flows.sources.connections import Connection, TableMapping
 from flows.sources.mapping import identity_of, map_batch, mapped_cursor, suggest_mapping
-from flows.storage import noting, storage_failure
+from flows.storage import recording, storage_failure
 
 logger = logging.getLogger(__name__)
 
@@ -81,13 +80,13 @@ def load_table(
     load = TableLoad.begin(connection, contract, lake)
     if connector is not None:
         load.connector = connector
-    with noted(load, run_id):
+    with recorded(load, run_id):
         load.run(is_backfill=load.table.version is None or not was_loaded(lake, contract.name))
     return load.result(run_id)
 
 
 @contextmanager
-def noted(load: "TableLoad", run_id: str) -> Iterator[None]:
+def recorded(load: "TableLoad", run_id: str) -> Iterator[None]:
     """Record a load or replay when it ends, failed or not, and let none of its errors quote a value."""
     started_at, clock = utc_now(), time.monotonic()
     error: str | None = "interrupted"
@@ -100,8 +99,8 @@ def noted(load: "TableLoad", run_id: str) -> Iterator[None]:
         raise
     finally:
         load.seconds = time.monotonic() - clock
-        with noting(error):
-            note_load(
+        with recording(error):
+            record_load(
                 load.table.lake,
                 load_id=load.load_id,
                 run_id=run_id,
@@ -148,7 +147,7 @@ class TableLoad:
         self.ignored: set[str] = set()
         self.missing: set[str] = set()
         self.new: set[str] = set()
-        self.told: list[str] = []
+        self.messages: list[str] = []
         self.suggested: list[str] = []
         self.is_empty = self.is_partial = False
         self.is_whole = True
@@ -178,11 +177,11 @@ class TableLoad:
         """
         last = self.table.last_commit()
         self.is_config_changed = bool(last) and last.get("config_hash") != self.config_hash
-        self.contract_version = note_contract(self.table.lake, self.contract)
+        self.contract_version = record_contract_version(self.table.lake, self.contract)
         before = int(last.get("contract_version", self.contract_version))
         if before != self.contract_version:
             changes = changes_since(self.table.lake, self.contract, before)
-            self.told.append(f"{self.contract.name}: contract version {self.contract_version}: {changes}")
+            self.messages.append(f"{self.contract.name}: contract version {self.contract_version}: {changes}")
         evolve(duck, self.table, self.contract, is_known=not self.is_config_changed)
 
     def run(self, *, is_backfill: bool) -> None:
@@ -199,7 +198,7 @@ class TableLoad:
                 known_rows=lambda file: None if self.contract.load == "full" else known.get(file.sha256),
                 work=work,
             )
-            batches = self._noting(self.connector.batches(duck, request))
+            batches = self._recording(self.connector.batches(duck, request))
             if self.contract.load == "full":
                 self._load_full(duck, batches)
             else:
@@ -207,14 +206,14 @@ class TableLoad:
                     self._load_batch(duck, batch)
             for name in self.missing:  # told already
                 del self.nulls[name]
-            self.told += tell_of_nulls(duck, self.table, self.load_id, self.counts.accepted, self.nulls)
+            self.messages += describe_null_spikes(duck, self.table, self.load_id, self.counts.accepted, self.nulls)
         if self.is_config_changed:
             self._clear_quarantine()
 
     def notes(self) -> Iterator[str]:
         """Yield what someone should know of this load."""
         counts, name = self.counts, self.contract.name
-        yield from self.told
+        yield from self.messages
         if counts.conflicts:
             yield f"{name}: {counts.conflicts:,} came again under the same key with another payload"
         if counts.deleted:
@@ -233,10 +232,10 @@ class TableLoad:
         if self.is_empty:
             yield f"{name}: the full copy of the source was empty; nothing was deleted"
 
-    def _noting(self, batches: Iterator[Batch]) -> Iterator[Batch]:
+    def _recording(self, batches: Iterator[Batch]) -> Iterator[Batch]:
         """Pass batches on, and keep what they say of their source."""
         for batch in batches:
-            self.told += batch.notes
+            self.messages += batch.notes
             self.is_whole &= batch.is_whole
             yield batch
 
@@ -306,7 +305,7 @@ class TableLoad:
         stamp = BatchMetadata(self.table.batch + 1, self.load_id, loaded_at, self.is_backfill)
         fit_extras(duck, self.table, self.contract, extras)
         stored = self.table.stored([*self.contract.types, *extras], self.contract.types)
-        self._note_new_columns(extras)
+        self._record_new_columns(extras)
         if self.contract.load == "full":
             self.is_partial = not self.is_whole or bool(rejected) or _has_no_key(duck, self.contract)
         conflicts = deduplicate(duck, self.contract, extras, stored, all_keys_seen=not self.is_partial)
@@ -320,7 +319,7 @@ class TableLoad:
         require_contract(duck, self.contract, accepted, quarantined)
         nulls = count_nulls(duck, self.contract)
         require_filled(self.contract, accepted, nulls)
-        self.table.note_files(self._files(duck, batch, stamp), stamp.batch)
+        self.table.record_files(self._files(duck, batch, stamp), stamp.batch)
         counts = Counts(read, accepted, quarantined, passed - accepted + repeated, conflicts, deleted)
         self.table.append(
             duck, self.contract, extras, stamp, counts, batch.watermark, self.config_hash, self.contract_version
@@ -352,11 +351,13 @@ class TableLoad:
         """
         name = self.contract.name
         if quarantined.form is None:
-            self.told.append(f"{name}: {quarantined.records:,} in quarantine are malformed; fix them in the source")
+            self.messages.append(f"{name}: {quarantined.records:,} in quarantine are malformed; fix them in the source")
             return None
         extras = self._restore(duck, quarantined) if quarantined.form.is_queried == bool(self.mapping.query) else None
         if extras is None:
-            self.told.append(f"{name}: {quarantined.records:,} in quarantine do not have the columns that the mapping reads")
+            self.messages.append(
+                f"{name}: {quarantined.records:,} in quarantine do not have the columns that the mapping reads"
+            )
             return None
         fit_extras(duck, self.table, self.contract, extras)
         recheck(duck, self.contract, extras, self.table.stored([*self.contract.types, *extras], self.contract.types))
@@ -382,9 +383,9 @@ class TableLoad:
                 passed, known = duck.execute(sql).fetchall()[0]
                 if known:
                     self.table.resolve(duck, f"(from {RECHECKED} where is_known)", self.load_id)
-                    self.told.append(f"{name}: {known:,} left the quarantine, the lake holds them now")
+                    self.messages.append(f"{name}: {known:,} left the quarantine, the lake holds them now")
                 if passed > known:
-                    self.told.append(
+                    self.messages.append(
                         f"{name}: {passed - known:,} in quarantine pass now, and the source did not show them again; "
                         f"python -m flows replay {name} moves them"
                     )
@@ -403,7 +404,7 @@ class TableLoad:
                 f"Map {cursor} in connections.yml, or set load: full there.",
             )
 
-    def _note_new_columns(self, extras: tuple[str, ...]) -> None:
+    def _record_new_columns(self, extras: tuple[str, ...]) -> None:
         stored = {name.casefold() for name in self.table.types()}
         if stored:
             self.new.update(name for name in extras if name.casefold() not in stored)

@@ -110,7 +110,7 @@ class ModelRuns:
                 model.at_work.add(node.unique_id)
                 model.times.append(at)
                 if model.state is None:
-                    self._tell(model, Running(timestamp=at))
+                    self._emit(model, Running(timestamp=at))
                 return
             model.to_come.discard(node.unique_id)
             if node.unique_id in model.at_work:
@@ -133,12 +133,12 @@ class ModelRuns:
         """Show how a model ended, unless it never started or has ended already."""
         if model.state is None or not model.state.is_running():
             return
-        self._tell(model, state := model.outcome(is_cut_off))
+        self._emit(model, state := model.outcome(is_cut_off))
         if state.message:  # the UI shows a task run's log, not its message
             ids = {"flow_run_id": self._flow_run, "task_run_id": str(model.run_id)}
             of_task_runs.log(logging.ERROR if state.is_failed() else logging.WARNING, state.message, extra=ids)
 
-    def _tell(self, model: Model, state: State[Any]) -> None:
+    def _emit(self, model: Model, state: State[Any]) -> None:
         """Send a model's new state, with the step and the models behind which it stands, in the flow's context."""
         read = [self.models[key].run_id for key in model.reads if key in self.models and self.models[key].times]
         inputs = {"__parents__": [self._step] if self._step else [], "reads": read}

@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
 from flows import settings
-from flows.errors import WarehouseError, UsageError
+from flows.errors import UsageError, WarehouseError
 
 STARTUP_SECONDS = 90
 ELSEWHERE_SECONDS = 10

@@ -9,14 +9,14 @@ import duckdb
 
 from flows.clock import utc_now
 from flows.errors import UsageError
-from flows.lake.reconcile import require_reconciliation
 from flows.lake.contract import Contract
 from flows.lake.deduplicate import NEW_ROWS, deduplicate
 from flows.lake.ops import was_loaded
 from flows.lake.quarantine_report import quarantined_tables
-from flows.lake.replay import RECHECKED, QuarantinedRecords, quarantined_records, keep_passed
-from flows.lake.tables import FILES, QUARANTINE, Counts, BatchMetadata
-from flows.load import TableLoad, LoadResult, noted, working_connection
+from flows.lake.reconcile import require_reconciliation
+from flows.lake.replay import RECHECKED, QuarantinedRecords, keep_passed, quarantined_records
+from flows.lake.tables import FILES, QUARANTINE, BatchMetadata, Counts
+from flows.load import LoadResult, TableLoad, recorded, working_connection
 from flows.names import TableName
 from flows.sources.connections import Connection, Connections
 
@@ -50,13 +50,13 @@ def replay_table(connection: Connection, contract: Contract, lake: Path, *, run_
     Raises GateFailed if a recount finds another number of records than it counted.
     """
     load = TableLoad.begin(connection, contract, lake)
-    with noted(load, run_id), working_connection(connection, load.mapping) as (duck, _):
+    with recorded(load, run_id), working_connection(connection, load.mapping) as (duck, _):
         if was_loaded(lake, contract.name):
             load.take_contract(duck)
             for quarantined in quarantined_records(duck, load.table, load.contract.key[0]):
                 _replay(load, duck, quarantined)
         else:
-            load.told.append(f"{contract.name}: its first load is not complete, nothing was replayed")
+            load.messages.append(f"{contract.name}: its first load is not complete, nothing was replayed")
         require_reconciliation(lake, {contract.name: (load.load_id, load.counts)})
     return load.result(run_id)
 
@@ -76,7 +76,7 @@ def _replay(load: TableLoad, duck: duckdb.DuckDBPyConnection, quarantined: Quara
     if accepted:
         stamp = BatchMetadata(table.batch + 1, load.load_id, utc_now(), quarantined.is_backfill)
         table.quarantine(QUARANTINE.empty_table(), stamp.batch)  # what a batch that died left under this number
-        table.note_files(FILES.empty_table(), stamp.batch)
+        table.record_files(FILES.empty_table(), stamp.batch)
         last = table.last_commit()
         watermark, config_hash = json.loads(last["watermark"]), last.get("config_hash", "")
         table.append(duck, contract, extras, stamp, counts, watermark, config_hash, load.contract_version)

@@ -66,7 +66,7 @@ def storage_faults_named(what: str = "the data folder") -> Iterator[None]:
 
 
 @contextmanager
-def noting(failed: str | None) -> Iterator[None]:
+def recording(failed: str | None) -> Iterator[None]:
     """Write down how something ended; if that cannot be written either, the first failure is the one to tell."""
     try:
         with storage_faults_named("the lake"):

@@ -7,7 +7,7 @@ import duckdb
 
 from flows.clock import utc_now
 from flows.errors import SchemaMismatch
-from flows.lake.casts import TIMES, lossless_cast, record_dst_transitions, ambiguous_local_time
+from flows.lake.casts import TIMES, ambiguous_local_time, lossless_cast, record_dst_transitions
 from flows.lake.contract import Check, Column, Contract
 from flows.names import identifier, literal
 

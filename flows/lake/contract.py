@@ -177,7 +177,9 @@ def _duration(table: TableName, meta: Mapping[str, Any], key: str, default: time
     try:
         return duration(meta[key]) if key in meta else default
     except ValueError as error:
-        raise UsageError(f"The contract of {table} cannot be used.", f"In its sources.yml, its {key} {error}.") from None
+        raise UsageError(
+            f"The contract of {table} cannot be used.", f"In its sources.yml, its {key} {error}."
+        ) from None
 
 
 def _column(table: TableName, node: dict[str, Any], key: tuple[str, ...]) -> Column:

@@ -43,7 +43,9 @@ def deduplicate(
         connection.execute(f"create or replace temp view {NEW_ROWS} as {passed}")
         return 0
     connection.execute(f"create or replace temp table {DUPLICATES} as {find}")
-    connection.execute(f"create or replace temp view {NEW_ROWS} as {passed} and _row not in (select _row from {DUPLICATES})")
+    connection.execute(
+        f"create or replace temp view {NEW_ROWS} as {passed} and _row not in (select _row from {DUPLICATES})"
+    )
     return int(connection.execute(conflicts).fetchall()[0][0])
 
 
@@ -56,7 +58,9 @@ def _find_stored_matches(
     """
     columns = _listed(payload)
     if stored is None:
-        connection.execute(f"create or replace temp table {STORED_MATCHES} as select {columns} from {CHECKED} where false")
+        connection.execute(
+            f"create or replace temp table {STORED_MATCHES} as select {columns} from {CHECKED} where false"
+        )
         return
     connection.execute(
         f"create or replace temp table {STORED_MATCHES} as select {columns} from {stored} as stored "

@@ -39,7 +39,9 @@ class Housekeeping:
         return Housekeeping(self.compacted + other.compacted, self.deleted + other.deleted)
 
 
-def compact_and_vacuum_lake(lake: Path, named: Mapping[TableName, Collection[int]], *, age: timedelta = AGE) -> Housekeeping:
+def compact_and_vacuum_lake(
+    lake: Path, named: Mapping[TableName, Collection[int]], *, age: timedelta = AGE
+) -> Housekeeping:
     """Compact and prune the lake's tables; of raw tables the versions that are `named` stay readable.
 
     A table that cannot be compacted now is reported and left for the next time: nothing depends on it.

@@ -37,7 +37,7 @@ def require_filled(contract: Contract, accepted: int, nulls: Counter[str]) -> No
         raise limit_passed(contract, *broken, limit="null_limit_pct in the column's meta")
 
 
-def tell_of_nulls(
+def describe_null_spikes(
     connection: duckdb.DuckDBPyConnection, table: LakeTable, load_id: str, accepted: int, nulls: Counter[str]
 ) -> Iterator[str]:
     """Say which columns of what a load accepted are null far more often than in what stood before."""

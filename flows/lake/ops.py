@@ -36,7 +36,7 @@ RUNS = pa.schema(
 )
 
 
-def note_load(
+def record_load(
     lake: Path,
     *,
     load_id: str,
@@ -77,7 +77,7 @@ def earlier_tries(lake: Path, run_id: str, table: TableName) -> Counts:
     return Counts(*rows[0])
 
 
-def note_run(
+def record_run(
     lake: Path, *, run_id: str, started_at: datetime, ended_at: datetime, release: str | None, error: str | None
 ) -> None:
     """Record a run; `error` is None if it did what it was asked for."""

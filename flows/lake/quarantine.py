@@ -11,7 +11,7 @@ import pyarrow as pa
 from flows.errors import Finding, GateFailed
 from flows.lake.check import CHECKED, SCHEMA, SEPARATOR
 from flows.lake.contract import Contract
-from flows.lake.tables import QUARANTINE, LakeTable, BatchMetadata
+from flows.lake.tables import QUARANTINE, BatchMetadata, LakeTable
 from flows.names import identifier, literal
 
 FEW = 20

@@ -89,7 +89,9 @@ def _records(sql: str) -> Iterator[pa.RecordBatch]:
             yield pa.RecordBatch.from_arrays(arrays, schema=LANDED)
 
 
-def recheck(connection: duckdb.DuckDBPyConnection, contract: Contract, extras: Sequence[str], stored: str | None) -> None:
+def recheck(
+    connection: duckdb.DuckDBPyConnection, contract: Contract, extras: Sequence[str], stored: str | None
+) -> None:
     """Make the relation `rechecked` from what was restored and checked.
 
     A record that would be taken for the newest of its key, though its key came again in a later batch, does not pass:
@@ -98,7 +100,10 @@ def recheck(connection: duckdb.DuckDBPyConnection, contract: Contract, extras: S
     """
     is_known = came_again = "false"
     if stored:
-        is_same, is_later = _same([*contract.types, *extras]), f"known._batch > quarantined._came and {_by_arrival(contract)}"
+        is_same, is_later = (
+            _same([*contract.types, *extras]),
+            f"known._batch > quarantined._came and {_by_arrival(contract)}",
+        )
         is_known = f"exists (select 1 from {stored} as known where not known._deleted and {is_same})"
         came_again = f"exists (select 1 from {stored} as known where {is_later})"
     connection.execute(f"""

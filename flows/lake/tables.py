@@ -397,7 +397,7 @@ class LakeTable:
             ).fetchall()
         )
 
-    def note_files(self, files: pa.Table, batch: int) -> None:
+    def record_files(self, files: pa.Table, batch: int) -> None:
         """Write which files a batch reads, if any, in place of what an earlier try under the same number left."""
         predicate = f"table_name = {literal(str(self.name))} and _batch = {batch}"
         _replace_batch(self.files_path, files.cast(FILES), predicate)

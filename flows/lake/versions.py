@@ -24,7 +24,7 @@ CONTRACTS = pa.schema(
 """The table ops/contracts: each version of a contract as JSON, in the order in which loads met it."""
 
 
-def note_contract(lake: Path, contract: Contract) -> int:
+def record_contract_version(lake: Path, contract: Contract) -> int:
     """Return the number of the contract's version, from 1; one that is not the last of its table is recorded first."""
     path, known = lake / "ops" / "contracts", _versions(lake, contract)
     definition = _definition(contract)

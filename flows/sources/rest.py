@@ -14,11 +14,11 @@ from flows.names import literal
 from flows.sources.batches import SOURCE, Batch, Request
 from flows.sources.connections import Connection, TableMapping
 from flows.sources.json_records import RECORDS, json_pointer, keep_digits, land_arrow, land_json
-from flows.sources.watermark import reached
 from flows.sources.rest_client import ApiRequest, RestClient
 from flows.sources.rest_options import Endpoint
 from flows.sources.rest_paginator import Page, Paginator
 from flows.sources.rest_since import not_past_now, since
+from flows.sources.watermark import reached
 
 ROWS_A_BATCH = 200_000
 BYTES_A_BATCH = 64 * 1024 * 1024
@@ -36,7 +36,7 @@ class RestTable:
     def batches(self, connection: duckdb.DuckDBPyConnection, request: Request) -> Iterator[Batch]:
         """Yield pages gathered into batches, from the watermark on where the endpoint takes one.
 
-        Paginator come in the API's own order, so the watermark moves with the last batch: a read that dies begins again.
+        Pages come in the API's own order, so the watermark moves with the last batch: a read that dies begins again.
         """
         with RestClient(self.connection, self.mapping.name) as client:
             reader = PageReader(connection, self.mapping, request.identity)

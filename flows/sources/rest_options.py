@@ -105,7 +105,9 @@ def read_endpoint(where: str, entry: Mapping[str, Any]) -> Endpoint:
     if method not in ("get", "post"):
         raise UsageError(f"{where}.method is {method!r}.", "It is get or post.")
     if "body" in entry and method != "post":
-        raise UsageError(f"{where} has a body and no method: post.", "What is asked by get stands behind `from`, as ?….")
+        raise UsageError(
+            f"{where} has a body and no method: post.", "What is asked by get stands behind `from`, as ?…."
+        )
     if entry.get("since_format", "iso") not in SINCE_FORMATS or ("since_format" in entry and "since" not in entry):
         raise UsageError(
             f"{where}.since_format is {entry['since_format']!r}.",
@@ -125,7 +127,9 @@ def read_paging(where: str, entry: Any) -> Paging:
     require_known(where, entry, {kind, *PAGING[kind]})
     require_texts(where, entry, {kind, "param", "limit", "has_more"})
     if kind == "cursor" and "param" not in entry:
-        raise UsageError(f"{where} has no param.", "Say where the cursor goes: the query parameter, or its path in body.")
+        raise UsageError(
+            f"{where} has no param.", "Say where the cursor goes: the query parameter, or its path in body."
+        )
     if ("limit" in entry) != ("size" in entry):
         raise UsageError(f"{where} has only one of limit and size.", "Say both, such as limit: per_page, size: 500.")
     try:

@@ -74,7 +74,13 @@ class SqliteTable:
             yield from self._read(connection, request, watermark, done, as_text=True)
 
     def _read(
-        self, connection: duckdb.DuckDBPyConnection, request: Request, watermark: str | None, done: int, *, as_text: bool
+        self,
+        connection: duckdb.DuckDBPyConnection,
+        request: Request,
+        watermark: str | None,
+        done: int,
+        *,
+        as_text: bool,
     ) -> Iterator[Batch]:
         uri = f"file:{quote(str(self.path))}?mode=ro"
         with closing(adbc_driver_sqlite.dbapi.connect(uri)) as database, closing(database.cursor()) as cursor:

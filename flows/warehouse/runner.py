@@ -11,7 +11,7 @@ from dbt.contracts.graph.manifest import Manifest
 from dbt_common.events.base_types import EventMsg
 
 from flows import settings
-from flows.errors import WarehouseError, UsageError
+from flows.errors import UsageError, WarehouseError
 from flows.redaction import without_values
 from flows.settings import DataFolder
 

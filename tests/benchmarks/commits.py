@@ -13,7 +13,7 @@ from flows.lake.catalog import pin_catalog
 from flows.lake.contract import Column, Contract
 from flows.lake.deduplicate import NEW_ROWS
 from flows.lake.maintenance import compact_and_vacuum_table
-from flows.lake.tables import Counts, LakeTable, BatchMetadata
+from flows.lake.tables import BatchMetadata, Counts, LakeTable
 from flows.names import TableName
 from tests.benchmarks.measures import Measure, report
 

@@ -14,9 +14,9 @@ import pytest
 import yaml
 from flow_shop import leave_out_unit_tests, prefect_for_tests
 
-from flows.errors import WarehouseError, UsageError
-from flows.lake.reconcile import require_reconciliation
+from flows.errors import UsageError, WarehouseError
 from flows.lake.contract import Contract, contracts_of
+from flows.lake.reconcile import require_reconciliation
 from flows.lake.tables import LakeTable, open_table, relation_of
 from flows.load import LoadResult, load_table
 from flows.names import TableName

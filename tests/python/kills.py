@@ -28,9 +28,9 @@ STEPS = {
     "check": "flows.lake.check:check_batch",
     "compare": "flows.lake.deduplicate:deduplicate",
     "quarantine": "flows.lake.tables:LakeTable.quarantine",
-    "files": "flows.lake.tables:LakeTable.note_files",
+    "files": "flows.lake.tables:LakeTable.record_files",
     "commit": "flows.lake.tables:LakeTable.append",
-    "note_load": "flows.lake.ops:note_load",
+    "record_load": "flows.lake.ops:record_load",
     "derive": "flows.derive:derive_table",
     "reconcile": "flows.lake.reconcile:require_reconciliation",
     "catalog": "flows.lake.catalog:pin_catalog",
@@ -43,7 +43,7 @@ STEPS = {
     "prune": "flows.warehouse.release:prune_releases",
     "snapshots": "flows.lake.history:keep_snapshots",
     "docs": "flows.warehouse.docs:write_docs",
-    "note_run": "flows.lake.ops:note_run",
+    "record_run": "flows.lake.ops:record_run",
 }
 """What a run goes through, in its order."""
 

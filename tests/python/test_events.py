@@ -30,7 +30,7 @@ def test_a_table_that_took_no_new_rows_is_not_told_of(events: Any, monkeypatch: 
     told: list[tuple[Any, ...]] = []
     monkeypatch.setattr(events, "emit_event", lambda *said, **more: told.append((*said, more)))
     orders, lines = TableName("sales", "orders"), TableName("sales", "order_lines")
-    events.tell_of_rows(
+    events.emit_rows_accepted(
         DataFolder(Path("my_shop")),
         [
             LoadResult(orders, "one", Counts(read=5, duplicate=5), 1, 1),
@@ -49,7 +49,7 @@ def test_a_run_goes_on_if_prefect_cannot_be_told(events: Any, monkeypatch: pytes
 
     monkeypatch.setattr(events, "emit_event", fail)
     load = LoadResult(TableName("sales", "orders"), "one", Counts(read=1, accepted=1), 1, 1)
-    events.tell_of_rows(DataFolder(Path("my_shop")), [load])
+    events.emit_rows_accepted(DataFolder(Path("my_shop")), [load])
 
 
 def test_prefect_yamls_example_waits_for_what_a_run_tells(events: Any) -> None:

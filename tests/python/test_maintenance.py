@@ -14,8 +14,8 @@ from conftest import Shop
 
 from flows.lake import maintenance
 from flows.lake.catalog import pin_catalog, read_pins
-from flows.lake.reconcile import require_reconciliation
 from flows.lake.maintenance import compact_and_vacuum_lake
+from flows.lake.reconcile import require_reconciliation
 from flows.lake.tables import Counts, LakeTable, open_table, relation_of
 from flows.settings import DataFolder
 from flows.warehouse.release import named_versions
@@ -141,7 +141,9 @@ def test_what_a_killed_write_left_is_deleted_once_it_is_old(small: Shop) -> None
     assert len(list(raw.glob("part-?.parquet"))) == 3
 
 
-def test_a_table_that_cannot_be_compacted_is_told_and_the_others_are(small: Shop, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_table_that_cannot_be_compacted_is_told_and_the_others_are(
+    small: Shop, monkeypatch: pytest.MonkeyPatch
+) -> None:
     # Given a table whose log is damaged
     told: list[str] = []
     monkeypatch.setattr(maintenance.logger, "warning", lambda text, *values: told.append(text % values))

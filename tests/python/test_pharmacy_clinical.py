@@ -18,8 +18,8 @@ from flows.demo.pharmacy import MADE_UP_KEY
 from flows.errors import GateFailed, UsageError
 from flows.names import TableName
 from flows.settings import KEY_VARIABLE, DataFolder
-from flows.warehouse.unkeyed_hashes import find_unkeyed_hashes, require_no_unkeyed_hashes
 from flows.warehouse.pseudonyms import MADE_UP, pseudonymised, require_pseudonym_key
+from flows.warehouse.unkeyed_hashes import find_unkeyed_hashes, require_no_unkeyed_hashes
 
 if TYPE_CHECKING:
     from pharmacy_fixtures import Pharmacy

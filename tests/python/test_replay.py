@@ -309,10 +309,10 @@ from kills import Countdown
 connections, lake = Path(sys.argv[1]), Path(sys.argv[2])
 steps = Countdown()
 
-for name in ("quarantine", "note_files", "append", "resolve"):
+for name in ("quarantine", "record_files", "append", "resolve"):
     setattr(LakeTable, name, steps.around(getattr(LakeTable, name)))
 TableLoad.recheck = steps.around(TableLoad.recheck)
-flows.load.note_load = steps.around(flows.load.note_load)
+flows.load.record_load = steps.around(flows.load.record_load)
 
 def run(where):
     flows.replay.replay_table(

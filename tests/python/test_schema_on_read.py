@@ -156,18 +156,18 @@ def test_fault_57_a_burst_is_read_no_faster_than_it_is_stored(devices: Shop, mon
     read, append = files.FileTable._read, LakeTable.append
     limit = size // 20
 
-    def note_read(table: Any, connection: Any, waiting: list[Any], request: Any) -> Any:
+    def record_read(table: Any, connection: Any, waiting: list[Any], request: Any) -> Any:
         happened.append("read")
         assert sum(file.size for file in waiting[:-1]) < limit
         return read(table, connection, waiting, request)
 
-    def note_append(*arguments: Any, **named: Any) -> Any:
+    def record_append(*arguments: Any, **named: Any) -> Any:
         happened.append("stored")
         return append(*arguments, **named)
 
     monkeypatch.setattr(files, "BYTES_A_BATCH", limit)
-    monkeypatch.setattr(files.FileTable, "_read", note_read)
-    monkeypatch.setattr(LakeTable, "append", note_append)
+    monkeypatch.setattr(files.FileTable, "_read", record_read)
+    monkeypatch.setattr(LakeTable, "append", record_append)
     tracemalloc.start()
     load = devices.load()
     peak = tracemalloc.get_traced_memory()[1]

@@ -12,7 +12,7 @@ from prefect.client.schemas.filters import DeploymentFilter, DeploymentFilterId
 from prefect.events.schemas.deployment_triggers import DeploymentTriggerTypes
 from pydantic import TypeAdapter
 
-from flows.events import tell_of_release, tell_of_rows
+from flows.events import emit_release_published, emit_rows_accepted
 from flows.lake.tables import Counts
 from flows.load import LoadResult
 from flows.names import TableName
@@ -34,9 +34,9 @@ def tell(accepted: int) -> None:
     """Tell what elt tells of the set my_shop."""
     folder = DataFolder(Path("my_shop"))
     counts = Counts(read=3, accepted=accepted, duplicate=3 - accepted)
-    tell_of_rows(folder, [LoadResult(TableName("sales", "orders"), "load", counts, 1, 1)])
+    emit_rows_accepted(folder, [LoadResult(TableName("sales", "orders"), "load", counts, 1, 1)])
     time.sleep(1)  # a build takes longer
-    tell_of_release(folder, Release("2026-03-01.1", Path("warehouse.duckdb")))
+    emit_release_published(folder, Release("2026-03-01.1", Path("warehouse.duckdb")))
     send_what_waits()
 
 
