@@ -24,7 +24,7 @@ setup: .venv/ready  ## virtual environment, locked dependencies, Prefect's datab
 	@mkdir -p $(DATA)/prefect
 	@echo "Making Prefect's database, and parsing the dbt project, for the flows and for the terminal …"
 	@PREFECT_HOME=$(abspath $(DATA))/prefect $(BIN)/python -m prefect server database upgrade --yes >/dev/null & \
-	  $(BIN)/python -c 'from flows.settings import DataFolder; from flows.warehouse.runner import Dbt; Dbt.parse(DataFolder.of("$(SET)"))'; \
+	  $(BIN)/python -c 'from flows.config.settings import DataFolder; from flows.warehouse.dbt import Dbt; Dbt.parse(DataFolder.of("$(SET)"))'; \
 	  $(BIN)/dbt --quiet parse; wait $$!
 	@touch $@
 
@@ -54,14 +54,14 @@ bench: setup .venv/bench/ready  ## speed, memory and bytes as ratios, each besid
 	@touch $@
 
 lint: setup  ## what CI checks of style and types
-	@$(BIN)/ruff check flows tests
-	@$(BIN)/ruff format --check flows tests
+	@$(BIN)/ruff check flows demo tests
+	@$(BIN)/ruff format --check flows demo tests
 	@$(BIN)/mypy
 	@PYTHONWARNINGS=ignore:resource_tracker $(BIN)/sqlfluff lint --processes 2 models snapshots tests/dbt
 
 format: setup  ## mend what a machine can mend
-	@$(BIN)/ruff check --fix flows tests
-	@$(BIN)/ruff format flows tests
+	@$(BIN)/ruff check --fix flows demo tests
+	@$(BIN)/ruff format flows demo tests
 	@$(BIN)/sqlfluff fix models snapshots tests/dbt
 
 docs: setup  ## the docs site of the last release, or of your dev database if nothing is published

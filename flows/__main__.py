@@ -16,9 +16,10 @@ from typing import Annotated, Literal, NoReturn
 
 import typer
 
-from flows import settings
-from flows.errors import UsageError, WarehouseError
-from flows.names import TableName
+from flows.config import settings
+from flows.core.errors import UsageError, WarehouseError
+from flows.core.names import TableName
+from flows.core.redaction import scrub
 
 app = typer.Typer(
     help="Extract, load, build, test and publish the warehouse.",
@@ -56,15 +57,15 @@ def elt(
     select: Select = None,
 ) -> None:
     """Load what is new, build, test, and publish if every gate passes."""
-    from flows.prefect_server import prefect_server, prepare_prefect, wait_for_server
-    from flows.sources.connections import read_connections
+    from flows.config.connections import read_connections
+    from flows.orchestration.server import prefect_server, prepare_prefect, wait_for_server
 
     place = connections.resolve()
     folder = read_connections(place, connection_set).folder
     prepare_prefect()
     with prefect_server() as url:
+        from flows.cli.report import summarise
         from flows.elt import elt as run
-        from flows.report import summarise
 
         wait_for_server(url)
         outcome = run(connection_set, str(place), full_refresh, select)
@@ -82,7 +83,7 @@ def query(
     limit: Annotated[int, typer.Option(help="Rows that a table shows.", min=1)] = 100,
 ) -> None:
     """ApiRequest the published warehouse."""
-    from flows.ask import ask
+    from flows.cli.query import ask
 
     typer.echo(ask(_folder(connection_set, connections), sql, output_format, limit))
 
@@ -94,8 +95,8 @@ def quarantine(
     connections: ConnectionsFile = DEFAULT_CONNECTIONS,
 ) -> None:
     """Show why records are in quarantine, how many, and the shape of some."""
+    from flows.cli.report import list_reasons
     from flows.lake.quarantine_report import quarantined_tables, reasons_of
-    from flows.report import list_reasons
 
     lake = _folder(connection_set, connections).lake
     tables = [_table(table)] if table else quarantined_tables(lake)
@@ -109,12 +110,12 @@ def replay(
     connections: ConnectionsFile = DEFAULT_CONNECTIONS,
 ) -> None:
     """Check what is in quarantine again, after a contract or mapping was fixed, and move what passes to the lake."""
-    from flows.lake.contract import contracts_of
-    from flows.lock import run_lock
-    from flows.replay import replay_quarantine
-    from flows.report import summarise_replay
-    from flows.sources.connections import read_connections
-    from flows.warehouse.runner import Dbt
+    from flows.cli.report import summarise_replay
+    from flows.config.connections import read_connections
+    from flows.config.contract import contracts_of
+    from flows.ingest.replay import replay_quarantine
+    from flows.orchestration.run_lock import run_lock
+    from flows.warehouse.dbt import Dbt
 
     sources = read_connections(connections.resolve(), connection_set)
     named = _table(table) if table else None
@@ -127,7 +128,7 @@ def replay(
 @app.command()
 def ui(port: Annotated[int, typer.Option(help="Port on 127.0.0.1.")] = 4200) -> None:
     """Serve Prefect's UI on loopback, and run the schedules of prefect.yaml until interrupted."""
-    from flows.prefect_server import prepare_prefect, serve_schedules
+    from flows.orchestration.server import prepare_prefect, serve_schedules
 
     prepare_prefect()
     serve_schedules(port, say=typer.echo)
@@ -143,7 +144,7 @@ def show_progress() -> None:
 
 def _folder(connection_set: str | None, connections: Path) -> settings.DataFolder:
     """Return a set's data folder; its connections are read only to find out which set is the default."""
-    from flows.sources.connections import read_connections
+    from flows.config.connections import read_connections
 
     named = connection_set or settings.chosen_set()
     return settings.DataFolder.of(named) if named else read_connections(connections.resolve()).folder
@@ -158,7 +159,7 @@ def _table(text: str) -> TableName:
 
 def main() -> int:
     """Run a command; turn failures into a message and an exit code, with no secret in either."""
-    from flows.demo.command import demo
+    from demo.command import demo
 
     app.command()(demo)
     signal.signal(signal.SIGTERM, _stop)
@@ -167,13 +168,13 @@ def main() -> int:
     except SystemExit as end:  # how click ends a command that went well, or was used wrongly
         return end.code if isinstance(end.code, int) else 1
     except Exception as error:  # noqa: BLE001 - the last resort; a defect's trace must not show a secret either
-        from flows.storage import storage_failure
+        from flows.core.storage import storage_failure
 
         failure = error if isinstance(error, WarehouseError) else storage_failure(error)
         if failure is None:
-            typer.echo(settings.scrub(traceback.format_exc()), err=True)
+            typer.echo(scrub(traceback.format_exc()), err=True)
             return 1
-        typer.secho(settings.scrub(str(failure)), err=True, fg=typer.colors.RED)
+        typer.secho(scrub(str(failure)), err=True, fg=typer.colors.RED)
         return failure.exit_code
     return 0
 

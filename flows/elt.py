@@ -20,32 +20,32 @@ from prefect.futures import wait
 from prefect.runtime import flow_run
 from prefect.task_runners import TaskRunner, ThreadPoolTaskRunner
 
-from flows.artifacts import failed_gate_shown, show_outcome
-from flows.clock import utc_now
-from flows.derive import derive_table, derived_tables
-from flows.errors import SourceFailed, StorageFailed, UsageError, WarehouseError
-from flows.events import emit_release_published, emit_rows_accepted
+from flows.config.connections import Connection, Connections, read_connections
+from flows.config.contract import Contract, contracts_of
+from flows.config.settings import PROJECT, DataFolder
+from flows.core.clock import utc_now
+from flows.core.errors import SourceFailed, StorageFailed, UsageError, WarehouseError
+from flows.core.names import TableName, identifier
+from flows.core.redaction import scrub, without_values
+from flows.core.storage import recording, storage_faults_named
+from flows.ingest.derived_tables import derive_table, derived_tables
+from flows.ingest.load import LoadResult, load_table
 from flows.lake.catalog import Pin, pin_catalog, read_pins
-from flows.lake.contract import Contract, contracts_of
-from flows.lake.history import keep_snapshots, restore_snapshots
 from flows.lake.maintenance import compact_and_vacuum_lake
 from flows.lake.ops import record_run
 from flows.lake.reconcile import require_reconciliation
+from flows.lake.snapshot_backup import keep_snapshots, restore_snapshots
 from flows.lake.tables import raw_path
-from flows.load import LoadResult, load_table
-from flows.model_runs import shown_models
-from flows.names import TableName, identifier
-from flows.redaction import without_values
-from flows.settings import PROJECT, DataFolder, scrub
-from flows.sole_run import sole_run
-from flows.sources.connections import Connection, Connections, read_connections
-from flows.storage import recording, storage_faults_named
+from flows.orchestration.artifacts import failed_gate_shown, show_outcome
+from flows.orchestration.dbt_task_runs import shown_models
+from flows.orchestration.events import emit_release_published, emit_rows_accepted
+from flows.orchestration.sole_run import sole_run
 from flows.warehouse.build import Build, build_candidate, drop_orphaned_relations, prepare_candidate
+from flows.warehouse.dbt import Dbt
 from flows.warehouse.docs import write_docs
 from flows.warehouse.gates import Verdict, require_freshness, require_gates
 from flows.warehouse.pseudonyms import require_pseudonym_key
 from flows.warehouse.release import Release, named_versions, prune_releases, publish_candidate
-from flows.warehouse.runner import Dbt
 from flows.warehouse.unkeyed_hashes import require_no_unkeyed_hashes
 
 logger = logging.getLogger(__name__)

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 import duckdb
 
-from flows.names import identifier
+from flows.core.names import identifier
 
 INTEGERS = {
     "tinyint",

@@ -13,10 +13,10 @@ from pathlib import Path
 
 import duckdb
 
-from flows.lake.contract import SYSTEM_COLUMNS, Contract
+from flows.config.contract import SYSTEM_COLUMNS, Contract
+from flows.core.names import TableName, identifier, literal
+from flows.core.storage import open_database
 from flows.lake.tables import LakeTable, files_of, open_table, raw_path
-from flows.names import TableName, identifier, literal
-from flows.storage import open_database
 
 
 @dataclass(frozen=True)

@@ -5,11 +5,11 @@ from dataclasses import dataclass
 
 import duckdb
 
-from flows.clock import utc_now
-from flows.errors import SchemaMismatch
+from flows.config.contract import Check, Column, Contract
+from flows.core.clock import utc_now
+from flows.core.errors import SchemaMismatch
+from flows.core.names import identifier, literal
 from flows.lake.casts import TIMES, ambiguous_local_time, lossless_cast, record_dst_transitions
-from flows.lake.contract import Check, Column, Contract
-from flows.names import identifier, literal
 
 CHECKED = "checked"
 """The relation that a check leaves: the contract's columns typed, extra columns as they came, then `_row` (order within

@@ -4,9 +4,9 @@ from collections.abc import Sequence
 
 import duckdb
 
+from flows.config.contract import Contract
+from flows.core.names import identifier, literal
 from flows.lake.check import CHECKED
-from flows.lake.contract import Contract
-from flows.names import identifier, literal
 
 NEW_ROWS = "new_rows"
 """The relation of rows to append: the columns of `checked` less reasons and raw, then `_deleted`."""
@@ -82,7 +82,7 @@ def _bound(connection: duckdb.DuckDBPyConnection, contract: Contract) -> str:
 
 
 def _find_batch_duplicates(connection: duckdb.DuckDBPyConnection, contract: Contract) -> None:
-    """Make `batch_duplicates`: the keys, or for upserts the states, that the batch has more than one record of; mostly none."""
+    """Make `batch_duplicates`: keys, or for upserts states, of which the batch has more than one record."""
     columns = _listed(_state(contract))
     connection.execute(
         f"create or replace temp table {BATCH_DUPLICATES} as select {columns}, min(_row) as _first from {CHECKED} "
@@ -132,7 +132,8 @@ def _upsert(contract: Contract, payload: Sequence[str]) -> tuple[str, str]:
         qualify row_number() over (partition by {_listed(payload)} order by _row) > 1
         union
         select _row from {CHECKED} as again
-        where _reasons is null and exists (select 1 from {STORED_MATCHES} where {_same("again", STORED_MATCHES, payload)})
+        where _reasons is null
+            and exists (select 1 from {STORED_MATCHES} where {_same("again", STORED_MATCHES, payload)})
     """
     if contract.cursor is None:
         return find, "select 0"
@@ -142,7 +143,8 @@ def _upsert(contract: Contract, payload: Sequence[str]) -> tuple[str, str]:
             select {listed} from {NEW_ROWS} where {is_known} group by all having count(*) > 1
             union
             select {listed} from {NEW_ROWS} as new_rows
-            where {is_known} and exists (select 1 from {STORED_MATCHES} where {_same("new_rows", STORED_MATCHES, state)})
+            where {is_known}
+                and exists (select 1 from {STORED_MATCHES} where {_same("new_rows", STORED_MATCHES, state)})
         )
     """
     return find, conflicts

@@ -10,9 +10,9 @@ import pyarrow as pa
 from deltalake import CommitProperties, DeltaTable
 from deltalake.exceptions import DeltaError
 
-from flows.errors import StorageFailed
+from flows.core.errors import StorageFailed
+from flows.core.names import TableName
 from flows.lake.tables import KEEP_COMMITS, WRITTEN, carried, open_table, raw_path
-from flows.names import TableName
 
 logger = logging.getLogger(__name__)
 

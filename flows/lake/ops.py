@@ -7,8 +7,8 @@ from pathlib import Path
 import duckdb
 import pyarrow as pa
 
+from flows.core.names import TableName
 from flows.lake.tables import Counts, open_table, relation_of, write_operations
-from flows.names import TableName
 
 COUNTED = tuple(field.name for field in fields(Counts))
 LOADS = pa.schema(

@@ -8,11 +8,11 @@ from dataclasses import dataclass
 import duckdb
 import pyarrow as pa
 
-from flows.errors import Finding, GateFailed
+from flows.config.contract import Contract
+from flows.core.errors import Finding, GateFailed
+from flows.core.names import identifier, literal
 from flows.lake.check import CHECKED, SCHEMA, SEPARATOR
-from flows.lake.contract import Contract
 from flows.lake.tables import QUARANTINE, BatchMetadata, LakeTable
-from flows.names import identifier, literal
 
 FEW = 20
 """A load never fails for fewer rejected records than this, whatever their share."""

@@ -9,9 +9,9 @@ from typing import Any
 
 import duckdb
 
+from flows.core.names import TableName
 from flows.lake.quarantine import RecordSchema
 from flows.lake.tables import LakeTable
-from flows.names import TableName
 
 SAMPLE = 3
 

@@ -5,9 +5,9 @@ from pathlib import Path
 
 import duckdb
 
-from flows.errors import Finding, GateFailed
+from flows.core.errors import Finding, GateFailed
+from flows.core.names import TableName
 from flows.lake.tables import Counts, open_table, raw_path, relation_of
-from flows.names import TableName
 
 
 def require_reconciliation(lake: Path, loads: Mapping[TableName, tuple[str, Counts]]) -> None:

@@ -1,7 +1,7 @@
 """Delta tables of the lake: raw history, quarantine and the ledger of files.
 
 The Delta log is the load ledger: a batch is one commit with an application transaction (app id = table, version = batch
-number) and the source's watermark in its metadata. Quarantine and files are written before it under the same number, and
+number) and the source's watermark in its metadata. Quarantine and files are written before it under the same number and
 count only up to the number that was committed; so a batch that died half-way is done again, not lost and not doubled.
 """
 
@@ -27,11 +27,11 @@ from deltalake import (
 from deltalake.exceptions import CommitFailedError, DeltaError, TableNotFoundError
 from deltalake.table import SUPPORTED_WRITER_FEATURES, ProtocolVersions
 
-from flows.errors import StorageFailed, UsageError
+from flows.config.contract import Contract
+from flows.core.errors import StorageFailed, UsageError
+from flows.core.names import TableName, identifier, literal
+from flows.core.storage import storage_failure
 from flows.lake.casts import is_nested
-from flows.lake.contract import Contract
-from flows.names import TableName, identifier, literal
-from flows.storage import storage_failure
 
 KEEP_LOG = {"delta.logRetentionDuration": "interval 36500 days"}
 """The log holds watermarks and counts of every batch; no clean-up may cut it."""
@@ -134,8 +134,8 @@ def raw_path(lake: Path, name: TableName) -> Path:
 def open_table(path: Path | str, version: int | None = None) -> DeltaTable | None:
     """Return a Delta table, at a version or the newest, or None where there is none.
 
-    Raises UsageError for a path that the Delta library cannot have, StorageFailed for a table that cannot be read or that
-    a newer engine has written.
+    Raises UsageError for a path that the Delta library cannot have, StorageFailed for a table that cannot be read, or
+    that a newer engine has written.
     """
     if any(sign in str(path) for sign in UNUSABLE):
         raise UsageError(
@@ -298,7 +298,7 @@ class LakeTable:
         config_hash: str,
         contract_version: int,
     ) -> None:
-        """Commit the relation `new_rows` as one batch; its metadata say where the source stands, counts and contract."""
+        """Commit the relation `new_rows` as one batch; its metadata hold watermark, counts and contract version."""
         rows = connection.sql(
             self._new_rows_sql(connection, contract, extras),
             params=[stamp.loaded_at, stamp.load_id, stamp.batch, stamp.is_backfill],
@@ -371,7 +371,8 @@ class LakeTable:
                 f"select quarantined.* replace (coalesce(rechecked._reasons, quarantined._reasons) as _reasons, "
                 f"case when rechecked._hash is null then quarantined._load_id else {literal(load_id)} end as _load_id) "
                 f"from {relation} as quarantined "
-                f"left join {rechecked} as rechecked on quarantined._hash = rechecked._hash and quarantined._batch <= {self.batch} "
+                f"left join {rechecked} as rechecked "
+                f"on quarantined._hash = rechecked._hash and quarantined._batch <= {self.batch} "
                 "where rechecked._hash is null or rechecked._reasons is not null"
             ).to_arrow_reader(10_000)
             write_deltalake(table, rows, mode="overwrite")

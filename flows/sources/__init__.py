@@ -2,20 +2,20 @@
 
 from urllib.parse import urlsplit
 
-from flows.errors import UsageError
+from flows.config.connections import Connection, TableMapping
+from flows.core.errors import UsageError
 from flows.sources.batches import Connector
-from flows.sources.connections import Connection, TableMapping
 
 
 def connect(connection: Connection, mapping: TableMapping) -> Connector:
     """Return the connector for a connection's URL scheme; each is imported when it is first needed."""
     scheme = urlsplit(connection.url()).scheme
     if scheme in ("http", "https"):
-        from flows.sources.rest import RestTable
+        from flows.sources.rest.table import RestTable
 
         return RestTable(connection, mapping)
     if scheme == "file":
-        from flows.sources.files import FileTable
+        from flows.sources.files.table import FileTable
 
         return FileTable(connection, mapping)
     if scheme:

@@ -7,8 +7,8 @@ from typing import IO
 import duckdb
 import pyarrow as pa
 
-from flows.errors import SchemaMismatch
-from flows.names import folded, identifier, literal
+from flows.core.errors import SchemaMismatch
+from flows.core.names import folded, identifier, literal
 from flows.sources.batches import RECORD, SERVICE_COLUMNS, SOURCE, Rejected
 
 RECORDS = pa.schema([("_record", pa.string()), ("_file", pa.string()), ("_row", pa.int64())])

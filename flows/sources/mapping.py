@@ -8,11 +8,11 @@ from typing import Any, Literal
 
 import duckdb
 
-from flows.errors import SchemaMismatch, SourceFailed
-from flows.names import identifier
-from flows.redaction import without_values
+from flows.config.connections import TableMapping
+from flows.core.errors import SchemaMismatch, SourceFailed
+from flows.core.names import identifier
+from flows.core.redaction import without_values
 from flows.sources.batches import RECORD, SERVICE_COLUMNS, SOURCE, source_columns
-from flows.sources.connections import TableMapping
 
 QUERIED = "queried"
 RECORDED = "recorded"

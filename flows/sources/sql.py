@@ -20,11 +20,11 @@ import pyarrow.compute as pc
 import sqlalchemy
 from adbc_driver_manager import Error as AdbcError
 
-from flows.errors import SourceFailed, UsageError
-from flows.names import identifier, literal
-from flows.settings import scrub
+from flows.config.connections import Connection, TableMapping
+from flows.core.errors import SourceFailed, UsageError
+from flows.core.names import identifier, literal
+from flows.core.redaction import scrub
 from flows.sources.batches import SOURCE, Batch, Request
-from flows.sources.connections import Connection, TableMapping
 from flows.sources.json_records import refuse_colliding_names
 from flows.sources.watermark import from_watermark, reached
 

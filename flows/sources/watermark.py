@@ -7,7 +7,7 @@ from typing import Any, cast
 
 import duckdb
 
-from flows.names import identifier
+from flows.core.names import identifier
 
 Cursor = str | int | float | Decimal | datetime | date
 

@@ -12,12 +12,12 @@ from typing import Any
 import duckdb
 from dbt_common.events.base_types import EventMsg
 
-from flows.errors import StorageFailed
-from flows.names import identifier
-from flows.settings import DataFolder
-from flows.storage import REBUILD, TRY_AGAIN, open_database
-from flows.warehouse.code import hash_code, unit_tests_passed
-from flows.warehouse.runner import Dbt, OnEvent
+from flows.config.settings import DataFolder
+from flows.core.errors import StorageFailed
+from flows.core.names import identifier
+from flows.core.storage import REBUILD, TRY_AGAIN, open_database
+from flows.warehouse.code_hash import hash_code, unit_tests_passed
+from flows.warehouse.dbt import Dbt, OnEvent
 
 logger = logging.getLogger(__name__)
 

@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:  # dbt takes seconds to import, and make docs has run it already
-    from flows.warehouse.runner import Dbt
+    from flows.warehouse.dbt import Dbt
 
 END = "</html>"
 

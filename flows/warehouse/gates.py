@@ -6,13 +6,13 @@ from typing import Any
 
 import duckdb
 
-from flows.errors import Finding, GateFailed
-from flows.names import TableName, identifier, literal
-from flows.redaction import without_values
-from flows.settings import PROJECT
-from flows.storage import DAMAGED, REBUILD
+from flows.config.settings import PROJECT
+from flows.core.errors import Finding, GateFailed
+from flows.core.names import TableName, identifier, literal
+from flows.core.redaction import without_values
+from flows.core.storage import DAMAGED, REBUILD
 from flows.warehouse.build import Build, require_closed
-from flows.warehouse.runner import GOOD, TESTS, Dbt, tested_node
+from flows.warehouse.dbt import GOOD, TESTS, Dbt, tested_node
 
 ROWS_SHOWN = 5
 

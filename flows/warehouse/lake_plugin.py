@@ -13,9 +13,9 @@ from dbt.adapters.duckdb.plugins import BasePlugin
 from dbt.adapters.events.logging import AdapterLogger
 from dbt.flags import get_flags
 
+from flows.config.contract import contracts_of
+from flows.config.settings import DataFolder
 from flows.lake.catalog import complete_catalog
-from flows.lake.contract import contracts_of
-from flows.settings import DataFolder
 from flows.warehouse.pseudonyms import MADE_UP, hand_over_key
 
 

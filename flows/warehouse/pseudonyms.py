@@ -5,10 +5,10 @@ from collections.abc import Collection
 import duckdb
 from dbt.contracts.graph.manifest import Manifest
 
-from flows.errors import UsageError
+from flows.config.settings import KEY_VARIABLE, MAKE_KEY, DataFolder
+from flows.core.errors import UsageError
+from flows.core.names import TableName
 from flows.lake.tables import LakeTable
-from flows.names import TableName
-from flows.settings import KEY_VARIABLE, MAKE_KEY, DataFolder
 
 MACRO = "macro.ml_warehouse.pseudonymise"
 MADE_UP = f"Pseudonyms are made with a made-up key, which protects nobody. For data of real people set {KEY_VARIABLE}."

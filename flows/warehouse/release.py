@@ -11,13 +11,13 @@ from pathlib import Path
 
 import duckdb
 
-from flows import settings
-from flows.clock import utc_now
-from flows.errors import Finding, GateFailed
-from flows.names import TableName, identifier
-from flows.settings import DataFolder
+from flows.config import settings
+from flows.config.settings import DataFolder
+from flows.core.clock import utc_now
+from flows.core.errors import Finding, GateFailed
+from flows.core.names import TableName, identifier
 from flows.warehouse.build import Build, Fingerprint, require_closed
-from flows.warehouse.runner import TESTS
+from flows.warehouse.dbt import TESTS
 
 logger = logging.getLogger(__name__)
 

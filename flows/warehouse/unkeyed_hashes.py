@@ -14,8 +14,8 @@ from typing import Any
 import duckdb
 from dbt.contracts.graph.manifest import Manifest
 
-from flows.errors import Finding, GateFailed
-from flows.lake.contract import PERSONAL_TAGS
+from flows.config.contract import PERSONAL_TAGS
+from flows.core.errors import Finding, GateFailed
 
 HASHES = {"md5", "md5_number", "md5_number_lower", "md5_number_upper", "sha1", "sha256", "hash", "crc32"}
 KEY = "pseudonym_key"

@@ -7,7 +7,7 @@ import json
 import subprocess
 import sys
 
-from flows.settings import PROJECT
+from flows.config.settings import PROJECT
 from tests.benchmarks.measures import Measure, as_table
 
 CASES = ("loads", "memory", "known_keys", "commits", "indexes", "first_run", "build_step", "full_build", "day")

@@ -11,8 +11,8 @@ from pathlib import Path
 from typing import Any
 from uuid import UUID
 
-from flows import settings
-from flows.prefect_server import prefect_server, prepare_prefect, wait_for_server
+from flows.config import settings
+from flows.orchestration.server import prefect_server, prepare_prefect, wait_for_server
 from tests.benchmarks.measures import Measure, report
 
 Times = tuple[float, float]
@@ -44,10 +44,10 @@ def _measure(repetitions: int) -> dict[str, Any]:
     from prefect import flow
     from prefect.runtime import flow_run
 
-    from flows.demo.flow import SET, demo_day
+    from demo.flow import SET, demo_day
     from flows.elt import build_models
     from flows.warehouse.build import WITHOUT_UNIT_TESTS, prepare_candidate
-    from flows.warehouse.runner import Dbt
+    from flows.warehouse.dbt import Dbt
 
     demo_day()
     dbt = Dbt.parse(settings.DataFolder.of(SET))

@@ -8,13 +8,13 @@ from pathlib import Path
 
 import duckdb
 
-from flows.clock import utc_now
+from flows.config.contract import Column, Contract
+from flows.core.clock import utc_now
+from flows.core.names import TableName
 from flows.lake.catalog import pin_catalog
-from flows.lake.contract import Column, Contract
 from flows.lake.deduplicate import NEW_ROWS
 from flows.lake.maintenance import compact_and_vacuum_table
 from flows.lake.tables import BatchMetadata, Counts, LakeTable
-from flows.names import TableName
 from tests.benchmarks.measures import Measure, report
 
 COMMITS, ROWS = 500, 200

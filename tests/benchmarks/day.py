@@ -6,8 +6,8 @@ import tempfile
 import time
 from pathlib import Path
 
-from flows import settings
-from flows.prefect_server import prefect_server, prepare_prefect, wait_for_server
+from flows.config import settings
+from flows.orchestration.server import prefect_server, prepare_prefect, wait_for_server
 from tests.benchmarks.measures import Measure, report
 
 SCALE = 10.0
@@ -18,8 +18,8 @@ def measure(work: Path, scale: float = SCALE) -> tuple[float, float, dict[str, i
     settings.export(ML_WAREHOUSE_DATA=str(work / "data"))
     prepare_prefect()
     with prefect_server() as url:
-        from flows.demo.flow import SET, demo_day
-        from flows.settings import DataFolder
+        from demo.flow import SET, demo_day
+        from flows.config.settings import DataFolder
 
         parsing = _time_parsing()
         wait_for_server(url)
@@ -39,7 +39,7 @@ def measure(work: Path, scale: float = SCALE) -> tuple[float, float, dict[str, i
 
 def _time_parsing() -> list[float]:
     """Take note of how long dbt's parsing takes, which is start-up and no work on data."""
-    from flows.warehouse.runner import Dbt
+    from flows.warehouse.dbt import Dbt
 
     parse, taken = Dbt.parse, []
 

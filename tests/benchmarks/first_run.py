@@ -7,12 +7,13 @@ import tempfile
 import time
 from pathlib import Path
 
-from flows.settings import PROJECT
+from flows.config.settings import PROJECT
 from tests.benchmarks.measures import Measure, report
 
 ALLOWED_SECONDS = 60.0
 PARSING = (
-    "from flows.settings import DataFolder; from flows.warehouse.runner import Dbt; Dbt.parse(DataFolder.of('demo'))"
+    "from flows.config.settings import DataFolder; from flows.warehouse.dbt import Dbt; "
+    "Dbt.parse(DataFolder.of('demo'))"
 )
 """As in the Makefile's `setup`."""
 

@@ -22,19 +22,19 @@ import yaml
 from dbt.adapters.duckdb.connections import DuckDBConnectionManager
 from dbt.cli.main import dbtRunner
 
-from flows import settings
-from flows.demo.api import serve_sales
-from flows.demo.flow import SET
-from flows.demo.pharmacy import MADE_UP_KEY, advance
+from demo.api import serve_sales
+from demo.flow import SET
+from demo.pharmacy import MADE_UP_KEY, advance
+from flows.config import settings
+from flows.config.connections import read_connections
+from flows.config.contract import contracts_of
+from flows.config.settings import PROJECT, DataFolder
 from flows.elt import tables_of
+from flows.ingest.load import load_table
 from flows.lake.catalog import pin_catalog
-from flows.lake.contract import contracts_of
-from flows.load import load_table
-from flows.settings import PROJECT, DataFolder
-from flows.sources.connections import read_connections
 from flows.warehouse.build import WITHOUT_UNIT_TESTS, prepare_candidate
+from flows.warehouse.dbt import GOOD, Dbt
 from flows.warehouse.pseudonyms import hand_over_key
-from flows.warehouse.runner import GOOD, Dbt
 from tests.benchmarks.measures import Measure, report
 
 SCALES = (1.0, 10.0)

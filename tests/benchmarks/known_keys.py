@@ -7,11 +7,11 @@ from pathlib import Path
 import duckdb
 from deltalake import write_deltalake
 
+from flows.config.contract import Column, Contract
+from flows.core.names import TableName
 from flows.lake.check import CHECKED
-from flows.lake.contract import Column, Contract
 from flows.lake.deduplicate import deduplicate
 from flows.lake.tables import WRITTEN, open_table, relation_of
-from flows.names import TableName
 from tests.benchmarks.measures import Measure, by_turns, report
 
 ROWS, BATCHES, NEW = 20_000_000, 10, 1_000

@@ -13,7 +13,7 @@ import duckdb
 import yaml
 from deltalake import write_deltalake
 
-from flows.settings import PROJECT
+from flows.config.settings import PROJECT
 from tests.benchmarks.measures import REPEATS, Measure, by_turns, report
 from tests.benchmarks.shop import Bench, make_json_lines, make_sqlite
 

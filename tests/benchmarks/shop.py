@@ -13,13 +13,13 @@ from typing import Any
 import duckdb
 import yaml
 
-from flows import settings
-from flows.lake.contract import Contract, contracts_of
-from flows.load import LoadResult, load_table
-from flows.names import TableName
-from flows.settings import DataFolder
-from flows.sources.connections import read_connections
-from flows.warehouse.runner import Dbt
+from flows.config import settings
+from flows.config.connections import read_connections
+from flows.config.contract import Contract, contracts_of
+from flows.config.settings import DataFolder
+from flows.core.names import TableName
+from flows.ingest.load import LoadResult, load_table
+from flows.warehouse.dbt import Dbt
 
 LINES = TableName("sales", "order_lines")
 SET = "bench"

@@ -5,8 +5,8 @@ from typing import Any
 
 from kills import replace_everywhere
 
+from flows.config.settings import DataFolder
 from flows.lake import tables
-from flows.settings import DataFolder
 from flows.warehouse import release
 
 

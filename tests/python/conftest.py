@@ -14,14 +14,14 @@ import pytest
 import yaml
 from flow_shop import leave_out_unit_tests, prefect_for_tests
 
-from flows.errors import UsageError, WarehouseError
-from flows.lake.contract import Contract, contracts_of
+from flows.config.connections import Connection, read_connections
+from flows.config.contract import Contract, contracts_of
+from flows.config.settings import DataFolder
+from flows.core.errors import UsageError, WarehouseError
+from flows.core.names import TableName
+from flows.ingest.load import LoadResult, load_table
 from flows.lake.reconcile import require_reconciliation
 from flows.lake.tables import LakeTable, open_table, relation_of
-from flows.load import LoadResult, load_table
-from flows.names import TableName
-from flows.settings import DataFolder
-from flows.sources.connections import Connection, read_connections
 
 pytest_plugins = ["fault_catalogue"]
 

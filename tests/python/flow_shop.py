@@ -14,11 +14,11 @@ import duckdb
 import pytest
 import yaml
 
-from flows import settings
-from flows.prefect_server import free_port, prepare_prefect, send_what_waits, serving, wait_for_server
-from flows.settings import DataFolder
+from flows.config import settings
+from flows.config.settings import DataFolder
+from flows.orchestration.server import free_port, prepare_prefect, send_what_waits, serving, wait_for_server
 from flows.warehouse import build
-from flows.warehouse.runner import Dbt
+from flows.warehouse.dbt import Dbt
 
 SET = "own_shop"
 CANARY = "canary.person@example.com"

@@ -31,7 +31,7 @@ STEPS = {
     "files": "flows.lake.tables:LakeTable.record_files",
     "commit": "flows.lake.tables:LakeTable.append",
     "record_load": "flows.lake.ops:record_load",
-    "derive": "flows.derive:derive_table",
+    "derive": "flows.ingest.derived_tables:derive_table",
     "reconcile": "flows.lake.reconcile:require_reconciliation",
     "catalog": "flows.lake.catalog:pin_catalog",
     "prepare": "flows.warehouse.build:prepare_candidate",
@@ -41,7 +41,7 @@ STEPS = {
     "gates": "flows.warehouse.gates:require_gates",
     "publish": "flows.warehouse.release:publish_candidate",
     "prune": "flows.warehouse.release:prune_releases",
-    "snapshots": "flows.lake.history:keep_snapshots",
+    "snapshots": "flows.lake.snapshot_backup:keep_snapshots",
     "docs": "flows.warehouse.docs:write_docs",
     "record_run": "flows.lake.ops:record_run",
 }
@@ -75,7 +75,9 @@ def preload(*modules: str) -> None:
     context.set_forkserver_preload(list(modules))
 
 
-preload("flows.load", "flows.sources.files", "flows.warehouse.release", "pyarrow.parquet", "pyarrow.compute")
+preload(
+    "flows.ingest.load", "flows.sources.files.table", "flows.warehouse.release", "pyarrow.parquet", "pyarrow.compute"
+)
 
 
 @dataclass(frozen=True)

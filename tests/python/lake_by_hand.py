@@ -16,7 +16,7 @@ from dbt.adapters.duckdb.connections import DuckDBConnectionManager
 from dbt.cli.main import dbtRunner, dbtRunnerResult
 from dbt.contracts.graph.manifest import Manifest
 
-from flows.lake.contract import SYSTEM_COLUMNS
+from flows.config.contract import SYSTEM_COLUMNS
 
 PROJECT = Path(__file__).parents[2]
 PROFILE = """

@@ -14,7 +14,7 @@ import duckdb
 import pytest
 from flow_shop import bring_prefect_database
 
-from flows.demo.pharmacy import read_truth
+from demo.pharmacy import read_truth
 
 PROJECT = Path(__file__).parents[2]
 SCALE = "0.1"
@@ -41,7 +41,7 @@ class Pharmacy:
             return [dict(zip(names, row, strict=True)) for row in found.fetchall()]
 
     def planted(self, subject: str) -> list[Row]:
-        """Return the rows of `flows/demo/truth/<subject>.sql`."""
+        """Return the rows of `demo/truth/<subject>.sql`."""
         names, rows = self._truth[subject]
         return [dict(zip(names, row, strict=True)) for row in rows]
 

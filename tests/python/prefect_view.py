@@ -8,7 +8,7 @@ import time
 from typing import TYPE_CHECKING, Any
 from uuid import UUID
 
-from flows.prefect_server import send_what_waits
+from flows.orchestration.server import send_what_waits
 
 if TYPE_CHECKING:
     from prefect.client.orchestration import SyncPrefectClient

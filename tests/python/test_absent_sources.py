@@ -9,12 +9,12 @@ import duckdb
 import pytest
 from flow_shop import leave_out_unit_tests
 
+from flows.config.contract import contracts_of
+from flows.config.settings import PROJECT, DataFolder
 from flows.lake.catalog import pin_catalog
-from flows.lake.contract import contracts_of
-from flows.settings import PROJECT, DataFolder
 from flows.warehouse import build as building
+from flows.warehouse.dbt import Dbt
 from flows.warehouse.gates import require_gates
-from flows.warehouse.runner import Dbt
 
 if TYPE_CHECKING:
     from pharmacy_fixtures import Pharmacy

@@ -6,9 +6,9 @@ import duckdb
 import pytest
 from conftest import ORDERS, Shop, make_contract
 
+from flows.config.contract import SYSTEM_COLUMNS
+from flows.core.names import TableName
 from flows.lake.catalog import Pin, complete_catalog, pin_catalog, read_pins
-from flows.lake.contract import SYSTEM_COLUMNS
-from flows.names import TableName
 
 HEADER = "order_id,customer,quantity,price,updated_at\n"
 Rows = list[tuple[object, ...]]

@@ -8,7 +8,7 @@ import duckdb
 import pytest
 from lake_by_hand import Lake, Warehouse
 
-from flows.lake.history import keep_snapshots, restore_snapshots
+from flows.lake.snapshot_backup import keep_snapshots, restore_snapshots
 
 pytest_plugins = ["warehouse_fixtures"]
 

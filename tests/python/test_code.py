@@ -8,9 +8,9 @@ from typing import Any
 import duckdb
 import pytest
 
-from flows.settings import PROJECT, DataFolder
-from flows.warehouse import code
-from flows.warehouse.code import hash_code, unit_tests_passed
+from flows.config.settings import PROJECT, DataFolder
+from flows.warehouse import code_hash as code
+from flows.warehouse.code_hash import hash_code, unit_tests_passed
 
 
 @pytest.fixture

@@ -9,7 +9,7 @@ import pytest
 from conftest import Shop, make_contract
 from pyarrow import parquet
 
-from flows.errors import UsageError
+from flows.core.errors import UsageError
 
 
 @pytest.mark.parametrize(

@@ -19,9 +19,9 @@ import duckdb
 import httpx
 import pytest
 
-from flows.demo.api import LARGEST_PAGE, serve_sales
-from flows.demo.pharmacy import FIRST_DAY, TABLES, USUAL_DELAY, DemoDay, advance, read_truth
-from flows.errors import UsageError
+from demo.api import LARGEST_PAGE, serve_sales
+from demo.pharmacy import FIRST_DAY, TABLES, USUAL_DELAY, DemoDay, advance, read_truth
+from flows.core.errors import UsageError
 
 PROJECT = Path(__file__).parents[2]
 SMALL = 0.02
@@ -132,7 +132,7 @@ def roll(scale_permille: int, until_day: int) -> duckdb.DuckDBPyConnection:
     for name, number in {"seed": 7, "scale_permille": scale_permille, "until_day": until_day}.items():
         connection.execute(f"set variable {name} = {number}::bigint")
     connection.execute("set variable history_starts = date '2025-01-01'")
-    connection.execute((PROJECT / "flows/demo/chance.sql").read_text(encoding="utf-8"))
+    connection.execute((PROJECT / "demo/chance.sql").read_text(encoding="utf-8"))
     return connection
 
 
@@ -380,7 +380,7 @@ def test_nobody_in_it_can_be_reached(steps: list[Step]) -> None:
 KILLED = """
 import os, sys
 from pathlib import Path
-from flows.demo import pharmacy
+from demo import pharmacy
 
 calls = 0
 

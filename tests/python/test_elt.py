@@ -30,10 +30,10 @@ from flow_shop import (
     put_back,
 )
 
-from flows import settings
-from flows.errors import GateFailed, RunLocked, SourceFailed, StorageFailed
-from flows.lock import run_lock
-from flows.prefect_server import send_what_waits
+from flows.config import settings
+from flows.core.errors import GateFailed, RunLocked, SourceFailed, StorageFailed
+from flows.orchestration.run_lock import run_lock
+from flows.orchestration.server import send_what_waits
 from flows.warehouse.lake_plugin import Plugin
 
 HTML = "</script><script>alert(1)</script>"
@@ -280,7 +280,7 @@ def test_fault_58_no_secret_is_written_or_said(
     shop.connections.write_text(
         text[:start] + f"  crm: {{{url}, {auth}, tables: {{customers: {{}}}}}}\n" + text[text.index("  sales:") :]
     )
-    monkeypatch.setattr("flows.sources.rest_client.ATTEMPTS", 1)
+    monkeypatch.setattr("flows.sources.rest.client.ATTEMPTS", 1)
     monkeypatch.setattr("flows.elt.load.retries", 0)
 
     # When the run fails
@@ -392,7 +392,8 @@ def test_fault_12_the_lock_of_a_run_that_died_is_taken_over(shop: FlowShop) -> N
     """A process was killed while it held the lock of a data folder: I."""
     # Given a process that was killed while it held the lock
     script = (
-        "import sys, time\nfrom flows.lock import run_lock\nfrom flows.settings import DataFolder\n"
+        "import sys, time\n"
+        "from flows.orchestration.run_lock import run_lock\nfrom flows.config.settings import DataFolder\n"
         f"with run_lock(DataFolder.of({SET!r})):\n    print('held', flush=True)\n    time.sleep(60)\n"
     )
     holder = subprocess.Popen([*command()[:1], "-c", script], cwd=settings.PROJECT, stdout=subprocess.PIPE)
@@ -423,8 +424,8 @@ def test_fault_72_a_build_that_nothing_can_stop_is_no_pass(
             published.elt(select=selection)
 
     # And a tested selection passes, even if Prefect cannot be told of it, but is not published
-    monkeypatch.setattr("flows.model_runs.emit_task_run_state_change_event", _raise_os_error)
-    monkeypatch.setattr("flows.artifacts.create_table_artifact", _raise_os_error)
+    monkeypatch.setattr("flows.orchestration.dbt_task_runs.emit_task_run_state_change_event", _raise_os_error)
+    monkeypatch.setattr("flows.orchestration.artifacts.create_table_artifact", _raise_os_error)
     outcome = published.elt(select="dim_channel")
     assert outcome.release is None
     assert outcome.verdict.passed > 0

@@ -10,12 +10,12 @@ import pytest
 import yaml
 from flow_shop import bring_prefect_database
 
-from flows import settings
+from flows.config import settings
+from flows.config.settings import DataFolder
+from flows.core.names import TableName
+from flows.ingest.load import LoadResult
 from flows.lake.tables import Counts
-from flows.load import LoadResult
-from flows.names import TableName
-from flows.prefect_server import free_port, serving, wait_for_server
-from flows.settings import DataFolder
+from flows.orchestration.server import free_port, serving, wait_for_server
 
 
 @pytest.fixture

@@ -11,10 +11,10 @@ import pytest
 from conftest import ORDERS, Row, Shop, make_contract
 from pyarrow import parquet
 
-from flows.errors import SchemaMismatch, UsageError
+from flows.config.contract import contracts_of
+from flows.core.errors import SchemaMismatch, UsageError
 from flows.lake.catalog import pin_catalog
-from flows.lake.contract import contracts_of
-from flows.lake.evolution import evolve, holds
+from flows.lake.schema_evolution import evolve, holds
 from flows.lake.tables import LakeTable, open_table, relation_of
 
 HEADER = "order_id,customer,quantity,price,updated_at\n"

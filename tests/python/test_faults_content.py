@@ -20,10 +20,10 @@ import pytest
 from conftest import Shop
 from pyarrow import parquet
 
-from flows.ask import ask
-from flows.errors import SourceFailed
+from flows.cli.query import ask
+from flows.config.settings import PROJECT, DataFolder
+from flows.core.errors import SourceFailed
 from flows.lake.quarantine_report import reasons_of
-from flows.settings import PROJECT, DataFolder
 from flows.sources import archives
 from flows.warehouse.build import Build, Fingerprint, prepare_candidate
 from flows.warehouse.docs import inline_docs
@@ -103,8 +103,8 @@ def test_fault_37_a_huge_cell_is_quarantined_and_its_neighbours_are_read(
 ) -> None:
     """CSV had cells larger than a record may be, on a line, over many lines and beyond what is kept: Q, I."""
     # Given records of up to a thousand bytes, and lines that are longer than that, and than what is kept of them
-    monkeypatch.setattr("flows.sources.csv_records.LARGEST_RECORD", 1_000)
-    monkeypatch.setattr("flows.sources.csv_records.LARGEST_KEPT", 4_000)
+    monkeypatch.setattr("flows.sources.files.csv.LARGEST_RECORD", 1_000)
+    monkeypatch.setattr("flows.sources.files.csv.LARGEST_KEPT", 4_000)
     large, larger = b"3," + b"x" * 2_000, b"4," + b"y" * 2_000_000
     folded = b'5,"' + b"z\n" * 1_500
     items.drop("1.csv", b"\n".join([b"id,name", b"1,Ada", large, larger, b"2,Bob,", folded, b"6,Cyd", b"7", b""]))

@@ -18,14 +18,14 @@ from conftest import Shop
 from deltalake import DeltaTable
 from pyarrow import parquet
 
-from flows.ask import ask
-from flows.errors import SourceFailed, StorageFailed, UsageError
+from flows.cli.query import ask
+from flows.config.connections import read_connections
+from flows.config.settings import PROJECT, DataFolder
+from flows.core.errors import SourceFailed, StorageFailed, UsageError
+from flows.core.storage import storage_failure
+from flows.ingest.load import load_table
 from flows.lake.catalog import complete_catalog, pin_catalog
 from flows.lake.tables import LakeTable, open_table, raw_path, relation_of
-from flows.load import load_table
-from flows.settings import PROJECT, DataFolder
-from flows.sources.connections import read_connections
-from flows.storage import storage_failure
 from flows.warehouse.build import Build, Fingerprint, prepare_candidate
 from flows.warehouse.release import publish_candidate
 
@@ -44,10 +44,10 @@ ON_A_VOLUME = """
 import json, os, subprocess, sys
 from pathlib import Path
 from conftest import Shop, make_contract
-from flows.errors import WarehouseError
+from flows.core.errors import WarehouseError
 from flows.lake.tables import LakeTable
-from flows.load import load_table
-from flows.sources.connections import read_connections
+from flows.ingest.load import load_table
+from flows.config.connections import read_connections
 
 folder, volume, does = Path(sys.argv[1]), Path(sys.argv[1]) / "volume", sys.argv[2]
 volume.mkdir()
@@ -395,7 +395,7 @@ def test_fault_10_a_load_out_of_memory_fails_and_goes_on_once_there_is_more(
     shop.load()
     shop.drop("2.csv", orders(1000, 30_000))
     with monkeypatch.context() as patched:
-        patched.setattr("flows.load.MEMORY_LIMIT", "3MB")
+        patched.setattr("flows.ingest.load.MEMORY_LIMIT", "3MB")
 
         # When it is loaded, then the error says what there was too little of, and shows no value
         with pytest.raises(SourceFailed, match="Out of Memory Error") as failure:

@@ -10,7 +10,7 @@ import pytest
 from conftest import Shop, make_contract
 from pyarrow import parquet
 
-from flows.errors import UsageError
+from flows.core.errors import UsageError
 
 COLUMNS = {"id": "varchar not null", "at": "timestamp"}
 UNCLEAR = "at: is no one moment, clocks were changed"

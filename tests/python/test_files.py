@@ -13,7 +13,7 @@ import pytest
 from conftest import Shop
 from pyarrow import parquet
 
-from flows.errors import SchemaMismatch, SourceFailed
+from flows.core.errors import SchemaMismatch, SourceFailed
 
 COLUMNS = {"id": "varchar not null", "name": "varchar", "size": "integer"}
 GOOD = [("1", "Ada", 10), ("2", "Bob", 20)]

@@ -8,7 +8,7 @@ import pytest
 from dbt.contracts.graph.manifest import Manifest
 from lake_by_hand import Lake, Warehouse
 
-from flows.errors import GateFailed
+from flows.core.errors import GateFailed
 from flows.warehouse.gates import require_gates
 
 pytest_plugins = ["warehouse_fixtures"]

@@ -13,17 +13,17 @@ import pytest
 from conftest import Shop, make_contract
 from PIL import Image
 
-from flows.derive import AugmentedImages, derive_table, derived_tables
-from flows.errors import UsageError
+from flows.config.connections import read_connections
+from flows.core.errors import UsageError
+from flows.core.names import TableName
+from flows.ingest.augment import OPERATIONS, Draw, Recipe, brighten, crop, flip, rotate
+from flows.ingest.derived_tables import AugmentedImages, derive_table, derived_tables
+from flows.ingest.load import LoadResult, load_table
+from flows.ingest.pixels import decode_image, encode_png, measure_image
 from flows.lake.catalog import pin_catalog
 from flows.lake.quarantine_report import reasons_of
 from flows.lake.tables import LakeTable
-from flows.learning.augment import OPERATIONS, Draw, Recipe, brighten, crop, flip, rotate
-from flows.learning.pixels import decode_image, encode_png, measure_image
-from flows.load import LoadResult, load_table
-from flows.names import TableName
 from flows.sources import single_records
-from flows.sources.connections import read_connections
 
 IMAGES = {
     "image_id": "varchar not null",
@@ -442,7 +442,7 @@ def test_a_killed_derivation_goes_on(images: Shop, monkeypatch: pytest.MonkeyPat
     for number in range(6):
         images.drop(f"images/P{number}-1.png", picture(number))
     images.load()
-    monkeypatch.setattr("flows.derive.BYTES_A_BATCH", 1)
+    monkeypatch.setattr("flows.ingest.derived_tables.BYTES_A_BATCH", 1)
     made = AugmentedImages.rows
 
     def die(step: AugmentedImages, parent_id: str, sha256: str, content: bytes) -> object:
@@ -464,7 +464,7 @@ def test_a_killed_derivation_goes_on(images: Shop, monkeypatch: pytest.MonkeyPat
 
 def test_every_bounded_piece_of_a_table_is_read(images: Shop, monkeypatch: pytest.MonkeyPatch) -> None:
     # Given pictures of several batches and a copy, read a few at a time
-    monkeypatch.setattr("flows.derive.PARENTS_A_BATCH", 2)
+    monkeypatch.setattr("flows.ingest.derived_tables.PARENTS_A_BATCH", 2)
     for number in range(7):
         images.drop(f"images/P{number}-1.png", picture(number % 6))
         if number in (2, 3):

@@ -14,7 +14,7 @@ from breaks import add_to_quarantine, commit_watermark_first
 from conftest import ORDERS, Shop, make_shop
 from kills import Child, Ended, Point, set_constants
 
-from flows.errors import GateFailed, SchemaMismatch, SourceFailed
+from flows.core.errors import GateFailed, SchemaMismatch, SourceFailed
 from flows.lake.tables import LakeTable, open_table, relation_of, write_operations
 
 HEADER = "order_id,customer,quantity,price,updated_at\n"
@@ -260,7 +260,7 @@ def test_a_full_copy_with_unreadable_records_deletes_nothing(shop: Shop) -> None
 
 def test_a_full_copy_in_several_batches_is_one_copy(shop: Shop, monkeypatch: pytest.MonkeyPatch) -> None:
     # Given a full copy in files whose columns differ, read one file a batch
-    monkeypatch.setattr("flows.sources.files.FILES_A_BATCH", 1)
+    monkeypatch.setattr("flows.sources.files.table.FILES_A_BATCH", 1)
     shop.change(load="full")
     shop.drop_rows("1.jsonl", [order(1), order(2)])
     shop.drop_rows("2.jsonl", [order(3) | {"gift": "yes"}])
@@ -450,9 +450,11 @@ def test_a_personal_key_is_not_shown_when_a_batch_is_refused(shop: Shop) -> None
 
 def load_in_a_child(shop: Shop, at: Point | None = None, *breaks: Callable[[], None]) -> Ended:
     """Load in a process of its own, a batch for every two files, to its end or to its death."""
-    constants = {"flows.sources.files:FILES_A_BATCH": 2, "tempfile:tempdir": str(shop.folder)}
+    constants = {"flows.sources.files.table:FILES_A_BATCH": 2, "tempfile:tempdir": str(shop.folder)}
     call = (shop.read_connection(), shop.contract, shop.lake)
-    child = Child("flows.load:load_table", call, {"run_id": "a-run"}, (partial(set_constants, constants), *breaks))
+    child = Child(
+        "flows.ingest.load:load_table", call, {"run_id": "a-run"}, (partial(set_constants, constants), *breaks)
+    )
     ended = child.run(at)
     assert ended.was_killed or ended.error is None, ended.error
     return ended
@@ -677,7 +679,7 @@ def test_fault_58_a_secret_is_in_no_error_log_or_file(
         ("file:{{ env_var('THE_PASSWORD') }}", {}),
         ("sqlite:////nowhere/{{ env_var('THE_PASSWORD') }}.db", {}),
     ):
-        monkeypatch.setattr("flows.sources.rest_client.ATTEMPTS", 1)
+        monkeypatch.setattr("flows.sources.rest.client.ATTEMPTS", 1)
         shop.connect(url, **further)
 
         # When a load with them fails

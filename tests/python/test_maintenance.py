@@ -12,12 +12,12 @@ import duckdb
 import pytest
 from conftest import Shop
 
+from flows.config.settings import DataFolder
 from flows.lake import maintenance
 from flows.lake.catalog import pin_catalog, read_pins
 from flows.lake.maintenance import compact_and_vacuum_lake
 from flows.lake.reconcile import require_reconciliation
 from flows.lake.tables import Counts, LakeTable, open_table, relation_of
-from flows.settings import DataFolder
 from flows.warehouse.release import named_versions
 
 PROJECT = Path(__file__).parents[2]
@@ -34,7 +34,7 @@ def drop(shop: Shop, number: int) -> None:
 def small(shop: Shop, monkeypatch: pytest.MonkeyPatch) -> Shop:
     """A shop with eight batches of an accepted record and a rejected one, where four small files are many."""
     monkeypatch.setattr("flows.lake.maintenance.MANY", 4)
-    monkeypatch.setattr("flows.sources.files.FILES_A_BATCH", 1)
+    monkeypatch.setattr("flows.sources.files.table.FILES_A_BATCH", 1)
     for number in range(8):
         drop(shop, number)
     shop.load()

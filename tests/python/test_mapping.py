@@ -6,9 +6,9 @@ from typing import Any
 import pytest
 from conftest import Shop
 
-from flows.errors import SchemaMismatch, SourceFailed, UsageError
-from flows.settings import SET_VARIABLE
-from flows.sources.connections import read_connections
+from flows.config.connections import read_connections
+from flows.config.settings import SET_VARIABLE
+from flows.core.errors import SchemaMismatch, SourceFailed, UsageError
 
 COLUMNS = {"id": "varchar not null", "name": "varchar", "size": "integer"}
 

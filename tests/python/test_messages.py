@@ -4,9 +4,9 @@ import pickle
 
 import pytest
 
-from flows import settings
-from flows.errors import GateFailed, RunLocked, SourceFailed, WarehouseError
-from flows.redaction import without_values
+from flows.config import settings
+from flows.core.errors import GateFailed, RunLocked, SourceFailed, WarehouseError
+from flows.core.redaction import scrub, without_values
 
 
 @pytest.mark.parametrize(
@@ -47,7 +47,7 @@ def test_fault_58_a_secret_is_hidden_in_whatever_form_it_comes(monkeypatch: pyte
 
     # When they are said in any of these forms, then they are hidden
     for form in (secret, secret.strip(), repr(secret), "hunter2%40home%2F1", f"postgresql://me:{secret.strip()}@db/x"):
-        assert "hunter2" not in settings.scrub(f"failed: {form}")
+        assert "hunter2" not in scrub(f"failed: {form}")
 
 
 @pytest.mark.parametrize(

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 import pytest
 from conftest import ORDERS, Shop
 
-from flows.errors import GateFailed
+from flows.core.errors import GateFailed
 
 
 def orders(first: int, customers: Sequence[str | None]) -> list[dict[str, object]]:

@@ -10,12 +10,12 @@ import duckdb
 import pytest
 from flow_shop import clear
 
-from flows.lake.contract import contracts_of
+from flows.config.connections import read_connections
+from flows.config.contract import contracts_of
+from flows.config.settings import PROJECT, DataFolder
+from flows.ingest.load import load_table
 from flows.lake.tables import Counts
-from flows.load import load_table
-from flows.settings import PROJECT, DataFolder
-from flows.sources.connections import read_connections
-from flows.warehouse.runner import Dbt
+from flows.warehouse.dbt import Dbt
 
 FILES = PROJECT.parent / "shared" / "data" / "online_retail"
 SET = "online_retail"

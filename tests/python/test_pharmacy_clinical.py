@@ -14,10 +14,10 @@ import pytest
 from dbt.contracts.graph.manifest import Manifest
 from lake_by_hand import Lake, Warehouse
 
-from flows.demo.pharmacy import MADE_UP_KEY
-from flows.errors import GateFailed, UsageError
-from flows.names import TableName
-from flows.settings import KEY_VARIABLE, DataFolder
+from demo.pharmacy import MADE_UP_KEY
+from flows.config.settings import KEY_VARIABLE, DataFolder
+from flows.core.errors import GateFailed, UsageError
+from flows.core.names import TableName
 from flows.warehouse.pseudonyms import MADE_UP, pseudonymised, require_pseudonym_key
 from flows.warehouse.unkeyed_hashes import find_unkeyed_hashes, require_no_unkeyed_hashes
 

@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, Any
 import duckdb
 import pytest
 
+from flows.core.names import TableName
 from flows.lake.tables import LakeTable
-from flows.names import TableName
 
 if TYPE_CHECKING:
     from pharmacy_fixtures import Pharmacy

@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from flows.demo.pharmacy import FIRST_DAY
+from demo.pharmacy import FIRST_DAY
 
 if TYPE_CHECKING:
     from pharmacy_fixtures import Pharmacy

@@ -14,12 +14,12 @@ import httpx
 import prefect_view
 import pytest
 
-from flows import settings
-from flows.errors import Finding, GateFailed, SourceFailed, WarehouseError
+from flows.config import settings
+from flows.core.errors import Finding, GateFailed, SourceFailed, WarehouseError
+from flows.core.names import TableName
+from flows.ingest.load import LoadResult
 from flows.lake.tables import Counts
-from flows.load import LoadResult
-from flows.names import TableName
-from flows.prefect_server import telling
+from flows.orchestration.server import telling
 
 CUSTOMERS = TableName("crm", "customers")
 
@@ -79,7 +79,7 @@ SEND_AND_STOP = """
 from datetime import UTC, datetime
 from functools import partial
 from uuid import uuid4
-from flows.prefect_server import prefect_server, prepare_prefect, wait_for_server
+from flows.orchestration.server import prefect_server, prepare_prefect, wait_for_server
 
 prepare_prefect()
 with prefect_server() as url:

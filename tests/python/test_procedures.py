@@ -8,8 +8,8 @@ import duckdb
 from dbt.contracts.graph.manifest import Manifest
 from lake_by_hand import Lake, Warehouse
 
-from flows.ask import ask
-from flows.settings import DataFolder
+from flows.cli.query import ask
+from flows.config.settings import DataFolder
 
 if TYPE_CHECKING:
     from pharmacy_fixtures import Pharmacy

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 from conftest import Shop, make_contract
 
-from flows.errors import SchemaMismatch, SourceFailed, UsageError
+from flows.core.errors import SchemaMismatch, SourceFailed, UsageError
 
 POSITIVE = {"type": "check", "name": "is_above_zero", "expression": "quantity > 0"}
 
@@ -136,7 +136,7 @@ def test_a_contract_that_says_what_nobody_knows_is_refused(said: dict[str, Any])
 
 def test_a_run_tells_what_all_its_tries_have_done(shop: Shop, monkeypatch: pytest.MonkeyPatch) -> None:
     # Given a load of several batches that fails after the first
-    monkeypatch.setattr("flows.sources.files.FILES_A_BATCH", 1)
+    monkeypatch.setattr("flows.sources.files.table.FILES_A_BATCH", 1)
     shop.drop_rows("1.jsonl", [{"order_id": "1", "quantity": 1}])
     shop.drop_rows("2.parquet", [{"order_id": "2", "quantity": 1}])
     with pytest.raises(SourceFailed):

@@ -10,7 +10,7 @@ import duckdb
 import pytest
 from flow_shop import bring_prefect_database
 
-from flows.settings import PROJECT
+from flows.config.settings import PROJECT
 
 
 @pytest.mark.slow

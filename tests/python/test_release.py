@@ -14,9 +14,9 @@ from breaks import publish_in_place
 from kills import Child, Ended, Point
 from reader import reading
 
-from flows.errors import GateFailed
-from flows.names import TableName
-from flows.settings import DataFolder
+from flows.config.settings import DataFolder
+from flows.core.errors import GateFailed
+from flows.core.names import TableName
 from flows.warehouse.build import Build, Fingerprint, prepare_candidate
 from flows.warehouse.release import prune_releases, publish_candidate
 

@@ -19,17 +19,17 @@ from pyarrow import parquet
 from typer.testing import CliRunner
 
 from flows.__main__ import app
-from flows.errors import RunLocked
-from flows.lake.contract import contracts_of
+from flows.cli.report import summarise_replay
+from flows.config.connections import read_connections
+from flows.config.contract import contracts_of
+from flows.config.settings import DataFolder
+from flows.core.errors import RunLocked
+from flows.core.names import TableName
+from flows.ingest.load import LoadResult, load_table
+from flows.ingest.replay import replay_quarantine, replay_table
 from flows.lake.tables import Counts, LakeTable
-from flows.load import LoadResult, load_table
-from flows.lock import run_lock
-from flows.names import TableName
-from flows.replay import replay_quarantine, replay_table
-from flows.report import summarise_replay
-from flows.settings import DataFolder
-from flows.sources.connections import read_connections
-from flows.warehouse.runner import Dbt
+from flows.orchestration.run_lock import run_lock
+from flows.warehouse.dbt import Dbt
 
 PROJECT = Path(__file__).parents[2]
 STRICT = {
@@ -299,11 +299,11 @@ def test_fault_05_what_a_dead_load_left_in_quarantine_does_not_count_because_of_
 SCRIPT = """
 import os, sys
 from pathlib import Path
-import flows.replay
+import flows.ingest.replay
 from conftest import make_contract
 from flows.lake.tables import LakeTable
-from flows.load import TableLoad
-from flows.sources.connections import read_connections
+from flows.ingest.load import TableLoad
+from flows.config.connections import read_connections
 from kills import Countdown
 
 connections, lake = Path(sys.argv[1]), Path(sys.argv[2])
@@ -312,10 +312,10 @@ steps = Countdown()
 for name in ("quarantine", "record_files", "append", "resolve"):
     setattr(LakeTable, name, steps.around(getattr(LakeTable, name)))
 TableLoad.recheck = steps.around(TableLoad.recheck)
-flows.load.record_load = steps.around(flows.load.record_load)
+flows.ingest.load.record_load = steps.around(flows.ingest.load.record_load)
 
 def run(where):
-    flows.replay.replay_table(
+    flows.ingest.replay.replay_table(
         read_connections(connections).sources["sales"], make_contract(load="upsert", cursor="updated_at"),
         where, run_id="a-replay",
     )

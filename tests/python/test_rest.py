@@ -9,8 +9,9 @@ import pytest
 from conftest import Shop
 from rest_api import COLUMNS, RESET, SILENCE, TOKEN, Answer, Asked, Serve, connect, page, people, person
 
-from flows.errors import SourceFailed, UsageError
-from flows.sources import rest, rest_client
+from flows.core.errors import SourceFailed, UsageError
+from flows.sources.rest import client as rest_client
+from flows.sources.rest import table as rest
 
 pytest_plugins = ["rest_fixtures"]
 

@@ -8,9 +8,9 @@ import pytest
 from conftest import Shop
 from rest_api import Answer, Api, Asked, Serve, connect, page, people
 
-from flows import settings
-from flows.errors import SourceFailed, UsageError
-from flows.sources import rest_client
+from flows.core.errors import SourceFailed, UsageError
+from flows.core.redaction import scrub
+from flows.sources.rest import client as rest_client
 
 pytest_plugins = ["rest_fixtures"]
 
@@ -177,7 +177,7 @@ def test_fault_47_a_token_that_is_refused_again_fails_the_load(
 
     # And the tokens are hidden as secrets of the environment are
     assert "r4n-t0ken" not in str(failure.value) + caplog.text
-    assert settings.scrub("they say r4n-t0ken-1 and r4n-t0ken-2") == "they say *** and ***"
+    assert scrub("they say r4n-t0ken-1 and r4n-t0ken-2") == "they say *** and ***"
 
 
 @pytest.mark.parametrize(

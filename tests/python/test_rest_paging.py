@@ -10,10 +10,10 @@ import pytest
 from conftest import Shop
 from rest_api import Answer, Asked, Serve, connect, page, people, person
 
-from flows.errors import SourceFailed
-from flows.sources.rest_client import ApiRequest
-from flows.sources.rest_options import Paging
-from flows.sources.rest_paginator import Page, Paginator
+from flows.config.rest_options import Paging
+from flows.core.errors import SourceFailed
+from flows.sources.rest.client import ApiRequest
+from flows.sources.rest.paginator import Page, Paginator
 
 pytest_plugins = ["rest_fixtures"]
 

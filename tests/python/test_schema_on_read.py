@@ -10,10 +10,10 @@ import yaml
 from conftest import Shop
 from flow_shop import SET, FlowShop, make_shop
 
-from flows.lake.contract import contracts_of
+from flows.config.contract import contracts_of
+from flows.ingest.replay import replay_table
 from flows.lake.tables import LakeTable
-from flows.replay import replay_table
-from flows.sources import files
+from flows.sources.files import table as files
 
 PROJECT = Path(__file__).parents[2]
 COLUMNS = ("unit_id", "temperature_celsius", "humidity_pct", "vibration_mm_s", "door_open", "power_watts")

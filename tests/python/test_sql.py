@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 from conftest import Shop
 
-from flows.errors import SchemaMismatch, SourceFailed
+from flows.core.errors import SchemaMismatch, SourceFailed
 
 COLUMNS = {"id": "varchar not null", "name": "varchar", "updated_at": "timestamp"}
 BOTH = pytest.mark.parametrize("scheme", ["sqlite", "sqlite+pysqlite"])

@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING
 import pytest
 from flow_shop import command
 
-from flows.lock import run_lock
-from flows.settings import PROJECT, DataFolder
+from flows.config.settings import PROJECT, DataFolder
+from flows.orchestration.run_lock import run_lock
 
 if TYPE_CHECKING:
     from pharmacy_fixtures import Pharmacy

@@ -12,12 +12,12 @@ from prefect.client.schemas.filters import DeploymentFilter, DeploymentFilterId
 from prefect.events.schemas.deployment_triggers import DeploymentTriggerTypes
 from pydantic import TypeAdapter
 
-from flows.events import emit_release_published, emit_rows_accepted
+from flows.config.settings import PROJECT, DataFolder
+from flows.core.names import TableName
+from flows.ingest.load import LoadResult
 from flows.lake.tables import Counts
-from flows.load import LoadResult
-from flows.names import TableName
-from flows.prefect_server import send_what_waits
-from flows.settings import PROJECT, DataFolder
+from flows.orchestration.events import emit_release_published, emit_rows_accepted
+from flows.orchestration.server import send_what_waits
 from flows.warehouse.release import Release
 
 TRIGGERS: TypeAdapter[Any] = TypeAdapter(DeploymentTriggerTypes)

@@ -28,7 +28,7 @@ from runs import first_day, run_of
 from sources import DAYS, PARTS, SET, Part, Sources
 from states import State, orphans, violations
 
-from flows.settings import DataFolder
+from flows.config.settings import DataFolder
 
 KILLS_A_DAY = 5
 KILLS_A_ROUND = KILLS_A_DAY * DAYS

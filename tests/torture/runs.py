@@ -16,7 +16,7 @@ RELEASES_KEPT = 3
 
 preload(
     "flows.elt",
-    "flows.sources.files",
+    "flows.sources.files.table",
     "flows.sources.sql",
     "flows.warehouse.lake_plugin",
     "dbt.adapters.duckdb",

@@ -17,7 +17,7 @@ from typing import Any, Literal
 import numpy as np
 import yaml
 
-from flows.learning.pixels import encode_png
+from flows.ingest.pixels import encode_png
 
 SET = "torture"
 DAYS = 4
@@ -25,10 +25,10 @@ Part = Literal["morning", "evening"]
 PARTS: tuple[Part, ...] = ("morning", "evening")
 
 SMALL = {
-    "flows.sources.files:FILES_A_BATCH": 2,
+    "flows.sources.files.table:FILES_A_BATCH": 2,
     "flows.sources.sql:ROWS_A_BATCH": 10,
     "flows.sources.sql:ROWS_A_FETCH": 5,
-    "flows.derive:PARENTS_A_BATCH": 2,
+    "flows.ingest.derived_tables:PARENTS_A_BATCH": 2,
 }
 """Batches so small that a day of this shop is several."""
 

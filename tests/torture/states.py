@@ -11,12 +11,12 @@ from deltalake import DeltaTable
 from flow_shop import fingerprint_of
 from reader import digest_of
 
+from flows.config.contract import SYSTEM_COLUMNS
+from flows.config.settings import DataFolder
+from flows.core.names import TableName
 from flows.lake.catalog import read_pins
-from flows.lake.contract import SYSTEM_COLUMNS
 from flows.lake.ops import COUNTED
 from flows.lake.tables import LakeTable, open_table, relation_of
-from flows.names import TableName
-from flows.settings import DataFolder
 
 HISTORY = "select customer_id, segment from {} where dbt_valid_to is null"
 

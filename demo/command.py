@@ -1,0 +1,50 @@
+"""`python -m flows demo`: the pharmacy from its sources to a release."""
+
+from typing import Annotated
+
+import typer
+
+ROWS_SHOWN = 10
+
+
+def demo(
+    scale: Annotated[
+        float, typer.Option(help="1: 10,000 customers, 100,000 order lines, 1,000,000 events.", min=0.01)
+    ] = 1.0,
+    seed: Annotated[int, typer.Option(help="The same seed makes the same pharmacy.")] = 1,
+    full_refresh: Annotated[bool, typer.Option("--full-refresh", help="Build incremental models anew.")] = False,
+    truth: Annotated[
+        bool, typer.Option("--truth", help="Print what was planted in the pharmacy, and do nothing.")
+    ] = False,
+) -> None:
+    """Make the demo pharmacy or move it on by a day, and bring its warehouse up to date."""
+    if truth:
+        _print_truth()
+        return
+    from flows.orchestration.server import prefect_server, prepare_prefect, wait_for_server
+
+    prepare_prefect()
+    with prefect_server() as url:
+        from demo.flow import SET, demo_day
+        from flows.cli.report import summarise
+        from flows.config.settings import DataFolder
+
+        wait_for_server(url)
+        _, outcome = demo_day(scale, seed, full_refresh)
+    typer.echo(summarise(outcome, DataFolder.of(SET)))
+
+
+def _print_truth() -> None:
+    from demo.flow import SET
+    from demo.pharmacy import read_truth
+    from flows.config.settings import DataFolder
+
+    for subject, (columns, rows) in read_truth(DataFolder.of(SET).path / "source").items():
+        shown = rows[:ROWS_SHOWN]
+        texts = [columns, *(["" if value is None else str(value) for value in row] for row in shown)]
+        widths = [max(len(line[at]) for line in texts) for at in range(len(columns))]
+        typer.echo(f"\n{subject.replace('_', ' ')}: {len(rows):,} rows")
+        for line in texts:
+            typer.echo("  " + "  ".join(text.ljust(width) for text, width in zip(line, widths, strict=True)).rstrip())
+        if len(rows) > len(shown):
+            typer.echo("  …")

@@ -1,0 +1,39 @@
+"""The pharmacy's day: its sources move on, its sales API answers, the warehouse is brought up to date."""
+
+import logging
+import secrets
+
+from prefect import flow
+
+from demo.api import serve_sales
+from demo.pharmacy import MADE_UP_KEY, DemoDay, advance
+from flows.config import settings
+from flows.config.settings import DataFolder
+from flows.elt import Outcome, elt, step
+from flows.orchestration.sole_run import sole_run
+
+logger = logging.getLogger(__name__)
+
+SET = "demo"
+
+
+@flow(name="demo", flow_run_name="demo day", log_prints=False)
+def demo_day(scale: float = 1.0, seed: int = 1, full_refresh: bool = False) -> tuple[DemoDay, Outcome]:
+    """Make the pharmacy's sources, or move them on by a day, and run `elt` on them."""
+    folder = DataFolder.of(SET)
+    day = move_on(folder, scale, seed)
+    token = secrets.token_urlsafe(24)
+    with serve_sales(folder.path / "source", token) as url:
+        settings.export(DEMO_SALES_URL=url, DEMO_SALES_TOKEN=token)
+        outcome = elt(SET, full_refresh=full_refresh)
+    return day, outcome
+
+
+@step("move sources on")
+def move_on(folder: DataFolder, scale: float, seed: int) -> DemoDay:
+    """Make the sources, or move them on by one day; not while another run reads them."""
+    with sole_run(folder):
+        day = advance(folder.path / "source", scale=scale, seed=seed)
+        folder.made_up_key.write_text(MADE_UP_KEY)
+    logger.info("the pharmacy's sources hold all days up to %s", day.day.isoformat())
+    return day

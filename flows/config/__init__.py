@@ -1,0 +1,1 @@
+"""What people write, parsed and validated once: connections, contracts, settings."""

@@ -1,0 +1,151 @@
+"""The one place that reads the environment: where things are, and secrets on their way to a connector."""
+
+import hashlib
+import hmac
+import os
+import sys
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from flows.core.errors import UsageError
+from flows.core.redaction import remember_secret
+
+PROJECT = Path(__file__).resolve().parents[2]
+SET_VARIABLE, DATA_VARIABLE, LAKE_VARIABLE = "ML_WAREHOUSE_SET", "ML_WAREHOUSE_DATA", "ML_WAREHOUSE_LAKE"
+KEY_VARIABLE, KEY_CHARACTERS = "ML_WAREHOUSE_PSEUDONYM_KEY", 32
+MAKE_KEY = 'python -c "import secrets; print(secrets.token_hex(32))"'
+
+
+def env_var(name: str, default: str | None = None) -> str:
+    """Return an environment variable, and remember its value as a secret that `scrub` hides.
+
+    Raises KeyError if it is not set and there is no default.
+    """
+    value = os.environ.get(name, default)
+    if value is None:
+        raise KeyError(name)
+    if value == default:
+        return default
+    remember_secret(value)
+    return value
+
+
+def chosen_set() -> str | None:
+    """Return the set of connections that the environment names, if it names one."""
+    return os.environ.get(SET_VARIABLE) or None
+
+
+def data_root() -> Path:
+    """Return the folder that holds everything the project writes."""
+    return (PROJECT / (os.environ.get(DATA_VARIABLE) or "data")).resolve()
+
+
+def prefect_is_elsewhere() -> str | None:
+    """Return the URL of the Prefect server that was named, so that none needs to be started."""
+    return os.environ.get("PREFECT_API_URL") or None
+
+
+def is_activated() -> bool:
+    """Tell whether `python` in the user's shell is the one that runs this."""
+    return os.environ.get("VIRTUAL_ENV") == sys.prefix
+
+
+def export(**variables: str) -> None:
+    """Set environment variables for this process and its children."""
+    os.environ.update(variables)
+
+
+def environment() -> dict[str, str]:
+    """Return a copy of the environment, for a child process."""
+    return dict(os.environ)
+
+
+@dataclass(frozen=True)
+class PseudonymKey:
+    """The key under which ids become pseudonyms, and whether it protects nobody because it lies beside the data."""
+
+    text: str = field(repr=False)
+    is_made_up: bool
+
+    @property
+    def fingerprint(self) -> str:
+        """Tell one key from another without telling the key."""
+        return hmac.new(self.text.encode(), b"fingerprint", hashlib.sha256).hexdigest()[:16]
+
+
+@dataclass(frozen=True)
+class DataFolder:
+    """Where the files of one set of connections are."""
+
+    path: Path
+
+    @classmethod
+    def of(cls, connection_set: str) -> "DataFolder":
+        """Return the folder of a set, whether or not it exists yet."""
+        return cls(data_root() / connection_set)
+
+    @property
+    def lake(self) -> Path:
+        """Delta tables: raw history, quarantine, operations."""
+        moved = os.environ.get(LAKE_VARIABLE)
+        if moved and "://" in moved:
+            raise UsageError(f"{LAKE_VARIABLE} is {moved!r}, and the lake must be a folder.", "Name a folder.")
+        return PROJECT / moved / self.path.name if moved else self.path / "lake"
+
+    @property
+    def catalog(self) -> Path:
+        """The DuckDB database of views that dbt attaches as `lake`."""
+        return self.path / "catalog.duckdb"
+
+    @property
+    def candidate(self) -> Path:
+        """The database that a run builds and tests; its name is the one it is published under."""
+        return self.path / "candidate" / "warehouse.duckdb"
+
+    @property
+    def releases(self) -> Path:
+        """One folder a release."""
+        return self.path / "releases"
+
+    @property
+    def warehouse(self) -> Path:
+        """The link to the last good release."""
+        return self.path / "warehouse.duckdb"
+
+    @property
+    def target(self) -> Path:
+        """The flows' own dbt artifacts, so that a dbt in a terminal is not disturbed."""
+        return self.path / "target"
+
+    @property
+    def work(self) -> Path:
+        """What loads spill and unpack while they run; nothing in it outlives a run."""
+        return self.path / "work"
+
+    @property
+    def docs(self) -> Path:
+        """The generated docs site, one file."""
+        return self.path / "docs" / "index.html"
+
+    @property
+    def made_up_key(self) -> Path:
+        """The key of data that are made up themselves; whoever makes them writes it."""
+        return self.path / "made-up-pseudonym.key"
+
+    @property
+    def pseudonym_key(self) -> PseudonymKey | None:
+        """The key for pseudonyms: the environment's, else a made-up one; raises UsageError if it can be guessed."""
+        text = env_var(KEY_VARIABLE, "").strip()
+        if not text:
+            return PseudonymKey(self.made_up_key.read_text().strip(), True) if self.made_up_key.exists() else None
+        if len(text) < KEY_CHARACTERS:
+            raise UsageError(
+                f"{KEY_VARIABLE} has {len(text)} characters, of which a key needs {KEY_CHARACTERS} at least.",
+                f"Make one: {MAKE_KEY}",
+            )
+        return PseudonymKey(text, False)
+
+    @property
+    def lock(self) -> Path:
+        """The file whose lock a run holds."""
+        return self.path / "run.lock"

@@ -1,0 +1,83 @@
+"""The warehouse's own files and folders, should they be full, read-only, gone, damaged or of a newer engine."""
+
+import errno
+import logging
+import re
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import duckdb
+from deltalake.exceptions import DeltaError
+
+from flows.core.errors import StorageFailed
+from flows.core.redaction import without_values
+
+logger = logging.getLogger(__name__)
+
+FULL = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}
+OUT_OF_REACH = {errno.EROFS, errno.EACCES, errno.EPERM, errno.ENOENT, errno.ENOTDIR, errno.ENODEV, errno.ESTALE}
+OF_STORAGE = FULL | OUT_OF_REACH | {errno.EIO}
+"""What a system says of a volume that is full, read-only, broken or gone."""
+
+DAMAGED = re.compile(r"Corrupt database|not a valid DuckDB|not read enough bytes|storage version number|Serialization")
+"""What DuckDB says of a file that was cut, overwritten, or written by a newer version."""
+
+REBUILD = "Build it anew from the lake: python -m flows elt --full-refresh"
+TRY_AGAIN = "Look at the volume: room, rights, whether it is mounted. Then run again."
+
+
+def storage_failure(error: BaseException, what: str = "the data folder") -> StorageFailed | None:
+    """Return the error to tell if a failure is one of storage, else None."""
+    if isinstance(error, StorageFailed):
+        return error
+    if isinstance(error, OSError) and error.errno in OF_STORAGE:
+        return StorageFailed(str(error.filename or what), error.strerror or type(error).__name__, TRY_AGAIN)
+    if isinstance(error, DeltaError):
+        return StorageFailed(what, _of_delta(error), TRY_AGAIN)
+    if isinstance(error, duckdb.Error) and (isinstance(error, duckdb.IOException) or DAMAGED.search(str(error))):
+        return StorageFailed(what, without_values(error), TRY_AGAIN)
+    return None
+
+
+def open_database(path: Path, what: str, remedy: str) -> duckdb.DuckDBPyConnection:
+    """Open a DuckDB file for reading; raises StorageFailed if it is damaged, cut short, or of a newer version."""
+    try:
+        connection = duckdb.connect(str(path), read_only=True)
+        used = connection.execute("select block_size * used_blocks from pragma_database_size()").fetchall()[0][0]
+    except duckdb.Error as error:
+        raise StorageFailed(what, without_values(error), remedy) from None
+    if (size := path.stat().st_size) < used:
+        connection.close()
+        raise StorageFailed(what, f"the file has {size:,} bytes of at least {used:,}", remedy)
+    return connection
+
+
+@contextmanager
+def storage_faults_named(what: str = "the data folder") -> Iterator[None]:
+    """Turn what systems and libraries raise of storage into StorageFailed; all else passes."""
+    try:
+        yield
+    except Exception as error:
+        failure = storage_failure(error, what)
+        if failure is None:
+            raise
+        raise failure from None
+
+
+@contextmanager
+def recording(failed: str | None) -> Iterator[None]:
+    """Write down how something ended; if that cannot be written either, the first failure is the one to tell."""
+    try:
+        with storage_faults_named("the lake"):
+            yield
+    except StorageFailed as second:
+        if failed is None:
+            raise
+        logger.error("it could not be noted in the lake either: %s", second)
+
+
+def _of_delta(error: DeltaError) -> str:
+    """Return what is known to name no value: the system's own words, and features that the library lacks."""
+    found = re.search(r"[A-Z][^:()\n]* \(os error \d+\)|(?<=message: \")[^\"]+|Unsupported: [^\n]*", str(error))
+    return found[0] if found else type(error).__name__

@@ -1,0 +1,1 @@
+"""Loads, replays and derived tables: functions over a frozen plan."""

@@ -1,0 +1,97 @@
+"""Versions of contracts: which one data was checked under, and what it changed."""
+
+import json
+from collections.abc import Iterator, Mapping
+from dataclasses import MISSING, asdict, fields
+from pathlib import Path
+from typing import Any
+
+import duckdb
+import pyarrow as pa
+
+from flows.config.contract import Column, Contract
+from flows.core.clock import utc_now
+from flows.lake.tables import open_table, relation_of, write_operations
+
+CONTRACTS = pa.schema(
+    [
+        ("table_name", pa.string()),
+        ("version", pa.int64()),
+        ("definition", pa.string()),
+        ("since", pa.timestamp("us")),
+    ]
+)
+"""The table ops/contracts: each version of a contract as JSON, in the order in which loads met it."""
+
+
+def record_contract_version(lake: Path, contract: Contract) -> int:
+    """Return the number of the contract's version, from 1; one that is not the last of its table is recorded first."""
+    path, known = lake / "ops" / "contracts", _versions(lake, contract)
+    definition = _definition(contract)
+    newest = max(known, default=0)
+    if newest and _with_defaults(known[newest]) == definition:
+        return newest
+    row = {
+        "table_name": str(contract.name),
+        "version": newest + 1,
+        "definition": json.dumps(definition, ensure_ascii=False),
+        "since": utc_now(),
+    }
+    write_operations(path, row, CONTRACTS)
+    return newest + 1
+
+
+def changes_since(lake: Path, contract: Contract, version: int) -> str:
+    """Say in words what the contract changes of one of its versions; empty for one that is not known."""
+    before = _versions(lake, contract).get(version)
+    return "" if before is None else ", ".join(_changes(_with_defaults(before), _definition(contract)))
+
+
+def _versions(lake: Path, contract: Contract) -> dict[int, dict[str, Any]]:
+    relation = relation_of(open_table(lake / "ops" / "contracts"))
+    if relation is None:
+        return {}
+    with duckdb.connect() as connection:
+        sql = f"select version, definition from {relation} where table_name = $1"
+        rows = connection.execute(sql, [str(contract.name)]).fetchall()
+    return {version: json.loads(definition) for version, definition in rows}
+
+
+def _definition(contract: Contract) -> dict[str, Any]:
+    """Return a contract as JSON has it; it holds rules and names, no values and no connection."""
+    definition: dict[str, Any] = json.loads(json.dumps(asdict(contract), default=str))
+    del definition["name"]
+    definition["columns"].sort(key=lambda column: column["name"])
+    return definition
+
+
+def _with_defaults(definition: dict[str, Any]) -> dict[str, Any]:
+    """Add what contracts of an earlier release of this project could not say."""
+    columns = [_defaults(Column) | column for column in definition["columns"]]
+    return {**_defaults(Contract), **definition, "columns": columns}
+
+
+def _defaults(kind: type) -> dict[str, Any]:
+    known = {field.name: field.default for field in fields(kind) if field.default is not MISSING}
+    defaults: dict[str, Any] = json.loads(json.dumps(known, default=str))
+    return defaults
+
+
+def _changes(before: Mapping[str, Any], now: Mapping[str, Any]) -> Iterator[str]:
+    """Yield what differs: columns by name, then the contract's own words."""
+    old, new = ({column["name"]: column for column in each["columns"]} for each in (before, now))
+    for name, column in new.items():
+        if name not in old:
+            yield f"{name} added"
+        elif column["data_type"] != old[name]["data_type"]:
+            yield f"{name} {old[name]['data_type']} → {column['data_type']}"
+        if name in old and column["is_required"] != old[name]["is_required"]:
+            yield f"{name} {'required' if column['is_required'] else 'no longer required'}"
+        if name in old and column["checks"] != old[name]["checks"]:
+            yield f"checks of {name} changed"
+        if name in old and column["is_personal"] != old[name]["is_personal"]:
+            yield f"{name} {'personal' if column['is_personal'] else 'no longer personal'}"
+    yield from (f"{name} removed" for name in old if name not in new)
+    for word in sorted(now.keys() - {"columns"}):
+        if before.get(word) != now[word]:
+            yield f"{word} {before.get(word)} → {now[word]}"

@@ -1,0 +1,62 @@
+"""Columns that turn empty: what is new has no values where what stands has them."""
+
+from collections import Counter
+from collections.abc import Iterator
+
+import duckdb
+
+from flows.config.contract import Contract
+from flows.core.errors import Finding
+from flows.core.names import identifier, literal
+from flows.lake.deduplicate import NEW_ROWS
+from flows.lake.quarantine import FEW, limit_passed
+from flows.lake.tables import LakeTable, open_table, relation_of
+
+RISE = 0.5
+"""A rise of a column's share of nulls that is told: from a third, say, to more than five sixths."""
+
+
+def count_nulls(connection: duckdb.DuckDBPyConnection, contract: Contract) -> Counter[str]:
+    """Count the nulls in what is new of each column that need not be filled."""
+    names = [column.name for column in contract.columns if not column.is_required]
+    return Counter(_counted(connection, names, NEW_ROWS, "not _deleted")[1])
+
+
+def require_filled(contract: Contract, accepted: int, nulls: Counter[str]) -> None:
+    """Raise GateFailed if more of what is new lacks a column than its `null_limit_pct` allows."""
+    broken = [
+        Finding(
+            str(contract.name),
+            f"{column.name}: null in {nulls[column.name]:,} of {accepted:,} new records, "
+            f"of which {column.null_limit_pct:g} % may be",
+        )
+        for column in contract.columns
+        if nulls[column.name] >= FEW and nulls[column.name] * 100 > column.null_limit_pct * accepted
+    ]
+    if broken:
+        raise limit_passed(contract, *broken, limit="null_limit_pct in the column's meta")
+
+
+def describe_null_spikes(
+    connection: duckdb.DuckDBPyConnection, table: LakeTable, load_id: str, accepted: int, nulls: Counter[str]
+) -> Iterator[str]:
+    """Say which columns of what a load accepted are null far more often than in what stood before."""
+    suspects = [name for name, count in nulls.items() if count >= FEW and count > RISE * accepted]
+    relation = relation_of(open_table(table.raw_path)) if suspects else None
+    if relation is None:
+        return
+    standing, before = _counted(connection, suspects, relation, f"not _deleted and _load_id <> {literal(load_id)}")
+    for name in suspects:
+        share, earlier = nulls[name] / accepted, before[name] / max(standing, 1)
+        if standing >= FEW and share - earlier > RISE:
+            told = f"null in {share:.0%} of {accepted:,} new rows, and in {earlier:.0%} of those before"
+            yield f"{table.name}: {name} is {told}"
+
+
+def _counted(
+    connection: duckdb.DuckDBPyConnection, names: list[str], relation: str, predicate: str
+) -> tuple[int, dict[str, int]]:
+    """Count rows, and nulls by column."""
+    counts = ", ".join(["count(*)", *(f"count(*) - count({identifier(name)})" for name in names)])
+    rows, *nulls = connection.execute(f"select {counts} from {relation} where {predicate}").fetchall()[0]
+    return rows, dict(zip(names, nulls, strict=True))

@@ -1,0 +1,1 @@
+"""Prefect: server, run lock, steps, artifacts, events, task runs."""

@@ -1,0 +1,46 @@
+"""What a run tells Prefect, for automations to start from: tables that took new rows, and releases."""
+
+import logging
+from collections.abc import Iterable, Mapping
+
+from prefect.events import emit_event
+
+from flows.config.settings import DataFolder
+from flows.ingest.load import LoadResult
+from flows.warehouse.release import Release
+
+logger = logging.getLogger(__name__)
+
+ROWS_ACCEPTED = "ml-warehouse.rows.accepted"
+RELEASE_PUBLISHED = "ml-warehouse.release.published"
+
+
+def emit_rows_accepted(folder: DataFolder, loads: Iterable[LoadResult]) -> None:
+    """Emit an event for each table that accepted rows: its resource is `ml-warehouse.table.<set>.<source>.<table>`.
+
+    It is in the lake by then, whatever becomes of the run; the payload counts, and holds nothing of the records.
+    """
+    for load in loads:
+        total = load.total
+        if total.accepted:
+            counts = {
+                "read": total.read,
+                "accepted": total.accepted,
+                "quarantined": total.quarantined,
+                "duplicate": total.duplicate,
+            }
+            _emit(ROWS_ACCEPTED, f"ml-warehouse.table.{folder.path.name}.{load.table}", str(load.table), counts)
+
+
+def emit_release_published(folder: DataFolder, release: Release) -> None:
+    """Emit that a set has a new release: its resource is `ml-warehouse.set.<set>`."""
+    name = folder.path.name
+    _emit(RELEASE_PUBLISHED, f"ml-warehouse.set.{name}", name, {"release": release.name})
+
+
+def _emit(event: str, resource: str, name: str, payload: Mapping[str, object]) -> None:
+    """Emit an event; a run is worth more than what Prefect makes of it."""
+    try:
+        emit_event(event, {"prefect.resource.id": resource, "prefect.resource.name": name}, payload=dict(payload))
+    except Exception as error:  # noqa: BLE001 - whatever it is, the data is there
+        logger.warning("Prefect was not told of %s: %s", resource, type(error).__name__)

@@ -1,0 +1,181 @@
+"""Prefect on loopback: a server of the run's own unless one is named, its database under the data folder."""
+
+import socket
+import subprocess
+import sys
+import time
+import urllib.error
+import urllib.request
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+
+from flows.config import settings
+from flows.core.errors import UsageError, WarehouseError
+from flows.core.redaction import scrub
+
+STARTUP_SECONDS = 90
+ELSEWHERE_SECONDS = 10
+WORK_POOL = "local"
+
+
+def prepare_prefect() -> None:
+    """Say where Prefect keeps its runs and what it logs; call it before Prefect is imported."""
+    if not settings.prefect_is_elsewhere():
+        settings.export(PREFECT_HOME=str(settings.data_root() / "prefect"))
+    settings.export(
+        PREFECT_SERVER_ANALYTICS_ENABLED="false",
+        PREFECT_LOGGING_EXTRA_LOGGERS="flows",
+        PREFECT_LOGGING_TO_API_WHEN_MISSING_FLOW="ignore",
+        PREFECT_LOGGING_HANDLERS_CONSOLE_LEVEL="CRITICAL",
+        PREFECT_LOGGING_INTERNAL_LEVEL="CRITICAL",
+        PREFECT_CLI_PROMPT="false",
+        DO_NOT_TRACK="1",
+    )
+
+
+@contextmanager
+def prefect_server() -> Iterator[str]:
+    """Give a run a Prefect API and yield its URL: the one PREFECT_API_URL names, or a server that ends with the run.
+
+    It starts in the background; `wait_for_server` waits for it, so that other work goes on meanwhile. Raises
+    WarehouseError if it was lost on the way and nothing else went wrong.
+    """
+    if url := settings.prefect_is_elsewhere():
+        wait_for_server(url, ELSEWHERE_SECONDS)
+        with telling(url):
+            yield url
+        return
+    port = free_port()
+    url = f"http://127.0.0.1:{port}/api"
+    settings.export(PREFECT_API_URL=url, PREFECT_CLIENT_MAX_RETRIES="2")  # a process that is gone does not come back
+    with serving(port, with_ui=False), telling(url):
+        yield url
+
+
+@contextmanager
+def telling(url: str) -> Iterator[None]:
+    """Hand the last logs and events to a server in the end; if it is lost, tell what the run itself came to."""
+    try:
+        yield
+    except Exception as error:
+        from httpx import TransportError
+
+        if not isinstance(error, TransportError):
+            raise
+        cause: BaseException | None = error
+        while cause is not None and not isinstance(cause, WarehouseError):
+            cause = cause.__context__
+        raise cause or WarehouseError(
+            f"Prefect was lost during the run, and does not know how it ended: {scrub(url)}\n"
+            "What the run had done stands; readers have the last good release. Run again to be sure."
+        ) from None
+    finally:
+        send_what_waits()
+
+
+def send_what_waits() -> None:
+    """Hand the last logs and events to the server while it still stands."""
+    from prefect.events.worker import EventsWorker
+    from prefect.logging.handlers import APILogWorker
+
+    APILogWorker.drain_all(timeout=10)
+    EventsWorker.drain_all(timeout=10)
+
+
+def serve_schedules(port: int, say: Callable[[str], None]) -> None:
+    """Serve the UI, deploy prefect.yaml to it and work off its schedules until interrupted."""
+    if is_taken(port):
+        raise UsageError(f"Port {port} of 127.0.0.1 is taken.", "Name another: python -m flows ui --port …")
+    url = f"http://127.0.0.1:{port}/api"
+    settings.export(PREFECT_API_URL=url)
+    with serving(port, with_ui=True):
+        wait_for_server(url)
+        for arguments in (
+            ["work-pool", "create", WORK_POOL, "--type", "process", "--overwrite"],
+            ["--no-prompt", "deploy", "--all"],
+        ):
+            subprocess.run(
+                [sys.executable, "-m", "prefect", *arguments],
+                cwd=settings.PROJECT,
+                env=settings.environment(),
+                stdout=subprocess.DEVNULL,
+                check=True,
+            )
+        say(f"Prefect is at http://127.0.0.1:{port}, schedules are worked off; Ctrl-C ends both.")
+        worker = subprocess.Popen(
+            [sys.executable, "-m", "prefect", "worker", "start", "--pool", WORK_POOL],
+            cwd=settings.PROJECT,
+            env=settings.environment(),
+        )
+        try:
+            worker.wait()
+        except KeyboardInterrupt:  # the worker was interrupted as well
+            say("Stopping …")
+            return
+        finally:
+            _end(worker)
+        raise WarehouseError("The worker of the schedules ended by itself; see above.")
+
+
+@contextmanager
+def serving(port: int, *, with_ui: bool) -> Iterator[subprocess.Popen[bytes]]:
+    """Run a Prefect server on loopback, and stop it by its process in the end."""
+    log = settings.data_root() / "prefect" / "server.log"
+    log.parent.mkdir(parents=True, exist_ok=True)
+    environment = settings.environment() | {"PREFECT_UI_ENABLED": str(int(with_ui))}
+    if not with_ui:
+        environment |= {"PREFECT__SERVER_EPHEMERAL": "1", "PREFECT__SERVER_FINAL": "1"}
+    with log.open("wb") as output:
+        server = subprocess.Popen(
+            [sys.executable, "-m", "flows.orchestration.server_process", str(port)],
+            cwd=settings.PROJECT,
+            env=environment,
+            stdin=subprocess.PIPE,
+            stdout=output,
+            stderr=output,
+            start_new_session=True,
+        )
+        try:
+            yield server
+        finally:
+            _end(server)
+
+
+def _end(process: subprocess.Popen[bytes]) -> None:
+    process.terminate()
+    try:
+        process.wait(timeout=15)
+    except subprocess.TimeoutExpired:
+        process.kill()
+        process.wait()
+
+
+def wait_for_server(url: str, seconds: float = STARTUP_SECONDS) -> None:
+    """Wait until a Prefect API answers; raises WarehouseError if it does not."""
+    deadline = time.monotonic() + seconds
+    while True:
+        try:
+            with urllib.request.urlopen(f"{url}/health", timeout=5):
+                return
+        except (urllib.error.URLError, ConnectionError, TimeoutError, ValueError):
+            if time.monotonic() > deadline:
+                raise WarehouseError(
+                    f"Prefect did not answer at {scrub(url)} within {seconds:.0f} seconds. Nothing was done.\n"
+                    f"A server of our own logs to {settings.data_root() / 'prefect' / 'server.log'}; "
+                    "another one is named by PREFECT_API_URL."
+                ) from None
+            time.sleep(0.1)
+
+
+def is_taken(port: int) -> bool:
+    """Tell whether somebody listens on a port of loopback."""
+    with socket.socket() as probe:
+        return probe.connect_ex(("127.0.0.1", port)) == 0
+
+
+def free_port() -> int:
+    """Return a port of loopback that nobody listens on."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port: int = probe.getsockname()[1]
+    return port

@@ -1,0 +1,48 @@
+"""`python -m flows.orchestration.server_process PORT`: a Prefect server on loopback that ends with its parent.
+
+Its standard input is a pipe that the starter holds: the kernel closes it even if the starter is killed.
+"""
+
+import asyncio
+import os
+import signal
+import sys
+import threading
+import time
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+
+import uvicorn
+from fastapi import FastAPI
+from prefect.server.api.server import create_app
+from prefect.server.utilities.messaging.memory import METRICS
+
+LAST_WORDS_SECONDS = 10
+
+
+def end_with_the_starter() -> None:
+    """Wait until the other end of standard input is closed, then ask this process to stop."""
+    sys.stdin.buffer.read()
+    os.kill(os.getpid(), signal.SIGTERM)
+
+
+def recording_all(app: FastAPI) -> FastAPI:
+    """Let a server record the events that it took before it stops; it would forget those that still wait in memory."""
+    serving = app.router.lifespan_context
+
+    @asynccontextmanager
+    async def lifespan(app: FastAPI) -> AsyncIterator[None]:
+        async with serving(app):
+            yield
+            deadline = time.monotonic() + LAST_WORDS_SECONDS
+            events = METRICS["events"]
+            while events["consumed"] < events["published"] and time.monotonic() < deadline:
+                await asyncio.sleep(0.02)
+
+    app.router.lifespan_context = lifespan
+    return app
+
+
+if __name__ == "__main__":
+    threading.Thread(target=end_with_the_starter, daemon=True).start()
+    uvicorn.run(recording_all(create_app()), host="127.0.0.1", port=int(sys.argv[1]), log_level="error", lifespan="on")

@@ -1,0 +1,1 @@
+"""Files as sources: CSV, JSON, Parquet, documents, archives."""

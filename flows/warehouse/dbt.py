@@ -1,0 +1,83 @@
+"""dbt, run in this process: the manifest is parsed once and handed on; an ended command leaves no connection open."""
+
+import logging
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from dbt.adapters.duckdb.connections import DuckDBConnectionManager
+from dbt.cli.main import dbtRunner, dbtRunnerResult
+from dbt.contracts.graph.manifest import Manifest
+from dbt_common.events.base_types import EventMsg
+
+from flows.config import settings
+from flows.config.settings import DataFolder
+from flows.core.errors import UsageError, WarehouseError
+from flows.core.redaction import scrub, without_values
+
+logger = logging.getLogger(__name__)
+
+TESTS = ("test", "unit_test")
+OnEvent = Callable[[EventMsg], None]
+GOOD = {"success", "pass", "warn", "no-op"}
+"""The states of a node with which a build may be published."""
+
+
+@dataclass(frozen=True)
+class Dbt:
+    """The project's dbt, with artifacts in a folder of the flows' own."""
+
+    folder: DataFolder
+    manifest: Manifest
+
+    @classmethod
+    def parse(cls, folder: DataFolder) -> "Dbt":
+        """Parse the project for a set; raises UsageError if it does not parse."""
+        settings.export(**{settings.DATA_VARIABLE: str(folder.path.parent), settings.SET_VARIABLE: folder.path.name})
+        result = _invoke(dbtRunner(), folder, ["parse"], "candidate")
+        if not isinstance(result.result, Manifest):
+            raise UsageError(f"The dbt project does not parse: {scrub(str(result.exception))}", "Fix it: dbt parse")
+        return cls(folder, result.result)
+
+    def run(self, *arguments: str, target: str = "candidate", on_event: Sequence[OnEvent] = ()) -> list[Any]:
+        """Run a dbt command; return its results, one a node.
+
+        Raises WarehouseError if the command itself fails, and lets through what interrupts it.
+        """
+        runner = dbtRunner(manifest=self.manifest, callbacks=list(on_event))
+        try:
+            result = _invoke(runner, self.folder, list(arguments), target)
+        finally:
+            DuckDBConnectionManager.close_all_connections()
+        if isinstance(result.exception, WarehouseError):
+            raise result.exception
+        if interruption := _interruption(result.exception):
+            raise interruption
+        if result.exception is not None:
+            raise WarehouseError(f"dbt {arguments[0]} failed: {without_values(str(result.exception))}")
+        return list(getattr(result.result, "results", None) or [])
+
+
+def _interruption(error: BaseException | None) -> BaseException | None:
+    """Find the signal behind an error: what dbt was doing when it came fails in ways of its own."""
+    while isinstance(error, Exception):
+        error = error.__cause__ or error.__context__
+    return error
+
+
+def _invoke(runner: dbtRunner, folder: DataFolder, arguments: list[str], target: str) -> dbtRunnerResult:
+    """Keep dbt's own output off the terminal and its results out of files: both may quote values."""
+    project = str(settings.PROJECT)
+    places = ["--project-dir", project, "--profiles-dir", project, "--target", target]
+    outputs = ["--target-path", str(folder.target), "--log-path", str(folder.target)]
+    quiet = ["--log-level", "none", "--log-level-file", "none", "--no-use-colors"]
+    artifacts = [] if arguments[0] in ("parse", "docs") else ["--no-write-json"]
+    return runner.invoke([*quiet, *artifacts, *arguments, *places, *outputs])
+
+
+def tested_node(manifest: Manifest, node: Any) -> Any | None:
+    """Return the model or source that a test is about; None if it reads none, or if the node is no test."""
+    if node.resource_type not in TESTS:
+        return None
+    unique_id = getattr(node, "attached_node", None) or next(iter(node.depends_on_nodes), None)
+    return manifest.nodes.get(unique_id) or manifest.sources.get(unique_id)
