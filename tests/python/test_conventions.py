@@ -7,9 +7,9 @@ from pathlib import Path
 from typing import Any
 
 from dbt.contracts.graph.manifest import Manifest
-from fault_catalogue import UNSAID, faults_of
+from support.fault_catalogue import UNSAID, faults_of
 
-pytest_plugins = ["warehouse_fixtures"]
+pytest_plugins = ["support.warehouse_fixtures"]
 
 PACKAGE = "ml_warehouse"
 ROW_TESTS = ("expression_is_true", "expressions_are_true")
@@ -131,7 +131,7 @@ def sources_behind(manifest: Manifest, node: Any) -> list[Any]:
 def test_every_fault_that_is_tested_says_what_was_done_and_what_it_came_to() -> None:
     silent = [
         f"{path.name}: {test.name}"
-        for path in sorted(Path(__file__).parent.glob("test_*.py"))
+        for path in sorted(Path(__file__).parent.rglob("test_*.py"))
         for test in ast.walk(ast.parse(path.read_text()))
         if isinstance(test, ast.FunctionDef)
         for fault in faults_of(test.name, ast.get_docstring(test))

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import duckdb
 import pytest
-from flow_shop import bring_prefect_database
+from support.flow_shop import bring_prefect_database
 
 from flows.config.settings import PROJECT
 

@@ -20,13 +20,13 @@ from pathlib import Path
 from typing import Annotated
 
 import typer
-from breaks import BREAKS
-from flow_shop import clear, prefect_for_tests
-from kills import Child, Ended, Point, When
-from reader import Reader, Seen, reading
 from runs import first_day, run_of
 from sources import DAYS, PARTS, SET, Part, Sources
 from states import State, orphans, violations
+from support.breaks import BREAKS
+from support.flow_shop import clear, prefect_for_tests
+from support.kills import Child, Ended, Point, When
+from support.reader import Reader, Seen, reading
 
 from flows.config.settings import DataFolder
 

@@ -4,9 +4,9 @@ from datetime import datetime, timedelta
 from functools import partial
 from pathlib import Path
 
-from breaks import BREAKS
-from kills import Child, preload, replace_everywhere, set_constants
 from sources import SET, SMALL, Sources
+from support.breaks import BREAKS
+from support.kills import Child, preload, replace_everywhere, set_constants
 
 from flows import clock
 from flows.warehouse import release

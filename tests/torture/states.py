@@ -8,8 +8,8 @@ from typing import Any
 
 import duckdb
 from deltalake import DeltaTable
-from flow_shop import fingerprint_of
-from reader import digest_of
+from support.flow_shop import fingerprint_of
+from support.reader import digest_of
 
 from flows.config.contract import SYSTEM_COLUMNS
 from flows.config.settings import DataFolder

@@ -1,0 +1,89 @@
+"""What people type: dbt in a terminal at any time, and the command line's codes."""
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pytest
+from support.flow_shop import command
+
+from flows.config.settings import PROJECT, DataFolder
+from flows.orchestration.run_lock import run_lock
+
+if TYPE_CHECKING:
+    from support.pharmacy_fixtures import Pharmacy
+
+pytest_plugins = ["support.pharmacy_fixtures"]
+
+DBT = str(Path(sys.executable).with_name("dbt"))
+
+
+def typed(arguments: list[str], home: Path, **variables: str) -> subprocess.CompletedProcess[str]:
+    """Run a command as a user does, on a data folder of the test's own."""
+    inherited = {name: value for name, value in os.environ.items() if not name.startswith(("ML_", "PREFECT", "COL"))}
+    environment = inherited | {"ML_WAREHOUSE_DATA": str(home), "DBT_TARGET_PATH": str(home / "target")} | variables
+    return subprocess.run(arguments, cwd=PROJECT, capture_output=True, text=True, env=environment)
+
+
+@pytest.mark.slow
+def test_dbt_build_works_before_anything_was_loaded_and_while_a_run_is_going_on(tmp_path: Path) -> None:
+    # Given a project that was only set up, and a run that holds its data folder
+    with run_lock(DataFolder(tmp_path / "demo")):
+        # When dbt build is typed in a terminal
+        built = typed([DBT, "build"], tmp_path)
+
+    # Then every model and test passes on typed, empty sources
+    assert built.returncode == 0, built.stdout
+    assert "ERROR=0" in built.stdout
+    assert (tmp_path / "demo" / "dev.duckdb").exists()
+    assert not (tmp_path / "demo" / "warehouse.duckdb").exists()
+
+
+@pytest.mark.parametrize(
+    ("arguments", "code", "said"),
+    [
+        (["elt", "--set", "nowhere"], 2, "holds no set 'nowhere'; it holds demo"),
+        (["elt", "--connections", "nowhere.yml"], 2, "no connections file"),
+        (["elt", "--sett", "demo"], 2, "No such option"),
+        (["query", "select 1"], 2, "Nothing is published in demo yet"),
+        (["--help"], 0, "Exit codes: 0 done"),
+    ],
+    ids=["unknown set", "no file", "unknown option", "nothing published", "help"],
+)
+def test_wrong_use_is_told_apart_from_failure(tmp_path: Path, arguments: list[str], code: int, said: str) -> None:
+    # When a command is typed
+    ended = typed(command(*arguments), tmp_path, COLUMNS="200")
+
+    # Then its code and its words say what to do, without a traceback
+    assert ended.returncode == code
+    assert said in ended.stdout + ended.stderr
+    assert "Traceback" not in ended.stderr
+
+
+def test_the_demo_runs_by_one_command_and_its_next_step_can_be_pasted(pharmacy: "Pharmacy") -> None:
+    # Given a small pharmacy that was run by a command
+    home = pharmacy.folder.parent
+
+    # Then the query that it prints works as it stands
+    step = next(line for line in pharmacy.said.splitlines() if "look:" in line).partition("look:")[2].strip()
+    looked = typed(["bash", "-c", step], home)
+    assert looked.returncode == 0, looked.stderr
+    assert "│" in looked.stdout
+    assert (pharmacy.folder / "docs" / "index.html").exists()
+
+    # And no process of it is left: each would have the data folder in its environment
+    assert pharmacy.left_running == []
+
+
+def test_what_was_planted_is_printed_on_request(pharmacy: "Pharmacy") -> None:
+    # When somebody asks for it
+    told = typed(command("demo", "--truth"), pharmacy.folder.parent)
+
+    # Then each subject is there with its rows, and nothing was run
+    assert told.returncode == 0, told.stderr
+    for subject in (path.stem for path in (PROJECT / "flows" / "demo" / "truth").glob("*.sql")):
+        count = len(pharmacy.planted(subject))
+        assert f"{subject.replace('_', ' ')}: {count:,} rows" in told.stdout
+    assert "published" not in told.stdout + told.stderr

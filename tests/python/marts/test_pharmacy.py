@@ -1,0 +1,19 @@
+"""What was planted in the demo comes out of its warehouse, and the docs' queries run on it."""
+
+import re
+from typing import TYPE_CHECKING
+
+from dbt.contracts.graph.manifest import Manifest
+
+if TYPE_CHECKING:
+    from support.pharmacy_fixtures import Pharmacy
+
+pytest_plugins = ["support.pharmacy_fixtures", "support.warehouse_fixtures"]
+
+QUERY = re.compile(r"```sql\n(.*?)```", re.DOTALL)
+
+
+def test_the_query_in_a_marts_description_runs_and_finds_something(pharmacy: "Pharmacy", manifest: Manifest) -> None:
+    shown = {node.name: QUERY.findall(node.description) for node in manifest.nodes.values() if "marts" in node.fqn}
+    found = {name: len(pharmacy.rows(query)) for name, queries in shown.items() for query in queries}
+    assert [name for name, rows in found.items() if rows == 0] == []

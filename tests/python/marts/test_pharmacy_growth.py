@@ -1,0 +1,176 @@
+"""The pharmacy's visits as they were planted: sessions, robots, funnel, cohorts and who has left."""
+
+from collections import Counter
+from datetime import date, timedelta
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from support.pharmacy_fixtures import Pharmacy
+
+pytest_plugins = ["support.pharmacy_fixtures"]
+
+NEW_DAYS, RISK_DAYS, CHURN_DAYS, QUIET_DAYS = 30, 60, 120, 30
+"""What seed churn_rules says."""
+
+
+def test_sessions_are_those_that_were_planted(pharmacy: "Pharmacy") -> None:
+    # Given what was planned of visits by humans and robots, and which visitors sent something too late
+    names = ("visitor_id", "started_at", "ended_at", "event_count", "is_bot", "customer_id")
+    late = {row["visitor_id"] for row in pharmacy.rows("select visitor_id from core.fct_web_events where is_late")}
+    planted = {
+        tuple(row[name] for name in names) for row in pharmacy.planted("sessions") if row["visitor_id"] not in late
+    }
+
+    # Then every session of the others is found, and none besides
+    rows = pharmacy.rows(f"select {', '.join(names)} from core.fct_sessions")
+    found = {tuple(row[name] for name in names) for row in rows if row["visitor_id"] not in late}
+    assert found == planted
+    assert len(planted) > 10_000 > 1000 * len(late)
+
+    # And they include what is hard: across midnight, two parts of a visit, robots that pose as browsers
+    hard = pharmacy.rows("""
+        select
+            count(*) filter (started_date <> cast(ended_at as date)) as across_midnight,
+            count(*) filter (is_bot and not is_declared_bot) as undeclared,
+            count(*) filter (is_bot) as robots,
+            count(*) filter (customer_id is null and stitched_customer_id is not null) as stitched
+        from core.fct_sessions
+    """)[0]
+    assert min(hard.values()) > 10
+
+
+def test_the_funnel_has_the_steps_that_were_planted(pharmacy: "Pharmacy") -> None:
+    # Given how many came to each step, on days whose events have all been sent, none of them too late
+    late = {row["occurred_date"] for row in pharmacy.rows("from core.fct_web_events where is_late")}
+    near_late = {day + timedelta(days=distance) for day in late for distance in (-1, 0)}
+    planted = {
+        (row["started_date"], row["step_number"]): row["session_count"]
+        for row in pharmacy.planted("funnel")
+        if row["is_whole"] and row["started_date"] not in near_late
+    }
+
+    # Then so many did
+    rows = pharmacy.rows("select started_date, step_number, sum(session_count) as n from growth.funnel group by all")
+    found = {(row["started_date"], row["step_number"]): row["n"] for row in rows}
+    assert {key: found[key] for key in planted} == planted
+    assert len(planted) > 0.9 * len(found)
+    assert sum(planted.values()) > 10_000
+
+
+def test_no_account_of_the_pharmacys_readers_is_in_the_warehouse(pharmacy: "Pharmacy") -> None:
+    # Given visits whose addresses held emails and search words
+    paths = {row["page_path"] for row in pharmacy.rows("select distinct page_path from core.fct_web_events")}
+
+    # Then no path holds either
+    assert [path for path in paths if path and ("@" in path or "%40" in path or "?" in path)] == []
+    assert {"/search", "/login"} <= paths
+
+
+def test_cohorts_are_whole(pharmacy: "Pharmacy") -> None:
+    # Given cohorts of customers and visitors, then each has a row for each month from its own to the last
+    cohorts = pharmacy.rows("""
+        select
+            cohort_basis,
+            cohort_month,
+            list(months_since_first order by months_since_first) as months,
+            list(active_member_count order by months_since_first) as active,
+            max(member_count) as member_count,
+            list(activity_month order by activity_month) filter (not is_complete) as unfinished
+        from growth.retention_cohorts
+        group by all
+    """)
+    assert {row["cohort_basis"] for row in cohorts} == {"order", "session"}
+    for cohort in cohorts:
+        months = (2026 - cohort["cohort_month"].year) * 12 + 3 - cohort["cohort_month"].month
+        assert cohort["months"] == [*range(months + 1)]
+        assert cohort["active"][0] == cohort["member_count"] > 0
+        assert cohort["unfinished"] == [date(2026, 3, 1)]
+
+    # And all customers who bought are in one
+    members = sum(row["member_count"] for row in cohorts if row["cohort_basis"] == "order")
+    buyers = pharmacy.rows("select count(distinct customer_id) as n from core.fct_order_lines where is_sale")
+    assert members == buyers[0]["n"]
+
+
+def test_churn_states_are_what_a_walk_through_the_days_finds(pharmacy: "Pharmacy") -> None:
+    # Given orders and visits of some customers, and the last day that is rechecked
+    orders = days_by_customer(
+        pharmacy, "select customer_id, ordered_date as day from core.fct_order_lines where is_sale"
+    )
+    visits = days_by_customer(
+        pharmacy, "select customer_id, cast(ended_at as date) as day from core.fct_sessions where not is_bot"
+    )
+    last = pharmacy.rows("select max(ordered_date) + 1 as day from core.fct_order_lines")[0]["day"]
+
+    # When each day is rechecked by what was before it
+    walked = {customer: walk(orders[customer], visits.get(customer, set()), last) for customer in sorted(orders)[::4]}
+
+    # Then the mart says the same of each day, and has one state a day
+    said: dict[str, dict[date, str]] = {customer: {} for customer in walked}
+    stated = 0
+    for row in pharmacy.rows("from growth.churn_states"):
+        if row["customer_id"] in said:
+            length = (row["valid_to"] - row["valid_from"]).days
+            days = (row["valid_from"] + timedelta(days=distance) for distance in range(length))
+            said[row["customer_id"]] |= dict.fromkeys(days, row["churn_state"])
+            stated += length
+    assert stated == sum(map(len, walked.values()))
+    assert said == walked
+    assert len({state for days in walked.values() for state in days.values()}) == 5
+
+
+def test_churn_finds_all_who_lapsed_and_more(pharmacy: "Pharmacy") -> None:
+    """By construction nobody who lapsed that long ago is missed; many who buy seldom look the same until they order."""
+    # Given who has lapsed among those who had ever bought
+    last = pharmacy.rows("select max(ordered_date) + 1 as day from core.fct_order_lines")[0]["day"]
+    rows = pharmacy.rows("select customer_id, is_churned from growth.churn_states where is_current")
+    churned = {row["customer_id"] for row in rows if row["is_churned"]}
+    lapsed = {row["customer_id"]: row["lapsed_date"] for row in pharmacy.planted("lapsed_customers")}
+    long_ago = {
+        row["customer_id"] for row in rows if lapsed.get(row["customer_id"], last) <= last - timedelta(days=CHURN_DAYS)
+    }
+
+    # Then all are churned, and among the churned they are at least twice as frequent as among all
+    assert long_ago
+    assert long_ago <= churned
+    frequency = len(churned & lapsed.keys()) / len(churned)
+    assert frequency > 2 * sum(row["customer_id"] in lapsed for row in rows) / len(rows)
+
+
+def days_by_customer(pharmacy: "Pharmacy", query: str) -> dict[str, set[date]]:
+    days: dict[str, set[date]] = {}
+    for row in pharmacy.rows(query):
+        if row["customer_id"] is not None:
+            days.setdefault(row["customer_id"], set()).add(row["day"])
+    return days
+
+
+def walk(orders: set[date], visits: set[date], last: date) -> dict[date, str]:
+    """Judge each day in turn, the slow and simple way."""
+    first = start = ordered = min(orders)
+    visited = max((day for day in visits if day <= first), default=None)
+    states: dict[date, str] = {}
+    has_left = False
+    for day in (first + timedelta(days=n) for n in range(1, (last - first).days + 1)):
+        since_order = (day - ordered).days
+        is_quiet = visited is None or (day - visited).days >= QUIET_DAYS
+        if since_order >= CHURN_DAYS and is_quiet:
+            states[day], has_left = "churned", True
+        elif since_order >= RISK_DAYS:
+            states[day] = "at_risk"
+        elif (day - start).days <= NEW_DAYS:
+            states[day] = "new" if start == first else "returned"
+        else:
+            states[day] = "active"
+        if day in orders:
+            ordered, start, has_left = day, day if has_left else start, False
+        if day in visits:
+            visited = day
+    return states
+
+
+def test_robots_do_not_make_the_traffic_of_people(pharmacy: "Pharmacy") -> None:
+    # Given sessions by day, then humans' add up to those planted
+    planted: Counter[Any] = Counter(row["is_bot"] for row in pharmacy.planted("sessions"))
+    rows = pharmacy.rows("select is_bot, sum(session_count) as n from growth.sessions_by_day group by is_bot")
+    assert {row["is_bot"]: row["n"] for row in rows} == dict(planted)

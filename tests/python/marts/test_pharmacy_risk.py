@@ -1,0 +1,133 @@
+"""What was planted among the pharmacy's payments comes out of its marts, as it was known at each time."""
+
+from datetime import datetime, timedelta
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from demo.pharmacy import FIRST_DAY
+
+if TYPE_CHECKING:
+    from support.pharmacy_fixtures import Pharmacy
+
+pytest_plugins = ["support.pharmacy_fixtures"]
+
+Row = dict[str, Any]
+MATURITY = timedelta(days=60)
+LATEST = datetime.combine(FIRST_DAY, datetime.min.time())
+
+
+@pytest.fixture(scope="module")
+def frauds(pharmacy: "Pharmacy") -> list[Row]:
+    """The frauds that were planted, all of which must have reached the warehouse."""
+    planted = pharmacy.planted("fraud")
+    known = {row["transaction_id"] for row in pharmacy.rows("select transaction_id from core.fct_payments")}
+    assert {row["transaction_id"] for row in planted} <= known
+    assert {row["kind"] for row in planted} == {"ring", "lone"}
+    return planted
+
+
+def know(fraud: Row, as_of: datetime) -> str:
+    """Return what anybody could know of a planted fraud at a time."""
+    if fraud["reported_at"] is not None and fraud["reported_at"] <= as_of:
+        return "fraud"
+    return "presumed legitimate" if fraud["transacted_at"] + MATURITY <= as_of else "unknown"
+
+
+@pytest.mark.parametrize("days_ago", [0, 45, 200])
+def test_fraud_labels_as_known_at_three_dates_equal_the_planted_truth(
+    pharmacy: "Pharmacy", frauds: list[Row], days_ago: int
+) -> None:
+    # Given a date, and the frauds that had been made by then
+    as_of = LATEST - timedelta(days=days_ago)
+    made = {row["transaction_id"]: know(row, as_of) for row in frauds if row["transacted_at"] <= as_of}
+    assert {"fraud", "presumed legitimate", "unknown"} == set(made.values())
+
+    # When the labels valid at that date are taken
+    labels = {
+        row["transaction_id"]: row["fraud_status"]
+        for row in pharmacy.rows(
+            "select transaction_id, fraud_status from risk.payment_fraud_labels "
+            f"where valid_from <= timestamp '{as_of}' and timestamp '{as_of}' < valid_to"
+        )
+    }
+
+    # Then they say of each fraud what was known, no other payment is fraud but a few of forgetful holders,
+    # and no payment of the time is without a label
+    assert {transaction: labels[transaction] for transaction in made} == made
+    forgotten = {transaction for transaction, status in labels.items() if status == "fraud"} - made.keys()
+    assert len(forgotten) < len(labels) / 500
+    paid = pharmacy.rows(
+        f"select transaction_id from core.fct_payments where not is_refund and transacted_at <= timestamp '{as_of}'"
+    )
+    assert {row["transaction_id"] for row in paid} == labels.keys()
+
+
+def test_a_ring_shows_in_its_device_and_its_travels_and_honest_payments_do_not(
+    pharmacy: "Pharmacy", frauds: list[Row]
+) -> None:
+    # Given the payments of rings, and those that are no fraud
+    facts = {row["transaction_id"]: row for row in pharmacy.rows("from risk.payment_risk_features")}
+    rings: dict[str, list[Row]] = {}
+    for fraud in frauds:
+        if fraud["ring"]:
+            rings.setdefault(fraud["ring"], []).append(facts.pop(fraud["transaction_id"]))
+        else:
+            del facts[fraud["transaction_id"]]
+    assert len(rings) > 2
+
+    # Then each ring ends with its device full of cards and customers, and cards at two ends of the world
+    for payments in rings.values():
+        last = max(payments, key=lambda row: (row["transacted_at"], row["device_card_count"]))
+        assert last["device_card_count"] == len({row["card_id"] for row in payments})
+        assert last["device_customer_count"] == len({row["customer_id"] for row in payments})
+        assert sum(row["travel_class"] == "impossible" for row in payments) >= 5
+        assert max(row["card_payment_count_1_day"] for row in payments) >= 4
+
+    # And hardly any honest payment looks like that
+    assert sum((row["device_card_count"] or 0) > 4 for row in facts.values()) < len(facts) / 500
+    assert sum(row["travel_class"] == "impossible" for row in facts.values()) < len(facts) / 200
+
+
+def count_by_hand(charges: list[Row], now: Row) -> Row:
+    """Return a payment's facts from all payments that were made before it, one by one."""
+    before = [row for row in charges if row["transacted_at"] < now["transacted_at"]]
+    card = [row for row in before if row["card_id"] == now["card_id"]]
+    device = [row for row in before if row["device_id"] == now["device_id"]]
+    terminal = [row for row in before if row["terminal_id"] == now["terminal_id"]]
+
+    def within(rows: list[Row], time: timedelta) -> list[Row]:
+        return [row for row in rows if row["transacted_at"] >= now["transacted_at"] - time]
+
+    month_in_currency = [row for row in within(card, timedelta(days=30)) if row["currency"] == now["currency"]]
+    return {
+        "card_payment_count_10_minutes": len(within(card, timedelta(minutes=10))),
+        "card_payment_count_1_day": len(within(card, timedelta(days=1))),
+        "card_payment_count_30_days": len(within(card, timedelta(days=30))),
+        "card_payment_count": len(card),
+        "card_amount_30_days": sum(row["amount"] for row in month_in_currency),
+        "device_card_count": len({row["card_id"] for row in device}) if now["device_id"] else None,
+        "device_customer_count": len({row["customer_id"] for row in device} - {None}) if now["device_id"] else None,
+        "is_new_device": all(row["device_id"] != now["device_id"] for row in card) if now["device_id"] else None,
+        "terminal_payment_count": len(terminal),
+        "terminal_fraud_count": sum(
+            row["reported_at"] is not None and row["reported_at"] < now["transacted_at"] for row in terminal
+        ),
+    }
+
+
+def test_facts_equal_those_counted_payment_by_payment(pharmacy: "Pharmacy", frauds: list[Row]) -> None:
+    # Given all payments, and some of them, frauds and others
+    charges = pharmacy.rows(
+        "select payments.*, chargebacks.reported_at from core.fct_payments as payments "
+        "left join core.fct_chargebacks as chargebacks "
+        "on payments.transaction_id = chargebacks.transaction_id and chargebacks.is_fraud where not is_refund"
+    )
+    some = {row["transaction_id"] for row in frauds[::5]} | {row["transaction_id"] for row in charges[::150]}
+    facts = {row["transaction_id"]: row for row in pharmacy.rows("from risk.payment_risk_features")}
+
+    # When their facts are counted by hand, then the mart has the same
+    for now in charges:
+        if now["transaction_id"] in some:
+            counted = count_by_hand(charges, now)
+            assert {name: facts[now["transaction_id"]][name] for name in counted} == counted

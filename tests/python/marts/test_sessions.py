@@ -1,0 +1,152 @@
+"""Sessions are the same however their events arrived, within the allowed lateness; beyond it somebody is told."""
+
+import random
+from datetime import datetime, timedelta
+from typing import Any
+
+import pytest
+from support.lake_by_hand import SEEDS, Lake, Row, Warehouse
+
+pytest_plugins = ["support.warehouse_fixtures"]
+
+NOON = datetime(2026, 3, 1, 12)
+ONLY = ("--select", "+fct_sessions")
+SESSIONS = "select visitor_id, started_at, ended_at, event_count from core.fct_sessions order by all"
+LATE = "no_event_came_later_than_is_allowed"
+
+
+def event(name: str, minute: float, visitor: str = "V1", **given: Any) -> Row:
+    """Return an event so many minutes after noon."""
+    at = NOON + timedelta(minutes=minute)
+    return {"event_id": name, "visitor_id": visitor, "event_type": "page_view", "occurred_at": at, **given}
+
+
+class Chance:
+    """Visitors whose events come in any order, again, late, and of whom lakes are rewritten."""
+
+    def __init__(self, seed: int) -> None:
+        self.random = random.Random(seed)
+        self.lake = Lake()
+        self.clock = NOON
+
+    def load(self) -> None:
+        """Bring a batch of events, customers or both; now and then lose some of what had come."""
+        self.clock += timedelta(hours=self.random.randint(-30, 60))
+        tables = {"web__events": self.event, "crm__customers": self.customer}
+        chosen = self.random.sample(list(tables), self.random.randint(1, 2))
+        self.lake.load(
+            self.clock, **{table: [tables[table]() for _ in range(self.random.randint(1, 30))] for table in chosen}
+        )
+        if self.random.random() < 0.2:
+            name = self.random.choice(list(self.lake.arrived))
+            self.lake.rewrite(name, [row for row in self.lake.arrived[name] if self.random.random() < 0.7])
+
+    def event(self) -> Row:
+        days = self.random.choice([0, 0, 0, -2, -9])
+        return event(
+            f"E{self.random.randint(1, 90)}",
+            self.random.randint(0, 12) * 15 + days * 1440,
+            visitor=f"V{self.random.randint(1, 5)}",
+            customer_id=self.random.choice([None, None, *(f"C{n}" for n in range(1, 5))]),
+            event_type=self.random.choice(["page_view", "purchase", "of no meaning"]),
+            url=self.random.choice(["https://shop.example/p/1", None]),
+            user_agent=self.random.choice([None, "Mozilla/5.0 (Windows NT 10.0)", "Googlebot/2.1"]),
+        )
+
+    def customer(self) -> Row:
+        updated_at = NOON + timedelta(hours=6 * self.random.randint(-8, 8))
+        city = self.random.choice(["Leeds", "Derby"])
+        return {"customer_id": f"C{self.random.randint(1, 4)}", "city": city, "updated_at": updated_at}
+
+
+@pytest.mark.parametrize("seed", SEEDS)
+def test_incremental_sessions_equal_a_full_refresh(seed: int, incremental: Warehouse, full: Warehouse) -> None:
+    # Given a clickstream where everything goes wrong that may
+    shop = Chance(seed)
+
+    # When one warehouse is built after every load, then it holds what one holds that is built from nothing
+    for load in range(4):
+        shop.load()
+        incremental.build(shop.lake, *ONLY)
+        if load % 2 == 1:
+            full.build(shop.lake, "--full-refresh", *ONLY)
+            assert incremental.differences(full) == {}
+
+
+def test_only_the_visitors_of_whom_something_came_are_built_again(incremental: Warehouse) -> None:
+    # Given two visitors' sessions, with a mark on each
+    lake = Lake()
+    lake.load(NOON, web__events=[event("E1", 0), event("E2", 0, visitor="V2")])
+    incremental.build(lake, *ONLY)
+    with incremental.connect() as warehouse:
+        warehouse.execute("update core.fct_web_events set page_path = 'mark'")
+        warehouse.execute("update core.fct_sessions set landing_path = 'mark'")
+
+    # When something comes of one of them
+    lake.load(NOON, web__events=[event("E3", 5)])
+    incremental.build(lake, *ONLY)
+
+    # Then the other keeps the mark
+    query = "select visitor_id, {} from {} order by all"
+    assert incremental.rows(query.format("page_path", "core.fct_web_events")) == [
+        ("V1", None),
+        ("V1", None),
+        ("V2", "mark"),
+    ]
+    assert incremental.rows(query.format("landing_path", "core.fct_sessions")) == [("V1", None), ("V2", "mark")]
+
+
+def test_sessions_follow_events_that_were_built_anew_or_not_yet(incremental: Warehouse) -> None:
+    # Given sessions, and an event of which the model of events does not know yet
+    lake = Lake()
+    lake.load(NOON, web__events=[event("E1", 0)])
+    incremental.build(lake, *ONLY)
+    lake.load(NOON, web__events=[event("E2", 5)])
+
+    # When sessions alone are built, and then both
+    incremental.build(lake, "--select", "fct_sessions")
+    incremental.build(lake, *ONLY)
+
+    # Then the event is counted
+    assert incremental.rows(SESSIONS) == [("V1", NOON, NOON + timedelta(minutes=5), 2)]
+
+    # And when the rule for a session becomes another one, then sessions are built by it, with nothing said of a refresh
+    incremental.build(lake, *ONLY, "--vars", "session_gap_minutes: 4")
+    assert [event_count for *_, event_count in incremental.rows(SESSIONS)] == [1, 1]
+
+
+def test_fault_17_18_late_events_join_their_sessions_and_later_ones_are_told_of(
+    incremental: Warehouse, full: Warehouse
+) -> None:
+    """Events came out of order and late, some within the allowed lateness and one beyond it: I, A."""
+    # Given two sessions, forty minutes apart, three days less a minute before the newest event
+    lake, in_order = Lake(), Lake()
+    first = [event("E1", 0), event("E3", 40), event("newest", 72 * 60 - 1, visitor="V2")]
+    in_time = [event("E4", 50), event("E2", 20)]
+    lake.load(NOON + timedelta(days=4), web__events=first)
+    incremental.build(lake, *ONLY)
+    assert len(incremental.rows(SESSIONS)) == 3
+
+    # When what lay between them comes, last first, then there is one, as if all had come in order
+    lake.load(NOON + timedelta(days=4), web__events=in_time)
+    incremental.build(lake, *ONLY)
+    in_order.load(NOON + timedelta(days=4), web__events=sorted(first + in_time, key=lambda row: row["occurred_at"]))
+    full.build(in_order, *ONLY)
+    sessions = incremental.rows(SESSIONS)
+    assert sessions == full.rows(SESSIONS)
+    assert sessions[0] == ("V1", NOON, NOON + timedelta(minutes=50), 4)
+    assert tell(incremental, lake) == ("pass", 0)
+
+    # When an event comes later than that, twice, then sessions are as before, it is kept, and somebody is told
+    for _ in range(2):
+        lake.load(NOON + timedelta(days=4), web__events=[event("late", -2), event("E5", 55)])
+        incremental.build(lake, *ONLY)
+    assert incremental.rows(SESSIONS)[0] == ("V1", NOON, NOON + timedelta(minutes=55), 5)
+    assert incremental.rows("select event_id, session_id from core.fct_web_events where is_late") == [("late", None)]
+    assert tell(incremental, lake) == ("warn", 1)
+
+
+def tell(warehouse: Warehouse, lake: Lake) -> tuple[str, int]:
+    """Return status and count of the test that speaks of late events."""
+    results: Any = warehouse.dbt(lake, "test", "--select", LATE).result
+    return next((str(test.status), test.failures) for test in results if test.node.name == LATE)

@@ -1,0 +1,582 @@
+"""The whole flow on a shop of one's own: from files to a release, and every gate broken once."""
+
+import json
+import os
+import re
+import resource
+import signal
+import subprocess
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import duckdb
+import pyarrow as pa
+import pytest
+import yaml
+from deltalake import CommitProperties, DeltaTable, write_deltalake
+from support import prefect_view
+from support.flow_shop import (
+    CANARY,
+    CLIENTS,
+    SALES,
+    SET,
+    FlowShop,
+    command,
+    keep_copy,
+    leave_out_unit_tests,
+    make_shop,
+    put_back,
+)
+
+from flows.config import settings
+from flows.core.errors import GateFailed, RunLocked, SourceFailed, StorageFailed
+from flows.orchestration.run_lock import run_lock
+from flows.orchestration.server import send_what_waits
+from flows.warehouse.lake_plugin import Plugin
+
+HTML = "</script><script>alert(1)</script>"
+"""What a column may be called in a source."""
+
+
+@pytest.fixture
+def shop(tmp_path: Path, flow_home: Path) -> FlowShop:
+    shop = make_shop(tmp_path, flow_home)
+    shop.drop_day(1)
+    shop.drop_day(2)
+    return shop
+
+
+@dataclass(frozen=True)
+class FirstRun:
+    """What the first run of a shop came to, and a copy of the data folder that it left."""
+
+    outcome: Any
+    copy: Path
+
+
+@pytest.fixture(scope="session")
+def first_run(tmp_path_factory: pytest.TempPathFactory, flow_home: Path) -> FirstRun:
+    root = tmp_path_factory.mktemp("published")
+    shop = make_shop(root, flow_home)
+    shop.drop_day(1)
+    shop.drop_day(2)
+    shop.drop("clients-0.csv", [*CLIENTS, HTML], [])
+    with pytest.MonkeyPatch.context() as patched:
+        leave_out_unit_tests(patched)
+        outcome = shop.elt()
+    keep_copy(shop.folder, root / "copy")
+    return FirstRun(outcome, root / "copy")
+
+
+@pytest.fixture
+def published(shop: FlowShop, first_run: FirstRun) -> FlowShop:
+    put_back(shop.folder, first_run.copy)
+    return shop
+
+
+def test_a_shop_of_another_shape_is_published_and_grows_by_what_is_new(
+    published: FlowShop, first_run: FirstRun
+) -> None:
+    # Given two days of files that a run has loaded
+    shop, first = published, first_run.outcome
+
+    # Then all of it is reconciled, built, tested and published
+    assert all(load.counts.is_reconciled for load in first.loads)
+    assert shop.rows("select count(*) from core.fct_order_lines") == [(120,)]
+    assert shop.rows("select min(ordered_at) from core.fct_order_lines")[0][0].hour == 7  # 08:15 in Berlin
+    assert first.release.name == shop.release_name
+    versions, tests = shop.rows("select raw_versions, tests from release")[0]
+    assert set(versions) == {"crm.customers", "shop.products", "sales.orders", "sales.order_lines"}
+    assert set(tests.values()) <= {"pass", "warn"}
+    assert shop.folder.docs.stat().st_size > 500_000
+    docs_written = shop.folder.docs.stat().st_mtime_ns
+
+    # And the published file is read without the lake
+    lake = shop.folder.lake.rename(shop.folder.lake.with_name("away"))
+    assert shop.rows("select sum(net_amount) > 0 from finance.daily_sales") == [(True,)]
+    lake.rename(shop.folder.lake)
+
+    # When a third day comes while a reader has the release open, which holds a table that no model makes any more
+    with duckdb.connect(str(shop.folder.warehouse.resolve())) as connection:
+        connection.execute("create table finance.renamed_since as select 1 as one")
+        connection.execute("create macro finance.renamed_too() as table (select 1 as one)")
+    reader = duckdb.connect(str(shop.folder.warehouse.resolve()), read_only=True)
+    shop.drop_day(3)
+    second = shop.elt()
+
+    # Then unit tests, which the same code has passed, are not run again but stand in the release, as the docs do
+    assert second.verdict.earlier == len(second.build.earlier) > 0
+    assert not [result for result in second.build.results if result.node.resource_type == "unit_test"]
+    assert set(shop.rows("select tests from release")[0][0]) == set(tests)
+    assert shop.folder.docs.stat().st_mtime_ns == docs_written
+
+    # And the new day alone is accepted, and the reader keeps what it opened
+    counts = {str(load.table): load.counts for load in second.loads}
+    assert (counts["sales.order_lines"].accepted, counts["sales.order_lines"].duplicate) == (60, 120)
+    assert reader.execute("select count(*) from core.fct_order_lines").fetchall() == [(120,)]
+    assert shop.rows("select count(*) from core.fct_order_lines") == [(180,)]
+    assert shop.rows("select count(*) from duckdb_tables() where table_name = 'renamed_since'") == [(0,)]
+    assert shop.rows("select count(*) from duckdb_functions() where function_name = 'renamed_too'") == [(0,)]
+    reader.close()
+
+
+@pytest.mark.slow
+def test_a_lost_warehouse_is_built_anew_as_it_was(published: FlowShop) -> None:
+    # Given a release that has grown by a day
+    shop = published
+    shop.drop_day(3)
+    shop.elt()
+    grown = shop.fingerprint()
+    history = "select customer_id, segment from history.customer_segments order by all"
+    segments = shop.rows(history)
+
+    # When the warehouse is lost, and built anew
+    shop.folder.warehouse.unlink()
+    anew = shop.elt()
+
+    # Then no unit test counts as passed earlier, and it is the same; its segment history comes back from the lake
+    assert anew.verdict.earlier == 0
+    assert shop.fingerprint() == grown
+    assert shop.rows(history) == segments
+
+
+def test_broken_gates_publish_nothing(published: FlowShop) -> None:
+    # Given a release that something has damaged behind the pipeline's back: a key, a relationship, a total
+    before = published.release_name
+    with duckdb.connect(str(published.folder.warehouse.resolve())) as connection:
+        connection.execute(
+            "insert into core.fct_order_lines by name from core.fct_order_lines where order_id = '1-3'; "
+            "update core.fct_order_lines set channel = 'pigeon' where order_id = '1-4'; "
+            "update core.fct_order_lines set net_amount = net_amount + 1000 where order_id = '1-5' and line_number = 1"
+        )
+
+    # When the next run copies it
+    with pytest.raises(GateFailed) as failure:
+        published.elt()
+
+    # Then each gate says model, test and keys, nothing personal, and readers see the release that they saw
+    said = str(failure.value)
+    for test, row in (
+        ("an_order_line_is_counted_once", "order_id=1-3, line_number=1"),
+        ("every_line_came_through_a_known_channel", "order_id=1-4, line_number=1"),
+        ("no_revenue_is_lost_between_the_shop_and_the_warehouse", "order_id=1-5"),
+    ):
+        found = said.partition(f"fct_order_lines: test {test} found")[2]
+        assert row in found.partition("fct_order_lines: test")[0]
+    assert CANARY not in said
+    assert published.release_name == before
+    assert published.folder.candidate.exists(), "the candidate is set aside for a look"
+
+    # And Prefect shows the model as failed with its tests, what came before it as completed, and nothing of the rest
+    run = prefect_view.latest_run("elt own_shop")
+    task_runs = prefect_view.task_runs(run)
+    states = {one.name: one.state_name for one in task_runs}
+    failed = {name.partition(" (")[0] for name, state in states.items() if state != "Completed"}
+    assert (run.state_name, failed) == ("Failed", {"fct_order_lines", "check gates"})
+    assert set(states.values()) == {"Completed", "Failed"}
+    assert "customer_360" not in {name.partition(" (")[0] for name in states}, "it was skipped, so it did not run"
+
+    assert "every_line_came_through_a_known_channel: 2 failures" in prefect_view.logs(str(run.id))
+
+    # And the failing rows stand in an artifact, by their keys
+    key, said, rows = prefect_view.artifact(run)
+    assert key == "failed-gate-own-shop"
+    assert f"{published.folder.candidate}" in said
+    assert {
+        "model or source": "fct_order_lines",
+        "finding": "test every_line_came_through_a_known_channel",
+        "failures": 2,
+        "failing row": "order_id=1-4, line_number=1",
+    } in rows
+    _assert_prefect_holds_nothing(CANARY)
+
+
+def test_prefect_shows_each_model_with_its_tests_and_what_was_loaded(published: FlowShop, first_run: FirstRun) -> None:
+    # Given the run that published the shop
+    run = prefect_view.flow_run(str(_delta(published, "runs")[0]["run_id"]))
+    assert run.state_name == "Completed"
+    manifest = json.loads((published.folder.target / "manifest.json").read_text())["nodes"]
+    models = {key: node for key, node in manifest.items() if node["resource_type"] in ("model", "seed", "snapshot")}
+
+    # Then each model, seed and snapshot is one task run of it, named with its tests, all of which are counted
+    task_runs = prefect_view.task_runs(run)
+    shown = {one.task_key: one for one in task_runs if one.task_key in models}
+    assert len(shown) == sum(one.task_key in models for one in task_runs) == len(models)
+    named = [re.fullmatch(r"(\w+)(?: \((\d+) tests?\))?", one.name) for one in task_runs if "." in one.task_key]
+    assert {match[1] for match in named} >= {node["name"] for node in models.values()}
+    tests = published.rows("select cardinality(tests) from release")[0][0]
+    assert sum(int(match[2] or 0) for match in named) == tests - first_run.outcome.verdict.earlier
+
+    # And it ended well, within the run, not before it began, and behind the models that it reads
+    for key, one in shown.items():
+        assert one.state_name == "Completed", one.name
+        assert run.start_time < one.start_time < one.end_time < run.end_time, one.name
+        assert one.total_run_time == one.end_time - one.start_time
+        for read in set(models[key]["depends_on"].get("nodes", ())) & set(shown):
+            assert shown[read].start_time < one.start_time, one.name
+
+    # And the counts of the loads are there to look at, with the release
+    key, said, rows = prefect_view.artifact(run)
+    assert key == "loads-own-shop"
+    assert published.release_name in said
+    assert {"table": "sales.order_lines", "read": "120", "accepted": "120", "quarantined": "0", "duplicate": "0"} in [
+        {name: cell for name, cell in row.items() if name != "seconds"} for row in rows
+    ]
+
+
+def test_a_batch_out_of_contract_publishes_nothing(published: FlowShop) -> None:
+    # Given a file whose quantities are words
+    before = published.release_name
+    rows = [[f"9-{n}", 1, "2026-01-09 10:00", "", "A1", "many", "2,50", "completed"] for n in range(40)]
+    published.drop("sales-9.csv", SALES, rows)
+
+    # When it is loaded
+    with pytest.raises(GateFailed) as failure:
+        published.elt()
+
+    # Then the error names table, rule and keys, and nothing changed for readers
+    assert "sales.order_lines" in str(failure.value)
+    assert "quantity: is no integer: 40 records" in str(failure.value)
+    assert "order_id=9-0, line_number=1" in str(failure.value)
+    assert published.release_name == before
+    runs = _delta(published, "runs")
+    assert [row["outcome"] for row in runs] == ["completed", "failed"]
+
+    # And Prefect shows which load failed, and why
+    run = prefect_view.flow_run(str(runs[-1]["run_id"]))
+    states = {one.name: one.state_name for one in prefect_view.task_runs(run)}
+    assert states["load sales.order_lines"] == "Failed"
+    assert states["load crm.customers"] == "Completed"
+    key, _, rows = prefect_view.artifact(run)
+    assert key == "failed-gate-own-shop"
+    assert "for example order_id=9-0, line_number=1" in [row["failing row"] for row in rows]
+
+
+def test_personal_data_stands_in_the_lake_alone(published: FlowShop) -> None:
+    # Given a published shop, one of whose customers has a known address
+    # Then neither the release's tables, nor the docs, nor dbt's artifacts, nor Prefect's database hold it
+    tables = published.rows("select distinct schema_name, table_name from duckdb_tables()")
+    for schema, table in tables:
+        found = f'select count(*) from "{schema}"."{table}" as t where contains(cast(to_json(t) as varchar), $1)'
+        assert published.rows(found, [CANARY]) == [(0,)], f"{schema}.{table}"
+    for path, content in published.written_bytes():
+        assert CANARY.encode() not in content, path
+    _assert_prefect_holds_nothing(CANARY)
+
+
+def test_fault_58_no_secret_is_written_or_said(
+    shop: FlowShop, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    """A source that could not be reached had its password in URL and token: it stands in no file, log or message: F."""
+    # Given a source whose password comes from the environment, and that cannot be reached
+    secret = "correct-horse-canary"
+    monkeypatch.setenv("OWN_SHOP_PASSWORD", secret)
+    text = shop.connections.read_text()
+    start = text.index("  crm:")
+    url = "url: \"http://127.0.0.1:9/{{ env_var('OWN_SHOP_PASSWORD') }}/\""
+    auth = "auth: {bearer: \"{{ env_var('OWN_SHOP_PASSWORD') }}\"}"
+    shop.connections.write_text(
+        text[:start] + f"  crm: {{{url}, {auth}, tables: {{customers: {{}}}}}}\n" + text[text.index("  sales:") :]
+    )
+    monkeypatch.setattr("flows.sources.rest.client.ATTEMPTS", 1)
+    monkeypatch.setattr("flows.elt.load.retries", 0)
+
+    # When the run fails
+    with pytest.raises(SourceFailed) as failure:
+        shop.elt()
+
+    # Then it is in no message, log or file, the lake and Prefect's database included
+    assert secret not in str(failure.value)
+    assert secret not in caplog.text
+    for root in (shop.folder.path, settings.data_root() / "prefect"):
+        for path in root.rglob("*"):
+            assert not path.is_file() or secret.encode() not in path.read_bytes(), path
+
+
+@pytest.mark.slow
+def test_fault_03_a_kill_in_the_build_leaves_the_release_and_the_next_run_heals(published: FlowShop) -> None:
+    """A run was killed with SIGKILL while dbt built: F, I."""
+    # Given new data
+    before, release = published.fingerprint(), published.release_name
+    file = published.folder.warehouse.resolve().read_bytes()
+    published.drop_day(3)
+
+    # When the run is killed while dbt builds
+    script = (
+        "import os, signal\n"
+        "from flows.warehouse.build import Progress\n"
+        "see = Progress.see\n"
+        "def kill(self, event):\n"
+        "    see(self, event)\n"
+        "    if self._done == 25: os.kill(os.getpid(), signal.SIGKILL)\n"
+        "Progress.see = kill\n"
+        "from flows.elt import elt\n"
+        f"elt({SET!r}, {str(published.connections)!r})\n"
+    )
+    killed = subprocess.run([*command()[:1], "-c", script], cwd=settings.PROJECT, capture_output=True, text=True)
+    assert killed.returncode == -signal.SIGKILL, killed.stderr
+    dead = prefect_view.latest_run("elt own_shop")
+    assert dead.state_name == "Running"
+
+    # Then readers see the old release, whose file nobody has written to, and the next run publishes all of it
+    assert published.release_name == release
+    assert published.folder.candidate.exists()
+    assert not published.folder.candidate.samefile(published.folder.warehouse)
+    assert published.folder.warehouse.resolve().read_bytes() == file
+    assert published.fingerprint() == before
+    outcome = published.elt()
+    assert published.rows("select count(*) from core.fct_order_lines") == [(180,)]
+    assert sum(load.counts.accepted for load in outcome.loads) == 0, "what was committed is not loaded again"
+
+    # And Prefect does not show it as running for ever
+    dead = prefect_view.flow_run(str(dead.id))
+    assert dead.state_name == "Crashed"
+    assert "It died without a word: process" in dead.state.message
+    assert {one.state_type.value for one in prefect_view.task_runs(dead)} <= {"COMPLETED", "CRASHED"}
+
+
+@pytest.mark.slow
+def test_a_run_that_is_told_to_stop_in_the_build_is_shown_as_crashed(published: FlowShop) -> None:
+    # Given new data
+    release = published.release_name
+    published.drop_day(3)
+
+    # When the command line is sent SIGTERM while dbt builds
+    script = (
+        "import os, signal, sys\n"
+        "from flows.warehouse.build import Progress\n"
+        "see = Progress.see\n"
+        "def stop(self, event):\n"
+        "    see(self, event)\n"
+        "    if self._done == 25 and event.info.name == 'NodeFinished': os.kill(os.getpid(), signal.SIGTERM)\n"
+        "Progress.see = stop\n"
+        f"sys.argv = ['flows', 'elt', '--set', {SET!r}, '--connections', {str(published.connections)!r}]\n"
+        "from flows.__main__ import leave, main\n"
+        "leave(main())\n"
+    )
+    stopped = subprocess.run([*command()[:1], "-c", script], cwd=settings.PROJECT, capture_output=True, text=True)
+
+    # Then it ends with the code of the signal, readers see what they saw, and nothing is left running
+    assert stopped.returncode == 128 + signal.SIGTERM, stopped.stderr
+    assert published.release_name == release
+    run = prefect_view.latest_run("elt own_shop")
+    assert run.state_name == "Crashed"
+    states = {one.name: one.state_name for one in prefect_view.task_runs(run)}
+    assert states["build"] == "Crashed"
+    assert set(states.values()) == {"Completed", "Failed", "Crashed"}, states
+
+
+def test_fault_11_a_second_run_is_refused_and_told_whose_lock_it_is(shop: FlowShop) -> None:
+    """A second run was started while one was going on, in the same process and by the command line: F, A."""
+    # Given a run that holds the data folder
+    with run_lock(shop.folder):
+        # When another is started, in this process or by the command line
+        with pytest.raises(RunLocked, match=f"process {os.getpid()}"):
+            shop.elt()
+        second = subprocess.run(
+            command("elt", "--set", SET, "--connections", str(shop.connections)),
+            cwd=settings.PROJECT,
+            capture_output=True,
+            text=True,
+        )
+
+    # Then it says who has it, and ends with the code for that
+    assert second.returncode == 5
+    assert f"process {os.getpid()}" in second.stderr
+    assert "Traceback" not in second.stderr
+
+
+def test_fault_12_the_lock_of_a_run_that_died_is_taken_over(shop: FlowShop) -> None:
+    """A process was killed while it held the lock of a data folder: I."""
+    # Given a process that was killed while it held the lock
+    script = (
+        "import sys, time\n"
+        "from flows.orchestration.run_lock import run_lock\nfrom flows.config.settings import DataFolder\n"
+        f"with run_lock(DataFolder.of({SET!r})):\n    print('held', flush=True)\n    time.sleep(60)\n"
+    )
+    holder = subprocess.Popen([*command()[:1], "-c", script], cwd=settings.PROJECT, stdout=subprocess.PIPE)
+    assert holder.stdout is not None
+    assert holder.stdout.readline() == b"held\n"
+    holder.kill()
+    holder.wait()
+    assert json.loads(shop.folder.lock.read_text())["process"] == holder.pid
+    spilled = shop.folder.work / "load-died" / "spill"
+    spilled.mkdir(parents=True)
+
+    # Then the next run takes it at once, and deletes what it had spilled
+    with run_lock(shop.folder):
+        assert not spilled.exists()
+        assert json.loads(shop.folder.lock.read_text())["process"] == os.getpid()
+
+
+@pytest.mark.slow
+def test_fault_72_a_build_that_nothing_can_stop_is_no_pass(
+    published: FlowShop, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A selection was built that has no tests, and one whose only test merely warns: F."""
+    # Given a selection without a test, and one whose only test warns
+    release = published.release_name
+    for selection in ("stg_shop__product_history", "prices_and_quantities_are_those_of_goods_sold"):
+        # Then neither passes
+        with pytest.raises(GateFailed, match="none of which can fail"):
+            published.elt(select=selection)
+
+    # And a tested selection passes, even if Prefect cannot be told of it, but is not published
+    monkeypatch.setattr("flows.orchestration.dbt_task_runs.emit_task_run_state_change_event", _raise_os_error)
+    monkeypatch.setattr("flows.orchestration.artifacts.create_table_artifact", _raise_os_error)
+    outcome = published.elt(select="dim_channel")
+    assert outcome.release is None
+    assert outcome.verdict.passed > 0
+    assert published.release_name == release
+
+
+def test_an_old_source_fails_the_freshness_gate(published: FlowShop) -> None:
+    # Given a contract that promises orders of the last days, and a lake whose orders arrived a month ago
+    release = published.release_name
+    _age(published, "sales", "orders")
+
+    # When a run brings nothing newer
+    with pytest.raises(GateFailed, match=r"sales\.orders: its newest rows arrived 30\.0 days ago"):
+        published.elt()
+
+    # Then readers see what they saw
+    assert published.release_name == release
+
+
+def test_fault_31_an_empty_full_copy_is_not_fresh(published: FlowShop) -> None:
+    """A full copy of no rows came from a source whose rows are a month old, and counted as read: F, A."""
+    # Given orders of a month ago, and full copies of them
+    release = published.release_name
+    _age(published, "sales", "orders")
+    sources = yaml.safe_load(published.connections.read_text())
+    sources[SET]["sales"]["tables"]["orders"]["load"] = "full"
+    published.connections.write_text(yaml.safe_dump(sources))
+
+    # When an empty one comes
+    for file in published.drops.glob("sales*.csv"):
+        published.drop(file.name, SALES, [])
+    with pytest.raises(GateFailed, match=r"sales\.orders: its newest rows arrived 30\.0 days ago"):
+        published.elt()
+
+    # Then nothing is published
+    assert published.release_name == release
+
+
+def test_fault_62_a_column_that_is_called_like_html_is_a_name_in_the_docs(published: FlowShop) -> None:
+    """A column of a source was called like the end of a script: the docs site of the run has it as a name: I."""
+    # Given a release one of whose sources has such a column
+    assert HTML in (
+        field.name for field in DeltaTable(str(published.folder.lake / "raw/crm/customers")).schema().fields
+    )
+
+    # Then the docs have it, and no script is begun by it
+    page = published.folder.docs.read_text()
+    assert HTML.replace("<", "\\u003c") in page
+    assert HTML not in page
+
+
+def test_fault_10_a_build_out_of_memory_publishes_nothing(published: FlowShop, monkeypatch: pytest.MonkeyPatch) -> None:
+    """DuckDB's memory was too small for a model: F, A."""
+    # Given a build that may take no memory to speak of
+    release, configure = published.release_name, Plugin.configure_connection
+
+    def configure_small(plugin: Plugin, connection: duckdb.DuckDBPyConnection) -> None:
+        configure(plugin, connection)
+        connection.execute("set memory_limit = '5MB'")
+
+    monkeypatch.setattr(Plugin, "configure_connection", configure_small)
+
+    # When a mart is built, then the error says so, and readers see what they saw
+    with pytest.raises(GateFailed, match="Out of Memory Error"):
+        published.elt(select="daily_sales")
+    assert published.release_name == release
+    assert _delta(published, "runs")[-1]["outcome"] == "failed"
+
+
+@pytest.mark.slow
+def test_fault_07_08_a_full_disk_and_a_damaged_release_are_gone_on_from(published: FlowShop) -> None:
+    """The disk had no room for what a run had built, then the release was cut, then a full refresh was run: F, A, I."""
+    # Given new data, and a disk on which no file may be much larger than the release
+    release, file = published.release_name, published.folder.warehouse.resolve()
+    history = "select customer_id, segment, dbt_valid_from from history.customer_segments order by all"
+    before, segments = published.fingerprint(), published.rows(history)
+    published.drop_day(3)
+    limits = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (file.stat().st_size + 100_000, limits[1]))
+
+    # When it is run, then that is told, and readers see what they saw
+    try:
+        with pytest.raises((StorageFailed, GateFailed), match=r"File too large|changes were left in"):
+            published.elt()
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, limits)
+    assert (published.release_name, published.fingerprint()) == (release, before)
+
+    # And when the release is cut, then the next run says how to fix it, and leaves it
+    cut = file.read_bytes()[: file.stat().st_size // 3]
+    file.write_bytes(cut)
+    with pytest.raises(StorageFailed, match="python -m flows elt --full-refresh"):
+        published.elt()
+    assert (published.release_name, file.read_bytes()) == (release, cut)
+    assert [row["outcome"] for row in _delta(published, "runs")] == ["completed", "failed", "failed"]
+
+    # And a full refresh makes all of it from the lake: the new day, and the history of segments that was published
+    published.elt(full_refresh=True)
+    assert published.rows("select count(*) from core.fct_order_lines") == [(180,)]
+    assert {*published.rows(history)} >= {*segments}
+
+
+def test_fault_13_a_run_does_not_begin_anew_where_the_lake_is_gone(
+    published: FlowShop, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The lake's volume was not mounted, so that its folder was empty, and was then: F, I."""
+    from flows.elt import require_lake
+
+    # Given a release, and a lake that has gone from where it was
+    away = published.folder.lake.rename(published.folder.lake.with_name("away"))
+    published.folder.lake.mkdir()
+
+    # When a run is started, then it says what is missing, and begins nothing there
+    with pytest.raises(StorageFailed, match="the lake is not there"):
+        published.elt()
+    assert [*published.folder.lake.iterdir()] == []
+
+    # And once it is back, or named where it is, a run may begin
+    published.folder.lake.rmdir()
+    (published.folder.path / "volume").mkdir()
+    away.rename(published.folder.path / "volume" / SET)
+    monkeypatch.setenv(settings.LAKE_VARIABLE, str(published.folder.path / "volume"))
+    require_lake(published.folder)
+
+
+def _age(shop: FlowShop, source: str, table: str) -> None:
+    """Let a table's rows have arrived a month ago."""
+    raw = shop.folder.lake / "raw" / source / table
+    aged = DeltaTable(str(raw)).to_pyarrow_table()
+    month_ago = pa.array(
+        [datetime.now(UTC).replace(tzinfo=None) - timedelta(days=30)] * aged.num_rows, pa.timestamp("us")
+    )
+    aged = aged.set_column(aged.schema.get_field_index("_loaded_at"), "_loaded_at", month_ago)
+    write_deltalake(
+        str(raw), aged, mode="overwrite", commit_properties=CommitProperties(custom_metadata={"watermark": "null"})
+    )
+
+
+def _raise_os_error(*_: object, **__: object) -> None:
+    raise OSError("no server")
+
+
+def _assert_prefect_holds_nothing(of: str) -> None:
+    """Search Prefect's database, logs and stored results, once all that waits was sent."""
+    send_what_waits()
+    for path in settings.data_root().joinpath("prefect").rglob("*"):
+        assert not path.is_file() or of.encode() not in path.read_bytes(), path
+
+
+def _delta(shop: FlowShop, table: str) -> list[dict[str, object]]:
+    return sorted(
+        DeltaTable(str(shop.folder.lake / "ops" / table)).to_pyarrow_table().to_pylist(),
+        key=lambda row: row["started_at"],
+    )

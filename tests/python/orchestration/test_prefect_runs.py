@@ -1,0 +1,141 @@
+"""What Prefect is told, when a load is tried again, when a server stops, and when it is lost.
+
+Flows are imported within the tests: Prefect reads its settings once, when the first flow is made.
+"""
+
+import os
+import shutil
+import sqlite3
+import subprocess
+import sys
+from pathlib import Path
+
+import httpx
+import pytest
+from support import prefect_view
+
+from flows.config import settings
+from flows.core.errors import Finding, GateFailed, SourceFailed, WarehouseError
+from flows.core.names import TableName
+from flows.ingest.load import LoadResult
+from flows.lake.tables import Counts
+from flows.orchestration.server import telling
+
+CUSTOMERS = TableName("crm", "customers")
+
+
+@pytest.mark.parametrize(
+    ("failures", "is_transient", "ended", "gone_through"),
+    [
+        (1, True, "Completed", ["Pending", "Running", "AwaitingRetry", "Retrying", "Completed"]),
+        (9, True, "Failed", ["Pending", "Running", *["AwaitingRetry", "Retrying"] * 2, "Failed"]),
+        (1, False, "Failed", ["Pending", "Running", "Failed"]),
+    ],
+    ids=["heals by itself", "does not heal", "cannot heal"],
+)
+def test_a_load_shows_every_try(
+    flow_home: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    failures: int,
+    is_transient: bool,
+    ended: str,
+    gone_through: list[str],
+) -> None:
+    from prefect import flow
+    from prefect.runtime import flow_run
+
+    from flows.elt import load
+
+    # Given a source that cannot be read at first
+    monkeypatch.setattr(load, "retry_delay_seconds", [0.01, 0.01])
+    tries = iter(range(99))
+
+    def read() -> LoadResult:
+        if next(tries) < failures:
+            raise SourceFailed(str(CUSTOMERS), "it is away", "Wait.", is_transient)
+        return LoadResult(
+            CUSTOMERS, "a-load", Counts(read=1_200, accepted=1_000, quarantined=150, duplicate=50), 0.1, 1
+        )
+
+    # When it is loaded
+    @flow(name="only loads", log_prints=False)
+    def only_loads() -> str:
+        load.submit(str(CUSTOMERS), read).wait()
+        return str(flow_run.id)
+
+    run = only_loads()
+
+    # Then one task run, named for the table, has gone through all of it
+    (shown,) = prefect_view.task_runs(prefect_view.flow_run(run))
+    assert shown.name == "load crm.customers"
+    assert shown.state_name == ended
+    assert prefect_view.states(shown) == gone_through
+    said = prefect_view.logs(run)
+    counted = "crm.customers: 1,200 read = 1,000 accepted + 150 quarantined + 50 duplicate"
+    assert (counted in said) == (ended == "Completed")
+
+
+SEND_AND_STOP = """
+from datetime import UTC, datetime
+from functools import partial
+from uuid import uuid4
+from flows.orchestration.server import prefect_server, prepare_prefect, wait_for_server
+
+prepare_prefect()
+with prefect_server() as url:
+    from prefect.client.schemas.objects import TaskRun
+    from prefect.states import Completed, Running
+    from prefect.utilities.engine import emit_task_run_state_change_event as tell
+
+    wait_for_server(url)
+    for number in range(100):
+        task_run = partial(TaskRun, id=uuid4(), task_key=f"key-{number}", dynamic_key="0", start_time=datetime.now(UTC))
+        tell(task_run(), None, running := Running())
+        tell(task_run(end_time=datetime.now(UTC)), running, Completed())
+"""
+
+
+@pytest.mark.slow
+def test_a_server_of_a_runs_own_records_all_that_it_was_told_before_it_stops(tmp_path: Path) -> None:
+    # Given a Prefect database
+    (tmp_path / "prefect").mkdir()
+    made_by_setup = settings.PROJECT / "data" / "prefect" / "prefect.db"
+    if made_by_setup.exists():
+        shutil.copy(made_by_setup, tmp_path / "prefect")
+
+    # When a run tells of many tasks at its very end
+    inherited = {name: value for name, value in os.environ.items() if not name.startswith(("ML_", "PREFECT"))}
+    sent = subprocess.run(
+        [sys.executable, "-c", SEND_AND_STOP],
+        cwd=settings.PROJECT,
+        capture_output=True,
+        text=True,
+        env=inherited | {"ML_WAREHOUSE_DATA": str(tmp_path)},
+    )
+    assert sent.returncode == 0, sent.stderr
+
+    # Then none of them is missing, and none is still running
+    with sqlite3.connect(tmp_path / "prefect" / "prefect.db") as database:
+        sql = "select state_name, count(*) from task_run where task_key like 'key-%' group by state_name"
+        assert database.execute(sql).fetchall() == [("Completed", 100)]
+
+
+@pytest.mark.parametrize(
+    ("came_to", "told"),
+    [
+        (GateFailed("build", (Finding("fct_order_lines", "test no_price_is_zero", 3),), "Look."), "found 3 failures"),
+        (None, r"(?s)Prefect was lost .* http://\*\*\*@prefect\.example/api.*stands"),
+    ],
+    ids=["a gate failed", "all went well"],
+)
+def test_what_a_run_came_to_is_told_even_if_prefect_was_lost(came_to: GateFailed | None, told: str) -> None:
+    # Given a run after which Prefect cannot be told of its end
+    lost = httpx.ConnectError("connection refused")
+    lost.__context__ = came_to
+
+    # Then it ends with what it came to itself, if anything, and no secret is said
+    with (
+        pytest.raises(GateFailed if came_to else WarehouseError, match=told),
+        telling("http://someone:password@prefect.example/api"),
+    ):
+        raise lost

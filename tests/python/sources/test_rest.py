@@ -1,0 +1,321 @@
+"""REST sources: what is asked for, and answers that are none, late or wrong, from a server on loopback."""
+
+import time
+from email.utils import formatdate
+from itertools import pairwise
+from typing import Any
+
+import pytest
+from support.rest_api import COLUMNS, RESET, SILENCE, TOKEN, Answer, Asked, Serve, connect, page, people, person
+from support.shop import Shop
+
+from flows.core.errors import SourceFailed, UsageError
+from flows.sources.rest import client as rest_client
+from flows.sources.rest import table as rest
+
+pytest_plugins = ["support.rest_fixtures"]
+
+
+def test_only_what_changed_since_the_position_is_asked_for(shop: Shop, serve: Serve) -> None:
+    # Given an API that takes a time to begin from
+    known = [person(1), person(2, "2026-03-02T10:00:00Z")]
+    api = serve(lambda asked: page([one for one in known if one["updated_at"] >= asked.params.get("since", "")]))
+    connect(shop, api, since="since")
+    assert shop.load().counts.accepted == 2
+
+    # When a person changes
+    known[0] = {**person(1, "2026-03-03T10:00:00Z"), "name": "another"}
+    load = shop.load()
+
+    # Then the lookback and the change are read
+    assert (load.counts.read, load.counts.accepted) == (2, 1)
+    assert api.asked[1] == "/v1/people?since=2026-03-02T09%3A00%3A00Z"
+
+    # And when nothing at all is there, that is no failure, and the watermark stays
+    known.clear()
+    assert shop.load().counts.read == 0
+    known.append(person(3, "2026-03-03T11:00:00Z"))
+    assert shop.load().counts.accepted == 1
+    assert api.asked[-1] == "/v1/people?since=2026-03-03T09%3A00%3A00Z"
+
+
+def test_numbers_as_cursor_are_compared_as_numbers(shop: Shop, serve: Serve) -> None:
+    # Given an API whose cursor is a number
+    api = serve(lambda _: page([{"id": "1", "updated_at": 999}, {"id": "2", "updated_at": 1000}]))
+    connect(shop, api, since="since")
+    shop.declare("crm.people", {**COLUMNS, "updated_at": "bigint"}, key=["id"], load="upsert", cursor="updated_at")
+    shop.load()
+
+    # When it is loaded again, then 1000 is further on than 999
+    shop.load()
+    assert api.asked[-1] == "/v1/people?since=1000"
+
+
+@pytest.mark.parametrize(
+    ("updated_at", "since_format", "asked_for"),
+    [
+        ("2026-03-02T10:00:00Z", "iso", "2026-03-02T09:00:00Z"),
+        ("2026-03-02 11:00:00", "iso", "2026-03-02T09:00:00Z"),  # Berlin's
+        ("2026-03-02T00:30:00Z", "date", "2026-03-01"),
+        ("2026-03-02T10:00:00Z", "epoch", "1772442000"),
+        ("2026-03-02T10:00:00.500Z", "epoch_ms", "1772442000500"),
+        (1772445600, "epoch", "1772442000"),
+        (4070908800, "epoch", None),
+    ],
+)
+def test_the_position_is_written_as_the_api_reads_times(
+    shop: Shop, serve: Serve, updated_at: str | int, since_format: str, asked_for: str | None
+) -> None:
+    # Given records with a time of their own form, and an API that takes another
+    api = serve(lambda _: page([{"id": "1", "updated_at": updated_at}]))
+    connect(shop, api, since="since", since_format=since_format, time_zone="Europe/Berlin")
+    shop.declare("crm.people", {**COLUMNS, "updated_at": "varchar"}, key=["id"], load="upsert", cursor="updated_at")
+    shop.load()
+
+    # When it is loaded again, then it is asked from an hour before, and from no time that is yet to come
+    shop.load()
+    since = api.requests[1].params["since"]
+    assert since == asked_for or (asked_for is None and time.time() - 3700 < int(since) < time.time() - 3500)
+
+
+def test_fault_01_a_read_that_breaks_off_between_its_batches_begins_again(
+    shop: Shop, serve: Serve, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """An API failed behind the first batch; the next load read all of it again, and lost nothing (I)."""
+    # Given an API whose pages do not come in the order of time, and that fails behind the first batch
+    monkeypatch.setattr(rest, "ROWS_A_BATCH", 2)
+    monkeypatch.setattr(rest_client, "ATTEMPTS", 1)
+    pages = [[person(1, "2026-03-09T10:00:00Z"), person(2)], [person(3), person(4)], [person(5)]]
+    is_broken = [True]
+
+    def answer(asked: Asked) -> Answer:
+        number = int(asked.params.get("page", 0))
+        if number == 1 and is_broken[0]:
+            return 500, {}, b""
+        found = [one for one in pages[number] if one["updated_at"] >= asked.params.get("since", "")]
+        since = f"&since={asked.params['since']}" if "since" in asked.params else ""
+        return page(found, next=f"?page={number + 1}{since}" if number < 2 else None)
+
+    api = serve(answer)
+    connect(shop, api, paging={"next": "next"}, since="since")
+    with pytest.raises(SourceFailed):
+        shop.load()
+    assert len(shop.rows()) == 2
+
+    # When it is loaded again
+    is_broken[0] = False
+    load = shop.load()
+
+    # Then what lay behind is not passed over because something newer was read before it
+    assert (load.counts.accepted, load.counts.duplicate) == (3, 2)
+    assert shop.load().counts.read == 1
+    assert "since=2026-03-09" in api.asked[-1]
+
+
+@pytest.mark.parametrize(
+    "patience",
+    [
+        (429, lambda: {"Retry-After": "1"}),
+        (429, lambda: {"Retry-After": formatdate(time.time() + 2, usegmt=True)}),
+        (503, lambda: {"Retry-After": "1"}),
+        (429, lambda: {"RateLimit-Remaining": "0", "RateLimit-Reset": "1"}),
+        (403, lambda: {"X-RateLimit-Remaining": "0", "X-RateLimit-Reset": str(int(time.time() + 2))}),
+    ],
+    ids=["seconds", "date", "unavailable", "reset in seconds", "reset at a time"],
+)
+def test_fault_41_a_server_that_asks_for_patience_gets_it(shop: Shop, serve: Serve, patience: Any) -> None:
+    """A busy API said when to ask again; it was asked then and no earlier, and all was read (I)."""
+    # Given an API that is busy twice, and says for how long
+    times: list[float] = []
+    status, headers = patience
+
+    def answer(_: Asked) -> Answer:
+        times.append(time.monotonic())
+        return (status, headers(), b"busy") if len(times) < 3 else page([person(1)])
+
+    connect(shop, serve(answer))
+
+    # When it is loaded
+    assert shop.load().counts.accepted == 1
+
+    # Then it was asked again when it had said, and no earlier
+    assert len(times) == 3
+    assert all(later - earlier >= 1 / 20 for earlier, later in pairwise(times))
+
+
+def test_fault_41_patience_has_bounds(shop: Shop, serve: Serve) -> None:
+    """An API asked to wait for a day, another was always busy; both loads failed and said so (F)."""
+    # Given an API that asks to wait for a day
+    api = serve(lambda _: (429, {"Retry-After": "86400"}, b""))
+    connect(shop, api)
+
+    # When it is loaded, then that is told at once, and it is not asked again
+    with pytest.raises(SourceFailed, match="HTTP status 429, and asks to wait for 86,400 seconds") as failure:
+        shop.load()
+    assert len(api.asked) == 1
+    assert not failure.value.is_transient
+
+    # And one that is always busy is asked a few times
+    api.answer = lambda _: (429, {"Retry-After": "0"}, b"")
+    with pytest.raises(SourceFailed, match=f"429.* after {rest_client.ATTEMPTS} attempts") as failure:
+        shop.load()
+    assert len(api.asked) == 1 + rest_client.ATTEMPTS
+    assert failure.value.is_transient
+
+
+def test_fault_41_a_rate_limit_that_is_used_up_is_waited_out_before_it_is_broken(shop: Shop, serve: Serve) -> None:
+    """An API said that no request is left for two seconds; the next page was asked for after that (I)."""
+    # Given an API that tells with the first page that it was the last for a while
+    times: list[float] = []
+
+    def answer(_: Asked) -> Answer:
+        times.append(time.monotonic())
+        status, headers, body = page(people(len(times)), next="?page=2" if len(times) == 1 else None)
+        return status, {**headers, "X-RateLimit-Remaining": "0", "X-RateLimit-Reset": "2"}, body
+
+    connect(shop, serve(answer), paging={"next": "next"})
+
+    # When it is loaded, then the second page was asked for in time
+    assert shop.load().counts.accepted == 2
+    assert times[1] - times[0] >= 2 / 20
+
+
+def test_requests_keep_the_pace_that_is_set(shop: Shop, serve: Serve) -> None:
+    # Given an API of four pages that is to be asked forty times a minute
+    times: list[float] = []
+
+    def answer(_: Asked) -> Answer:
+        times.append(time.monotonic())
+        return page(people(len(times)), next=f"?page={len(times)}" if len(times) < 4 else None)
+
+    connect(shop, serve(answer), paging={"next": "next"})
+    shop.connection["rate"] = {"count": 40, "period": "minute"}
+
+    # When it is loaded, then a second and a half lies between two requests
+    assert shop.load().counts.accepted == 4
+    assert all(later - earlier >= 1.45 / 20 for earlier, later in pairwise(times))
+
+
+def test_fault_42_a_server_that_fails_for_a_while_is_asked_again(
+    shop: Shop, serve: Serve, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """An API failed with status 500, hung, tore the connection and cut an answer short; the load read all of it (I)."""
+    # Given an API that fails in four ways, then answers
+    answers = [(500, {}, b""), SILENCE, RESET, (200, {"Content-Length": "999"}, b'{"data": ['), page([person(1)])]
+    api = serve(lambda _: answers.pop(0))
+    monkeypatch.setattr(rest_client, "TIMEOUT_SECONDS", 0.5)
+    connect(shop, api)
+
+    # When it is loaded, then it was asked until it answered
+    assert shop.load().counts.accepted == 1
+    assert len(api.asked) == 5
+
+
+@pytest.mark.parametrize("answer", [(500, {}, b""), RESET, (200, {"Content-Length": "99"}, b"[")])
+def test_fault_42_44_a_server_that_goes_on_failing_fails_the_load(
+    shop: Shop, serve: Serve, monkeypatch: pytest.MonkeyPatch, answer: Answer
+) -> None:
+    """An API never got over its failure; the load failed, kept nothing, and is worth another try later (F)."""
+    # Given an API that fails each time
+    monkeypatch.setattr(rest_client, "ATTEMPTS", 2)
+    connect(shop, serve(lambda _: answer))
+
+    # When it is loaded, then it fails in a way that may pass
+    with pytest.raises(SourceFailed, match="after 2 attempts") as failure:
+        shop.load()
+    assert failure.value.is_transient
+    assert shop.rows() == []
+
+
+@pytest.mark.parametrize(
+    ("answer", "says"),
+    [
+        pytest.param((401, {}, b"no"), "/v1/people answered with HTTP status 401", id="token refused"),
+        pytest.param((404, {}, b"no"), "/v1/people answered with HTTP status 404", id="not there"),
+        pytest.param((302, {"Location": "http://127.0.0.1:1/"}, b""), "HTTP status 302", id="sent elsewhere"),
+        pytest.param((200, {"Content-Type": "text/html"}, b"<html>log in</html>"), "its answer is no JSON", id="HTML"),
+        pytest.param((200, {}, b'{"error": "no"}'), "no list of records at data", id="an error as an answer"),
+        pytest.param((200, {}, b'{"data": [], "errors": [{"code": 7}]}'), "an error, at errors", id="and a list"),
+        pytest.param((200, {}, b'{"data": {"id": 1}}'), "no list of records at data", id="no list"),
+        pytest.param((200, {}, b'{"data": [{"id": "1"}, {"id": "2'), "its answer is no JSON", id="cut short"),
+        pytest.param((200, {}, b'{"data": [{"id": "\xff"}]}'), "bytes that are no text", id="no UTF-8"),
+        pytest.param((200, {"Content-Encoding": "gzip"}, b"nonsense"), "after 2 attempts", id="damaged"),
+    ],
+)
+def test_fault_43_44_an_answer_that_is_none_fails_the_load(
+    shop: Shop, serve: Serve, monkeypatch: pytest.MonkeyPatch, answer: Answer, says: str
+) -> None:
+    """An API answered with an error, HTML, or half a page; the load failed, said how, and kept nothing (F)."""
+    # Given an API that answers wrongly
+    monkeypatch.setattr(rest_client, "ATTEMPTS", 2)
+    monkeypatch.setenv("PEOPLE_TOKEN", TOKEN)
+    connect(shop, serve(lambda _: answer), {"bearer": "{{ env_var('PEOPLE_TOKEN') }}"}, error="errors")
+
+    # When it is loaded, then the error says how, without the token, and nothing is kept
+    with pytest.raises(SourceFailed, match=says) as failure:
+        shop.load()
+    assert TOKEN not in str(failure.value)
+    assert shop.rows() == []
+
+
+@pytest.mark.parametrize("errors", [None, []])
+def test_an_error_that_is_none_is_none(shop: Shop, serve: Serve, errors: Any) -> None:
+    # Given an API that always has a place for errors
+    connect(shop, serve(lambda _: page(people(1), errors=errors)), error="errors")
+
+    # When it is loaded, then it is
+    assert shop.load().counts.accepted == 1
+
+
+def test_fault_32_an_entry_that_is_no_object_is_quarantined(shop: Shop, serve: Serve) -> None:
+    """A page had entries that are no objects; they are in quarantine, once, and the good one was read (Q)."""
+    # Given a page with entries that are no objects
+    connect(shop, serve(lambda _: page([person(1), "text", None, [1]])))
+
+    # When it is loaded, twice
+    load, again = shop.load(), shop.load()
+
+    # Then they are in quarantine, once, and the good one is read
+    assert (load.counts.accepted, load.counts.quarantined, again.counts.duplicate) == (1, 3, 4)
+    assert sorted(raw for raw, _ in shop.quarantine()) == [b'"text"', b"[1]", b"null"]
+
+
+def test_numbers_of_an_api_keep_their_digits(shop: Shop, serve: Serve) -> None:
+    # Given an amount that a double cannot hold
+    body = b'{"data": [{"id": 1, "amount": 99999999999999.9999}]}'
+    connect(shop, serve(lambda _: (200, {}, body)))
+    shop.declare("crm.people", {"id": "varchar", "amount": "decimal(18, 4)"}, key=["id"], load="append")
+
+    # When it is loaded, then it is exact
+    shop.load()
+    assert [str(amount) for amount in shop.rows("amount")] == ["99999999999999.9999"]
+
+
+@pytest.mark.parametrize(
+    ("mapping", "says"),
+    [
+        ({"paging": {}}, "paging says no way"),
+        ({"paging": "next"}, "paging is no map"),
+        ({"paging": {"next": "a", "offset": "b"}}, r"paging has next and offset.\nIt has exactly one of next, link"),
+        ({"paging": {"next": "a", "first": 1}}, "paging has unknown keys: first"),
+        ({"paging": {"next": 7}}, "paging.next is no text"),
+        ({"paging": {"cursor": "a"}}, "paging has no param"),
+        ({"paging": {"offset": "a", "limit": "b"}}, "only one of limit and size"),
+        ({"paging": {"offset": "a", "limit": "b", "size": "c"}}, "size or first page that is no number"),
+        ({"paging": {"page": "a", "first": True}}, "size or first page that is no number"),
+        ({"method": "put"}, "method is 'put'"),
+        ({"body": {"a": 1}}, "a body and no method: post"),
+        ({"method": "post", "body": {"a": 1}, "since": "a.b"}, "body has no place for 'a.b'"),
+        ({"method": "post", "paging": {"next": "a"}}, "a link cannot be posted to"),
+        ({"since_format": "iso"}, "since_format is 'iso'"),
+        ({"since": "a", "since_format": "julian"}, "since_format is 'julian'"),
+    ],
+)
+def test_an_endpoint_that_cannot_be_asked_so_is_told(shop: Shop, mapping: dict[str, Any], says: str) -> None:
+    # Given such a mapping
+    shop.connect("https://api.example.com")
+    shop.map(**mapping)
+
+    # When connections.yml is read, then the error says what and where
+    with pytest.raises(UsageError, match=says):
+        shop.load()

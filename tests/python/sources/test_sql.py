@@ -1,0 +1,370 @@
+"""SQL sources: SQLite and any database that SQLAlchemy speaks, from a watermark on, whatever their columns hold."""
+
+import sqlite3
+import subprocess
+import sys
+from collections.abc import Iterable
+from contextlib import closing
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+
+import pytest
+from support.shop import Shop
+
+from flows.core.errors import SchemaMismatch, SourceFailed
+
+COLUMNS = {"id": "varchar not null", "name": "varchar", "updated_at": "timestamp"}
+BOTH = pytest.mark.parametrize("scheme", ["sqlite", "sqlite+pysqlite"])
+
+
+def connect(shop: Shop, scheme: str = "sqlite") -> Path:
+    path = shop.folder / "a shop's #1 50%.db" if scheme == "sqlite" else shop.folder / "shop.db"
+    shop.declare("crm.people", COLUMNS, key=["id"], load="upsert", cursor="updated_at")
+    shop.connect(f"{scheme}:///{path}")
+    return path
+
+
+def execute(path: Path, *statements: str, rows: Iterable[tuple[Any, ...]] = ()) -> None:
+    with closing(sqlite3.connect(path)) as database, database:
+        for statement in statements:
+            database.execute(statement)
+        for row in rows:
+            database.execute(f"insert into people values ({', '.join('?' * len(row))})", row)
+
+
+@BOTH
+def test_rows_are_read_once_and_then_from_the_position_on(shop: Shop, scheme: str) -> None:
+    # Given a table
+    path = connect(shop, scheme)
+    rows = [("1", "Ada", "2026-03-01 10:00:00"), ("2", "Bob", "2026-03-02 10:00:00"), ("3", "Cyd", None)]
+    execute(path, "create table people (id text, name text, updated_at text)", rows=rows)
+    assert shop.load().counts.accepted == 3
+
+    # When it is loaded again, and again after a change, a late one within the lookback, and one far too late
+    again = shop.load()
+    late = [
+        ("1", "Ann", "2026-03-03 10:00:00"),
+        ("4", "Dot", "2026-03-02 09:30:00"),
+        ("5", "Eve", "2026-01-01 10:00:00"),
+    ]
+    execute(path, rows=late)
+    load = shop.load()
+
+    # Then what lies before the watermark is not read, but for the lookback and what has no time
+    assert (again.counts.read, again.counts.duplicate) == (2, 2)
+    assert (load.counts.accepted, load.counts.duplicate) == (2, 2)
+    assert sorted(shop.rows("name"), key=str) == ["Ada", "Ann", "Bob", "Cyd", "Dot"]
+
+
+@pytest.mark.parametrize(
+    ("scheme", "kind", "first", "overlapping", "later", "before"),
+    [
+        (
+            "sqlite",
+            "timestamp",
+            "2026-03-02T10:00:00Z",
+            "2026-03-02T09:30:00Z",
+            "2026-03-02T10:00:01Z",
+            "2026-03-02T08:00:00Z",
+        ),
+        (
+            "sqlite",
+            "timestamp",
+            "2026-03-02 10:00:00.123456",
+            "2026-03-02 09:30:00",
+            "2026-03-02 10:00:01",
+            "2026-03-02 08:00:00",
+        ),
+        (
+            "sqlite",
+            "timestamp",
+            "2026-03-02 10:00:00+00:00",
+            "2026-03-02 09:30:00+00:00",
+            "2026-03-02 11:00:00+00:00",
+            "2026-03-01 10:00:00+00:00",
+        ),
+        ("sqlite", "date", "2026-03-02", "2026-03-02", "2026-03-03", "2026-02-28"),
+        ("sqlite", "bigint", 100, 100, 1000, 99),
+        ("sqlite", "double", 99.5, 99.5, 100.25, 9.5),
+        (
+            "sqlite+pysqlite",
+            "timestamp",
+            "2026-03-02 10:00:00",
+            "2026-03-02 09:30:00",
+            "2026-03-02 10:00:01",
+            "2026-03-02 08:00:00",
+        ),
+        ("sqlite+pysqlite", "bigint", 100, 100, 1000, 99),
+        ("sqlite", "varchar", "b", "b", "c", "a"),
+    ],
+)
+def test_positions_of_every_kind_move_on_and_never_back(
+    shop: Shop, scheme: str, kind: str, first: Any, overlapping: Any, later: Any, before: Any
+) -> None:
+    # Given a table with a cursor of some kind
+    path = connect(shop, scheme)
+    shop.declare("crm.people", {**COLUMNS, "updated_at": kind}, key=["id"], load="upsert", cursor="updated_at")
+    execute(path, "create table people (id text, name text, updated_at)", rows=[("1", "Ada", first)])
+    shop.load()
+
+    # When rows come with the same, a later and an earlier value
+    execute(path, rows=[("2", "Bob", overlapping), ("3", "Cyd", before)])
+    assert (shop.load().counts.accepted, shop.rows("name")) == (1, ["Ada", "Bob"])
+    execute(path, "delete from people where id = '1'", rows=[("4", "Dot", later)])
+    assert shop.load().counts.accepted == 1
+
+    # Then the watermark stays where the furthest was, even if the source's clock goes back
+    execute(path, "delete from people where id <> '3'")
+    with pytest.raises(SourceFailed, match="older copy"):
+        shop.load()
+    execute(path, rows=[("5", "Eve", later)])
+    assert shop.load().counts.accepted == 1
+
+
+@BOTH
+def test_a_position_does_not_go_back_with_the_sources_clock(shop: Shop, scheme: str) -> None:
+    # Given a table whose furthest row disappears, so that only one within the lookback is read
+    path = connect(shop, scheme)
+    rows = [("1", "Ada", "2026-03-02 10:00:00"), ("2", "Bob", "2026-03-02 09:30:00")]
+    execute(path, "create table people (id text, name text, updated_at text)", rows=rows)
+    shop.load()
+    execute(path, "delete from people where id = '1'")
+    assert shop.load().counts.read == 1
+
+    # When a row comes that lies before the lookback, then the watermark is where it was
+    execute(path, rows=[("3", "Cyd", "2026-03-02 08:45:00")])
+    assert shop.load().counts.read == 1
+
+
+def test_a_cursor_cell_that_is_no_time_does_not_hide_what_follows(shop: Shop) -> None:
+    # Given a cursor column with a cell that sorts behind every time
+    path = connect(shop)
+    rows = [("1", "Ada", "2026-03-01 10:00:00"), ("2", "Bob", "n/a")]
+    execute(path, "create table people (id text, name text, updated_at text)", rows=rows)
+    assert shop.load().counts.quarantined == 1
+
+    # When more arrives, then it is read
+    execute(path, rows=[("3", "Cyd", "2026-03-02 10:00:00")])
+    assert shop.load().counts.accepted == 1
+    assert shop.rows("name") == ["Ada", "Cyd"]
+
+
+@pytest.mark.parametrize("load", ["upsert", "full"])
+@BOTH
+def test_columns_of_several_types_lose_nothing(
+    shop: Shop, scheme: str, load: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # Given a column whose type changes after what the driver looked at, and values that other types cannot hold
+    monkeypatch.setattr("flows.sources.sql.ROWS_A_FETCH", 2)
+    monkeypatch.setattr("flows.sources.sql.ROWS_A_BATCH", 4)
+    path = connect(shop, scheme)
+    columns = {
+        "id": "varchar not null",
+        "value": "varchar",
+        "n": "bigint",
+        "x": "double",
+        "y": "varchar",
+        "updated_at": "bigint",
+    }
+    shop.declare("crm.people", columns, key=["id"], load=load, cursor=None if load == "full" else "updated_at")
+    whole = 2**53 + 1
+    rows = [(str(n), n, n, 0.1 + 0.2, 0.5, n) for n in range(1, 8)]
+    rows += [("8", whole, whole, 1.5, whole, 8), ("9", "text", 9, 2, 1.5, 9)]
+    rows += [("10", 2.5, 10, None, 1, 10), ("11", None, 11, 9.99, None, 11)]
+    execute(path, "create table people (id, value, n, x, y, updated_at)", rows=rows)
+
+    # When it is loaded, twice
+    loaded, again = shop.load(), shop.load()
+
+    # Then every value is exact, and every row is there once
+    assert loaded.counts.accepted == 11
+    assert loaded.counts.read == 11 or load == "upsert"
+    assert again.counts.accepted == 0
+    execute(path, rows=[("12", None, 12, None, None, 12)])
+    assert shop.load().counts.accepted == 1
+    stored = {row[0]: row[1:] for row in shop.rows("id", "value", "n", "x", "y")}
+    assert stored["1"] == ("1", 1, 0.30000000000000004, "0.5")
+    assert stored["8"] == (str(whole), whole, 1.5, str(whole))
+    assert stored["9"] == ("text", 9, 2.0, "1.5")
+    assert stored["10"][:3] == ("2.5", 10, None)
+    assert stored["11"] == (None, 11, 9.99, None)
+
+
+@pytest.mark.parametrize("load", ["upsert", "full"])
+@BOTH
+def test_a_column_that_is_null_for_long_is_read_once_it_is_not(
+    shop: Shop, scheme: str, load: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # Given a table whose rows are marked as deleted seldom, so that what the driver looks at first has no such mark
+    monkeypatch.setattr("flows.sources.sql.ROWS_A_FETCH", 2)
+    path = connect(shop, scheme)
+    columns = {"id": "varchar not null", "deleted_at": "timestamp", "note": "varchar", "updated_at": "timestamp"}
+    shop.declare("crm.people", columns, key=["id"], load=load, cursor=None if load == "full" else "updated_at")
+    rows = [(str(n), None, None, f"2026-03-0{n} 10:00:00") for n in range(1, 6)]
+    rows += [("6", "2026-03-07 10:00:00", "", "2026-03-07 10:00:00"), ("7", None, "=", "2026-03-08 10:00:00")]
+    execute(path, "create table people (id text, deleted_at text, note text, updated_at text)", rows=rows)
+
+    # When it is loaded, twice
+    loaded, again = shop.load(), shop.load()
+
+    # Then the mark is there, and so is the difference between no text and an empty one
+    assert (loaded.counts.accepted, again.counts.accepted) == (7, 0)
+    stored = {row[0]: row[1:] for row in shop.rows("id", "deleted_at", "note")}
+    assert stored["5"] == (None, None)
+    assert stored["6"] == (datetime(2026, 3, 7, 10), "")
+    assert stored["7"] == (None, "=")
+
+
+@BOTH
+def test_a_table_in_several_batches_keeps_its_order_and_position(
+    shop: Shop, scheme: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # Given more rows than a batch holds
+    monkeypatch.setattr("flows.sources.sql.ROWS_A_FETCH", 10)
+    monkeypatch.setattr("flows.sources.sql.ROWS_A_BATCH", 30)
+    path = connect(shop, scheme)
+    rows = [(str(n), "x", f"2026-03-{1 + n % 28:02} 10:00:00") for n in range(100)]
+    execute(path, "create table people (id text, name text, updated_at text)", rows=rows)
+
+    # When they are loaded, twice
+    load, again = shop.load(), shop.load()
+
+    # Then they came in the order of the cursor
+    assert (load.counts.accepted, load.batch, again.counts.read) == (100, 4, 3)
+    times = shop.rows("updated_at")
+    assert times == sorted(times)
+    assert shop.rows("_position")[-1] == "people:100"
+
+
+@BOTH
+def test_a_query_runs_in_the_source(shop: Shop, scheme: str) -> None:
+    # Given a mapping whose query is the source's own SQL, colons and percent signs included
+    path = connect(shop, scheme)
+    shop.map(query="select id, upper(name) || ' :x 10:30 %s' as name, updated_at from people where name like 'A%';")
+    rows = [("1", "Ada", "2026-03-01 10:00:00"), ("2", "Bob", "2026-03-02 10:00:00")]
+    execute(path, "create table people (id text, name text, updated_at text)", rows=rows)
+
+    # When it is loaded, twice, then its rows are there once
+    assert shop.load().counts.accepted == 1
+    assert shop.load().counts.duplicate == 1
+    assert shop.rows("name") == ["ADA :x 10:30 %s"]
+
+
+@BOTH
+def test_an_empty_table_is_no_failure(shop: Shop, scheme: str) -> None:
+    # Given a table without rows
+    path = connect(shop, scheme)
+    execute(path, "create table people (id text, name text, updated_at text)")
+
+    # When it is loaded, twice, then nothing was read
+    assert shop.load().counts.read == 0
+    assert shop.load().counts.read == 0
+    execute(path, rows=[("1", "Ada", "2026-03-01 10:00:00")])
+    assert shop.load().counts.accepted == 1
+
+
+@BOTH
+def test_what_is_missing_is_named(shop: Shop, scheme: str) -> None:
+    # Given a database without the table, then without a required column
+    path = connect(shop, scheme)
+    execute(path, "create table other (id text)")
+    with pytest.raises(SourceFailed, match="no such table: people"):
+        shop.load()
+    execute(path, "create table people (number text, name text, updated_at text)")
+
+    # When it is loaded, then the error says what is missing
+    with pytest.raises(SchemaMismatch, match="requires column 'id'; the source has number, name, updated_at"):
+        shop.load()
+
+
+def test_a_file_that_is_not_there_is_not_made(shop: Shop) -> None:
+    # Given a URL of no file
+    path = connect(shop)
+
+    # When it is loaded, then the error says so, and there is none still
+    with pytest.raises(SourceFailed, match="there is no SQLite file"):
+        shop.load()
+    assert not path.exists()
+
+
+@BOTH
+def test_fault_49_a_locked_source_is_waited_for_and_then_worth_another_try(shop: Shop, scheme: str) -> None:
+    """A writer held the source's lock for longer than a load waits, and let go of it: F, I."""
+    # Given a database that another process holds
+    path = connect(shop, scheme)
+    row = ("1", "Ada", "2026-03-01 10:00:00")
+    execute(path, "create table people (id text, name text, updated_at text)", rows=[row])
+    if scheme == "sqlite+pysqlite":
+        shop.connect(f"{scheme}:///{path}?timeout=0.1")
+    hold = f"import sqlite3, sys; c = sqlite3.connect({str(path)!r}); c.execute('begin exclusive'); print(flush=True)"
+    hold += "; sys.stdin.read()"
+    with subprocess.Popen([sys.executable, "-c", hold], stdin=subprocess.PIPE, stdout=subprocess.PIPE) as other:
+        assert other.stdin is not None
+        assert other.stdout is not None
+        other.stdout.readline()
+
+        # When it is loaded, then the failure says that it will pass
+        with pytest.raises(SourceFailed, match="locked") as failure:
+            shop.load()
+        assert failure.value.is_transient
+        other.stdin.close()
+
+    # And once it is free, it is read
+    assert shop.load().counts.accepted == 1
+
+
+@BOTH
+def test_fault_50_an_older_copy_of_a_source_is_not_taken_for_it(shop: Shop, scheme: str) -> None:
+    """A replica answered that lacked what had been read from the source, and then caught up: F, I."""
+    # Given a table that was read, and a copy of it as it was a day before
+    path = connect(shop, scheme)
+    execute(
+        path, "create table people (id text, name text, updated_at text)", rows=[("1", "Ada", "2026-03-01 10:00:00")]
+    )
+    copy = path.read_bytes()
+    execute(path, rows=[("2", "Bob", "2026-03-02 10:00:00")])
+    shop.load()
+    source = path.read_bytes()
+
+    # When the copy answers, then the error says what it is, and that it may pass
+    path.write_bytes(copy)
+    with pytest.raises(
+        SourceFailed, match="before the updated_at that was read already: it is an older copy"
+    ) as failure:
+        shop.load()
+    assert failure.value.is_transient
+    assert len(shop.rows()) == 2
+
+    # And one that lags by less than the lookback, one without news and one that was emptied are no older copies
+    path.write_bytes(source)
+    assert shop.load().counts.duplicate == 1
+    execute(path, "update people set updated_at = '2026-03-02 09:30:00' where id = '2'")
+    assert shop.load().counts.read == 1
+    execute(path, "delete from people")
+    assert shop.load().counts.read == 0
+
+    # And a user who deleted the newest rows on purpose says so by the mapping
+    path.write_bytes(copy)
+    shop.map(where="true")
+    assert shop.load().counts.duplicate == 1
+    execute(path, rows=[("3", "Cyd", "2026-03-03 10:00:00")])
+    assert shop.load().counts.accepted == 1
+
+
+@BOTH
+def test_fault_59_columns_and_tables_of_a_database_are_quoted(shop: Shop, scheme: str) -> None:
+    """A table and its cursor column were named like the end of a statement and a drop: I."""
+    # Given a table and columns named like SQL
+    path = connect(shop, scheme)
+    evil = 'x"; drop table people; --'
+    doubled = evil.replace('"', '""')
+    shop.declare("crm.people", {"id": "varchar not null", evil: "timestamp"}, key=["id"], load="upsert", cursor=evil)
+    shop.map(**{"from": f'"{doubled}"'})
+    execute(path, "create table people (id)", f'create table "{doubled}" (id text, "{doubled}" text)')
+    execute(path, f"insert into \"{doubled}\" values ('1', '2026-03-01 10:00:00')")
+
+    # When it is loaded, twice, then it is read, and the source is as it was
+    assert shop.load().counts.accepted == 1
+    assert shop.load().counts.duplicate == 1
+    execute(path, "select * from people")

@@ -1,0 +1,55 @@
+"""Promises broken on purpose, in a child alone: who looks for lost rows and mixtures must find these."""
+
+import shutil
+from typing import Any
+
+from support.kills import replace_everywhere
+
+from flows.config.settings import DataFolder
+from flows.lake import tables
+from flows.warehouse import release
+
+
+def commit_watermark_first() -> None:
+    """Commit a batch's number and the source's watermark before its rows (fault 2)."""
+    write = tables.write_deltalake
+
+    def write_watermark_first(table: Any, rows: Any, *, commit_properties: Any = None, **options: Any) -> None:
+        if commit_properties is None:
+            return write(table, rows, **options)
+        gathered = rows.read_all()
+        write(table, gathered.schema.empty_table(), commit_properties=commit_properties, **options)
+        write(table, gathered, mode="append", schema_mode="merge")
+
+    tables.write_deltalake = write_watermark_first
+
+
+def add_to_quarantine() -> None:
+    """Leave what a batch that died has written to quarantine, and write it again (fault 5)."""
+
+    def append(path: Any, rows: Any, _predicate: str) -> None:
+        if rows.num_rows:
+            tables.write_deltalake(tables.open_table(path) or str(path), rows, mode="append")
+
+    replace_everywhere(tables, "_replace_batch", append)
+
+
+def publish_in_place() -> None:
+    """Write the new release over the file that readers have, instead of flipping a link to it (fault 4)."""
+    flip = release._flip
+
+    def copy_over(folder: DataFolder, place: Any) -> None:
+        if not folder.warehouse.exists():
+            return flip(folder, place)
+        with (place / folder.warehouse.name).open("rb") as new, folder.warehouse.open("r+b") as seen:
+            shutil.copyfileobj(new, seen, 64 * 1024)
+            seen.truncate()
+
+    release._flip = copy_over
+
+
+BREAKS = {
+    "watermark-first": commit_watermark_first,
+    "quarantine-added": add_to_quarantine,
+    "publish-in-place": publish_in_place,
+}

@@ -1,0 +1,35 @@
+"""Servers for the tests of REST sources; a module asks for them by `pytest_plugins = ["support.rest_fixtures"]`."""
+
+import threading
+import time
+from collections.abc import Iterator
+from http.server import ThreadingHTTPServer
+
+import pytest
+from support.rest_api import Answering, Api, Serve, handler_of
+
+
+@pytest.fixture
+def serve() -> Iterator[Serve]:
+    """Start servers, which end with the test."""
+    servers = []
+
+    def start(answer: Answering) -> Api:
+        api = Api(answer)
+        server = ThreadingHTTPServer(("127.0.0.1", 0), handler_of(api))
+        threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01}, daemon=True).start()
+        servers.append(server)
+        api.url = f"http://127.0.0.1:{server.server_port}"
+        return api
+
+    yield start
+    for server in servers:
+        server.shutdown()
+        server.server_close()
+
+
+@pytest.fixture(autouse=True)
+def no_time_to_lose(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Wait a twentieth of what the client would; what it would have waited is its own affair."""
+    slept = time.sleep
+    monkeypatch.setattr("tenacity.nap.time.sleep", lambda seconds: slept(min(seconds, 60) / 20))

@@ -1,0 +1,153 @@
+"""Each gate closes on what it is there for, and names what failed by its key."""
+
+from datetime import datetime
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+from dbt.contracts.graph.manifest import Manifest
+from support.lake_by_hand import Lake, Warehouse
+
+from flows.core.errors import GateFailed
+from flows.warehouse.gates import require_gates
+
+pytest_plugins = ["support.warehouse_fixtures"]
+
+NOON = datetime(2026, 3, 1, 12)
+
+
+@pytest.fixture
+def lake() -> Lake:
+    """Oddities that may be true: repeats, returns, free goods, corrections, guests, far lands, lines of no order."""
+    lake = Lake()
+    line = {"order_id": "O1", "product_id": "P1", "quantity": 1, "unit_price": 5}
+    lake.load(
+        NOON,
+        crm__customers=[{"customer_id": "C1", "full_name": "Ann Canary", "updated_at": NOON}],
+        shop__products=[{"product_id": "P1", "product_name": "Lamp"}, {"product_id": "p1"}, {"product_id": "P2"}],
+        sales__orders=[
+            {"order_id": "O1", "customer_id": "C1", "ship_country": "Atlantis", "ordered_at": NOON},
+            {"order_id": "O2", "customer_id": "C9", "ordered_at": NOON},
+            {"order_id": "O3", "customer_id": None, "ordered_at": NOON},
+        ],
+        sales__order_lines=[
+            *({**line, "line_number": number} for number in range(3)),
+            {**line, "line_number": 3, "discount_amount": 1},
+            {**line, "line_number": 4, "quantity": -1},
+            {**line, "line_number": 5, "unit_price": 0},
+            {**line, "line_number": 6, "unit_price": -2},
+            {**line, "line_number": 1, "order_id": "O9"},
+        ],
+    )
+    return lake
+
+
+def failures(warehouse: Warehouse, lake: Lake, *models: str) -> dict[str, tuple[str, int]]:
+    """Run the data tests that read these models, or all; return status and count of those that found something."""
+    selected = ["--indirect-selection", "eager", "--select", *models] if models else []
+    result: Any = warehouse.dbt(lake, "test", "--exclude", "test_type:unit", *selected).result
+    return {test.node.name: (str(test.status), test.failures) for test in result if test.failures}
+
+
+def test_each_warning_counts_what_is_odd(lake: Lake, incremental: Warehouse) -> None:
+    # Given a shop with oddities
+    incremental.build(lake)
+
+    # When it is tested, then each is counted, and none stops a release
+    assert failures(incremental, lake) == {
+        "no_line_repeats_another_of_its_order": ("warn", 2),
+        "prices_and_quantities_are_those_of_goods_sold": ("warn", 3),
+        "no_line_arrived_before_its_order": ("warn", 1),
+        "every_order_is_of_a_known_customer_or_a_guest": ("warn", 1),
+        "every_country_that_orders_go_to_has_holiday_rules": ("warn", 1),
+        "every_product_has_a_name": ("warn", 2),
+        "no_two_stock_codes_differ_by_case_alone": ("warn", 1),
+    }
+
+
+def test_a_test_of_several_rules_says_which_of_them_a_row_breaks(lake: Lake, incremental: Warehouse) -> None:
+    # Given a shop with oddities
+    incremental.build(lake)
+
+    # When its prices and quantities are tested, by one scan of the lines
+    tested: Any = incremental.dbt(lake, "test", "--select", "prices_and_quantities_are_those_of_goods_sold").result
+    (query,) = [test.node.compiled_code for test in tested if test.node.resource_type == "test"]
+    (plan,) = incremental.rows(f"explain (format json) {query}")
+
+    # Then each failing row names its key and the rule
+    assert sorted(incremental.rows(query)) == [
+        ("O1", 4, "nothing_was_sent_back"),
+        ("O1", 5, "no_price_is_zero"),
+        ("O1", 6, "no_price_is_negative"),
+    ]
+    assert str(plan).count("core.fct_order_lines") == 1
+
+
+def test_a_rule_that_does_not_hold_is_named_with_its_model(
+    lake: Lake, incremental: Warehouse, manifest: Manifest, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # Given a model whose unit test expects something else
+    rule = "a_renamed_product_keeps_its_old_name_in_the_past"
+    (unit_test,) = [test for test in manifest.unit_tests.values() if test.name == rule]
+    monkeypatch.setattr(unit_test.expect, "rows", [{"product_id": "P2"}])
+
+    # When it is built, then the gate says which rule of which model does not hold
+    built: Any = incremental.dbt(lake, "build", "--select", "+dim_product").result
+    folder = SimpleNamespace(candidate=incremental.path, catalog=incremental.folder / "catalog.duckdb")
+    dbt: Any = SimpleNamespace(folder=folder, manifest=manifest)
+    build: Any = SimpleNamespace(results=built.results)
+    with pytest.raises(GateFailed, match=f"dim_product: unit test {rule}"):
+        require_gates(dbt, build)
+
+
+HARMS = {
+    "insert into core.fct_order_lines from core.fct_order_lines where line_number = 3": {
+        "an_order_line_is_counted_once",
+        "every_unit_sold_is_in_the_demand_of_its_day",
+        "no_revenue_is_lost_between_the_shop_and_the_warehouse",
+        "every_line_is_earned_given_back_or_cancelled",
+    },
+    "update core.fct_order_lines set customer_key = 'nobody' where line_number = 3": {
+        "every_line_has_a_customer_or_the_unknown_one",
+    },
+    "update core.fct_order_lines set net_amount = net_amount + 1 where line_number = 3": {
+        "no_revenue_is_lost_between_the_shop_and_the_warehouse",
+        "every_line_is_earned_given_back_or_cancelled",
+    },
+    "delete from core.fct_order_lines where line_number = 3": {
+        "every_unit_sold_is_in_the_demand_of_its_day",
+        "no_revenue_is_lost_between_the_shop_and_the_warehouse",
+        "every_line_is_earned_given_back_or_cancelled",
+    },
+    "update core.dim_customer set valid_to = valid_to - interval 1 day where customer_id = 'C1'": {
+        "a_customer_has_one_version_at_every_moment",
+    },
+    "insert into core.dim_customer select * replace (customer_key || '?' as customer_key) from core.dim_customer": {
+        "a_customer_has_one_version_at_every_moment",
+    },
+    "delete from core.dim_date": {"every_order_date_is_in_the_calendar"},
+    "delete from core.dim_channel": {"every_line_came_through_a_known_channel"},
+    "insert into growth.churn_states select * replace (valid_to + 1 as valid_from, valid_to + 2 as valid_to) "
+    "from growth.churn_states": {
+        "a_customers_states_leave_no_day_out_and_none_is_in_two",
+    },
+}
+
+
+HARMED = ("fct_order_lines", "dim_customer", "dim_date", "dim_channel", "churn_states")
+
+
+def test_each_gate_closes_on_what_it_is_there_for(lake: Lake, incremental: Warehouse) -> None:
+    # Given a warehouse that passes
+    incremental.build(lake)
+    sound = incremental.path.read_bytes()
+
+    for harm, gates in HARMS.items():
+        # When it comes to harm
+        with incremental.connect() as warehouse:
+            warehouse.execute(harm)
+        found = failures(incremental, lake, *HARMED)
+
+        # Then the gates that guard against it close, and no other
+        assert {name for name, (status, _) in found.items() if status == "fail"} == gates, harm
+        incremental.path.write_bytes(sound)

@@ -1,0 +1,211 @@
+"""Publishing, stopped at every step: readers see the old release or the new one, whole."""
+
+import os
+import random
+import signal
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+from typing import Literal
+
+import duckdb
+import pytest
+from support.breaks import publish_in_place
+from support.kills import Child, Ended, Point
+from support.reader import reading
+
+from flows.config.settings import DataFolder
+from flows.core.errors import GateFailed
+from flows.core.names import TableName
+from flows.warehouse.build import Build, Fingerprint, prepare_candidate
+from flows.warehouse.release import prune_releases, publish_candidate
+
+VERSIONS = {TableName("sales", "orders"): 3, TableName("crm", "customers"): None}
+STEPS = (
+    "seal",
+    "mkdir",
+    "rename",
+    "sync",
+    "flip",
+    "flip/unlink",
+    "flip/symlink",
+    "flip/replace",
+    "flip/sync",
+)
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> DataFolder:
+    folder = DataFolder(tmp_path / "shop")
+    folder.path.mkdir()
+    publish_candidate(folder, candidate(folder, 1), VERSIONS)
+    return folder
+
+
+def candidate(folder: DataFolder, value: int) -> Build:
+    """Make a candidate whose two tables agree on a value, and a staging view, as a build leaves it."""
+    prepare_candidate(folder)
+    with duckdb.connect(str(folder.candidate)) as connection:
+        connection.execute("create schema if not exists core")
+        connection.execute("create schema if not exists staging")
+        for table in ("one", "other"):
+            connection.execute(f"create or replace table core.{table} as select {value} as value from range(5000)")
+        connection.execute("create or replace view staging.rows as select 1 as row")
+    return Build((), "invocation", Fingerprint.of(folder.candidate), 0.0, "code", {})
+
+
+def seen(folder: DataFolder) -> tuple[int, str]:
+    """Return the value that a new reader finds in every row of both tables, and the release's name."""
+    with duckdb.connect(str(folder.warehouse.resolve()), read_only=True) as connection:
+        values = connection.execute("select value from core.one union select value from core.other").fetchall()
+        name = connection.execute("select release_name from release").fetchall()[0][0]
+    assert len(values) == 1, "a mixture"
+    return values[0][0], name
+
+
+def killed(folder: DataFolder, build: Build, at: Point, *breaks: Callable[[], None]) -> Ended:
+    """Publish in a process of its own, which dies at a point."""
+    return Child("flows.warehouse.release:publish_candidate", (folder, build, VERSIONS), preparations=breaks).run(at)
+
+
+@pytest.mark.parametrize("when", ["before", "after"])
+@pytest.mark.parametrize("step", STEPS)
+def test_fault_04_a_kill_while_publishing_leaves_one_whole_release(
+    folder: DataFolder, step: str, when: Literal["before", "after"]
+) -> None:
+    """Publishing is killed before or behind a step: readers see the old release or the new one, and it can go on: I."""
+    # Given a release that readers see, and a tested candidate
+    reader = duckdb.connect(str(folder.warehouse.resolve()), read_only=True)
+    build = candidate(folder, 2)
+
+    # When the process is killed at a step of publishing
+    assert killed(folder, build, Point(f"publish/{step}", when)).was_killed, "the step was never reached"
+
+    # Then readers see the old or the new one, never a mixture; who has the old one open keeps it
+    value, _ = seen(folder)
+    flipped = (step, when) == ("flip/replace", "after") or (step, when) == ("flip", "after") or step == "flip/sync"
+    assert value == (2 if flipped else 1)
+    assert reader.execute("select distinct value from core.one").fetchall() == [(1,)]
+
+    # And the next run publishes as if nothing had happened
+    publish_candidate(folder, candidate(folder, 3), VERSIONS)
+    assert seen(folder)[0] == 3
+    assert reader.execute("select distinct value from core.other").fetchall() == [(1,)]
+    reader.close()
+
+
+def test_fault_04_a_reader_of_fifty_releases_and_failures_never_waits_fails_or_sees_a_mixture(
+    folder: DataFolder,
+) -> None:
+    """Fifty candidates are published, refused or killed while somebody reads: each opening finds one whole one (I)."""
+    # Given a process that opens the published file again and again
+    chance = random.Random(4)
+    with reading(folder.warehouse, pause_seconds=0.01) as reader:
+        found = reader.ask()
+        for number in range(50):
+            build = candidate(folder, number)
+            match number % 5:
+                case 3:  # When a candidate is refused,
+                    with pytest.raises(GateFailed):
+                        publish_candidate(folder, replace(build, fingerprint=Fingerprint(0, 0, 0)), VERSIONS)
+                case 4:  # killed on its way,
+                    at = Point(f"publish/{chance.choice(STEPS)}", chance.choice(("before", "after")))
+                    assert killed(folder, build, at).was_killed
+                case _:  # or published, and old ones are deleted
+                    publish_candidate(folder, build, VERSIONS)
+                    prune_releases(folder)
+            now = reader.ask()
+            # Then the reader sees the release that the link names, whose tables agree
+            assert seen(folder)[1] in now.releases
+            for tables in now.releases.values():
+                one, other = tables.splitlines()
+                assert one.removeprefix("one") == other.removeprefix("other")
+            found.add(now)
+
+    # And not one opening of them all has failed, or met what is no release
+    assert (found.failures, found.mixtures) == ([], []), str(found)
+    assert len(found.milliseconds) > 100
+
+
+def test_a_release_written_over_the_file_that_readers_have_is_found(folder: DataFolder) -> None:
+    # Given a publishing that copies the new release over the file in place
+    with reading(folder.warehouse) as reader:
+        reader.ask()
+
+        # When it is killed on its way
+        build = candidate(folder, 2)
+        assert killed(folder, build, Point("publish/bytes", "after"), publish_in_place).was_killed
+
+        # Then the reader has noticed
+        found = reader.ask()
+        assert found.failures or found.mixtures
+
+
+def test_fault_71_what_was_not_tested_is_not_published(folder: DataFolder) -> None:
+    """A candidate was changed after its tests had passed: F."""
+    # Given a candidate that passed its tests
+    build = candidate(folder, 2)
+
+    # When something changes it before it is published
+    with duckdb.connect(str(folder.candidate)) as connection:
+        connection.execute("update core.one set value = 4")
+
+    # Then it is refused, and readers see the old release
+    with pytest.raises(GateFailed, match="changed after it was tested"):
+        publish_candidate(folder, build, VERSIONS)
+    assert seen(folder)[0] == 1
+
+
+def test_a_release_is_one_file_of_tables_that_says_what_it_was_made_of(folder: DataFolder) -> None:
+    # Given a published release
+    with duckdb.connect(str(folder.warehouse.resolve()), read_only=True) as connection:
+        # Then it holds no views, its log is empty, and it names the lake's versions and the commit
+        views = connection.execute("select count(*) from duckdb_views() where not internal").fetchall()
+        versions, invocation = connection.execute("select raw_versions, dbt_invocation_id from release").fetchall()[0]
+    assert views == [(0,)]
+    assert versions == {"sales.orders": 3}
+    assert invocation == "invocation"
+    assert [path.name for path in folder.warehouse.resolve().parent.iterdir()] == ["warehouse.duckdb"]
+
+
+def test_a_log_that_a_killed_build_left_is_not_replayed(folder: DataFolder) -> None:
+    # Given a build that was killed with its changes still in the log
+    prepare_candidate(folder)
+    child = os.fork()
+    if child == 0:
+        connection = duckdb.connect(str(folder.candidate))
+        connection.execute("set checkpoint_threshold = '1GB'")
+        connection.execute("update core.one set value = 5")
+        os.kill(os.getpid(), signal.SIGKILL)
+    os.waitpid(child, 0)
+    assert folder.candidate.with_name("warehouse.duckdb.wal").exists()
+
+    # When the next run prepares its candidate
+    prepare_candidate(folder)
+
+    # Then it is the last release and nothing else
+    with duckdb.connect(str(folder.candidate)) as connection:
+        assert connection.execute("select distinct value from core.one").fetchall() == [(1,)]
+
+
+def test_the_newest_releases_are_kept_and_the_one_that_readers_see(folder: DataFolder) -> None:
+    # Given a dozen releases, of which readers have been sent back to the first, and one has the second open
+    for value in range(2, 13):
+        publish_candidate(folder, candidate(folder, value), VERSIONS)
+    first, second = (folder.releases / name for name in sorted(path.name for path in folder.releases.iterdir())[:2])
+    day = first.name.rpartition(".")[0]
+    (folder.releases / f"{day}.13").mkdir()  # of a run that was killed before its file was there
+    names = {path.name for path in folder.releases.iterdir()}
+    folder.warehouse.unlink()
+    folder.warehouse.symlink_to(first / "warehouse.duckdb")
+    reader = duckdb.connect(str(second / "warehouse.duckdb"), read_only=True)
+
+    # When old ones are deleted
+    gone = prune_releases(folder, keep=3)
+
+    # Then the newest three stay by number, not by the order of their letters, and the first; the reader reads on
+    assert {path.name for path in folder.releases.iterdir()} == {first.name, *(f"{day}.{n}" for n in (10, 11, 12))}
+    assert set(gone) == names - {path.name for path in folder.releases.iterdir()}
+    assert seen(folder)[0] == 1
+    assert len(reader.execute("select distinct value from core.one").fetchall()) == 1
+    reader.close()
