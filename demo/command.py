@@ -12,7 +12,7 @@ def demo(
         float, typer.Option(help="1: 10,000 customers, 100,000 order lines, 1,000,000 events.", min=0.01)
     ] = 1.0,
     seed: Annotated[int, typer.Option(help="The same seed makes the same pharmacy.")] = 1,
-    full_refresh: Annotated[bool, typer.Option("--full-refresh", help="Build incremental models anew.")] = False,
+    full_refresh: Annotated[bool, typer.Option("--full-refresh", help="Build everything from the lake.")] = False,
     truth: Annotated[
         bool, typer.Option("--truth", help="Print what was planted in the pharmacy, and do nothing.")
     ] = False,
@@ -25,26 +25,24 @@ def demo(
 
     prepare_prefect()
     with prefect_server() as url:
-        from demo.flow import SET, demo_day
+        from demo.flow import demo_day
         from flows.cli.report import summarise
-        from flows.config.settings import DataFolder
 
         wait_for_server(url)
         _, outcome = demo_day(scale, seed, full_refresh)
-    typer.echo(summarise(outcome, DataFolder.of(SET)))
+    typer.echo(summarise(outcome))
 
 
 def _print_truth() -> None:
     from demo.flow import SET
     from demo.pharmacy import read_truth
+    from flows.cli.report import draw_table
     from flows.config.settings import DataFolder
 
     for subject, (columns, rows) in read_truth(DataFolder.of(SET).path / "source").items():
         shown = rows[:ROWS_SHOWN]
-        texts = [columns, *(["" if value is None else str(value) for value in row] for row in shown)]
-        widths = [max(len(line[at]) for line in texts) for at in range(len(columns))]
+        texts = [["" if value is None else str(value) for value in row] for row in shown]
         typer.echo(f"\n{subject.replace('_', ' ')}: {len(rows):,} rows")
-        for line in texts:
-            typer.echo("  " + "  ".join(text.ljust(width) for text, width in zip(line, widths, strict=True)).rstrip())
+        typer.echo("\n".join(draw_table(columns, texts)))
         if len(rows) > len(shown):
             typer.echo("  …")

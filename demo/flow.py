@@ -4,13 +4,16 @@ import logging
 import secrets
 
 from prefect import flow
+from prefect.runtime import flow_run
 
 from demo.api import serve_sales
 from demo.pharmacy import MADE_UP_KEY, DemoDay, advance
 from flows.config import settings
 from flows.config.settings import DataFolder
-from flows.elt import Outcome, elt, step
-from flows.orchestration.sole_run import sole_run
+from flows.elt import elt
+from flows.orchestration.run_lock import run_lock
+from flows.orchestration.steps import step
+from flows.outcome import Outcome
 
 logger = logging.getLogger(__name__)
 
@@ -32,7 +35,7 @@ def demo_day(scale: float = 1.0, seed: int = 1, full_refresh: bool = False) -> t
 @step("move sources on")
 def move_on(folder: DataFolder, scale: float, seed: int) -> DemoDay:
     """Make the sources, or move them on by one day; not while another run reads them."""
-    with sole_run(folder):
+    with run_lock(folder, flow_run.id):
         day = advance(folder.path / "source", scale=scale, seed=seed)
         folder.made_up_key.write_text(MADE_UP_KEY)
     logger.info("the pharmacy's sources hold all days up to %s", day.day.isoformat())

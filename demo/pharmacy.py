@@ -246,7 +246,7 @@ class _Clock:
             return None
         except (ValueError, KeyError, TypeError) as error:
             raise UsageError(
-                f"{path} is not a clock of the demo.", f"Delete the folder {path.parent} to start the demo anew."
+                f"{path} is not a clock of the demo.", f"Delete the folder {path.parent} to start the demo again."
             ) from error
 
     def write(self, path: Path) -> None:
@@ -322,7 +322,7 @@ def _require_same_pharmacy(folder: Path, clock: _Clock | None, scale: float, see
     if clock is not None and (clock.scale, clock.seed) != (scale, seed):
         raise UsageError(
             f"The demo in {folder} has scale {clock.scale} and seed {clock.seed}, not scale {scale} and seed {seed}.",
-            f"ApiRequest for the same, or delete the folder {folder} to start the demo anew.",
+            f"Ask for the same, or delete the folder {folder} to start the demo again.",
         )
 
 

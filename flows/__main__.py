@@ -40,7 +40,7 @@ ConnectionsFile = Annotated[
     Path, typer.Option("--connections", help="File that says where the data comes from.", metavar="PATH")
 ]
 FullRefresh = Annotated[
-    bool, typer.Option("--full-refresh", help="Build everything anew from the lake, not on the last release.")
+    bool, typer.Option("--full-refresh", help="Build everything from the lake, not on the last release.")
 ]
 Select = Annotated[
     str | None,
@@ -61,7 +61,7 @@ def elt(
     from flows.orchestration.server import prefect_server, prepare_prefect, wait_for_server
 
     place = connections.resolve()
-    folder = read_connections(place, connection_set).folder
+    read_connections(place, connection_set)  # tells mistakes before a server is started
     prepare_prefect()
     with prefect_server() as url:
         from flows.cli.report import summarise
@@ -69,7 +69,7 @@ def elt(
 
         wait_for_server(url)
         outcome = run(connection_set, str(place), full_refresh, select)
-    typer.echo(summarise(outcome, folder))
+    typer.echo(summarise(outcome))
 
 
 @app.command()
@@ -82,10 +82,10 @@ def query(
     ] = "table",
     limit: Annotated[int, typer.Option(help="Rows that a table shows.", min=1)] = 100,
 ) -> None:
-    """ApiRequest the published warehouse."""
-    from flows.cli.query import ask
+    """Run SQL on the published warehouse."""
+    from flows.cli.query import run_query
 
-    typer.echo(ask(_folder(connection_set, connections), sql, output_format, limit))
+    typer.echo(run_query(_folder(connection_set, connections), sql, output_format, limit))
 
 
 @app.command()

@@ -28,7 +28,7 @@ MISLEADING = {
 """NUL, which ends a text for many programs, and the marks that turn the direction in which a text is shown."""
 
 
-def ask(folder: DataFolder, sql: str, output_format: OutputFormat, limit: int) -> str:
+def run_query(folder: DataFolder, sql: str, output_format: OutputFormat, limit: int) -> str:
     """Run SQL on the published release, opened for reading; models are found by name, whatever their schema.
 
     What tables and CSV show of texts cannot run or mislead; JSON has every text exactly, in ASCII.

@@ -45,9 +45,15 @@ def prefect_is_elsewhere() -> str | None:
     return os.environ.get("PREFECT_API_URL") or None
 
 
-def is_activated() -> bool:
-    """Tell whether `python` in the user's shell is the one that runs this."""
-    return os.environ.get("VIRTUAL_ENV") == sys.prefix
+def command() -> str:
+    """Return how this command line is called from the project's folder, so that what is printed can be pasted."""
+    is_activated = os.environ.get("VIRTUAL_ENV") == sys.prefix
+    return f"{'python' if is_activated else shown_path(Path(sys.executable))} -m flows"
+
+
+def shown_path(path: Path) -> str:
+    """Return a path from the project's folder, if it lies in it."""
+    return str(path.relative_to(PROJECT)) if path.is_relative_to(PROJECT) else str(path)
 
 
 def export(**variables: str) -> None:

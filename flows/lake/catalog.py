@@ -6,7 +6,7 @@ It is replaced as a whole, never changed in place: a dbt that has it open goes o
 import fcntl
 import json
 import os
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -58,6 +58,11 @@ def complete_catalog(path: Path, lake: Path, contracts: Mapping[TableName, Contr
 def read_pins(path: Path) -> dict[TableName, Pin]:
     """Return which versions a catalog shows."""
     return _read(path)[0]
+
+
+def loaded_tables(lake: Path, names: Iterable[TableName]) -> set[TableName]:
+    """Return the tables that the lake holds, whether or not the catalog shows them yet."""
+    return {name for name in names if LakeTable(lake, name).version is not None}
 
 
 def _read(path: Path) -> tuple[dict[TableName, Pin], dict[TableName, str], set[TableName]]:

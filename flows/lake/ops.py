@@ -7,6 +7,8 @@ from pathlib import Path
 import duckdb
 import pyarrow as pa
 
+from flows.config.settings import DataFolder
+from flows.core.errors import StorageFailed
 from flows.core.names import TableName
 from flows.lake.tables import Counts, open_table, relation_of, write_operations
 
@@ -100,3 +102,13 @@ def was_loaded(lake: Path, table: TableName) -> bool:
     with duckdb.connect() as connection:
         sql = f"select count(*) from {relation} where table_name = $1 and outcome = 'completed'"
         return bool(connection.execute(sql, [str(table)]).fetchall()[0][0])
+
+
+def require_lake(folder: DataFolder) -> None:
+    """Refuse to begin a new lake while a release exists that was made of another: its volume may be missing."""
+    if folder.warehouse.exists() and not (folder.lake / "ops").is_dir():
+        raise StorageFailed(
+            str(folder.lake),
+            "the lake is not there, and the published release was made of one",
+            f"Mount it, or say where it is: ML_WAREHOUSE_LAKE. To begin without it, move {folder.warehouse} away.",
+        )

@@ -5,17 +5,13 @@ import re
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from html import escape
-from typing import TYPE_CHECKING
 
 from prefect.artifacts import create_table_artifact
 
-from flows.cli.report import headline, load_rows, published, warnings_of
 from flows.config.settings import DataFolder
 from flows.core.errors import GateFailed
 from flows.core.redaction import scrub
-
-if TYPE_CHECKING:
-    from flows.elt import Outcome
+from flows.outcome import Outcome, load_rows
 
 logger = logging.getLogger(__name__)
 
@@ -37,22 +33,22 @@ def failed_gate_shown(folder: DataFolder) -> Iterator[None]:
             for row in finding.rows or ("",)
         ]
         remedy = escape(scrub(failure.remedy), quote=False)
-        said = f"The **{failure.gate}** gate failed, nothing was published.\n\n{remedy}"
-        _show(f"failed-gate-{folder.path.name}", rows, said)
+        text = f"The **{failure.gate}** gate failed, nothing was published.\n\n{remedy}"
+        _show(f"failed-gate-{folder.path.name}", rows, text)
         raise
 
 
-def show_outcome(folder: DataFolder, outcome: "Outcome") -> None:
+def show_outcome(outcome: Outcome) -> None:
     """Show what a run loaded, built and published."""
-    warnings = "\n".join(f"- {escape(warning, quote=False)}" for warning in warnings_of(outcome, folder))
-    said = f"**{published(outcome)}**\n\n{headline(outcome, folder)}\n\n{warnings}"
-    _show(f"loads-{folder.path.name}", load_rows(outcome.loads), said)
+    warnings = "\n".join(f"- {escape(warning, quote=False)}" for warning in outcome.warnings)
+    text = f"**{outcome.published}**\n\n{outcome.headline}\n\n{warnings}"
+    _show(f"loads-{outcome.folder.path.name}", load_rows(outcome.loads), text)
 
 
-def _show(name: str, rows: Sequence[Mapping[str, object]], said: str) -> None:
+def _show(name: str, rows: Sequence[Mapping[str, object]], text: str) -> None:
     """Hand a table to Prefect, under a key of the kind that it takes; a run does not fail for it."""
     key = re.sub("[^a-z0-9]+", "-", name.lower()).strip("-")
     try:
-        create_table_artifact([dict(row) for row in rows], key=key, description=said)
+        create_table_artifact([dict(row) for row in rows], key=key, description=text)
     except Exception as error:  # noqa: BLE001 - the run is worth more than its picture
         logger.warning("Prefect took no artifact %s: %s", key, type(error).__name__)

@@ -1,4 +1,4 @@
-"""One run at a time on a data folder."""
+"""One run at a time on a data folder; a run that died there is shown as crashed, not as running for ever."""
 
 import fcntl
 import json
@@ -10,9 +10,14 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
+from typing import TYPE_CHECKING
+from uuid import UUID
 
 from flows.config.settings import DataFolder
 from flows.core.errors import RunLocked
+
+if TYPE_CHECKING:  # the replay command does without Prefect
+    from prefect.client.orchestration import SyncPrefectClient
 
 logger = logging.getLogger(__name__)
 
@@ -31,11 +36,11 @@ class Owner:
 
 
 @contextmanager
-def run_lock(folder: DataFolder, flow_run: str | None = None) -> Iterator[Owner | None]:
-    """Hold a data folder for one run; raises RunLocked with the owner's name if another has it.
+def run_lock(folder: DataFolder, flow_run: str | None = None) -> Iterator[None]:
+    """Hold a data folder for one run; raises RunLocked with the owner's name if another run has it.
 
-    The kernel lets go of the lock when its owner dies, however that happens: what a dead run left is taken over, and
-    that run is yielded.
+    The kernel frees the lock when its owner dies, however that happens. Then this run takes over the folder, and, if it
+    is a flow run itself, closes the dead run in Prefect.
     """
     folder.path.mkdir(parents=True, exist_ok=True)
     with folder.lock.open("a+") as file:
@@ -48,12 +53,25 @@ def run_lock(folder: DataFolder, flow_run: str | None = None) -> Iterator[Owner 
         dead = _owner(file.read())
         if dead is not None:
             logger.warning("took over the lock of a run that died: %s", dead)
-        shutil.rmtree(folder.work, ignore_errors=True)  # what that run had spilled and unpacked
+        shutil.rmtree(folder.work, ignore_errors=True)  # what the dead run had spilled and unpacked
         _write(file.fileno(), Owner(os.getpid(), " ".join(sys.argv[1:4]), _now(), flow_run))
+        if flow_run is not None and dead is not None and dead.flow_run is not None:
+            _close_in_prefect(dead)
         try:
-            yield dead
+            yield
         finally:
             os.ftruncate(file.fileno(), 0)
+
+
+def _close_in_prefect(dead: Owner) -> None:
+    """Show a dead run as crashed, if Prefect knows of it; the new run goes on either way."""
+    from prefect.client.orchestration import get_client
+
+    try:
+        with get_client(sync_client=True) as client:
+            _show_crashed(client, UUID(dead.flow_run), f"It died without a word: {dead}.")
+    except Exception as error:  # noqa: BLE001 - another server's run, or no server any more
+        logger.warning("Prefect still shows the run that died as it was: %s", type(error).__name__)
 
 
 def _write(handle: int, owner: Owner) -> None:
@@ -71,3 +89,29 @@ def _owner(text: str) -> Owner | None:
 
 def _now() -> str:
     return f"{datetime.now(UTC):%Y-%m-%d %H:%M:%S} UTC"
+
+
+def _show_crashed(client: "SyncPrefectClient", flow_run_id: UUID, message: str) -> None:
+    """Close a flow run with its task runs, and the flow run in whose process it ran."""
+    from prefect.client.schemas.filters import (
+        FlowRunFilter,
+        FlowRunFilterId,
+        TaskRunFilter,
+        TaskRunFilterState,
+        TaskRunFilterStateType,
+    )
+    from prefect.client.schemas.objects import TERMINAL_STATES, StateType
+    from prefect.states import Crashed
+
+    still_open = TaskRunFilterStateType(any_=[kind for kind in StateType if kind not in TERMINAL_STATES])
+    run = client.read_flow_run(flow_run_id)
+    if run.state is None or not run.state.is_final():
+        client.set_flow_run_state(run.id, Crashed(message=message), force=True)
+    still_running = TaskRunFilter(state=TaskRunFilterState(type=still_open))
+    within = FlowRunFilter(id=FlowRunFilterId(any_=[run.id]))
+    for task in client.read_task_runs(flow_run_filter=within, task_run_filter=still_running):
+        client.set_task_run_state(task.id, Crashed(message=message), force=True)
+    if run.parent_task_run_id is not None and run.deployment_id is None:  # a deployment has a process of its own
+        parent = client.read_task_run(run.parent_task_run_id)
+        if parent.flow_run_id is not None:
+            _show_crashed(client, parent.flow_run_id, message)

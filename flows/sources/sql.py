@@ -231,7 +231,7 @@ class SqlTable:
 
 
 def without_missing_cursor(request: Request, names: Sequence[str]) -> Request:
-    """ApiRequest for all rows where the source lacks the cursor's column: what is known already is a duplicate."""
+    """Ask for all rows where the source lacks the cursor's column: what is known already is a duplicate."""
     has_it = request.cursor is not None and request.cursor.casefold() in {name.casefold() for name in names}
     return request if has_it else replace(request, cursor=None, watermark=None)
 

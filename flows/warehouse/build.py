@@ -5,6 +5,7 @@ import logging
 import shutil
 import time
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -65,15 +66,15 @@ class Build:
         return sum(result.node.resource_type in kinds for result in self.results if result.status != "skipped")
 
 
-def prepare_candidate(folder: DataFolder, *, anew: bool = False) -> None:
+def prepare_candidate(folder: DataFolder, *, empty: bool = False) -> None:
     """Make the candidate from the last release, or empty if there is none; what an earlier run left is deleted first.
 
-    A log that a killed run left beside the file would be replayed onto the fresh copy. With `anew` the candidate is
-    empty, whatever there is. Raises StorageFailed for a release that cannot be opened: damaged, or of a newer DuckDB.
+    A log that a killed run left beside the file would be replayed onto the new copy. With `empty` the candidate starts
+    without the last release. Raises StorageFailed for a release that cannot be opened: damaged, or of a newer DuckDB.
     """
     shutil.rmtree(folder.candidate.parent, ignore_errors=True)
     folder.candidate.parent.mkdir(parents=True)
-    if folder.warehouse.exists() and not anew:
+    if folder.warehouse.exists() and not empty:
         release = folder.warehouse.resolve()
         open_database(release, f"the release {release.parent.name} cannot be read", REBUILD).close()
         copy_file(release, folder.candidate)
@@ -165,3 +166,18 @@ class Progress:
         if time.monotonic() - self._last >= self.EVERY_SECONDS:
             self._last = time.monotonic()
             logger.info("build: %s nodes done", self._done)
+
+
+def example_query(dbt: Dbt, database: Path) -> str:
+    """Return a query that shows some rows of what was built: of the first mart that has any."""
+    marts = sorted(
+        (node.alias, node.schema)
+        for node in dbt.manifest.nodes.values()
+        if node.resource_type == "model" and node.fqn[1] == "marts" and node.config.materialized == "table"
+    )
+    with duckdb.connect(str(database), read_only=True) as built:
+        for name, schema in marts:
+            with suppress(duckdb.Error):  # it was not in the selection
+                if built.execute(f"from {identifier(schema)}.{identifier(name)} limit 1").fetchall():
+                    return f"from {name} limit 5"
+    return "from release"

@@ -57,6 +57,14 @@ class Dbt:
             raise WarehouseError(f"dbt {arguments[0]} failed: {without_values(str(result.exception))}")
         return list(getattr(result.result, "results", None) or [])
 
+    def snapshots(self) -> list[tuple[str, str]]:
+        """Return schema and name of every snapshot, and of the models that cannot be computed again either."""
+        return [
+            (node.schema, node.alias)
+            for node in self.manifest.nodes.values()
+            if node.resource_type == "snapshot" or (node.resource_type == "model" and node.config.meta.get("kept"))
+        ]
+
 
 def _interruption(error: BaseException | None) -> BaseException | None:
     """Find the signal behind an error: what dbt was doing when it came fails in ways of its own."""

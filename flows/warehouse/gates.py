@@ -6,7 +6,7 @@ from typing import Any
 
 import duckdb
 
-from flows.config.settings import PROJECT
+from flows.config.settings import shown_path
 from flows.core.errors import Finding, GateFailed
 from flows.core.names import TableName, identifier, literal
 from flows.core.redaction import without_values
@@ -179,9 +179,7 @@ def _broken_rules(candidate: duckdb.DuckDBPyConnection, test: Any) -> list[tuple
 
 def _look(dbt: Dbt) -> str:
     """Say where the candidate is, by a path from the project's folder if it lies in it."""
-    candidate = dbt.folder.candidate
-    shown = candidate.relative_to(PROJECT) if candidate.is_relative_to(PROJECT) else candidate
-    return f"duckdb.connect({str(shown)!r}, read_only=True)"
+    return f"duckdb.connect({shown_path(dbt.folder.candidate)!r}, read_only=True)"
 
 
 def _in_words(seconds: float) -> str:

@@ -8,7 +8,7 @@ from dbt.contracts.graph.manifest import Manifest
 from flows.config.settings import KEY_VARIABLE, MAKE_KEY, DataFolder
 from flows.core.errors import UsageError
 from flows.core.names import TableName
-from flows.lake.tables import LakeTable
+from flows.lake.catalog import loaded_tables
 
 MACRO = "macro.ml_warehouse.pseudonymise"
 MADE_UP = f"Pseudonyms are made with a made-up key, which protects nobody. For data of real people set {KEY_VARIABLE}."
@@ -19,9 +19,8 @@ def require_pseudonym_key(folder: DataFolder, manifest: Manifest, wanted: Collec
 
     Returns a note if the key is made up. Raises UsageError without one: what was read could not be built.
     """
-    concerned = sorted(
-        name for name in pseudonymised(manifest) if name in wanted or LakeTable(folder.lake, name).version is not None
-    )
+    tables = pseudonymised(manifest)
+    concerned = sorted((tables & set(wanted)) | loaded_tables(folder.lake, tables))
     if not concerned:
         return ()
     key = folder.pseudonym_key

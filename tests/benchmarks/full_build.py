@@ -29,8 +29,8 @@ from flows.config import settings
 from flows.config.connections import read_connections
 from flows.config.contract import contracts_of
 from flows.config.settings import PROJECT, DataFolder
-from flows.elt import tables_of
 from flows.ingest.load import load_table
+from flows.ingest.tables import tables_to_load
 from flows.lake.catalog import pin_catalog
 from flows.warehouse.build import WITHOUT_UNIT_TESTS, prepare_candidate
 from flows.warehouse.dbt import GOOD, Dbt
@@ -78,7 +78,7 @@ class Shop:
         with serve_sales(self.folder.path / "source", "bench") as url:
             settings.export(DEMO_SALES_URL=url, DEMO_SALES_TOKEN="bench")
             sources = read_connections(PROJECT / "connections.yml", SET)
-            for name, connection in tables_of(sources, contracts):
+            for name, connection in tables_to_load(sources, contracts):
                 load_table(connection, contracts[name], self.folder.lake, run_id="bench")
         pin_catalog(self.folder.catalog, self.folder.lake, contracts)
 
@@ -90,7 +90,7 @@ class Shop:
 
     def build_anew(self, **settings_of_duckdb: str) -> float:
         """Build everything into an empty candidate; return the seconds, and keep the SQL that dbt sent."""
-        prepare_candidate(self.folder, anew=True)
+        prepare_candidate(self.folder, empty=True)
         return self.build(**settings_of_duckdb)
 
     def build(self, *further: str, **settings_of_duckdb: str) -> float:

@@ -116,12 +116,12 @@ class RestClient:
         try:
             found = httpx.URL(urljoin(str(url), link))
         except (httpx.InvalidURL, ValueError):
-            raise self.failed("the link to its next page is none", "ApiRequest the API's owner.") from None
+            raise self.failed("the link to its next page is none", "Ask the API's owner.") from None
         if (found.scheme, found.host, found.port) != (self._base.scheme, self._base.host, self._base.port):
             raise self.failed(
                 f"its next page is on another host, {found.netloc.decode()}; "
                 "it was not asked, and no credentials were sent",
-                "ApiRequest the API's owner.",
+                "Ask the API's owner.",
             )
         return found
 

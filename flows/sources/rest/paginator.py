@@ -103,7 +103,7 @@ class Paginator:
             if fresh.identities or last is None:
                 yield fresh
             if not fresh.identities and page.has_more:
-                raise self.failed("it says that there is more, and shows none", "ApiRequest the API's owner.")
+                raise self.failed("it says that there is more, and shows none", "Ask the API's owner.")
             if not fresh.identities or page.has_more is False:
                 return
             place, last = at + self._length(page), page

@@ -101,7 +101,7 @@ class PageReader:
             said = self._said(text, endpoint)
             if said.get(endpoint.error):
                 raise self._failed(
-                    f"{answer.url.path} answered with an error, at {endpoint.error}", "ApiRequest the API's owner."
+                    f"{answer.url.path} answered with an error, at {endpoint.error}", "Ask the API's owner."
                 )
             records = self._records(text)
         except duckdb.Error:
@@ -122,7 +122,7 @@ class PageReader:
             return keep_digits(answer.content.decode(answer.charset_encoding or "utf-8-sig"))
         except (UnicodeDecodeError, LookupError):
             raise self._failed(
-                f"{answer.url.path} answered with bytes that are no text", "ApiRequest the API's owner."
+                f"{answer.url.path} answered with bytes that are no text", "Ask the API's owner."
             ) from None
 
     def _said(self, text: str, endpoint: Endpoint) -> dict[str, Any]:

@@ -495,7 +495,7 @@ def test_a_derived_table_of_nothing_known_is_refused() -> None:
 
 
 def test_a_derived_table_has_no_mapping(images: Shop, flow_home: Path) -> None:
-    from flows.elt import tables_of
+    from flows.ingest.tables import tables_to_load
 
     # Given a set of connections that maps what is derived
     contracts = {one.name: one for one in (images.contract, FEATURES)}
@@ -504,10 +504,10 @@ def test_a_derived_table_has_no_mapping(images: Shop, flow_home: Path) -> None:
 
     # Then that is refused; and a source of which no table is named has those that are not derived
     with pytest.raises(UsageError, match="image_features has no contract"):
-        tables_of(read_connections(images.connections_file), contracts)
+        tables_to_load(read_connections(images.connections_file), contracts)
     images.connection.pop("tables")
     images.read_connection()
-    assert [name for name, _ in tables_of(read_connections(images.connections_file), contracts)] == [images.name]
+    assert [name for name, _ in tables_to_load(read_connections(images.connections_file), contracts)] == [images.name]
 
 
 def test_a_picture_is_known_after_its_table_was_made_anew(images: Shop) -> None:

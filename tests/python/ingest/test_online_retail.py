@@ -85,13 +85,13 @@ def run(connections: Path = PROJECT / "connections.yml") -> Any:
 
 def load_only(connections: Path) -> dict[str, Counts]:
     """Load all tables without building on them; return what each counted."""
-    from flows.elt import tables_of  # reads Prefect's settings, which the tests make
+    from flows.ingest.tables import tables_to_load  # reads Prefect's settings, which the tests make
 
     sources = read_connections(connections, SET)
     contracts = contracts_of(Dbt.parse(sources.folder).manifest.sources.values())
     return {
         str(name): load_table(connection, contracts[name], sources.folder.lake, run_id="second").counts
-        for name, connection in tables_of(sources, contracts)
+        for name, connection in tables_to_load(sources, contracts)
     }
 
 

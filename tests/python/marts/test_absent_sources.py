@@ -58,7 +58,7 @@ class Builds:
             if (self.pharmacy.folder / "lake" / "raw" / source).exists():
                 (raw / source).symlink_to(self.pharmacy.folder / "lake" / "raw" / source)
         pin_catalog(self.folder.catalog, self.folder.lake, contracts_of(self.dbt.manifest.sources.values()))
-        building.prepare_candidate(self.folder, anew=True)
+        building.prepare_candidate(self.folder, empty=True)
         require_gates(self.dbt, building.build_candidate(self.dbt, full_refresh=False, select=None))
 
     def sources_of(self, unique_id: str) -> set[str]:

@@ -92,7 +92,7 @@ def without_constraints(manifest: Manifest, model: str, column: str, data_type: 
 
 
 def with_key(warehouse: Warehouse, query: str, key: str = KEY) -> list[tuple[Any, ...]]:
-    """ApiRequest what only a session with the key can, such as the fact, which is a view on the lake."""
+    """Ask what only a session with the key can, such as the fact, which is a view on the lake."""
     with warehouse.connect() as connection:
         connection.execute(f"attach '{warehouse.folder}/catalog.duckdb' as lake (read_only)")
         connection.execute("set variable pseudonym_key = ?", [key.encode()])

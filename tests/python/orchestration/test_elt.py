@@ -532,7 +532,7 @@ def test_fault_13_a_run_does_not_begin_anew_where_the_lake_is_gone(
     published: FlowShop, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The lake's volume was not mounted, so that its folder was empty, and was then: F, I."""
-    from flows.elt import require_lake
+    from flows.lake.ops import require_lake
 
     # Given a release, and a lake that has gone from where it was
     away = published.folder.lake.rename(published.folder.lake.with_name("away"))

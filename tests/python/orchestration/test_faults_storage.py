@@ -18,7 +18,7 @@ from deltalake import DeltaTable
 from pyarrow import parquet
 from support.shop import Shop
 
-from flows.cli.query import ask
+from flows.cli.query import run_query
 from flows.config.connections import read_connections
 from flows.config.settings import PROJECT, DataFolder
 from flows.core.errors import SourceFailed, StorageFailed, UsageError
@@ -261,11 +261,11 @@ def test_fault_08_14_a_release_that_cannot_be_read_is_left_and_the_remedy_named(
 
     # And who asks it is told the same, and nobody has touched the file
     with pytest.raises(StorageFailed, match="python -m flows elt --full-refresh"):
-        ask(folder, "from sums", "table", 10)
+        run_query(folder, "from sums", "table", 10)
     assert release.read_bytes() == harmed
 
     # And a run that builds all anew does not look at it
-    prepare_candidate(folder, anew=True)
+    prepare_candidate(folder, empty=True)
     assert not folder.candidate.exists()
 
 
@@ -278,7 +278,7 @@ def test_fault_08_a_damaged_log_beside_a_release_does_not_harm_it(folder: DataFo
     log.write_bytes(os.urandom(5_000))
 
     # When it is asked, and copied for the next run, then both have what was published, and nothing was deleted
-    assert ask(folder, "select count(*) as n from sums", "json", 10) == '{"n": 200000}'
+    assert run_query(folder, "select count(*) as n from sums", "json", 10) == '{"n": 200000}'
     prepare_candidate(folder)
     assert folder.candidate.read_bytes() == content == release.read_bytes()
     assert log.exists()
@@ -410,7 +410,7 @@ def test_fault_10_a_load_out_of_memory_fails_and_goes_on_once_there_is_more(
 def test_a_lake_without_any_table_is_asked_in_vain(shop: Shop) -> None:
     # When nothing was published, then that is wrong use, no failure of storage
     with pytest.raises(UsageError, match="Nothing is published"):
-        ask(DataFolder.of("test"), "select 1", "table", 1)
+        run_query(DataFolder.of("test"), "select 1", "table", 1)
     assert open_table(shop.lake / "raw" / "nothing") is None
     assert relation_of(None) is None
     assert not DeltaTable.is_deltatable(str(shop.lake))

@@ -142,7 +142,7 @@ class FlowShop:
         return elt(SET, str(self.connections), **options)
 
     def rows(self, sql: str, values: Sequence[object] = ()) -> list[tuple[Any, ...]]:
-        """ApiRequest the published release."""
+        """Ask the published release."""
         with duckdb.connect(str(self.folder.warehouse.resolve()), read_only=True) as connection:
             return connection.execute(sql, list(values)).fetchall()
 
