@@ -20,7 +20,7 @@ import pytest
 from pyarrow import parquet
 from support.shop import Shop
 
-from flows.cli.query import ask
+from flows.cli.query import run_query
 from flows.config.settings import PROJECT, DataFolder
 from flows.core.errors import SourceFailed
 from flows.lake.quarantine_report import reasons_of
@@ -268,7 +268,7 @@ def test_fault_40_62_what_a_query_exports_cannot_run_or_mislead(tmp_path: Path) 
     )
 
     # When they are exported as CSV, then a spreadsheet runs none of them, and numbers are numbers
-    exported = list(csv.reader(io.StringIO(ask(folder, 'select text, number, amount as "=2" from texts', "csv", 100))))
+    exported = list(csv.reader(io.StringIO(run_query(folder, 'select text, number, amount as "=2" from texts', "csv", 100))))
     assert exported[0] == ["text", "number", "'=2"]
     assert {(number, amount) for _, number, amount in exported[1:]} == {("-5", "-1.50")}
     texts = [text for text, _, _ in exported[1:]]
@@ -279,12 +279,12 @@ def test_fault_40_62_what_a_query_exports_cannot_run_or_mislead(tmp_path: Path) 
     assert texts[-3:] == ["<script>alert(1)</script>", "plain", "1-2"]
 
     # And as JSON they are exact, in letters that no program can mistake
-    said = ask(folder, "from texts", "json", 100)
+    said = run_query(folder, "from texts", "json", 100)
     assert said.isascii()
     assert [json.loads(line)["text"] for line in said.splitlines()] == ODD
 
     # And in a terminal nothing turns the direction or ends the text
-    shown = ask(folder, "from texts", "table", 100)
+    shown = run_query(folder, "from texts", "table", 100)
     assert not {*"\0\x1b\u202e\u2066\u2069"} & {*shown}
 
 

@@ -8,7 +8,7 @@ import duckdb
 from dbt.contracts.graph.manifest import Manifest
 from support.lake_by_hand import Lake, Warehouse
 
-from flows.cli.query import ask
+from flows.cli.query import run_query
 from flows.config.settings import DataFolder
 
 if TYPE_CHECKING:
@@ -40,7 +40,7 @@ def test_a_function_returns_the_columns_and_the_key_that_are_documented(
 def test_a_function_is_asked_by_its_name_alone(pharmacy: "Pharmacy") -> None:
     folder = DataFolder(pharmacy.folder)
     asked = "from customer_lifetime_value(as_of := date '2026-01-01', horizon_days := 90) limit 1"
-    assert ask(folder, asked, "csv", 1).startswith("customer_id,currency,history_net_amount")
+    assert run_query(folder, asked, "csv", 1).startswith("customer_id,currency,history_net_amount")
 
 
 def test_a_function_reads_the_file_it_stands_in_whatever_that_is_called(pharmacy: "Pharmacy") -> None:
