@@ -1,7 +1,7 @@
 """The one command line.
 
-Exit codes, for schedulers: 0 done · 1 a defect of ours · 2 wrong use · 3 a gate failed · 4 a source failed ·
-5 another run holds the data folder · 6 the storage failed.
+Exit codes for schedulers: 0 done, 1 a defect of the project, 2 wrong use, 3 a gate failed, 4 a source failed,
+5 another run holds the data folder, 6 the storage failed.
 """
 
 import atexit
@@ -109,7 +109,7 @@ def replay(
     connection_set: ConnectionSet = None,
     connections: ConnectionsFile = DEFAULT_CONNECTIONS,
 ) -> None:
-    """Check what is in quarantine again, after a contract or mapping was fixed, and move what passes to the lake."""
+    """Check quarantined records again, after a contract or mapping was fixed; those that pass move to the lake."""
     from flows.cli.report import summarise_replay
     from flows.config.connections import read_connections
     from flows.config.contract import contracts_of

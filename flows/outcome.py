@@ -1,4 +1,4 @@
-"""What a run did, in the words that the terminal and Prefect share."""
+"""The outcome of a run, in the words that the terminal and Prefect share."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -15,9 +15,10 @@ if TYPE_CHECKING:  # dbt takes seconds to import, and most commands do without i
 
 @dataclass(frozen=True)
 class Outcome:
-    """What a run did; `release` is None if only a selection was built and tested, `example` is a query on the result.
+    """The result of a run.
 
-    `notes` are what someone should know of the sources; `seconds` is the time of the whole run.
+    `release` is None if only a selection was built and tested. `example` is a query on the result, `notes` are remarks
+    on the sources, `seconds` is the time of the whole run.
     """
 
     folder: DataFolder
@@ -39,7 +40,7 @@ class Outcome:
 
     @property
     def warnings(self) -> list[str]:
-        """What someone should know of a run that went well."""
+        """Warnings of a run that passed: tests, quarantine, remarks on sources."""
         quarantined = [
             f"{load.table}: {load.total.quarantined:,} newly in quarantine "
             f"({command()} quarantine {load.table} --set {self.folder.path.name})"

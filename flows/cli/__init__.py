@@ -1,1 +1,1 @@
-"""What a person types and sees."""
+"""Commands: their input and their output."""

@@ -19,7 +19,7 @@ from flows.core.storage import DAMAGED, REBUILD, open_database
 OutputFormat = Literal["table", "csv", "json"]
 
 FORMULA = ("=", "+", "-", "@", "\t", "\r")
-"""What spreadsheets take the beginning of a formula for; a text that begins so gets an apostrophe, as they have it."""
+"""Signs that begin a formula in a spreadsheet; a text that begins with one gets an apostrophe before it."""
 
 MISLEADING = {
     ord(sign): f"\\u{ord(sign):04x}"
@@ -29,9 +29,9 @@ MISLEADING = {
 
 
 def run_query(folder: DataFolder, sql: str, output_format: OutputFormat, limit: int) -> str:
-    """Run SQL on the published release, opened for reading; models are found by name, whatever their schema.
+    """Run SQL on the published release, read-only; models are found by their name alone.
 
-    What tables and CSV show of texts cannot run or mislead; JSON has every text exactly, in ASCII.
+    Texts in tables and CSV cannot run as formulas or mislead the eye; JSON has every text exactly, in ASCII.
 
     Raises UsageError if nothing is published yet, or the SQL cannot be run; StorageFailed if the release is damaged.
     """
@@ -72,7 +72,7 @@ def _as_csv(rows: Iterable[Sequence[Any]]) -> str:
 
 
 def _as_table(relation: duckdb.DuckDBPyRelation, limit: int) -> str:
-    """Draw rows as wide as the terminal is, and whole where there is none."""
+    """Draw rows as wide as the terminal is; without a terminal, draw them whole."""
     width = shutil.get_terminal_size((10_000, 0)).columns
     drawn = io.StringIO()
     with redirect_stdout(drawn):

@@ -1,4 +1,4 @@
-"""What a command prints when it ends: what happened, where things are, which command comes next."""
+"""The summary that a command prints: the result, the files, the next command."""
 
 from collections.abc import Iterable, Sequence
 from io import StringIO

@@ -1,1 +1,1 @@
-"""What every room may use: errors, names, clock, redaction, storage errors."""
+"""Basics that every room may use: errors, names, clock, redaction, storage errors."""

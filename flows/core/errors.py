@@ -1,7 +1,7 @@
-"""What can go wrong, as types with fields: what failed, where, what became of the data, the next command.
+"""Errors as types with fields: what failed, where, what became of the data, the next command.
 
 Every error that a user can meet is a `WarehouseError`; its `exit_code` is the command line's.
-Personal data never stands in a message: rows are named by their keys, values are left out.
+Messages hold no personal data: they name rows by their keys and leave values out.
 """
 
 from dataclasses import dataclass, fields, is_dataclass
@@ -27,7 +27,7 @@ class WarehouseError(Exception):
 
 @dataclass(eq=False, repr=False)
 class UsageError(WarehouseError):
-    """A command, option or configuration file that cannot be followed; nothing was done."""
+    """A command, option or configuration file is wrong; nothing was done."""
 
     what: str
     remedy: str
@@ -39,7 +39,7 @@ class UsageError(WarehouseError):
 
 @dataclass(frozen=True)
 class Finding:
-    """What a gate found: in what, of what kind, how often if it was counted, and some of the rows by their keys."""
+    """One finding of a gate: the model or source, the fault, the number of failures if counted, some rows by key."""
 
     where: str
     what: str
@@ -78,7 +78,7 @@ class SourceFailed(WarehouseError):
     def __str__(self) -> str:
         return (
             f"{self.table}: {self.cause}\n"
-            f"Batches that were committed before it stay in the lake, the next run goes on behind them. {UNCHANGED}\n"
+            f"Batches that were committed before stay in the lake; the next run continues after them. {UNCHANGED}\n"
             f"{self.remedy}"
         )
 
@@ -96,7 +96,7 @@ class SchemaMismatch(WarehouseError):
     def __str__(self) -> str:
         return (
             f"{self.table}: {self.expected}; the source has {', '.join(self.found) or 'no columns'}.\n"
-            f"What does not fit was not loaded; batches before it stay in the lake. {UNCHANGED}\n{self.remedy}"
+            f"The batch was not loaded; batches before it stay in the lake. {UNCHANGED}\n{self.remedy}"
         )
 
 

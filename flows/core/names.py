@@ -30,7 +30,7 @@ PERIODS = {"second": 1, "minute": 60, "hour": 3_600, "day": 86_400}
 
 
 def duration(entry: Mapping[str, Any]) -> timedelta:
-    """Read a duration as dbt writes it, `{count: 10, period: day}`; raises ValueError if it is none."""
+    """Read a duration as dbt writes it, `{count: 10, period: day}`; raises ValueError if it is no duration."""
     try:
         return timedelta(seconds=int(entry["count"]) * PERIODS[entry["period"]])
     except (KeyError, TypeError, ValueError):
@@ -43,10 +43,10 @@ def folded(name: str) -> str:
 
 
 def identifier(name: str) -> str:
-    """Quote a name for SQL, whatever stands in it."""
+    """Quote a name for SQL; any character may be in it."""
     return '"' + name.replace('"', '""') + '"'
 
 
 def literal(text: str) -> str:
-    """Quote a text for SQL, whatever stands in it."""
+    """Quote a text for SQL; any character may be in it."""
     return "'" + text.replace("'", "''") + "'"

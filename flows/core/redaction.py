@@ -1,4 +1,4 @@
-"""What may be shown of a database's error: names and rules, never the data that it quotes."""
+"""Redaction: errors without the data that they quote, texts without secrets."""
 
 import re
 from urllib.parse import quote, unquote
@@ -12,7 +12,7 @@ HARMLESS = re.compile(
     r"|Constraint Error: (NOT NULL constraint failed: [\w.]+|CHECK constraint failed on table \w+)"
     r"|Compilation Error[^\n]*\n[^\n]*"
 )
-"""What DuckDB or dbt says of names and rules alone. All else may quote a value, in forms too many to list."""
+"""Errors of DuckDB and dbt that hold names and rules alone. Every other error may quote a value."""
 
 
 def without_values(error: object) -> str:
@@ -27,7 +27,7 @@ def without_values(error: object) -> str:
 
 def remember_secret(value: str) -> None:
     """Have `scrub` hide a value from now on, in every form that URLs and messages write it in."""
-    if len(value) >= 4:  # hiding shorter ones would riddle every message with stars and protect nothing
+    if len(value) >= 4:  # a shorter one is part of many words, and no secret
         for form in (value, value.strip()):
             _secrets.update({form, repr(form)[1:-1], quote(form, safe=""), quote(form), unquote(form)})
 

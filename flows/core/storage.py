@@ -18,12 +18,12 @@ logger = logging.getLogger(__name__)
 FULL = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}
 OUT_OF_REACH = {errno.EROFS, errno.EACCES, errno.EPERM, errno.ENOENT, errno.ENOTDIR, errno.ENODEV, errno.ESTALE}
 OF_STORAGE = FULL | OUT_OF_REACH | {errno.EIO}
-"""What a system says of a volume that is full, read-only, broken or gone."""
+"""Error numbers of a volume that is full, read-only, broken or gone."""
 
 DAMAGED = re.compile(r"Corrupt database|not a valid DuckDB|not read enough bytes|storage version number|Serialization")
-"""What DuckDB says of a file that was cut, overwritten, or written by a newer version."""
+"""DuckDB's errors for a file that was cut, overwritten, or written by a newer version."""
 
-REBUILD = "Build it anew from the lake: python -m flows elt --full-refresh"
+REBUILD = "Build it again from the lake: python -m flows elt --full-refresh"
 TRY_AGAIN = "Look at the volume: room, rights, whether it is mounted. Then run again."
 
 
@@ -74,7 +74,7 @@ def recording(failed: str | None) -> Iterator[None]:
     except StorageFailed as second:
         if failed is None:
             raise
-        logger.error("it could not be noted in the lake either: %s", second)
+        logger.error("it could not be recorded in the lake either: %s", second)
 
 
 def _of_delta(error: DeltaError) -> str:

@@ -1,4 +1,4 @@
-"""What a run leaves in Prefect to look at: what it loaded and published, or what a gate found."""
+"""Prefect artifacts of a run: its loads and its release, or the findings of a failed gate."""
 
 import logging
 import re

@@ -1,4 +1,4 @@
-"""What a build shows in Prefect: one task run a model, its tests with it."""
+"""Task runs of a build in Prefect: one per model, with its tests."""
 
 import logging
 from collections.abc import Callable, Iterator
@@ -29,7 +29,7 @@ of_task_runs = logging.getLogger("prefect.task_runs")
 def shown_models(manifest: Manifest) -> Iterator[OnEvent]:
     """Yield a callback for dbt that shows each model as a task run of the present flow run; close what is left open.
 
-    dbt calls it from its threads, and would fail a node whose callback raises: the build goes on whatever Prefect does.
+    dbt calls it from its threads and fails a node whose callback raises, so no error of Prefect may reach dbt.
     """
     runs = ModelRuns(manifest)
 
@@ -68,9 +68,9 @@ class Model:
         return f"{self.name} ({tests} test{'' if tests == 1 else 's'})" if tests else self.name
 
     def outcome(self, is_cut_off: bool) -> State[Any]:
-        """Judge the model by all of its nodes: it failed if one of them failed or did not end.
+        """Return the state of the model: it failed if one of its nodes failed or did not end.
 
-        What is still to come is a failure only if the build was cut off: a selection leaves nodes out.
+        A node that never began is a failure only if the build was cut off: a selection leaves nodes out.
         """
         left = self.to_come if is_cut_off else self.at_work
         faults = [_fault(node, result) for node, result in self.results if result.status not in GOOD]
@@ -121,7 +121,7 @@ class ModelRuns:
                 self._end(model)
 
     def close(self, is_cut_off: bool) -> None:
-        """End what is left; a build that was interrupted may leave threads behind, of which nothing more is taken."""
+        """End the models that are left. Threads of an interrupted build may still send events; they are ignored."""
         with self._lock:
             self._is_closed = True
             for model in self.models.values():
@@ -139,7 +139,7 @@ class ModelRuns:
             of_task_runs.log(logging.ERROR if state.is_failed() else logging.WARNING, state.message, extra=ids)
 
     def _emit(self, model: Model, state: State[Any]) -> None:
-        """Send a model's new state, with the step and the models behind which it stands, in the flow's context."""
+        """Send a model's new state in the flow's context, with the step and the models that it reads."""
         read = [self.models[key].run_id for key in model.reads if key in self.models and self.models[key].times]
         inputs = {"__parents__": [self._step] if self._step else [], "reads": read}
         started_at, seen_at = min(model.times), max(model.times)

@@ -1,4 +1,4 @@
-"""What a run tells Prefect, for automations to start from: tables that took new rows, and releases."""
+"""Events that a run emits for automations: tables that accepted rows, and releases."""
 
 import logging
 from collections.abc import Iterable, Mapping
@@ -18,7 +18,7 @@ RELEASE_PUBLISHED = "ml-warehouse.release.published"
 def emit_rows_accepted(folder: DataFolder, loads: Iterable[LoadResult]) -> None:
     """Emit an event for each table that accepted rows: its resource is `ml-warehouse.table.<set>.<source>.<table>`.
 
-    It is in the lake by then, whatever becomes of the run; the payload counts, and holds nothing of the records.
+    The rows are in the lake by then, even if the run fails later. The payload holds counts, no data.
     """
     for load in loads:
         total = load.total
@@ -43,4 +43,4 @@ def _emit(event: str, resource: str, name: str, payload: Mapping[str, object]) -
     try:
         emit_event(event, {"prefect.resource.id": resource, "prefect.resource.name": name}, payload=dict(payload))
     except Exception as error:  # noqa: BLE001 - whatever it is, the data is there
-        logger.warning("Prefect was not told of %s: %s", resource, type(error).__name__)
+        logger.warning("Prefect did not receive the event of %s: %s", resource, type(error).__name__)

@@ -24,7 +24,7 @@ logger = logging.getLogger(__name__)
 
 @dataclass(frozen=True)
 class Owner:
-    """Who holds a data folder: its process, what that was called with, since when, and its flow run in Prefect."""
+    """The run that holds a data folder: its process, command, start, and flow run in Prefect."""
 
     process: int
     command: str
@@ -69,7 +69,7 @@ def _close_in_prefect(dead: Owner) -> None:
 
     try:
         with get_client(sync_client=True) as client:
-            _show_crashed(client, UUID(dead.flow_run), f"It died without a word: {dead}.")
+            _show_crashed(client, UUID(dead.flow_run), f"It died without an error: {dead}.")
     except Exception as error:  # noqa: BLE001 - another server's run, or no server any more
         logger.warning("Prefect still shows the run that died as it was: %s", type(error).__name__)
 
@@ -80,7 +80,7 @@ def _write(handle: int, owner: Owner) -> None:
 
 
 def _owner(text: str) -> Owner | None:
-    """Read who holds a lock; None for nobody, or for a run that is just starting."""
+    """Read the owner of a lock; None if it is free, or if its owner is just starting."""
     try:
         return Owner(**json.loads(text))
     except (ValueError, TypeError):

@@ -1,4 +1,4 @@
-"""Prefect on loopback: a server of the run's own unless one is named, its database under the data folder."""
+"""Prefect on loopback: the server of a run, or the one that PREFECT_API_URL names; the data folder holds its database."""
 
 import socket
 import subprocess
@@ -19,7 +19,7 @@ WORK_POOL = "local"
 
 
 def prepare_prefect() -> None:
-    """Say where Prefect keeps its runs and what it logs; call it before Prefect is imported."""
+    """Set where Prefect keeps its runs and what it logs; call it before Prefect is imported."""
     if not settings.prefect_is_elsewhere():
         settings.export(PREFECT_HOME=str(settings.data_root() / "prefect"))
     settings.export(
@@ -42,19 +42,19 @@ def prefect_server() -> Iterator[str]:
     """
     if url := settings.prefect_is_elsewhere():
         wait_for_server(url, ELSEWHERE_SECONDS)
-        with telling(url):
+        with flushing(url):
             yield url
         return
     port = free_port()
     url = f"http://127.0.0.1:{port}/api"
     settings.export(PREFECT_API_URL=url, PREFECT_CLIENT_MAX_RETRIES="2")  # a process that is gone does not come back
-    with serving(port, with_ui=False), telling(url):
+    with serving(port, with_ui=False), flushing(url):
         yield url
 
 
 @contextmanager
-def telling(url: str) -> Iterator[None]:
-    """Hand the last logs and events to a server in the end; if it is lost, tell what the run itself came to."""
+def flushing(url: str) -> Iterator[None]:
+    """Send the last logs and events at the end; if the server is lost, raise the error of the run itself."""
     try:
         yield
     except Exception as error:
@@ -66,15 +66,15 @@ def telling(url: str) -> Iterator[None]:
         while cause is not None and not isinstance(cause, WarehouseError):
             cause = cause.__context__
         raise cause or WarehouseError(
-            f"Prefect was lost during the run, and does not know how it ended: {scrub(url)}\n"
-            "What the run had done stands; readers have the last good release. Run again to be sure."
+            f"Prefect was lost during the run, so it does not show how the run ended: {scrub(url)}\n"
+            "The work of the run is kept; readers have the last good release. Run again to be sure."
         ) from None
     finally:
-        send_what_waits()
+        flush_logs_and_events()
 
 
-def send_what_waits() -> None:
-    """Hand the last logs and events to the server while it still stands."""
+def flush_logs_and_events() -> None:
+    """Send the last logs and events to the server while it still runs."""
     from prefect.events.worker import EventsWorker
     from prefect.logging.handlers import APILogWorker
 
@@ -83,7 +83,7 @@ def send_what_waits() -> None:
 
 
 def serve_schedules(port: int, say: Callable[[str], None]) -> None:
-    """Serve the UI, deploy prefect.yaml to it and work off its schedules until interrupted."""
+    """Serve the UI, deploy prefect.yaml to it and run its schedules until interrupted."""
     if is_taken(port):
         raise UsageError(f"Port {port} of 127.0.0.1 is taken.", "Name another: python -m flows ui --port …")
     url = f"http://127.0.0.1:{port}/api"
@@ -101,7 +101,7 @@ def serve_schedules(port: int, say: Callable[[str], None]) -> None:
                 stdout=subprocess.DEVNULL,
                 check=True,
             )
-        say(f"Prefect is at http://127.0.0.1:{port}, schedules are worked off; Ctrl-C ends both.")
+        say(f"Prefect is at http://127.0.0.1:{port}, and its schedules run; Ctrl-C ends both.")
         worker = subprocess.Popen(
             [sys.executable, "-m", "prefect", "worker", "start", "--pool", WORK_POOL],
             cwd=settings.PROJECT,
@@ -161,20 +161,20 @@ def wait_for_server(url: str, seconds: float = STARTUP_SECONDS) -> None:
             if time.monotonic() > deadline:
                 raise WarehouseError(
                     f"Prefect did not answer at {scrub(url)} within {seconds:.0f} seconds. Nothing was done.\n"
-                    f"A server of our own logs to {settings.data_root() / 'prefect' / 'server.log'}; "
+                    f"The server that a run starts logs to {settings.data_root() / 'prefect' / 'server.log'}; "
                     "another one is named by PREFECT_API_URL."
                 ) from None
             time.sleep(0.1)
 
 
 def is_taken(port: int) -> bool:
-    """Tell whether somebody listens on a port of loopback."""
+    """Tell whether a port of loopback is taken."""
     with socket.socket() as probe:
         return probe.connect_ex(("127.0.0.1", port)) == 0
 
 
 def free_port() -> int:
-    """Return a port of loopback that nobody listens on."""
+    """Return a port of loopback that is free."""
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         port: int = probe.getsockname()[1]

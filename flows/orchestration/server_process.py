@@ -27,7 +27,7 @@ def end_with_the_starter() -> None:
 
 
 def recording_all(app: FastAPI) -> FastAPI:
-    """Let a server record the events that it took before it stops; it would forget those that still wait in memory."""
+    """Let a server record the events that it took before it stops; it would lose those that are still in memory."""
     serving = app.router.lifespan_context
 
     @asynccontextmanager

@@ -26,7 +26,7 @@ BOOKKEEPING = {"incremental_state", "release"}
 """Tables of a release that no model makes: which batches its incremental models hold, and what the file was made of."""
 
 WITHOUT_UNIT_TESTS = ("--exclude-resource-type", "unit_test")
-"""What dbt is told where the same code has passed its unit tests."""
+"""dbt's options where the same code has passed its unit tests."""
 
 FICLONE = 0x40049409
 """The ioctl of Linux that shares a file's blocks until one side is written."""
@@ -67,7 +67,7 @@ class Build:
 
 
 def prepare_candidate(folder: DataFolder, *, empty: bool = False) -> None:
-    """Make the candidate from the last release, or empty if there is none; what an earlier run left is deleted first.
+    """Make the candidate from the last release, or empty without one; leftovers of an earlier run are deleted first.
 
     A log that a killed run left beside the file would be replayed onto the new copy. With `empty` the candidate starts
     without the last release. Raises StorageFailed for a release that cannot be opened: damaged, or of a newer DuckDB.
@@ -108,7 +108,7 @@ def drop_orphaned_relations(dbt: Dbt) -> list[str]:
 
 
 def build_candidate(dbt: Dbt, *, full_refresh: bool, select: str | None, on_event: Sequence[OnEvent] = ()) -> Build:
-    """Run dbt build on the candidate and close it; failures stand in the results, the gates judge them.
+    """Run dbt build on the candidate and close it; the results hold the failures, which the gates read.
 
     Unit tests are left out where the last release, made by the same code, has passed them.
     """

@@ -1,4 +1,4 @@
-"""The code that a release was made by. Unit tests judge it on rows of their own: of the same code they say the same."""
+"""A hash of the code that makes a release. Unit tests depend on code alone: the same code need not run them again."""
 
 import hashlib
 from collections.abc import Iterator, Mapping
@@ -32,7 +32,7 @@ def unit_tests_passed(dbt: Dbt, code: str) -> Mapping[str, str]:
     try:
         with duckdb.connect(str(dbt.folder.candidate), read_only=True) as candidate:
             found = candidate.execute("select tests from main.release where code_hash = ?", [code]).fetchall()
-    except duckdb.Error:  # no release yet, or one of a version that did not note its code
+    except duckdb.Error:  # no release yet, or one of a version that did not record its code
         return {}
     passed = {name: status for name, status in (found[0][0] if found else {}).items() if status == "pass"}
     return {name: passed[name] for name in declared} if declared <= passed.keys() else {}

@@ -67,7 +67,7 @@ class Dbt:
 
 
 def _interruption(error: BaseException | None) -> BaseException | None:
-    """Find the signal behind an error: what dbt was doing when it came fails in ways of its own."""
+    """Find the signal that caused an error: dbt reports other errors when a signal interrupts it."""
     while isinstance(error, Exception):
         error = error.__cause__ or error.__context__
     return error

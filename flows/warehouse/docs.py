@@ -13,7 +13,7 @@ END = "</html>"
 def write_docs(dbt: "Dbt", code: str) -> None:
     """Generate dbt's docs from the published release and put them in their place, as one file.
 
-    They tell of the code, not of the rows: if those that stand were generated from the same `code`, they are left.
+    They describe the code, not the rows, so docs of the same `code` are kept.
     """
     place = dbt.folder.docs
     mark = f"<!-- code {code} -->{END}".encode()

@@ -19,7 +19,7 @@ ROWS_SHOWN = 5
 
 @dataclass(frozen=True)
 class Verdict:
-    """What the gates found: how many tests passed, and the warnings of those that may fail.
+    """Result of the gates: the number of tests that passed, and the warnings.
 
     `earlier` is how many unit tests the same code has passed in an earlier run.
     """
@@ -69,7 +69,7 @@ def require_gates(dbt: Dbt, build: Build) -> Verdict:
             findings = tuple(_describe(dbt, candidate, result) for result in failed)
         skipped = sum(result.status == "skipped" for result in build.results)
         if skipped:
-            findings += (Finding("build", f"{skipped} nodes behind them were not built"),)
+            findings += (Finding("build", f"{skipped} nodes after them were not built"),)
         raise GateFailed("build", findings, f"Look at the set-aside candidate: {_look(dbt)}")
     require_closed(dbt.folder.candidate)
     tests = [result for result in build.results if result.node.resource_type in TESTS]
@@ -90,19 +90,19 @@ def _describe(dbt: Dbt, candidate: duckdb.DuckDBPyConnection, result: Any) -> Fi
     if node.resource_type == "test" and result.status == "fail":
         model = tested_node(dbt.manifest, node)
         name = model.name if model is not None else "the project"
-        test = f"test {node.name}"
+        test = f"test {node.name}: {_sentence(node)}"
         if _rules(node):
             test += f" ({', '.join(rule for rule, _ in _broken_rules(candidate, node))})"
         return Finding(name, test, result.failures, _failing_keys(candidate, node, model))
     if node.resource_type == "unit_test" and result.status == "fail":
         model_name = node.tested_node_unique_id.rpartition(".")[2]
         return Finding(model_name, f"unit test {node.name}: its rule does not hold: dbt test --select {node.name}")
-    said = without_values(result.message)
-    if "out of sync" in said:  # the columns of an incremental model were changed
-        said += " Build it anew: python -m flows elt --full-refresh"
-    if DAMAGED.search(said):
-        said += f" {REBUILD}"
-    return Finding(node.name, f"{node.resource_type} ended in an error: {said}")
+    message = without_values(result.message)
+    if "out of sync" in message:  # the columns of an incremental model were changed
+        message += " Build it again: python -m flows elt --full-refresh"
+    if DAMAGED.search(message):
+        message += f" {REBUILD}"
+    return Finding(node.name, f"{node.resource_type} ended in an error: {message}")
 
 
 def _failing_keys(candidate: duckdb.DuckDBPyConnection, test: Any, model: Any | None) -> tuple[str, ...]:
@@ -147,23 +147,29 @@ def _severity(node: Any) -> str:
 
 
 def _warnings(dbt: Dbt, result: Any) -> list[str]:
-    """Count what a test warns of, by each of its rules that is broken.
+    """Return the warnings of a test, one for each of its broken rules.
 
-    Where a test's meta asks for it, `names_rows: true`, the first rows are named by their key.
+    A test whose meta says `names_rows: true` names its first failing rows by their keys.
     """
     if _rules(result.node):
         with _open_candidate(dbt) as candidate:
-            return [_said(*count) for count in _broken_rules(candidate, result.node)]
-    said = _said(result.node.name, result.failures)
+            broken = _broken_rules(candidate, result.node)
+        return [_counted(rule.replace("_", " "), failures) for rule, failures in broken]
+    warning = _counted(_sentence(result.node), result.failures)
     if not result.node.config.meta.get("names_rows"):
-        return [said]
+        return [warning]
     with _open_candidate(dbt) as candidate:
         rows = _failing_keys(candidate, result.node, tested_node(dbt.manifest, result.node))
-    return [f"{said}: {'; '.join(rows)}" if rows else said]
+    return [f"{warning}: {'; '.join(rows)}" if rows else warning]
 
 
-def _said(rule: str, failures: int) -> str:
-    return f"{failures:,} against «{rule.replace('_', ' ')}»"
+def _counted(rule: str, failures: int) -> str:
+    return f"{failures:,} against «{rule}»"
+
+
+def _sentence(test: Any) -> str:
+    """Return a test's description, which people read when it fails; without one, its name as words."""
+    return str(test.description or test.name.replace("_", " ")).strip().rstrip(".")
 
 
 def _rules(test: Any) -> Collection[str]:

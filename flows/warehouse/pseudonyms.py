@@ -1,4 +1,4 @@
-"""The key for pseudonyms: who needs one, and what is said where it is missing or protects nobody."""
+"""The key for pseudonyms: when it is needed, and errors if it is missing or made up."""
 
 from collections.abc import Collection
 
@@ -11,7 +11,9 @@ from flows.core.names import TableName
 from flows.lake.catalog import loaded_tables
 
 MACRO = "macro.ml_warehouse.pseudonymise"
-MADE_UP = f"Pseudonyms are made with a made-up key, which protects nobody. For data of real people set {KEY_VARIABLE}."
+MADE_UP = (
+    f"Pseudonyms are made with a made-up key, which protects no person. For data of real people set {KEY_VARIABLE}."
+)
 
 
 def require_pseudonym_key(folder: DataFolder, manifest: Manifest, wanted: Collection[TableName]) -> tuple[str, ...]:

@@ -72,7 +72,7 @@ def prune_releases(folder: DataFolder, keep: int = RELEASES_KEPT) -> list[str]:
 
 
 def named_versions(folder: DataFolder) -> dict[TableName, set[int]]:
-    """Return the Delta versions of raw tables that the releases which stand were built from."""
+    """Return the Delta versions of raw tables that the kept releases were built from."""
     named: dict[TableName, set[int]] = {}
     for path in folder.releases.glob(f"*/{folder.warehouse.name}"):
         with duckdb.connect(str(path), read_only=True) as release:

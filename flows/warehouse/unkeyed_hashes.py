@@ -1,4 +1,4 @@
-"""A gate on the SQL itself: no column is a plain hash of personal data, which whoever can guess it can undo.
+"""A gate on the SQL itself: no column is an unkeyed hash of personal data, since a guess of the value undoes it.
 
 Follows tagged columns from their contract through the compiled models, as DuckDB's own parser reads them. It errs on
 the side of caution: what an expression makes of a tagged column counts as tagged, a year of birth as well. A model that

@@ -268,7 +268,9 @@ def test_fault_40_62_what_a_query_exports_cannot_run_or_mislead(tmp_path: Path) 
     )
 
     # When they are exported as CSV, then a spreadsheet runs none of them, and numbers are numbers
-    exported = list(csv.reader(io.StringIO(run_query(folder, 'select text, number, amount as "=2" from texts', "csv", 100))))
+    exported = list(
+        csv.reader(io.StringIO(run_query(folder, 'select text, number, amount as "=2" from texts', "csv", 100)))
+    )
     assert exported[0] == ["text", "number", "'=2"]
     assert {(number, amount) for _, number, amount in exported[1:]} == {("-5", "-1.50")}
     texts = [text for text, _, _ in exported[1:]]

@@ -33,7 +33,7 @@ from support.flow_shop import (
 from flows.config import settings
 from flows.core.errors import GateFailed, RunLocked, SourceFailed, StorageFailed
 from flows.orchestration.run_lock import run_lock
-from flows.orchestration.server import send_what_waits
+from flows.orchestration.server import flush_logs_and_events
 from flows.warehouse.lake_plugin import Plugin
 
 HTML = "</script><script>alert(1)</script>"
@@ -333,7 +333,7 @@ def test_fault_03_a_kill_in_the_build_leaves_the_release_and_the_next_run_heals(
     # And Prefect does not show it as running for ever
     dead = prefect_view.flow_run(str(dead.id))
     assert dead.state_name == "Crashed"
-    assert "It died without a word: process" in dead.state.message
+    assert "It died without an error: process" in dead.state.message
     assert {one.state_type.value for one in prefect_view.task_runs(dead)} <= {"COMPLETED", "CRASHED"}
 
 
@@ -570,7 +570,7 @@ def _raise_os_error(*_: object, **__: object) -> None:
 
 def _assert_prefect_holds_nothing(of: str) -> None:
     """Search Prefect's database, logs and stored results, once all that waits was sent."""
-    send_what_waits()
+    flush_logs_and_events()
     for path in settings.data_root().joinpath("prefect").rglob("*"):
         assert not path.is_file() or of.encode() not in path.read_bytes(), path
 

@@ -19,7 +19,7 @@ from flows.core.errors import Finding, GateFailed, SourceFailed, WarehouseError
 from flows.core.names import TableName
 from flows.ingest.load import LoadResult
 from flows.lake.tables import Counts
-from flows.orchestration.server import telling
+from flows.orchestration.server import flushing
 
 CUSTOMERS = TableName("crm", "customers")
 
@@ -136,6 +136,6 @@ def test_what_a_run_came_to_is_told_even_if_prefect_was_lost(came_to: GateFailed
     # Then it ends with what it came to itself, if anything, and no secret is said
     with (
         pytest.raises(GateFailed if came_to else WarehouseError, match=told),
-        telling("http://someone:password@prefect.example/api"),
+        flushing("http://someone:password@prefect.example/api"),
     ):
         raise lost

@@ -16,7 +16,7 @@ import yaml
 
 from flows.config import settings
 from flows.config.settings import DataFolder
-from flows.orchestration.server import free_port, prepare_prefect, send_what_waits, serving, wait_for_server
+from flows.orchestration.server import free_port, prepare_prefect, flush_logs_and_events, serving, wait_for_server
 from flows.warehouse import build
 from flows.warehouse.dbt import Dbt
 
@@ -244,7 +244,7 @@ def prefect_for_tests(home: Path) -> Iterator[None]:
         try:
             yield
         finally:
-            send_what_waits()
+            flush_logs_and_events()
 
 
 def command(*arguments: str) -> list[str]:

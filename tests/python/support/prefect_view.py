@@ -8,7 +8,7 @@ import time
 from typing import TYPE_CHECKING, Any
 from uuid import UUID
 
-from flows.orchestration.server import send_what_waits
+from flows.orchestration.server import flush_logs_and_events
 
 if TYPE_CHECKING:
     from prefect.client.orchestration import SyncPrefectClient
@@ -34,7 +34,7 @@ def task_runs(run: "FlowRun") -> list["TaskRun"]:
     """Return the task runs of a flow run in the order of their start, once all have ended and no new one arrives."""
     from prefect.client.schemas.filters import FlowRunFilter, FlowRunFilterId
 
-    send_what_waits()
+    flush_logs_and_events()
     within = FlowRunFilter(id=FlowRunFilterId(any_=[run.id]))
     deadline = time.monotonic() + 20
     before = -1
@@ -70,7 +70,7 @@ def logs(run_id: str) -> str:
     """Return what a flow run logged, once it was sent."""
     from prefect.client.schemas.filters import LogFilter, LogFilterFlowRunId
 
-    send_what_waits()
+    flush_logs_and_events()
     of_run = LogFilter(flow_run_id=LogFilterFlowRunId(any_=[UUID(run_id)]))
     with _client() as client:
         found = client.request("POST", "/logs/filter", json={"logs": of_run.model_dump(mode="json")}).json()

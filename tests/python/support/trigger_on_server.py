@@ -17,7 +17,7 @@ from flows.core.names import TableName
 from flows.ingest.load import LoadResult
 from flows.lake.tables import Counts
 from flows.orchestration.events import emit_release_published, emit_rows_accepted
-from flows.orchestration.server import send_what_waits
+from flows.orchestration.server import flush_logs_and_events
 from flows.warehouse.release import Release
 
 TRIGGERS: TypeAdapter[Any] = TypeAdapter(DeploymentTriggerTypes)
@@ -37,7 +37,7 @@ def tell(accepted: int) -> None:
     emit_rows_accepted(folder, [LoadResult(TableName("sales", "orders"), "load", counts, 1, 1)])
     time.sleep(1)  # a build takes longer
     emit_release_published(folder, Release("2026-03-01.1", Path("warehouse.duckdb")))
-    send_what_waits()
+    flush_logs_and_events()
 
 
 def deploy(client: SyncPrefectClient) -> Any:
