@@ -1,4 +1,4 @@
-"""Prefect on loopback: the server of a run, or the one that PREFECT_API_URL names; the data folder holds its database."""
+"""Prefect on loopback: the server of a run, or the one PREFECT_API_URL names; its database is in the data folder."""
 
 import socket
 import subprocess

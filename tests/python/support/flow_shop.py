@@ -16,7 +16,7 @@ import yaml
 
 from flows.config import settings
 from flows.config.settings import DataFolder
-from flows.orchestration.server import free_port, prepare_prefect, flush_logs_and_events, serving, wait_for_server
+from flows.orchestration.server import flush_logs_and_events, free_port, prepare_prefect, serving, wait_for_server
 from flows.warehouse import build
 from flows.warehouse.dbt import Dbt
 
