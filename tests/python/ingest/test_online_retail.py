@@ -1,6 +1,5 @@
 """Online Retail (UCI, doi.org/10.24432/C5BW33), by connections.yml alone: counted facts, however the files arrive."""
 
-import os
 import tarfile
 from decimal import Decimal
 from pathlib import Path
@@ -22,11 +21,8 @@ SET = "online_retail"
 
 
 @pytest.fixture
-def home(flow_home: Path) -> Path:
-    if not FILES.exists():
-        if os.environ.get("CI"):
-            pytest.fail(f"{FILES.name} is not beside the checkout, and CI must not skip it")
-        pytest.skip(f"{FILES.name} is not beside the checkout (../shared/data)")
+def home(flow_home: Path, shared_data: Path) -> Path:
+    assert shared_data in FILES.parents
     clear(DataFolder(flow_home / SET))
     return flow_home
 
