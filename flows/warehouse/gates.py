@@ -90,7 +90,9 @@ def _describe(dbt: Dbt, candidate: duckdb.DuckDBPyConnection, result: Any) -> Fi
     if node.resource_type == "test" and result.status == "fail":
         model = tested_node(dbt.manifest, node)
         name = model.name if model is not None else "the project"
-        test = f"test {node.name}: {_sentence(node)}"
+        test = f"test {node.name}"
+        if node.description:
+            test += f": {_sentence(node)}"
         if _rules(node):
             test += f" ({', '.join(rule for rule, _ in _broken_rules(candidate, node))})"
         return Finding(name, test, result.failures, _failing_keys(candidate, node, model))

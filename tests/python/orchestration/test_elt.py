@@ -163,7 +163,7 @@ def test_broken_gates_publish_nothing(published: FlowShop) -> None:
         ("every_line_came_through_a_known_channel", "order_id=1-4, line_number=1"),
         ("no_revenue_is_lost_between_the_shop_and_the_warehouse", "order_id=1-5"),
     ):
-        found = said.partition(f"fct_order_lines: test {test} found")[2]
+        found = said.partition(f"fct_order_lines: test {test}")[2]
         assert row in found.partition("fct_order_lines: test")[0]
     assert CANARY not in said
     assert published.release_name == before

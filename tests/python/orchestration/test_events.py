@@ -21,7 +21,7 @@ from flows.orchestration.server import free_port, serving, wait_for_server
 @pytest.fixture
 def events(flow_home: Path) -> Any:
     """The module, whose import of Prefect needs Prefect's settings."""
-    from flows import events
+    from flows.orchestration import events
 
     return events
 

@@ -124,7 +124,7 @@ def test_a_server_of_a_runs_own_records_all_that_it_was_told_before_it_stops(tmp
     ("came_to", "told"),
     [
         (GateFailed("build", (Finding("fct_order_lines", "test no_price_is_zero", 3),), "Look."), "found 3 failures"),
-        (None, r"(?s)Prefect was lost .* http://\*\*\*@prefect\.example/api.*stands"),
+        (None, r"(?s)Prefect was lost .* http://\*\*\*@prefect\.example/api.*is kept"),
     ],
     ids=["a gate failed", "all went well"],
 )
