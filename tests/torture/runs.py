@@ -8,7 +8,7 @@ from sources import SET, SMALL, Sources
 from support.breaks import BREAKS
 from support.kills import Child, preload, replace_everywhere, set_constants
 
-from flows import clock
+from flows.core import clock
 from flows.warehouse import release
 
 RELEASES_KEPT = 3
