@@ -13,12 +13,12 @@ amounts_sorted as (
         currency,
         case when is_sale then quantity else 0 end as units_sold,
         case when is_return then quantity else 0 end as units_returned,
-        case when not is_cancelled and not is_return then gross_amount else 0 end as gross_amount,
-        case when not is_cancelled and not is_return then discount_amount else 0 end
+        case when is_in_net_sales and not is_return then gross_amount else 0 end as gross_amount,
+        case when is_in_net_sales and not is_return then discount_amount else 0 end
             as discount_amount,
         case when is_return then net_amount else 0 end as returned_amount,
-        case when not is_cancelled or is_return then net_amount else 0 end as net_amount,
-        case when is_cancelled and not is_return then net_amount else 0 end as cancelled_amount,
+        case when is_in_net_sales then net_amount else 0 end as net_amount,
+        case when not is_in_net_sales then net_amount else 0 end as cancelled_amount,
         is_sale,
         is_cancelled,
         ordered_date

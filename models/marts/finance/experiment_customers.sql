@@ -67,7 +67,7 @@ orders_summed as (
         sum(net_amount) as net_amount
     from order_lines
     where
-        (not is_cancelled or is_return)
+        is_in_net_sales
         and customer_id in (select assignments.customer_id from assignments)
     group by order_id, customer_id, currency, ordered_at
 

@@ -17,7 +17,7 @@ sales_between as (
         cast(sum(net_amount) as decimal(18, 4)) as net_amount
     from order_lines
     where
-        (not is_cancelled or is_return)
+        is_in_net_sales
         and ordered_date between cast(first_day as date) and cast(last_day as date)
     group by product_id, currency
 

@@ -40,9 +40,7 @@ lines_placed as (
         horizon_compared.is_over as is_horizon_over
     from order_lines
     inner join horizon_compared on order_lines.ordered_at < horizon_compared.ends_at
-    where
-        order_lines.customer_id is not null
-        and (not order_lines.is_cancelled or order_lines.is_return)
+    where order_lines.customer_id is not null and order_lines.is_in_net_sales
 
 ),
 

@@ -39,7 +39,7 @@ purchases_by_day as (
             order_lines.customer_id = dim_customer.customer_id
             and dim_customer.is_current
             and not dim_customer.is_deleted
-    where not order_lines.is_cancelled or order_lines.is_return
+    where order_lines.is_in_net_sales
     group by order_lines.customer_id, order_lines.currency, order_lines.ordered_date
 
 ),

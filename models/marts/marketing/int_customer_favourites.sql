@@ -22,7 +22,7 @@ currencies_ranked as (
             order by count(distinct case when is_sale then order_id end) desc, currency
         ) as currency_rank
     from order_lines
-    where customer_id is not null and (not is_cancelled or is_return)
+    where customer_id is not null and is_in_net_sales
     group by customer_id, currency
 
 ),

@@ -94,6 +94,7 @@ fct_order_lines as (
         lines_with_order.is_cancelled,
         lines_with_order.is_return,
         not lines_with_order.is_cancelled and lines_with_order.quantity > 0 as is_sale,
+        not lines_with_order.is_cancelled or lines_with_order.is_return as is_in_net_sales,
         cast(lines_with_order.ordered_at as date) as ordered_date,
         lines_with_order.ordered_at,
         lines_with_order._loaded_at,
