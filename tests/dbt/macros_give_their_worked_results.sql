@@ -393,6 +393,29 @@ with results as (
         ) as versions
     ) as versions
 
+    union all
+
+    select
+        'append_unknown_member' as macro_name,
+        string_agg(
+            members.customer_key || ' ' || coalesce(members.city, 'null') || ' '
+            || cast(members.is_current as varchar),
+            ', '
+            order by members.city
+        ) as result,
+        'K1 Leeds true, 00000000000000000000000000000000 null true' as worked_result
+    from (
+        with customers (customer_key, city, is_current) as (
+
+            values ('K1', 'Leeds', true)
+
+        )
+
+        select * from (
+            {{ append_unknown_member('customers', ['customer_key', 'city', 'is_current']) }}
+        ) as members
+    ) as members
+
 )
 
 select

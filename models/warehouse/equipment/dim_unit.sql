@@ -1,3 +1,5 @@
+{%- set attributes = ['site', 'model', 'installed_at'] -%}
+
 with unit_history as (
 
     select * from {{ ref('stg_equipment__unit_history') }}
@@ -6,48 +8,23 @@ with unit_history as (
 
 unit_versions as (
 
-    {{ build_scd2('unit_history', key='unit_id', attributes=[
-        'site', 'model', 'installed_at',
-    ]) }}
+    {{ build_scd2('unit_history', key='unit_id', attributes=attributes) }}
 
 ),
 
 known_units as (
 
     select
-        {{ generate_version_key('unit_id', 'changed_at') }} as unit_key,
-        unit_id,
-        site,
-        model,
-        is_deleted,
-        is_current,
-        installed_at,
-        valid_from,
-        valid_to
+        *,
+        {{ generate_version_key('unit_id', 'changed_at') }} as unit_key
     from unit_versions
-
-),
-
-unknown_unit as (
-
-    select
-        {{ unknown_key() }} as unit_key,
-        null as unit_id,
-        null as site,
-        null as model,
-        false as is_deleted,
-        true as is_current,
-        cast(null as timestamp) as installed_at,
-        {{ beginning_of_time() }} as valid_from,
-        {{ end_of_time() }} as valid_to
 
 ),
 
 dim_unit as (
 
-    select * from known_units
-    union all
-    select * from unknown_unit
+    {{ append_unknown_member('known_units', columns=['unit_key', 'unit_id']
+        + attributes + ['is_deleted', 'is_current', 'valid_from', 'valid_to']) }}
 
 )
 

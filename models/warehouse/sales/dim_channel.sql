@@ -4,30 +4,13 @@ with channels as (
 
 ),
 
-known_channels as (
-
-    select
-        channel,
-        channel_name,
-        is_digital
-    from channels
-
-),
-
-unknown_channel as (
-
-    select
-        {{ unknown_code() }} as channel,
-        'Not recorded' as channel_name,
-        null as is_digital
-
-),
-
 dim_channel as (
 
-    select * from known_channels
-    union all
-    select * from unknown_channel
+    {{ append_unknown_member(
+        'channels',
+        columns=['channel', 'channel_name', 'is_digital'],
+        values={'channel': unknown_code(), 'channel_name': "'Not recorded'"},
+    ) }}
 
 )
 
