@@ -416,6 +416,26 @@ with results as (
         ) as members
     ) as members
 
+    union all
+
+    select
+        'select_latest_load' as macro_name,
+        cast(loads._loaded_at as varchar) || ' ' || cast(loads._is_backfill as varchar) as result,
+        '2026-01-02 00:00:00 true' as worked_result
+    from (
+        select {{ select_latest_load('orders', 'order_lines') }}
+        from (
+            select
+                timestamp '2026-01-01' as _loaded_at,
+                false as _is_backfill
+        ) as orders
+        cross join (
+            select
+                timestamp '2026-01-02' as _loaded_at,
+                true as _is_backfill
+        ) as order_lines
+    ) as loads
+
 )
 
 select

@@ -16,27 +16,9 @@ loans as (
 
 ),
 
-latest_bookings as (
+loan_books as (
 
-    select max(valid_from) as latest_at
-    from instalment_states
-
-    union all
-
-    select max(opened_at) as latest_at
-    from loans
-
-    union all
-
-    select max(defaulted_at) as latest_at
-    from loans
-
-),
-
-latest_booking as (
-
-    select cast(max(latest_at) as date) as as_of_date
-    from latest_bookings
+    select * from {{ ref('int_loan_books_dated') }}
 
 ),
 
@@ -53,26 +35,19 @@ instalments_with_loan as (
         instalment_states.outstanding_amount,
         instalment_states.is_settled,
         instalment_states.due_date,
-        latest_booking.as_of_date,
+        loan_books.as_of_date,
         case
             when instalment_states.is_settled
                 then coalesce(repayment_history.paid_at, instalment_states.valid_from)
         end as settled_at,
-        greatest(loans._loaded_at, repayment_history._loaded_at) as _loaded_at,
-        case
-            when loans._loaded_at > repayment_history._loaded_at then loans._is_backfill
-            when
-                loans._loaded_at < repayment_history._loaded_at
-                then repayment_history._is_backfill
-            else loans._is_backfill or repayment_history._is_backfill
-        end as _is_backfill
+        {{ select_latest_load('loans', 'repayment_history') }}
     from instalment_states
     inner join repayment_history
         on
             instalment_states.loan_id = repayment_history.loan_id
             and instalment_states.instalment_number = repayment_history.instalment_number
     inner join loans on instalment_states.loan_id = loans.loan_id
-    cross join latest_booking
+    cross join loan_books
     where instalment_states.is_current and repayment_history.is_latest
 
 ),

@@ -59,12 +59,7 @@ lines_with_order as (
         coalesce(order_statuses.is_cancelled, false) as is_cancelled,
         order_lines.quantity < 0 as is_return,
         orders.ordered_at,
-        greatest(orders._loaded_at, order_lines._loaded_at) as _loaded_at,
-        case
-            when orders._loaded_at > order_lines._loaded_at then orders._is_backfill
-            when orders._loaded_at < order_lines._loaded_at then order_lines._is_backfill
-            else orders._is_backfill or order_lines._is_backfill
-        end as _is_backfill
+        {{ select_latest_load('orders', 'order_lines') }}
     from order_lines
     inner join orders on order_lines.order_id = orders.order_id
     left join order_statuses on orders.status = order_statuses.order_status
