@@ -145,12 +145,12 @@ credit_histories as (
         months_compared.is_defaulted,
         months_compared.month_end_date
     from months_compared
-    {%- for months in [3, 6, 12] %}
+    {% for months in [3, 6, 12] %}
         left join arrears_buckets as worst_of_{{ months }}_months
             on
                 months_compared.worst_severity_{{ months }}_months
                 = worst_of_{{ months }}_months.severity
-    {%- endfor %}
+    {% endfor %}
     left join dim_customer
         on {{ as_of(
             'dim_customer', 'months_compared.customer_id', at='months_compared.month_end_date'
