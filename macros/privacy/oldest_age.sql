@@ -1,0 +1,3 @@
+{% macro oldest_age() -%}
+    90
+{%- endmacro %}

@@ -1,0 +1,3 @@
+{% macro sample_ratio_threshold() -%}
+    0.001e0
+{%- endmacro %}

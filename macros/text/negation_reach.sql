@@ -1,0 +1,3 @@
+{% macro negation_reach() -%}
+    3
+{%- endmacro %}

@@ -1,0 +1,3 @@
+{% macro term_bucket_count() -%}
+    256
+{%- endmacro %}
