@@ -213,7 +213,7 @@ demand_followed as (
             as next_ordered_date,
         coalesce(sum(placed_order_count) over (
             partition by product_id order by ordered_date
-            range between interval '{{ stock_out_history_days() }}' day preceding
+            range between interval '{{ var('stock_out_history_days') }}' day preceding
             and interval '1' day preceding
         ), 0) as recent_order_count
     from demand_summed
@@ -261,7 +261,7 @@ gaps_found as (
         greatest(
             products_bounded.first_date,
             cast({{ dbt.dateadd(
-                'day', '-' ~ stock_out_history_days(), 'demand_followed.ordered_date'
+                'day', -var('stock_out_history_days'), 'demand_followed.ordered_date'
             ) }} as date)
         ) as history_start_date
     from demand_followed
@@ -294,7 +294,7 @@ gaps_measured as (
     where
         gaps_found.first_empty_date < gaps_found.gap_end_date
         and {{ dbt.datediff('gaps_found.first_empty_date', 'gaps_found.gap_end_date', 'day') }}
-        <= {{ stock_out_history_days() }}
+        <= {{ var('stock_out_history_days') }}
 
 ),
 
@@ -308,7 +308,7 @@ stock_outs_suspected as (
     where
         {{ compute_empty_gap_probability(
             'recent_order_count', 'recent_shop_orders', 'missed_shop_orders'
-        ) }} < {{ stock_out_threshold() }}
+        ) }} < {{ var('stock_out_threshold') }}
 
 ),
 

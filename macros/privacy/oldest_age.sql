@@ -1,3 +1,0 @@
-{% macro oldest_age() -%}
-    90
-{%- endmacro %}

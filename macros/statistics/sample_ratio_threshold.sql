@@ -1,3 +1,0 @@
-{% macro sample_ratio_threshold() -%}
-    0.001e0
-{%- endmacro %}

@@ -1,3 +1,0 @@
-{% macro stock_out_history_days() -%}
-    56
-{%- endmacro %}

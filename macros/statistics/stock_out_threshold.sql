@@ -1,3 +1,0 @@
-{% macro stock_out_threshold() -%}
-    0.00001e0
-{%- endmacro %}

@@ -1,3 +1,0 @@
-{% macro negation_reach() -%}
-    3
-{%- endmacro %}

@@ -1,3 +1,0 @@
-{% macro term_bucket_count() -%}
-    256
-{%- endmacro %}

@@ -1,3 +1,0 @@
-{% macro session_gap() -%}
-    interval '{{ var("session_gap_minutes", 30) }}' minute
-{%- endmacro %}
