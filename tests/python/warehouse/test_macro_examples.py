@@ -3,9 +3,9 @@
 import duckdb
 import pytest
 from dbt.contracts.graph.manifest import Manifest
-from lake_by_hand import Lake, Warehouse
+from support.lake_by_hand import Lake, Warehouse
 
-pytest_plugins = ["warehouse_fixtures"]
+pytest_plugins = ["support.warehouse_fixtures"]
 
 TEST = "macros_give_what_their_examples_say"
 
