@@ -6,7 +6,11 @@
 {% macro default__get_pseudonym_key() -%}
     cast(coalesce(
         getvariable('pseudonym_key'),
-        error('No key for pseudonyms: set ML_WAREHOUSE_PSEUDONYM_KEY. Make one, and keep it where secrets are kept: python -c "import secrets; print(secrets.token_hex(32))"')
+        error(
+            'No key for pseudonyms: set ML_WAREHOUSE_PSEUDONYM_KEY. '
+            || 'Make one, and keep it where secrets are kept: '
+            || 'python -c "import secrets; print(secrets.token_hex(32))"'
+        )
     ) as blob)
 {%- endmacro %}
 

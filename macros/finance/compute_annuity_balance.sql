@@ -4,7 +4,9 @@
     {%- set paid = 'least(' ~ paid_count ~ ', ' ~ term_months ~ ')' -%}
     cast(case
         when {{ annual_rate_pct }} = 0
-            then {{ principal }} * ({{ term_months }} - {{ paid }}) / cast({{ term_months }} as double)
+            then
+                {{ principal }} * ({{ term_months }} - {{ paid }})
+                / cast({{ term_months }} as double)
         else {{ principal }}
             * (power({{ growth }}, {{ term_months }}) - power({{ growth }}, {{ paid }}))
             / (power({{ growth }}, {{ term_months }}) - 1)

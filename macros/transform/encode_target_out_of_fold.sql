@@ -32,7 +32,8 @@
 
     {%- for column in ['all_rows'] + columns %}
     {%- set by = 'fold' if loop.first else column ~ '__category, fold' %}
-    {%- set elsewhere = 'over ()' if loop.first else 'over (partition by ' ~ column ~ '__category)' %},
+    {%- set group = '' if loop.first else 'partition by ' ~ column ~ '__category' %}
+    {%- set elsewhere = 'over (' ~ group ~ ')' %},
 
     {{ column }}__summed as (
 
@@ -90,11 +91,13 @@
         ) }} as {{ column }}_target
         {%- endfor %}
     from labels_centred
-    inner join all_rows__averaged_elsewhere on labels_centred.fold = all_rows__averaged_elsewhere.fold
+    inner join all_rows__averaged_elsewhere
+        on labels_centred.fold = all_rows__averaged_elsewhere.fold
     {%- for column in columns %}
     inner join {{ column }}__averaged_elsewhere
         on
             labels_centred.fold = {{ column }}__averaged_elsewhere.fold
-            and labels_centred.{{ column }}__category = {{ column }}__averaged_elsewhere.{{ column }}__category
+            and labels_centred.{{ column }}__category
+            = {{ column }}__averaged_elsewhere.{{ column }}__category
     {%- endfor %}
 {%- endmacro %}

@@ -42,7 +42,9 @@
             {{ column }}__largest as edge,
             {%- else %}
             {{ column }}__smallest
-            + {{ loop.index0 }} * (({{ column }}__largest - {{ column }}__smallest) / {{ bucket_count }}.0) as edge,
+            + {{ loop.index0 }} * (
+                ({{ column }}__largest - {{ column }}__smallest) / {{ bucket_count }}.0
+            ) as edge,
             {%- endif %}
             row_count,
             latest_row_at

@@ -32,7 +32,8 @@
     {%- set spread = column ~ '__spread' -%}
     {%- if method in ['median', 'robust'] -%}
         {%- set center = take_element(column ~ '__quartiles', 2) -%}
-        {%- set spread = take_element(column ~ '__quartiles', 3) ~ ' - ' ~ take_element(column ~ '__quartiles', 1) -%}
+        {%- set quartiles = column ~ '__quartiles' -%}
+        {%- set spread = take_element(quartiles, 3) ~ ' - ' ~ take_element(quartiles, 1) -%}
     {%- endif -%}
     {{ 'union all' if not loop.first }}
     select
