@@ -1,9 +1,14 @@
 """The examples in the macros' YAML hold, and an example that does not hold is named with what was found."""
 
+import json
+from pathlib import Path
+
 import duckdb
 import pytest
 from dbt.contracts.graph.manifest import Manifest
 from support.lake_by_hand import Lake, Warehouse
+
+from flows.warehouse.docs import inline_docs
 
 pytest_plugins = ["support.warehouse_fixtures"]
 
@@ -37,3 +42,17 @@ def test_an_example_that_does_not_hold_is_named(compiled: str) -> None:
     assert duckdb.sql(broken).fetchall() == [
         ("measure_distance_km", "measure_distance_km(52.52, 13.41, 51.51, -0.13)", "933", "932")
     ]
+
+
+def test_the_docs_site_shows_the_examples(tmp_path: Path) -> None:
+    # Given what dbt writes about a macro with an example
+    examples = [{"call": "add_days('day', 1)", "given": "dates (day) as (values (null))", "gives": None}]
+    macro = {"description": "A date some days later.", "config": {"meta": {"examples": examples}}}
+    (tmp_path / "index.html").write_text('["MANIFEST.JSON INLINE DATA"]')
+    (tmp_path / "manifest.json").write_text(json.dumps({"macros": {"macro.a.add_days": macro}}))
+    (tmp_path / "catalog.json").write_text("{}")
+
+    # When the site is made, then the macro's description shows the example
+    (manifest,) = json.loads(inline_docs(tmp_path).read_text())
+    shown = manifest["macros"]["macro.a.add_days"]["description"]
+    assert shown.endswith("`add_days('day', 1)` gives `null`; given `dates (day) as (values (null))`")
