@@ -58,11 +58,14 @@ lint: setup  ## what CI checks of style and types
 	@$(BIN)/ruff format --check flows demo tests
 	@$(BIN)/mypy
 	@PYTHONWARNINGS=ignore:resource_tracker $(BIN)/sqlfluff lint --processes 2 models snapshots tests/dbt
+	@PYTHONWARNINGS=ignore:resource_tracker $(BIN)/sqlfluff lint --processes 2 --templater raw demo
+	@$(BIN)/python -m tests.lint_macros
 
 format: setup  ## mend what a machine can mend
 	@$(BIN)/ruff check --fix flows demo tests
 	@$(BIN)/ruff format flows demo tests
 	@$(BIN)/sqlfluff fix models snapshots tests/dbt
+	@$(BIN)/sqlfluff fix --templater raw demo
 
 docs: setup  ## the docs site of the last release, or of your dev database if nothing is published
 	@$(BIN)/dbt --quiet docs generate --target $(if $(wildcard $(DATA)/$(SET)/warehouse.duckdb),release,dev)

@@ -7,26 +7,31 @@ create macro bits_of(purpose, subject) as cast(
 );
 
 -- 64 bits hold four draws of 16 bits, in places 0 to 3: each from 0 to choices - 1.
-create macro draw(bits, place, choices) as
-    cast((bits >> (16 * place)) & 65535 as bigint) * choices // 65536;
+create macro draw(bits, place, choices) as (
+    cast((bits >> (16 * place)) & 65535 as bigint) * choices // 65536
+);
 
 -- For many choices: 32 bits, in place 0 (where draw has 0 and 1) or 1 (where it has 2 and 3).
-create macro draw_of_many(bits, place, choices) as
-    cast((bits >> (32 * place)) & 4294967295 as bigint) * choices // 4294967296;
+create macro draw_of_many(bits, place, choices) as (
+    cast((bits >> (32 * place)) & 4294967295 as bigint) * choices // 4294967296
+);
 
 -- Low numbers come more often, as the square of an even draw; uses the lowest 20 bits.
-create macro draw_skewed(bits, choices) as
-    (cast(bits & 1048575 as bigint) * cast(bits & 1048575 as bigint) * choices) >> 40;
+create macro draw_skewed(bits, choices) as (
+    (cast(bits & 1048575 as bigint) * cast(bits & 1048575 as bigint) * choices) >> 40
+);
 
 create macro draw_from(bits, place, list) as list[1 + draw(bits, place, len(list))];
 
 -- Days are numbered from the first day of history, which is 0.
-create macro moment(day_number, seconds) as
+create macro moment(day_number, seconds) as (
     cast(getvariable('history_starts') as timestamp)
-    + to_seconds(cast(day_number * 86400 + seconds as bigint));
+    + to_seconds(cast(day_number * 86400 + seconds as bigint))
+);
 
-create macro day_of(moment) as
-    date_diff('day', getvariable('history_starts'), cast(moment as date));
+create macro day_of(moment) as (
+    date_diff('day', getvariable('history_starts'), cast(moment as date))
+);
 
 -- How many days a change takes to show up in its source, by a draw of 1000. The usual delay is a
 -- day or two, the long one four to nine: a loader that looks back two days misses the long ones.
@@ -39,45 +44,52 @@ end;
 -- Shown in the source by the clock's day; shown for the first time since the last one.
 create macro is_shown(day_number) as coalesce(day_number <= getvariable('until_day'), false);
 
-create macro is_news(day_number) as
-    is_shown(day_number) and day_number > getvariable('since_day');
+create macro is_news(day_number) as (
+    is_shown(day_number) and day_number > getvariable('since_day')
+);
 
 -- A variable takes the narrowest type that its value fits, which products of it would overflow.
 create macro scale_permille() as cast(getvariable('scale_permille') as bigint);
 
-create macro customers_by(day_number) as
-    scale_permille() * (40000 + 141 * (day_number + 1)) // 10000;
+create macro customers_by(day_number) as (
+    scale_permille() * (40000 + 141 * (day_number + 1)) // 10000
+);
 
-create macro products_by(day_number) as
-    greatest(12, scale_permille() * (460000 + 95 * (day_number + 1)) // 1000000);
+create macro products_by(day_number) as (
+    greatest(12, scale_permille() * (460000 + 95 * (day_number + 1)) // 1000000)
+);
 
 create macro customer_id_of(customer_number) as lpad(cast(customer_number + 1 as varchar), 8, '0');
 
 create macro order_id_of(order_number) as lpad(cast(order_number + 1 as varchar), 9, '0');
 
 -- Stock codes are scattered, so that their order says nothing; 1000003 is a prime.
-create macro product_id_of(product_number) as
-    lpad(cast((product_number * 7919 + 101) % 1000003 as varchar), 7, '0');
+create macro product_id_of(product_number) as (
+    lpad(cast((product_number * 7919 + 101) % 1000003 as varchar), 7, '0')
+);
 
 -- By Gauss's rule, which holds from 1900 to 2099.
 create macro moon_days(year) as (19 * (year % 19) + 24) % 30;
 
-create macro sunday_days(year) as
-    (2 * (year % 4) + 4 * (year % 7) + 6 * moon_days(year) + 5) % 7;
+create macro sunday_days(year) as (
+    (2 * (year % 4) + 4 * (year % 7) + 6 * moon_days(year) + 5) % 7
+);
 
-create macro easter_of(year) as
+create macro easter_of(year) as (
     make_date(year, 3, 22) + cast(
         moon_days(year) + sunday_days(year) - if(
             sunday_days(year) = 6
             and (moon_days(year) = 29 or (moon_days(year) = 28 and year % 19 > 10)),
             7, 0
         ) as integer
-    );
+    )
+);
 
 -- The public holidays of all of Germany, where most customers live.
-create macro is_holiday(day) as
+create macro is_holiday(day) as (
     strftime(day, '%m-%d') in ('01-01', '05-01', '10-03', '12-25', '12-26')
-    or day - easter_of(year(day)) in (-2, 1, 39, 50);
+    or day - easter_of(year(day)) in (-2, 1, 39, 50)
+);
 
 -- What a day's demand is of an ordinary one's, by season: gifts are bought from late November to
 -- 23 December, and little on holidays.

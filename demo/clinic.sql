@@ -7,7 +7,8 @@ select
     cast(sum(share_permille) over (order by condition_number) as bigint) - share_permille
         as first_draw,
     cast(sum(share_permille) over (order by condition_number) as bigint) as last_draw
-from (values
+from (
+    values
     (0, 'I10', 'C09AA05', '1-0-0', 90, 228),
     (1, 'E11.9', 'A10BA02', '1-0-1', 90, 140),
     (2, 'E03.9', 'H03AA01', '1-0-0', 90, 110),
@@ -64,8 +65,9 @@ patients as (
         ) as prescriber_number
     from drawn
     inner join conditions
-        on draw(drawn.patient_bits, 1, 1000) >= conditions.first_draw
-        and draw(drawn.patient_bits, 1, 1000) < conditions.last_draw
+        on
+            draw(drawn.patient_bits, 1, 1000) >= conditions.first_draw
+            and draw(drawn.patient_bits, 1, 1000) < conditions.last_draw
     where draw(drawn.patient_bits, 0, 1000) < 400
 
 )
@@ -181,8 +183,9 @@ clinic_prescriptions as (
             when 0 then given_name || ' ' || family_name || ' asked to be called at home'
             when 1 then 'Mail the receipt to patient' || person_number || '@example.org'
             when 2
-                then 'Insurance no. ' || chr(cast(65 + draw(contact_bits, 2, 26) as integer))
-                || lpad(cast(draw_of_many(contact_bits, 0, 1000000000) as varchar), 9, '0')
+                then
+                    'Insurance no. ' || chr(cast(65 + draw(contact_bits, 2, 26) as integer))
+                    || lpad(cast(draw_of_many(contact_bits, 0, 1000000000) as varchar), 9, '0')
             when 3 then 'Spoke to Dr. ' || prescriber_name || '; ' || family_name || ' tolerates it'
             when 4 then 'No interactions known'
             when 5 then ''

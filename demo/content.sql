@@ -2,15 +2,22 @@
 create table phrases as
 
 select *
-from (values
+from (
+    values
     ('en', 'positive', [
-        'Works really well', 'Very effective and gentle', 'Excellent quality', 'It helped within two days',
+        'Works really well',
+        'Very effective and gentle',
+        'Excellent quality',
+        'It helped within two days',
         'I love it', 'Not bad at all, great value', 'Superb, would recommend to everyone',
         'Happy with it again', 'Nothing to add: perfect', 'Pleasant taste & easy to take'
     ]),
     ('en', 'neutral', [
         'Arrived on Tuesday', 'Second order', 'Bought it for my mother', 'The pack holds 20',
-        'I take one in the morning', 'Ordered by phone', 'The usual size', 'It is what the picture shows'
+        'I take one in the morning',
+        'Ordered by phone',
+        'The usual size',
+        'It is what the picture shows'
     ]),
     ('en', 'negative', [
         'It did not help', 'Terrible smell', 'Very disappointing', 'The pack was damaged',
@@ -19,10 +26,16 @@ from (values
     ]),
     ('de', 'positive', [
         'Wirkt sehr schnell', 'Hervorragend verträglich', 'Bin sehr zufrieden', 'Hat mir geholfen',
-        'Gar nicht schlecht', 'Super Preis', 'Kann ich nur empfehlen: perfekt', 'Tolle Salbe, gerne wieder'
+        'Gar nicht schlecht',
+        'Super Preis',
+        'Kann ich nur empfehlen: perfekt',
+        'Tolle Salbe, gerne wieder'
     ]),
     ('de', 'neutral', [
-        'Kam am Dienstag an', 'Zweite Bestellung', 'Für meine Mutter bestellt', 'Die Packung enthält 20 Stück',
+        'Kam am Dienstag an',
+        'Zweite Bestellung',
+        'Für meine Mutter bestellt',
+        'Die Packung enthält 20 Stück',
         'Ich nehme morgens eine', 'Größe wie immer'
     ]),
     ('de', 'negative', [
@@ -38,7 +51,12 @@ from (values
         'J''en prends un le matin'
     ]),
     ('fr', 'negative', [
-        'Très déçu', 'Pas efficace', 'Odeur désagréable', 'Boîte cassée', 'Trop cher', 'Un produit nul'
+        'Très déçu',
+        'Pas efficace',
+        'Odeur désagréable',
+        'Boîte cassée',
+        'Trop cher',
+        'Un produit nul'
     ])
 ) as written (language, sentiment, phrases);
 

@@ -226,9 +226,12 @@ crm_customers as (
         end as given_name,
         case spelling
             when 0 then upper(family_name)
-            when 1 then replace(replace(replace(replace(
-                family_name, 'ü', 'ue'), 'ö', 'oe'), 'ä', 'ae'), 'ß', 'ss'
-            )
+            when 1
+                then replace(
+                    replace(replace(replace(
+                        family_name, 'ü', 'ue'
+                    ), 'ö', 'oe'), 'ä', 'ae'), 'ß', 'ss'
+                )
             when 3 then left(family_name, 2) || right(family_name, -1)
             else family_name
         end as family_name,
@@ -278,12 +281,13 @@ crm_customers as (
 
 select * from crm_customers;
 
--- What the pharmacy tries out on half of its customers. Of a thousand who met the treatment, so many
--- order within the window who would not have thought of it.
+-- What the pharmacy tries out on half of its customers. Of a thousand who met the treatment, so
+-- many order within the window who would not have thought of it.
 create table experiments as
 
 select *
-from (values
+from (
+    values
     (
         0, 'free_delivery', 'control', 'free_delivery',
         date '2025-09-01' - getvariable('history_starts'), 42, 14, 200, true

@@ -128,7 +128,10 @@ begun as (
         draw(offline_bits, 3, 2) = 0 as is_sent_later,
         if(
             draw(door_bits, 0, 100) < 80,
-            started_second + (27 + draw(door_bits, 1, 2)) * 86400 + 25200 + draw(door_bits, 2, 36000),
+            started_second
+            + (27 + draw(door_bits, 1, 2)) * 86400
+            + 25200
+            + draw(door_bits, 2, 36000),
             null
         ) as door_second,
         7200 + draw(door_bits, 3, 10800) as door_seconds,
@@ -205,7 +208,7 @@ timed as (
         drawn.unit_number,
         drawn.reading_bits,
         drawn.day_number,
-        unit_cycles.* exclude (unit_number),
+        unit_cycles.* exclude (unit_number), -- noqa: RF02
         drawn.day_number * 86400 + drawn.slot * drawn.interval_minutes * 60
         + drawn.offset_seconds + draw(drawn.reading_bits, 3, 20) as second,
         draw(drawn.reading_bits, 2, 10000) as chance
@@ -343,27 +346,29 @@ written as (
 
     select
         case firmware
-            when 'flat' then cast(to_json({
-                unit_id: unit_id_of(unit_number),
-                ts: strftime(read_at, '%Y-%m-%dT%H:%M:%SZ'),
-                fw: '1.4.2',
-                temperature: hundredths(temperature),
-                humidity: tenths(humidity),
-                vibration: hundredths(vibration),
-                door_open: is_door_open,
-                power: tenths(power)
-            }) as varchar)
-            when 'nested' then cast(to_json({
-                device: {id: unit_id_of(unit_number), firmware: '2.0.7'},
-                time: cast(epoch(read_at) as bigint),
-                data: {
-                    temp_f: hundredths(temperature * 9 // 5 + 3200),
-                    rh: tenths(humidity),
-                    vib: if(chance % 100 = 7, null, hundredths(vibration)),
-                    door: if(is_door_open, 'open', 'closed'),
-                    watts: tenths(power)
-                }
-            }) as varchar)
+            when 'flat'
+                then cast(to_json({
+                    unit_id: unit_id_of(unit_number),
+                    ts: strftime(read_at, '%Y-%m-%dT%H:%M:%SZ'),
+                    fw: '1.4.2',
+                    temperature: hundredths(temperature),
+                    humidity: tenths(humidity),
+                    vibration: hundredths(vibration),
+                    door_open: is_door_open,
+                    power: tenths(power)
+                }) as varchar)
+            when 'nested'
+                then cast(to_json({
+                    device: {id: unit_id_of(unit_number), firmware: '2.0.7'},
+                    time: cast(epoch(read_at) as bigint),
+                    data: {
+                        temp_f: hundredths(temperature * 9 // 5 + 3200),
+                        rh: tenths(humidity),
+                        vib: if(chance % 100 = 7, null, hundredths(vibration)),
+                        door: if(is_door_open, 'open', 'closed'),
+                        watts: tenths(power)
+                    }
+                }) as varchar)
             else cast(to_json({
                 dev: unit_id_of(unit_number),
                 taken: strftime(read_at, '%Y-%m-%d %H:%M:%S+00:00'),
@@ -373,7 +378,7 @@ written as (
                     {type: 'vib', value: vibration, unit: '0.01mm/s'},
                     {type: 'door', value: cast(is_door_open as integer), unit: 'bool'},
                     {type: 'pow', value: power, unit: '0.1W'}
-                ], lambda sensor: sensor.type <> 'hum' or chance % 100 <> 7)
+                ], lambda sensor: sensor.type <> 'hum' or chance % 100 <> 7) -- noqa: RF03
             }) as varchar)
         end as message,
         chance,
@@ -436,7 +441,9 @@ create table equipment_jobs as
 select
     unit_number,
     unit_id_of(unit_number) as unit_id,
-    'M' || lpad(cast(unit_number + 1 as varchar), 5, '0') || lpad(cast(cycle_number as varchar), 3, '0')
+    'M'
+    || lpad(cast(unit_number + 1 as varchar), 5, '0')
+    || lpad(cast(cycle_number as varchar), 3, '0')
     || 'F' as maintenance_id,
     'failure' as kind,
     failed_second as started_second,
@@ -450,7 +457,9 @@ union all
 select
     unit_number,
     unit_id_of(unit_number) as unit_id,
-    'M' || lpad(cast(unit_number + 1 as varchar), 5, '0') || lpad(cast(cycle_number as varchar), 3, '0')
+    'M'
+    || lpad(cast(unit_number + 1 as varchar), 5, '0')
+    || lpad(cast(cycle_number as varchar), 3, '0')
     || 'S' as maintenance_id,
     'service' as kind,
     serviced_second as started_second,

@@ -1,21 +1,27 @@
--- Tokens as a payment provider gives them out: the same for the same card or device, telling nothing.
-create macro token_of(prefix, subject) as
-    prefix || left(md5(getvariable('seed') || ':' || prefix || ':' || subject), 16);
+-- Tokens as a payment provider gives them out: the same for the same card or device, telling
+-- nothing.
+create macro token_of(prefix, subject) as (
+    prefix || left(md5(getvariable('seed') || ':' || prefix || ':' || subject), 16)
+);
 
-create macro card_of(customer_number, card_number) as
-    token_of('card_', customer_number || '/' || card_number);
+create macro card_of(customer_number, card_number) as (
+    token_of('card_', customer_number || '/' || card_number)
+);
 
 -- Two accounts of one person share their devices.
-create macro device_of(person_number, device_number) as
-    token_of('dev_', person_number || '/' || device_number);
+create macro device_of(person_number, device_number) as (
+    token_of('dev_', person_number || '/' || device_number)
+);
 
-create macro till_of(country, till_number) as
-    'till-' || country || '-' || lpad(cast(till_number as varchar), 3, '0');
+create macro till_of(country, till_number) as (
+    'till-' || country || '-' || lpad(cast(till_number as varchar), 3, '0')
+);
 
 -- How many of something that happens so many times in a million a day, at scale 1.
-create macro happening(bits, place, times_in_a_million) as
+create macro happening(bits, place, times_in_a_million) as (
     (scale_permille() * times_in_a_million // 1000 + draw_of_many(bits, place, 1000000))
-    // 1000000;
+    // 1000000
+);
 
 -- Payments for orders, and money given back for what was returned. One in twelve orders is paid by
 -- bank transfer, and a marketplace is paid itself: neither is a card payment.
@@ -358,22 +364,46 @@ create table payments as
 with all_payments as (
 
     select
-        subject, customer_number, card_id, terminal_id, order_number, device_id, country,
-        amount_cents, transacted_at, cast(null as varchar) as kind
+        subject,
+        customer_number,
+        card_id,
+        terminal_id,
+        order_number,
+        device_id,
+        country,
+        amount_cents,
+        transacted_at,
+        cast(null as varchar) as kind
     from order_payments
 
     union all
 
     select
-        subject, customer_number, card_id, terminal_id, null, null, country,
-        amount_cents, transacted_at, null
+        subject,
+        customer_number,
+        card_id,
+        terminal_id,
+        null as order_number,
+        null as device_id,
+        country,
+        amount_cents,
+        transacted_at,
+        null as kind
     from till_payments
 
     union all
 
     select
-        subject, customer_number, card_id, terminal_id, null, device_id, country,
-        amount_cents, transacted_at, kind
+        subject,
+        customer_number,
+        card_id,
+        terminal_id,
+        null as order_number,
+        device_id,
+        country,
+        amount_cents,
+        transacted_at,
+        kind
     from frauds
 
 ),
@@ -459,8 +489,8 @@ payments_transactions as (
 
 select * from payments_transactions;
 
--- Chargebacks, with the day on which each shows up. Besides fraud, quarrels about goods, and holders
--- who forgot that they bought; these come within a month.
+-- Chargebacks, with the day on which each shows up. Besides fraud, quarrels about goods, and
+-- holders who forgot that they bought; these come within a month.
 create table chargebacks as
 
 with fraud_reports as (
@@ -513,7 +543,7 @@ reports_drawn as (
         select * from fraud_reports
         union all
         select * from quarrels
-    )
+    ) as reports
 
 ),
 

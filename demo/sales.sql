@@ -361,8 +361,9 @@ order_lines as (
         ) as product_number
     from products_wanted
     left join stock_out_days
-        on products_wanted.wanted_product_number = stock_out_days.product_number
-        and products_wanted.day_number = stock_out_days.day_number
+        on
+            products_wanted.wanted_product_number = stock_out_days.product_number
+            and products_wanted.day_number = stock_out_days.day_number
 
 )
 
@@ -402,8 +403,9 @@ with priced as (
     from order_lines
     inner join countries on order_lines.ship_country = countries.country
     inner join product_months
-        on order_lines.product_number = product_months.product_number
-        and order_lines.month_number = product_months.month_number
+        on
+            order_lines.product_number = product_months.product_number
+            and order_lines.month_number = product_months.month_number
 
 ),
 

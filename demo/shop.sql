@@ -53,7 +53,7 @@ products as (
             drawn.launched_day_number, 21600 + draw(drawn.launch_bits, 0, 36000)
         ) as launched_at
     from drawn
-    inner join product_kinds
+    inner join product_kinds -- noqa: AL04
         on product_kinds.kind_number = drawn.product_number % (select count(*) from product_kinds)
 
 )
@@ -66,7 +66,9 @@ create table product_months as
 
 with months as (
 
-    select distinct month_number, month_first_day_number
+    select distinct
+        month_number,
+        month_first_day_number
     from calendar
 
 ),
@@ -150,7 +152,9 @@ create table stock_outs as
 
 with months as (
 
-    select distinct month_number, month_first_day_number
+    select distinct
+        month_number,
+        month_first_day_number
     from calendar
 
 ),
@@ -199,8 +203,10 @@ substitutes as (
         (days.product_number + places.distance) % products_by(-1) as substitute_number
     from days
     cross join (
-        select generate_subscripts(distances, 1) as place, unnest(distances) as distance
-        from (select [33, 66] || range(1, products_by(-1)) as distances)
+        select
+            generate_subscripts(distances, 1) as place,
+            unnest(distances) as distance
+        from (select [33, 66] || range(1, products_by(-1)) as distances) as listed
     ) as places
     where places.place <= 12
 
@@ -214,8 +220,9 @@ stock_out_days as (
         arg_min(substitutes.substitute_number, substitutes.place) as substitute_number
     from substitutes
     anti join days
-        on substitutes.substitute_number = days.product_number
-        and substitutes.day_number = days.day_number
+        on
+            substitutes.substitute_number = days.product_number
+            and substitutes.day_number = days.day_number
     group by substitutes.product_number, substitutes.day_number
 
 )

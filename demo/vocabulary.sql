@@ -4,7 +4,8 @@
 create table countries as
 
 select *
-from (values
+from (
+    values
     (
         'DE', 46, 'EUR', 100,
         [
@@ -90,7 +91,7 @@ from (values
 );
 
 -- One entry for each per cent of share, so that an even draw is a weighted one.
-set variable countries_by_share = (
+set variable countries_by_share = ( -- noqa: PRS
     select flatten(list(list_transform(range(share_pct), lambda _: country) order by country))
     from countries
 );
@@ -115,7 +116,8 @@ set variable brands = [
 create table product_kinds as
 
 select *
-from (values
+from (
+    values
     (0, 'pain', 'Ibuprofen 400 mg', ['20 tablets', '50 tablets'], 299, 999, 0),
     (1, 'pain', 'Paracetamol 500 mg', ['10 tablets', '20 tablets'], 149, 499, 0),
     (2, 'vitamins', 'Vitamin D3 1000 IU', ['60 capsules', '120 capsules', '30 ml drops'], 599, 2499, 0),
@@ -157,7 +159,8 @@ from (values
 create table seasons as
 
 select *
-from (values
+from (
+    values
     ('cold and flu', [1000, 1000, 850, 600, 450, 350, 300, 350, 500, 700, 850, 1000]),
     ('allergy', [300, 400, 700, 1000, 1000, 1000, 800, 600, 450, 350, 300, 300])
 ) as made_up (category, month_permille);

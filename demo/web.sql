@@ -250,20 +250,25 @@ web_visits as (
             is_app or kind <> 'human',
             null,
             [
-                'https://www.google.com/', 'https://www.google.de/', 'https://duckduckgo.com/', null,
+                'https://www.google.com/',
+                'https://www.google.de/',
+                'https://duckduckgo.com/',
+                null,
                 'https://l.facebook.com/l.php', 'https://www.bing.com/search', null, '',
                 'https://apotheken-vergleich.example/s?q=ibu', 'https://mail.google.com/mail/u/0/'
             ][1 + draw(bits_of('way', visit_id), 0, 10)]
         ) as came_from,
         case
-            when kind = 'declared bot' then [
-                'Mozilla/5.0 (compatible; Googlebot/2.1; +http://www.google.com/bot.html)',
-                'Mozilla/5.0 (compatible; bingbot/2.0; +http://www.bing.com/bingbot.htm)',
-                'python-requests/2.32.3', 'UptimeMonitor/1.0'
-            ][1 + draw(bits_of('way', visit_id), 1, 4)]
-            when is_app then [
-                'PharmacyApp/4.2 (iPhone; iOS 18.3)', 'PharmacyApp/4.1 (Android 15; Mobile)'
-            ][1 + draw(bits_of('agent', visitor_id), 1, 2)]
+            when kind = 'declared bot'
+                then [
+                    'Mozilla/5.0 (compatible; Googlebot/2.1; +http://www.google.com/bot.html)',
+                    'Mozilla/5.0 (compatible; bingbot/2.0; +http://www.bing.com/bingbot.htm)',
+                    'python-requests/2.32.3', 'UptimeMonitor/1.0'
+                ][1 + draw(bits_of('way', visit_id), 1, 4)]
+            when is_app
+                then [
+                    'PharmacyApp/4.2 (iPhone; iOS 18.3)', 'PharmacyApp/4.1 (Android 15; Mobile)'
+                ][1 + draw(bits_of('agent', visitor_id), 1, 2)]
             when draw(bits_of('agent', visitor_id), 0, 100) < 3 then null
             else [
                 'Mozilla/5.0 (Windows NT 10.0; Win64; x64) AppleWebKit/537.36 (KHTML, like Gecko)'
@@ -286,8 +291,8 @@ web_visits as (
 
 select * from web_visits;
 
--- Every event with the day on which it is sent: at once, hours late by a telephone that was offline,
--- or days late.
+-- Every event with the day on which it is sent: at once, hours late by a telephone that was
+-- offline, or days late.
 create table web_visit_events as
 
 with places as (
@@ -401,12 +406,15 @@ written as (
             customer_id: customer_id_of(customer_number),
             event_type: event_type,
             url: if(is_app, 'app://pharmacy.example', 'https://pharmacy.example') || case
-                when event_type = 'search' then '/search?q=' || [
-                    'heat+patch', 'vitamin+d', 'nasal+spray', 'plasters', 'my+back+hurts'
-                ][1 + draw(event_bits, 2, 5)]
+                when event_type = 'search'
+                    then '/search?q=' || [
+                        'heat+patch', 'vitamin+d', 'nasal+spray', 'plasters', 'my+back+hurts'
+                    ][1 + draw(event_bits, 2, 5)]
                 when product_id is not null then '/p/' || product_id
-                when event_type = 'login' then '/login?email=reader' || customer_number
-                    || '%40example.com'
+                when event_type = 'login'
+                    then
+                        '/login?email=reader' || customer_number
+                        || '%40example.com'
                 when event_type in ('checkout', 'purchase') then '/' || event_type
                 when draw(event_bits, 2, 3) = 0 then '/?utm_source=newsletter'
                 else '/c/' || ['pain', 'vitamins', 'baby', 'allergy'][1 + draw(event_bits, 3, 4)]
@@ -414,7 +422,7 @@ written as (
             product_id: product_id,
             referrer: referrer,
             agent: agent,
-            "time": strftime(occurred_at, '%Y-%m-%dT%H:%M:%S.%gZ')
+            "time": strftime(occurred_at, '%Y-%m-%dT%H:%M:%S.%gZ') -- noqa: RF06
         }) as varchar) as record
     from described
 

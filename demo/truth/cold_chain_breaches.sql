@@ -1,4 +1,5 @@
--- Hours that a unit was truly too warm, before noise: a door left open, or a failure and the hours around it.
+-- Hours that a unit was truly too warm, before noise: a door left open, or a failure and the hours
+-- around it.
 with causes as (
 
     -- Warmth rises by 0.12 degrees a minute, twice as fast in a freezer, and falls as fast.
@@ -14,7 +15,7 @@ with causes as (
 
     union all
 
-    -- It has drifted by 2 degrees when it begins to rise by 2.5 an hour, four hours before it fails.
+    -- It has drifted by 2 degrees when it begins to rise by 2.5 an hour, four hours before failure.
     select
         unit_number,
         'failure' as cause,

@@ -1,5 +1,5 @@
--- Who took part in each experiment, and the uplift that was planted: of a thousand treated customers,
--- so many order within the window beside those who would have done so anyway.
+-- Who took part in each experiment, and the uplift that was planted: of a thousand treated
+-- customers, so many order within the window beside those who would have done so anyway.
 select
     experiments.experiment_name,
     if(people.is_treated, experiments.treatment, experiments.control) as variant,
@@ -17,8 +17,9 @@ from experiments
 inner join experiment_customers as people
     on experiments.experiment_number = people.experiment_number
 left join response_orders
-    on people.experiment_number = response_orders.experiment_number
-    and people.customer_number = response_orders.customer_number
+    on
+        people.experiment_number = response_orders.experiment_number
+        and people.customer_number = response_orders.customer_number
 where is_shown(people.assigned_day_number)
 group by all
 order by all;

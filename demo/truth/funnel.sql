@@ -1,6 +1,6 @@
 -- Sessions of humans by the day on which they began, and how many were planned to come to each step
--- of the way to an order: 1 product seen, 2 put in the cart, 3 checkout begun, 4 bought. is_whole: all
--- events of the day's sessions were sent.
+-- of the way to an order: 1 product seen, 2 put in the cart, 3 checkout begun, 4 bought.
+-- is_whole: all events of the day's sessions were sent.
 with sessions as (
 
     select

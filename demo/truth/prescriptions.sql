@@ -27,4 +27,4 @@ select
     count(distinct customer_number) < 11 as is_rare
 from shown
 group by diagnosis_code
-order by prescription_count desc, diagnosis_code;
+order by prescription_count desc, diagnosis_code asc;

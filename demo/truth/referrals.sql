@@ -16,5 +16,5 @@ select
     count(*) over () as referrer_count
 from edges
 group by referrer_number
-order by referred_customer_count desc, customer_id
+order by referred_customer_count desc, customer_id asc
 limit 20;

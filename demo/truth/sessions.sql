@@ -1,5 +1,5 @@
--- Sessions as planned, of what was sent: a visit is one, or two if the visitor was away for more than
--- half an hour. has_late_events: an event was sent more than three days after it happened.
+-- Sessions as planned, of what was sent: a visit is one, or two if the visitor was away for more
+-- than half an hour. has_late_events: an event was sent more than three days after it happened.
 select
     visitor_id,
     min(occurred_at) as started_at,

@@ -28,8 +28,9 @@ select
     count(order_lines.order_number) as lost_line_count
 from runs
 left join order_lines
-    on runs.product_number = order_lines.wanted_product_number
-    and order_lines.day_number between runs.first_day_number and runs.last_day_number
-    and is_shown(order_lines.placement_shown_day_number)
+    on
+        runs.product_number = order_lines.wanted_product_number
+        and order_lines.day_number between runs.first_day_number and runs.last_day_number
+        and is_shown(order_lines.placement_shown_day_number)
 group by all
 order by product_id, first_date;

@@ -1,8 +1,9 @@
 """The docs site: one file that opens without a network, of the release that readers see."""
 
+import json
 import os
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:  # dbt takes seconds to import, and make docs has run it already
     from flows.warehouse.dbt import Dbt
@@ -39,8 +40,21 @@ def inline_docs(target: Path) -> Path:
     """
     page = (target / "index.html").read_text()
     for name in ("manifest", "catalog"):
-        data = (target / f"{name}.json").read_text().replace("<", "\\u003c")
+        content = json.loads((target / f"{name}.json").read_text())
+        for macro in content.get("macros", {}).values():
+            macro["description"] += _list_examples(macro["config"]["meta"].get("examples", []))
+        data = json.dumps(content).replace("<", "\\u003c")
         page = page.replace(f'"{name.upper()}.JSON INLINE DATA"', data)
     made = target / "static_index.html"
     made.write_text(page)
     return made
+
+
+def _list_examples(examples: list[dict[str, Any]]) -> str:
+    """Return a macro's examples as Markdown, since dbt's site shows no meta of macros."""
+    return "".join(
+        f"\n\n`{example['call']}` gives `{json.dumps(example['gives'], ensure_ascii=False)}`"
+        + "".join(f"; {part} `{example[part]}`" for part in ("given", "query") if part in example)
+        + (f" ({example['case']})" if "case" in example else "")
+        for example in examples
+    )

@@ -4,12 +4,16 @@
 
 {% macro default__build_json(columns) -%}
     cast(json_object(
-        {%- for column in columns %}'{{ column }}', {{ column }}{{ ', ' if not loop.last }}{% endfor -%}
+        {%- for column in columns %}
+        '{{ column }}', {{ column }}{{ ',' if not loop.last }}
+        {%- endfor %}
     ) as varchar)
 {%- endmacro %}
 
 {% macro spark__build_json(columns) -%}
     to_json(named_struct(
-        {%- for column in columns %}'{{ column }}', {{ column }}{{ ', ' if not loop.last }}{% endfor -%}
+        {%- for column in columns %}
+        '{{ column }}', {{ column }}{{ ',' if not loop.last }}
+        {%- endfor %}
     ), map('ignoreNullFields', 'false'))
 {%- endmacro %}

@@ -4,7 +4,14 @@
 
 {# A variable of the session, set by flows/warehouse/lake_plugin.py: SQL and logs hold its name alone. #}
 {% macro default__get_pseudonym_key() -%}
-    cast(coalesce(getvariable('pseudonym_key'), error('{{ say_no_pseudonym_key() }}')) as blob)
+    cast(coalesce(
+        getvariable('pseudonym_key'),
+        error(
+            'No key for pseudonyms: set ML_WAREHOUSE_PSEUDONYM_KEY. '
+            || 'Make one, and keep it where secrets are kept: '
+            || 'python -c "import secrets; print(secrets.token_hex(32))"'
+        )
+    ) as blob)
 {%- endmacro %}
 
 {% macro get_pseudonym_key_fingerprint() -%}

@@ -86,7 +86,7 @@
         row_number() over (
             partition by {{ key_columns }}
             order by
-                _generation desc, _is_tombstone, _cursor desc nulls last, _batch desc, _row desc
+                _generation desc, _is_tombstone asc, _cursor desc nulls last, _batch desc, _row desc
         ) as _number_from_last
     from changes_timed
 {%- endmacro %}

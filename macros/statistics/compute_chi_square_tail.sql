@@ -11,7 +11,8 @@
         {%- endfor %}
         else
             0.5e0 + sign(
-                2e0 / (9e0 * {{ degrees_of_freedom }}) + {{ compute_cube_root_ratio(statistic, degrees_of_freedom) }} - 1e0
+                2e0 / (9e0 * {{ degrees_of_freedom }})
+                + {{ compute_cube_root_ratio(statistic, degrees_of_freedom) }} - 1e0
             ) * (
                 {{ compute_normal_tail(
                     '((' ~ compute_cube_root_ratio(statistic, degrees_of_freedom) ~ ' - 1e0 + 2e0 / (9e0 * '
@@ -29,19 +30,24 @@
     {%- set sum = namespace(term='1e0', terms=[]) -%}
     {%- if degrees % 2 == 0 -%}
         {%- for place in range(degrees // 2) -%}
-            {%- if place > 0 %}{% set sum.term = sum.term ~ ' * ' ~ statistic ~ ' / ' ~ 2 * place ~ 'e0' %}{% endif -%}
+            {%- if place > 0 -%}
+                {%- set sum.term = sum.term ~ ' * ' ~ statistic ~ ' / ' ~ 2 * place ~ 'e0' -%}
+            {%- endif -%}
             {%- set sum.terms = sum.terms + [sum.term] -%}
         {%- endfor -%}
         exp(-{{ statistic }} / 2e0) * ({{ sum.terms | join(' + ') }})
     {%- else -%}
         {%- set sum.term = 'sqrt(' ~ statistic ~ ')' -%}
         {%- for place in range((degrees - 1) // 2) -%}
-            {%- if place > 0 %}{% set sum.term = sum.term ~ ' * ' ~ statistic ~ ' / ' ~ (2 * place + 1) ~ 'e0' %}{% endif -%}
+            {%- if place > 0 -%}
+                {%- set sum.term = sum.term ~ ' * ' ~ statistic ~ ' / ' ~ (2 * place + 1) ~ 'e0' -%}
+            {%- endif -%}
             {%- set sum.terms = sum.terms + [sum.term] -%}
         {%- endfor -%}
         2e0 * ({{ compute_normal_tail('sqrt(' ~ statistic ~ ')') }})
         {%- if sum.terms %}
-                + 0.797884560802865e0 * exp(-{{ statistic }} / 2e0) * ({{ sum.terms | join(' + ') }})
+                + 0.797884560802865e0
+                * exp(-{{ statistic }} / 2e0) * ({{ sum.terms | join(' + ') }})
         {%- endif -%}
     {%- endif -%}
 {%- endmacro %}

@@ -129,7 +129,7 @@
                 select loads_preceded.shown_before_to
                 from loads_preceded
                 where loads_preceded._load_id = first_arrivals._load_id
-            ) - {{ allowed_lateness() }},
+            ) - interval '{{ var('allowed_lateness_hours') }}' hour,
             false
         ) as is_late,
         first_arrivals.occurred_at,

@@ -9,67 +9,6 @@ with unit_readings as (
 results as (
 
     select
-        'take_median' as macro_name,
-        cast({{ take_median(['5.0', 'null', '4.0', '40.0']) }} as varchar) as result,
-        '5.0' as worked_result
-
-    union all
-
-    select
-        'take_median of two' as macro_name,
-        cast({{ take_median(['4.0', '6.0']) }} as varchar) as result,
-        '5.0' as worked_result
-
-    union all
-
-    select
-        'last_known' as macro_name,
-        max(known.result) as result,
-        '4' as worked_result
-    from (
-        select
-            cast({{ last_known('readings.sensor_value') }} over (
-                order by readings.place rows between unbounded preceding and 1 preceding
-            ) as varchar) as result
-        from (values (1, 4), (2, null), (3, 9)) as readings (place, sensor_value)
-    ) as known
-
-    union all
-
-    select
-        'first_known' as macro_name,
-        min(known.result) as result,
-        '6' as worked_result
-    from (
-        select
-            cast({{ first_known('readings.sensor_value') }} over (
-                order by readings.place rows between 1 following and unbounded following
-            ) as varchar) as result
-        from (values (1, 9), (2, null), (3, 6)) as readings (place, sensor_value)
-    ) as known
-
-    union all
-
-    select
-        'list_hours' as macro_name,
-        string_agg(cast(listed.hour_at as varchar), ', ' order by listed.hour_at) as result,
-        '2026-03-01 22:00:00, 2026-03-01 23:00:00' as worked_result
-    from (
-        select
-            {{ list_hours("timestamp '2026-03-01 22:00:00'", "timestamp '2026-03-01 23:00:00'") }}
-                as hour_at
-    ) as listed
-
-    union all
-
-    select
-        'extract_json_text' as macro_name,
-        {{ extract_json_text("'{\"data\": {\"co2\": 410}}'", '$.data.co2') }} as result,
-        '410' as worked_result
-
-    union all
-
-    select
         'extract_first_path' as macro_name,
         cast(
             {{ extract_first_path("'{\"data\": {\"co2\": 410}}'", ['$.co2', '$.data.co2'], 'integer') }}

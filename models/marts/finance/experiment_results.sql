@@ -127,7 +127,7 @@ experiment_results as (
         cast(splits_judged.unexposed_count as bigint) as unexposed_count,
         cast(splits_judged.contaminated_count as bigint) as contaminated_count,
         cast(splits_judged.removed_count as bigint) as removed_count,
-        coalesce(splits_judged.sample_ratio_p_value >= {{ sample_ratio_threshold() }}, true)
+        coalesce(splits_judged.sample_ratio_p_value >= {{ var('sample_ratio_threshold') }}, true)
             as is_split_as_planned
     from differences_judged
     inner join splits_judged

@@ -36,7 +36,7 @@ customer_feature_categories as (
     {{ fit_categories(
         'training_customers',
         ['favourite_channel', 'favourite_category', 'country'],
-        minimum_count=2
+        minimum_count=var('feature_category_minimum_rows')
     ) }}
 
 )

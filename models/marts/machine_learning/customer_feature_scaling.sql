@@ -24,7 +24,9 @@ customers_known as (
 
 cut_off as (
 
-    select percentile_disc(0.8) within group (order by known_at) as latest_known_at
+    select
+        percentile_disc({{ var('training_share') }}) within group (order by known_at)
+            as latest_known_at
     from customers_known
 
 ),

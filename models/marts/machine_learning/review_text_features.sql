@@ -69,7 +69,7 @@ words_weighed as (
         max(case when sentiment_words.is_negator then 1 else 0 end) over (
             partition by words.review_id, words.clause_number
             order by words.token_number
-            rows between {{ negation_reach() }} preceding and 1 preceding
+            rows between {{ var('negation_reach') }} preceding and 1 preceding
         ) as negator_count
     from words
     left join sentiment_words on words.word = sentiment_words.term

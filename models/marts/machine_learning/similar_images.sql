@@ -22,7 +22,7 @@ telling_hashes as (
     select average_hash
     from contents
     group by average_hash
-    having count(*) <= {{ most_contents_of_a_hash() }}
+    having count(*) <= {{ var('most_contents_of_a_hash') }}
 
 ),
 

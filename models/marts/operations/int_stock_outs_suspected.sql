@@ -74,7 +74,7 @@ product_orders_followed as (
             as next_ordered_date,
         coalesce(sum(order_count) over (
             partition by product_id order by ordered_date
-            range between interval '{{ stock_out_history_days() }}' day preceding
+            range between interval '{{ var('stock_out_history_days') }}' day preceding
             and interval '1' day preceding
         ), 0) as recent_order_count
     from product_orders_counted
@@ -115,7 +115,7 @@ gaps_found as (
         ) as end_date,
         greatest(
             products_bounded.first_date,
-            {{ add_days('product_orders_followed.ordered_date', '-' ~ stock_out_history_days()) }}
+            {{ add_days('product_orders_followed.ordered_date', '-' ~ var('stock_out_history_days')) }}
         ) as history_start_date
     from product_orders_followed
     inner join products_bounded
@@ -148,7 +148,7 @@ gaps_measured as (
     where
         gaps_found.first_empty_date < gaps_found.end_date
         and {{ dbt.datediff('gaps_found.first_empty_date', 'gaps_found.end_date', 'day') }}
-        <= {{ stock_out_history_days() }}
+        <= {{ var('stock_out_history_days') }}
 
 ),
 
@@ -162,7 +162,7 @@ int_stock_outs_suspected as (
     where
         {{ compute_empty_gap_probability(
             'recent_order_count', 'recent_shop_orders', 'missed_shop_orders'
-        ) }} < {{ stock_out_threshold() }}
+        ) }} < {{ var('stock_out_threshold') }}
 
 )
 

@@ -65,7 +65,7 @@ charges_timed as (
             else greatest(frauds.reported_at, charges.transacted_at)
         end as fraud_known_at,
         {{ dbt.dateadd(
-            'day', fraud_label_maturity_days(), 'charges.transacted_at'
+            'day', var('fraud_label_maturity_days'), 'charges.transacted_at'
         ) }} as matures_at,
         latest_moment.latest_at,
         reports_known.known_until as reports_known_until

@@ -16,11 +16,11 @@ spellings_folded as (
 
     select
         customer_id,
-        trim({{ replace_pattern(fold_text('full_name'), '[^\\p{L}]+', ' ') }}) as words,
+        trim({{ replace_matches(fold_text('full_name'), '[^\\p{L}]+', ' ') }}) as words,
         split_part(split_part(lower(email), '@', 1), '+', 1) as mailbox,
-        {{ replace_pattern('phone', '[^0-9]') }} as digits,
-        {{ replace_pattern(fold_text('postcode'), '[^\\p{L}\\p{N}]') }} as postcode,
-        {{ replace_pattern(fold_text('street'), '[^\\p{L}\\p{N}]') }} as street,
+        {{ replace_matches('phone', '[^0-9]') }} as digits,
+        {{ replace_matches(fold_text('postcode'), '[^\\p{L}\\p{N}]') }} as postcode,
+        {{ replace_matches(fold_text('street'), '[^\\p{L}\\p{N}]') }} as street,
         birth_date
     from customers
 
@@ -31,8 +31,8 @@ identities_normalised as (
     select
         customer_id,
         nullif({{ sort_words('words') }}, '') as person_name,
-        nullif({{ replace_pattern('mailbox', '[^\\p{L}\\p{N}]') }}, '') as email,
-        {{ replace_pattern('mailbox', '[^0-9]') }} as email_digits,
+        nullif({{ replace_matches('mailbox', '[^\\p{L}\\p{N}]') }}, '') as email,
+        {{ replace_matches('mailbox', '[^0-9]') }} as email_digits,
         case when length(digits) >= 7 then right(digits, 8) end as phone,
         nullif(postcode, '') as postcode,
         nullif(postcode, '') || nullif(street, '') as address,

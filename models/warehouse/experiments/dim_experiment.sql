@@ -87,7 +87,7 @@ dim_experiment as (
         coalesce(experiments.control_variant, controls_found.control_variant) as control_variant,
         coalesce(experiments.minimum_order_count, 1) as minimum_order_count,
         coalesce(
-            experiments.conversion_window_days, {{ default_conversion_window_days() }}
+            experiments.conversion_window_days, {{ var('default_conversion_window_days') }}
         ) as conversion_window_days,
         variants_weighed.planned_weight * 1e0 / sum(variants_weighed.planned_weight) over (
             partition by variants_weighed.experiment_name

@@ -18,7 +18,9 @@ events_numbered as (
         *,
         row_number() over visits as visitor_event_number,
         coalesce(
-            lag(occurred_at) over visits + {{ session_gap() }} < occurred_at, true
+            lag(occurred_at) over visits + interval '{{ var('session_gap_minutes') }}' minute
+            < occurred_at,
+            true
         ) as is_session_start
     from web_events
     window visits as (partition by visitor_id, is_late order by occurred_at, event_id)

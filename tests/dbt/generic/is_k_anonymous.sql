@@ -20,10 +20,10 @@
     union all
 
     select
-        '{{ age }} tells ages over {{ oldest_age() }} apart' as finding,
+        '{{ age }} tells ages over {{ var('oldest_age') }} apart' as finding,
         count(*) as row_count
     from {{ model }}
-    where {{ age }} > {{ oldest_age() }}
+    where {{ age }} > {{ var('oldest_age') }}
     having count(*) > 0
     {% endif %}
 

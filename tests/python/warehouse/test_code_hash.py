@@ -29,7 +29,7 @@ def project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     [
         "models/marts/finance/daily_sales.sql",
         "models/marts/finance/_finance__unit_tests.yml",
-        "macros/mask.sql",
+        "macros/privacy/mask_date_to_year.sql",
         "seeds/segment_rules.csv",
         "tests/dbt/generic/expression_is_true.sql",
         "flows/warehouse/lake_plugin.py",
@@ -46,7 +46,7 @@ def test_a_change_of_any_file_of_the_dbt_project_is_other_code(project: Path, ch
 def test_a_file_under_another_name_or_another_engine_is_other_code(project: Path, monkeypatch: Any) -> None:
     before = hash_code()
     assert hash_code() == before
-    (project / "macros" / "mask.sql").rename(project / "macros" / "masks.sql")
+    (project / "macros/keys").rename(project / "macros/hashes")
     renamed = hash_code()
     monkeypatch.setattr(code, "version", lambda engine: f"{engine} of tomorrow")
     assert len({before, renamed, hash_code()}) == 3

@@ -1,0 +1,3 @@
+{% macro unknown_code() -%}
+    'unknown'
+{%- endmacro %}

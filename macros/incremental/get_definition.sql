@@ -1,0 +1,22 @@
+{#
+    What the rows follow from besides the inputs: the model's own SQL, the seeds that it joins, what
+    the same is of incremental models that it reads, as they note it, and, since any of its inputs may
+    hold pseudonyms, which key they were made with.
+#}
+{% macro get_definition() -%}
+    {%- set parts = [modules.re.sub(get_affected_filter_pattern(), '', compiled_code or '')] -%}
+    {%- for unique_id in model.depends_on.nodes | sort if unique_id.startswith('seed.') -%}
+        {%- do parts.append(graph.nodes[unique_id].checksum.checksum) -%}
+    {%- endfor -%}
+    {%- for unique_id in model.depends_on.nodes | sort if unique_id.startswith('model.') -%}
+        {%- set read = graph.nodes[unique_id] -%}
+        {%- if read.config.materialized == 'incremental' -%}
+            {%- set noted -%}
+                select min(definition) from {{ get_incremental_state() }} where model = '{{ read.name }}'
+            {%- endset -%}
+            {%- do parts.append(run_query(noted).rows[0][0] or '') -%}
+        {%- endif -%}
+    {%- endfor -%}
+    {%- do parts.append(get_pseudonym_key_fingerprint()) -%}
+    {{ return(local_md5(parts | join(' '))) }}
+{%- endmacro %}

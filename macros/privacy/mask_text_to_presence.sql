@@ -1,0 +1,3 @@
+{% macro mask_text_to_presence(column) -%}
+    coalesce(trim({{ column }}) <> '', false)
+{%- endmacro %}

@@ -1,0 +1,3 @@
+{% macro count_sentences(text) -%}
+    {{ count_matches(text, '[^.!?…。！？\\s][^.!?…。！？]*') }}
+{%- endmacro %}

@@ -1,0 +1,3 @@
+{% macro flag_missing(column) -%}
+    {{ column }} is null
+{%- endmacro %}

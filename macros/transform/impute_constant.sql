@@ -1,0 +1,3 @@
+{% macro impute_constant(column, value) -%}
+    coalesce({{ column }}, {{ value }})
+{%- endmacro %}
