@@ -28,7 +28,7 @@ FIRST_DAY = date(2026, 3, 1)
 USUAL_DELAY = timedelta(days=2)
 """The usual delay of late-arriving changes in a source. A few take up to nine days, so a loader needs a lookback."""
 ORDER_LIFE_DAYS = 45
-"""Each order appears, and changes last, within so many days after it was placed."""
+"""An order appears and changes only within so many days after it was placed."""
 MADE_UP_KEY = "the demo's own key, known to everybody"
 """It protects no real person. All users have the same key, so the demo has the same pseudonyms everywhere."""
 
