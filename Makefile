@@ -1,4 +1,4 @@
-# The same commands for people, pre-commit and CI. `make run` and `make test` set up what they need.
+# People, pre-commit and CI use the same commands. `make run` and `make test` set up what they need.
 .DEFAULT_GOAL := help
 .PHONY: help setup run test test-slow faults torture bench lint format docs ui lock clean
 
@@ -10,10 +10,10 @@ SET := $(or $(ML_WAREHOUSE_SET),demo)
 export DO_NOT_TRACK := 1
 export PREFECT_SERVER_ANALYTICS_ENABLED := false
 
-help:  ## what there is
+help:  ## list the commands
 	@grep -E '^[a-z-]+:.*##' Makefile | sed -E 's/:.*## /\t/' | expand -t 10
 
-setup: .venv/ready  ## virtual environment, locked dependencies, Prefect's database
+setup: .venv/ready  ## set up the virtual environment, locked dependencies and Prefect's database
 
 .venv/ready: requirements.txt
 	@echo "Setting up: a virtual environment and the locked dependencies …"
@@ -28,24 +28,25 @@ setup: .venv/ready  ## virtual environment, locked dependencies, Prefect's datab
 	  $(BIN)/dbt --quiet parse; wait $$!
 	@touch $@
 
-run: setup  ## the demo, from its sources to a release; every further run is a day later
+run: setup  ## run the demo from its sources to a release; each further run is one day later
 	@$(BIN)/python -m flows demo
 
-test: setup  ## the tests; what takes long has a target of its own
+test: setup  ## run the tests, except the long ones
 	@$(BIN)/python -m pytest -n 2
 
-test-slow: setup  ## the tests that take long: at real size, from the first run on, under every source left out
+test-slow: setup  ## run the long tests: real sizes, first runs, each source left out
 	@$(BIN)/python -m pytest -n 2 -m slow
 
-faults: setup  ## what can go wrong, done on purpose: a table of faults and what each came to
+faults: setup  ## run the tests of known faults and print a table of their outcomes
 	@$(BIN)/python -m pytest -n 2 -m "" -k test_fault_ --faults
 
-torture: setup  ## kill runs at every step, begin again, compare: KILLS=200 SEED=1; ROUND= STEP= BREAK= to look closer
+# ROUND= repeats one round, STEP= kills at one step only, BREAK= breaks a promise on purpose.
+torture: setup  ## kill runs at every step, start them again, compare: KILLS=200 SEED=1
 	@PYTHONPATH=.:tests/python PYTHONWARNINGS=ignore:resource_tracker $(BIN)/python tests/torture \
 	  --kills $(or $(KILLS),200) $(if $(SEED),--seed $(SEED)) $(if $(ROUND),--round $(ROUND)) \
 	  $(if $(STEP),--step $(STEP)) $(if $(BREAK),--break $(BREAK))
 
-bench: setup .venv/bench/ready  ## speed, memory and bytes as ratios, each beside its reference; some minutes
+bench: setup .venv/bench/ready  ## measure speed, memory and bytes as ratios to references (minutes)
 	@$(BIN)/python -m tests.benchmarks $(ONLY)
 
 .venv/bench/ready: requirements-bench.txt
@@ -53,7 +54,7 @@ bench: setup .venv/bench/ready  ## speed, memory and bytes as ratios, each besid
 	@$(BIN)/uv pip sync --quiet --require-hashes --compile-bytecode --python .venv/bench/bin/python requirements-bench.txt
 	@touch $@
 
-lint: setup  ## what CI checks of style and types
+lint: setup  ## check style and types
 	@$(BIN)/ruff check flows demo tests
 	@$(BIN)/ruff format --check flows demo tests
 	@$(BIN)/mypy
@@ -61,25 +62,25 @@ lint: setup  ## what CI checks of style and types
 	@PYTHONWARNINGS=ignore:resource_tracker $(BIN)/sqlfluff lint --processes 2 --templater raw demo
 	@$(BIN)/python -m tests.lint_macros
 
-format: setup  ## mend what a machine can mend
+format: setup  ## fix the style where a tool can
 	@$(BIN)/ruff check --fix flows demo tests
 	@$(BIN)/ruff format flows demo tests
 	@$(BIN)/sqlfluff fix models snapshots tests/dbt
 	@$(BIN)/sqlfluff fix --templater raw demo
 
-docs: setup  ## the docs site of the last release, or of your dev database if nothing is published
+docs: setup  ## write the docs site of the last release, or of your dev database if there is none
 	@$(BIN)/dbt --quiet docs generate --target $(if $(wildcard $(DATA)/$(SET)/warehouse.duckdb),release,dev)
 	@$(BIN)/python -c 'from pathlib import Path; from flows.warehouse.docs import inline_docs; inline_docs(Path("target"))'
 	@echo "open target/static_index.html"
 
-ui: setup  ## Prefect's UI on 127.0.0.1:4200, and the schedules of prefect.yaml
+ui: setup  ## serve Prefect's UI on 127.0.0.1:4200 and run the schedules of prefect.yaml
 	@$(BIN)/python -m flows ui
 
-lock:  ## compile the requirements, with hashes
+lock:  ## pin all requirements, with hashes
 	@$(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url \
 	  --no-emit-find-links --custom-compile-command 'make lock' requirements.in -o requirements.txt
 	@$(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url \
 	  --no-emit-find-links --custom-compile-command 'make lock' requirements-bench.in -o requirements-bench.txt
 
-clean:  ## remove what was set up and built; data/ stays
+clean:  ## remove the environment and build output; data/ stays
 	rm -rf .venv target logs

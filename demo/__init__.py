@@ -1,1 +1,1 @@
-"""The demo business: an online pharmacy, made up by SQL, whose sources grow by a day at a time."""
+"""The demo business: an online pharmacy that SQL makes up. Its sources grow by one day at a time."""

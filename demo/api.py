@@ -1,4 +1,4 @@
-"""The demo pharmacy's sales behind a REST API on loopback, as a shop's software would offer them."""
+"""The sales of the demo pharmacy as a REST API on loopback, like that of a shop's software."""
 
 import base64
 import hmac
@@ -30,9 +30,9 @@ log = logging.getLogger(__name__)
 def serve_sales(folder: Path, token: str) -> Iterator[str]:
     """Serve the sales of the demo in `folder` while the context lasts, and yield the base URL.
 
-    `GET /orders` and `GET /order_lines` want the bearer token, and take `updated_since` (an ISO time, inclusive) and
-    `limit` (at most 5,000). A page is `{"data": [...], "next": URL or null}`, in the order of change; each is read from
-    the database as it then stands.
+    `GET /orders` and `GET /order_lines` require the bearer token. They take `updated_since` (an ISO time, inclusive)
+    and `limit` (at most 5,000). A page is `{"data": [...], "next": URL or null}`, in the order of change. Each request
+    reads the present state of the database.
     """
     if not token:
         raise ValueError("The sales API needs a token.")
@@ -49,7 +49,7 @@ def serve_sales(folder: Path, token: str) -> Iterator[str]:
 
 
 class _RefusedError(Exception):
-    """A request that cannot be served, with the status that says why."""
+    """A request that cannot be served, with the HTTP status of the reason."""
 
     def __init__(self, status: HTTPStatus, reason: str) -> None:
         super().__init__(reason)
@@ -58,7 +58,7 @@ class _RefusedError(Exception):
 
 @dataclass(frozen=True)
 class _PageRequest:
-    """Which rows of a table to send: those changed since a time, behind the last row of the page before."""
+    """The rows of a table to send: those that changed since a time, after the last row of the previous page."""
 
     table: str
     limit: int
@@ -67,7 +67,7 @@ class _PageRequest:
 
     @classmethod
     def parse(cls, path: str) -> "_PageRequest":
-        """Read a request's path and query; raises _RefusedError."""
+        """Parse the path and query of a request; raises _RefusedError."""
         url = urlsplit(path)
         table = url.path.strip("/")
         if table not in TABLES:
@@ -86,7 +86,7 @@ class _PageRequest:
         return cls(table=table, limit=min(limit, LARGEST_PAGE), since=since, after=after)
 
     def read(self, database: sqlite3.Connection) -> list[tuple[int, int, str]]:
-        """Return the rows (updated_at, id, record), and one of the next page if there is one."""
+        """Return the rows (updated_at, id, record) of the page, and the first row of the next page if there is one."""
         return database.execute(
             f"select updated_at, id, record from {self.table} where (updated_at, id) > (?, ?) "
             "order by updated_at, id limit ?",
@@ -94,12 +94,12 @@ class _PageRequest:
         ).fetchall()
 
     def link(self, last_row: tuple[int, int, str]) -> str:
-        """Return the path and query of the page behind `last_row`."""
+        """Return the path and query of the page after `last_row`."""
         return f"/{self.table}?{urlencode({'limit': self.limit, 'after': _write_cursor(last_row[:2])})}"
 
 
 def _to_seconds(iso_time: str) -> int:
-    """Turn an ISO time, UTC unless it says otherwise, into whole seconds since 1970, rounded up."""
+    """Convert an ISO time to whole seconds since 1970, rounded up; a time without an offset is UTC."""
     moment = datetime.fromisoformat(iso_time)
     aware = moment if moment.tzinfo is not None else moment.replace(tzinfo=UTC)
     return -((EPOCH - aware) // timedelta(seconds=1))
@@ -117,25 +117,25 @@ def _read_cursor(text: str) -> tuple[int, int]:
 
 
 class _Handler(BaseHTTPRequestHandler):
-    """One client's connection, kept open from page to page, with a database connection of its own."""
+    """The connection of one client. It stays open between pages and has its own database connection."""
 
     protocol_version = "HTTP/1.1"
     server_version, sys_version = "demo-sales", ""
-    wbufsize = -1  # head and body leave together; apart, the second waits for the first to be acknowledged
+    wbufsize = -1  # sends head and body together; otherwise the body waits until the client acknowledges the head
     server: "_Server"
 
     def setup(self) -> None:
-        """Open the database, to read only."""
+        """Open the database read-only."""
         super().setup()
         self.database = sqlite3.connect(f"{self.server.database.as_uri()}?mode=ro", uri=True)
 
     def finish(self) -> None:
-        """Close the database, whatever becomes of the connection."""
+        """Close the database, even if the connection failed."""
         with closing(self.database):
             super().finish()
 
     def do_GET(self) -> None:
-        """Answer with a page of rows, or with what is wrong."""
+        """Answer with a page of rows, or with an error."""
         try:
             self._authorize()
             body = self._make_page(_PageRequest.parse(self.path))
@@ -170,13 +170,13 @@ class _Handler(BaseHTTPRequestHandler):
         self.wfile.write(content)
 
     def log_message(self, *_: Any) -> None:
-        """Keep requests out of the logs."""
+        """Log no requests."""
 
 
 class _Server(socketserver.ThreadingMixIn, HTTPServer):
-    """A server with a thread a connection, that can end them all."""
+    """A server with one thread per connection that can end all connections."""
 
-    daemon_threads = False  # so that closing the server waits for the threads
+    daemon_threads = False  # closing the server then waits for the threads
     request_queue_size = 64
 
     def __init__(self, database: Path, token: str) -> None:
@@ -188,34 +188,34 @@ class _Server(socketserver.ThreadingMixIn, HTTPServer):
 
     @property
     def url(self) -> str:
-        """The base URL, without a slash at its end."""
+        """The base URL, without a slash at the end."""
         return f"http://127.0.0.1:{self.server_address[1]}"
 
     def server_bind(self) -> None:
-        """Bind without looking up the host's name, which takes seconds where no name server answers."""
+        """Bind without a look-up of the host's name: it takes seconds if no name server answers."""
         socketserver.TCPServer.server_bind(self)
         self.server_name, self.server_port = "127.0.0.1", self.server_address[1]
 
     def hang_up(self) -> None:
-        """End the connections that clients keep open."""
+        """End all connections that clients keep open."""
         with self._lock:
             for connection in self._connections:
                 with suppress(OSError):
                     connection.shutdown(socket.SHUT_RDWR)
 
     def process_request(self, request: Any, client_address: Any) -> None:
-        """Note a connection, so that it can be ended."""
+        """Record a connection, so that `hang_up` can end it."""
         with self._lock:
             self._connections.add(request)
         super().process_request(request, client_address)
 
     def shutdown_request(self, request: Any) -> None:
-        """Forget a connection that ended."""
+        """Remove a connection that ended."""
         with self._lock:
             self._connections.discard(request)
         super().shutdown_request(request)
 
     def handle_error(self, request: Any, client_address: Any) -> None:
-        """Log a failure that is not just a client that went away."""
+        """Log a failure, unless the client only closed its connection."""
         if not isinstance(sys.exc_info()[1], ConnectionError):
             log.exception("The demo's sales API failed.")

@@ -1,4 +1,4 @@
-"""`python -m flows demo`: the pharmacy from its sources to a release."""
+"""`python -m flows demo`: the demo pharmacy, from its sources to a release."""
 
 from typing import Annotated
 
@@ -12,12 +12,12 @@ def demo(
         float, typer.Option(help="1: 10,000 customers, 100,000 order lines, 1,000,000 events.", min=0.01)
     ] = 1.0,
     seed: Annotated[int, typer.Option(help="The same seed makes the same pharmacy.")] = 1,
-    full_refresh: Annotated[bool, typer.Option("--full-refresh", help="Build everything from the lake.")] = False,
+    full_refresh: Annotated[bool, typer.Option("--full-refresh", help="Rebuild everything from the lake.")] = False,
     truth: Annotated[
-        bool, typer.Option("--truth", help="Print what was planted in the pharmacy, and do nothing.")
+        bool, typer.Option("--truth", help="Print the truth that was planted in the pharmacy, and stop.")
     ] = False,
 ) -> None:
-    """Make the demo pharmacy or move it on by a day, and bring its warehouse up to date."""
+    """Make the demo pharmacy, or move it on by one day, and bring its warehouse up to date."""
     if truth:
         _print_truth()
         return

@@ -1,4 +1,4 @@
-"""The pharmacy's day: its sources move on, its sales API answers, the warehouse is brought up to date."""
+"""One day of the pharmacy: move its sources on, serve its sales API, and bring its warehouse up to date."""
 
 import logging
 import secrets
@@ -22,7 +22,7 @@ SET = "demo"
 
 @flow(name="demo", flow_run_name="demo day", log_prints=False)
 def demo_day(scale: float = 1.0, seed: int = 1, full_refresh: bool = False) -> tuple[DemoDay, Outcome]:
-    """Make the pharmacy's sources, or move them on by a day, and run `elt` on them."""
+    """Make the pharmacy's sources, or move them on by one day, and run `elt` on them."""
     folder = DataFolder.of(SET)
     day = move_on(folder, scale, seed)
     token = secrets.token_urlsafe(24)
@@ -34,7 +34,7 @@ def demo_day(scale: float = 1.0, seed: int = 1, full_refresh: bool = False) -> t
 
 @step("move sources on")
 def move_on(folder: DataFolder, scale: float, seed: int) -> DemoDay:
-    """Make the sources, or move them on by one day; not while another run reads them."""
+    """Make the sources, or move them on by one day. The run lock keeps other runs from reading them meanwhile."""
     with run_lock(folder, flow_run.id):
         day = advance(folder.path / "source", scale=scale, seed=seed)
         folder.made_up_key.write_text(MADE_UP_KEY)

@@ -1,4 +1,4 @@
-"""The pictures of the pharmacy's packs: drawn here, of what `content.sql` says of each."""
+"""Draw the pictures of the pharmacy's packs, as `content.sql` describes them."""
 
 from io import BytesIO
 from pathlib import Path
@@ -11,7 +11,7 @@ from PIL import Image
 SIDE = 96
 CELL = 12
 FIELDS = (5, 6)
-"""How many fields the label has, down and across."""
+"""Number of the label's fields, down and across."""
 
 BACKGROUND, PACK, LABEL = 0, 1, 2
 GREY, WHITE = (205, 205, 205), (255, 255, 255)
@@ -21,11 +21,11 @@ PARTS = {
     "bottle": ((6, 22, 34, 62), (22, 92, 8, 88)),
     "jar": ((8, 22, 4, 92), (22, 90, 8, 88)),
 }
-"""Of each shape the rectangles that it is made of: top, bottom, left, right."""
+"""The rectangles of each shape: top, bottom, left, right."""
 
 
 def draw_packs(place: Path, made: duckdb.DuckDBPyConnection) -> None:
-    """Write the pictures of packs that are news, each in one step; doing it again changes nothing."""
+    """Write the new pictures, each by an atomic rename; a second call changes nothing."""
     place.mkdir(parents=True, exist_ok=True)
     news = made.execute(
         "select picture_id, kind, shape, [red, green, blue], label from pictures where is_news(shown_day_number)"
@@ -38,7 +38,7 @@ def draw_packs(place: Path, made: duckdb.DuckDBPyConnection) -> None:
 
 
 def _draw(shape: str, colour: list[int], label: int, *, brightness_pct: int) -> bytes:
-    """Return a PNG of a pack; at most half of its label's fields are white, so that the pack's colour prevails."""
+    """Return a PNG of a pack. At most half of the label's fields are white, so the colour of the pack dominates."""
     pixels = np.full((SIDE, SIDE), BACKGROUND, np.uint8)
     for top, bottom, left, right in PARTS[shape]:
         pixels[top:bottom, left:right] = PACK

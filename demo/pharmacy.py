@@ -1,7 +1,7 @@
-"""Make the demo pharmacy's sources, and move them on by a day at a time.
+"""Make the sources of the demo pharmacy, and move them on by one day at a time.
 
-The pharmacy is a function of seed, scale and day, computed in DuckDB by the SQL files beside this one: the state of a
-row on a day never depends on how that day was reached, so a step that was interrupted is simply taken again.
+The pharmacy is a function of seed, scale and day. The SQL files of this folder compute it in DuckDB. The state of a row
+on a day does not depend on earlier calls, so an interrupted step can be repeated.
 """
 
 import json
@@ -24,13 +24,13 @@ from flows.core.names import literal
 
 HISTORY_STARTS = date(2025, 1, 1)
 FIRST_DAY = date(2026, 3, 1)
-"""The clock's day after the first call, some 14 months of history behind it."""
+"""The day of the clock after the first call; the history before it is 14 months long."""
 USUAL_DELAY = timedelta(days=2)
-"""How long late changes mostly take to show up in a source: a loader's lookback. A few take up to nine days."""
+"""The usual delay of late-arriving changes in a source. A few take up to nine days, so a loader needs a lookback."""
 ORDER_LIFE_DAYS = 45
-"""No order changes, or shows up, later than this after it was placed."""
+"""An order appears and changes only within so many days after it was placed."""
 MADE_UP_KEY = "the demo's own key, known to everybody"
-"""Nobody in the demo exists, so nobody is protected; the same for all, so that its pseudonyms are too."""
+"""It protects no real person. All users have the same key, so the demo has the same pseudonyms everywhere."""
 
 SMALLEST_SCALE, LARGEST_SCALE = 0.01, 100
 BEFORE_EVERYTHING = -100_000
@@ -41,7 +41,7 @@ log = logging.getLogger(__name__)
 
 @dataclass(frozen=True)
 class SourceTable:
-    """A table of one of the pharmacy's SQLite databases; `made_as` is the DuckDB table that its news stands in."""
+    """A table of one of the pharmacy's SQLite databases; the DuckDB table `made_as` holds its new and changed rows."""
 
     name: str
     database: str
@@ -51,17 +51,17 @@ class SourceTable:
 
     @property
     def file_name(self) -> str:
-        """The database's file."""
+        """The file of the database."""
         return f"{self.database}.sqlite"
 
     def create(self, database: sqlite3.Connection) -> None:
-        """Make the table, empty, with an index for whoever asks what has changed."""
+        """Create the empty table, with an index for queries of changed rows."""
         columns = ", ".join(f"{column} {kind}" for column, kind in self.columns.items())
         database.execute(f"create table {self.name} ({columns})")
         database.execute(f"create index {self.name}_by_updated_at on {self.name} (updated_at)")
 
     def upsert(self, database: sqlite3.Connection, made: duckdb.DuckDBPyConnection) -> None:
-        """Bring the news into the table; doing it again changes nothing."""
+        """Write the new and changed rows to the table; a second call changes nothing."""
         assignments = ", ".join(f"{column} = excluded.{column}" for column in self.columns if column != self.key)
         database.executemany(
             f"insert into {self.name} ({', '.join(self.columns)}) values ({', '.join('?' * len(self.columns))}) "
@@ -81,10 +81,11 @@ class SourceTable:
 
 @dataclass(frozen=True)
 class SourceFiles:
-    """Files that the pharmacy's other systems drop, in `source/<source>/<name>/`, named by when they were sent.
+    """Files of the pharmacy's other systems, in `source/<source>/<name>/`, named by the date on which they were sent.
 
-    `made_as` is the DuckDB table of the news: `_sent_day_number` says when a row was sent, `_place` orders the rows of
-    a file. JSON lines are the texts in its column `record`; a CSV file has all columns without a leading underscore.
+    `made_as` is the DuckDB table of the new rows. `_sent_day_number` is the day on which a row was sent, and `_place`
+    orders the rows of a file. JSON lines are the texts of the column `record`. A CSV file has all columns that have no
+    leading underscore.
     """
 
     source: str
@@ -93,7 +94,7 @@ class SourceFiles:
     suffix: str = "jsonl"
 
     def write(self, folder: Path, made: duckdb.DuckDBPyConnection) -> None:
-        """Write the files of the news, each in one step: of the history one a month, then one a day."""
+        """Write the new files, each by an atomic rename: one per month of the history, then one per day."""
         place = folder / self.source / self.name
         place.mkdir(parents=True, exist_ok=True)
         made.execute(
@@ -203,12 +204,12 @@ FILES: tuple[SourceFiles, ...] = (
     SourceFiles(source="lending", name="repayments", made_as="lending_repayments", suffix="csv"),
 )
 STEPS = ("chance", "vocabulary", "shop", "crm", "sales", "web", "equipment", "content", "payments", "lending", "clinic")
-"""The SQL files that make the pharmacy, in their order."""
+"""The SQL files that make the pharmacy, in the order of execution."""
 
 
 @dataclass(frozen=True)
 class TableNews:
-    """How many rows of a table are there for the first time, and how many others changed."""
+    """The number of new rows of a table, and the number of other rows that changed."""
 
     new: int = 0
     changed: int = 0
@@ -216,7 +217,7 @@ class TableNews:
 
 @dataclass(frozen=True)
 class DemoDay:
-    """The demo's clock after a call: the last day that the sources include, and what it brought by `source.table`."""
+    """The demo's clock after a call: the last day that the sources include, and its news by `source.table`."""
 
     day: date
     is_first: bool
@@ -224,13 +225,13 @@ class DemoDay:
 
     @property
     def has_news(self) -> bool:
-        """Whether the clock moved; it stands still once it has reached the last day that is over."""
+        """Whether the clock moved. It stops at yesterday, the last complete day."""
         return bool(self.news)
 
 
 @dataclass(frozen=True)
 class _Clock:
-    """What `clock.json` keeps: which pharmacy this is, and its day."""
+    """The content of `clock.json`: seed and scale of the pharmacy, and its day."""
 
     seed: int
     scale: float
@@ -238,7 +239,7 @@ class _Clock:
 
     @classmethod
     def read(cls, path: Path) -> "_Clock | None":
-        """Read a clock, or None where there is none yet."""
+        """Read a clock; None if there is no file yet. Raises UsageError if the file is damaged."""
         try:
             state = json.loads(path.read_text(encoding="utf-8"))
             return cls(seed=state["seed"], scale=state["scale"], day=date.fromisoformat(state["day"]))
@@ -250,7 +251,7 @@ class _Clock:
             ) from error
 
     def write(self, path: Path) -> None:
-        """Replace the file in one step, once its content is on disk."""
+        """Replace the file by an atomic rename after its content is on disk."""
         unfinished = path.with_suffix(".unfinished")
         with unfinished.open("w", encoding="utf-8") as file:
             json.dump({"seed": self.seed, "scale": self.scale, "day": self.day.isoformat()}, file)
@@ -262,11 +263,11 @@ class _Clock:
 def advance(folder: Path, *, scale: float = 1.0, seed: int = 1, today: date | None = None) -> DemoDay:
     """Make the pharmacy's sources in `folder`, or move them on by one day; a day is added only when it is over (UTC).
 
-    At scale 1: 10,000 customers, 500 products, 100,000 order lines and 1,000,000 events and readings at first, and some
-    100 orders a day.
-    A kill at any moment costs nothing: the clock is written last, and the next call takes the same step again. Where a
-    database was deleted, all of them are made anew.
-    Raises UsageError for a scale out of range, or another seed or scale than the folder's.
+    Scale 1 starts with 10,000 customers, 500 products, 100,000 order lines and 1,000,000 events and readings. It adds
+    about 100 orders per day.
+    A killed call loses nothing: the clock is written last, and the next call repeats the step. If one database is
+    missing, all are made again.
+    Raises UsageError if the scale is out of range, or if the folder has another seed or scale.
     """
     if not SMALLEST_SCALE <= scale <= LARGEST_SCALE:
         raise UsageError(
@@ -288,7 +289,7 @@ def advance(folder: Path, *, scale: float = 1.0, seed: int = 1, today: date | No
         made.execute("set temp_directory = ?", [temporary])
         _make(made, scale=scale, seed=seed, since=clock.day if clock and is_whole else None, until=day)
         for database in dict.fromkeys(table.database for table in TABLES):
-            _write(folder, database, made, anew=not is_whole)
+            _write(folder, database, made, is_new=not is_whole)
         for files in FILES:
             files.write(folder, made)
         draw_packs(folder / "content" / "images", made)
@@ -299,11 +300,11 @@ def advance(folder: Path, *, scale: float = 1.0, seed: int = 1, today: date | No
 
 
 def read_truth(folder: Path) -> dict[str, tuple[list[str], list[tuple[Any, ...]]]]:
-    """Return what was planted in the pharmacy of `folder` by its clock's day: columns and rows by subject.
+    """Return the truth that was planted in the pharmacy of `folder` up to its day: columns and rows by subject.
 
-    A subject is an SQL file in `truth/`, a query on what the generator knows and no source shows: who lapsed, which two
-    accounts are one person, which payments are fraud.
-    Raises UsageError where there is no pharmacy yet.
+    A subject is an SQL file in `truth/`. It queries facts that no source shows, such as lapsed customers, pairs of
+    accounts that are one person, and fraudulent payments.
+    Raises UsageError if there is no pharmacy yet.
     """
     clock = _Clock.read(folder / "clock.json")
     if clock is None:
@@ -327,7 +328,7 @@ def _require_same_pharmacy(folder: Path, clock: _Clock | None, scale: float, see
 
 
 def _make(made: duckdb.DuckDBPyConnection, *, scale: float, seed: int, since: date | None, until: date) -> None:
-    """Compute, as DuckDB tables, what the sources show on day `until` and did not show on day `since`."""
+    """Compute, as DuckDB tables, the rows that the sources show on day `until` and did not show on day `since`."""
     made.execute("set variable history_starts = ?", [HISTORY_STARTS])
     numbers = {
         "seed": seed,
@@ -342,21 +343,21 @@ def _make(made: duckdb.DuckDBPyConnection, *, scale: float, seed: int, since: da
         made.execute(Path(__file__).with_name(f"{step}.sql").read_text(encoding="utf-8"))
 
 
-def _write(folder: Path, database: str, made: duckdb.DuckDBPyConnection, *, anew: bool) -> None:
-    """Bring the news into one database, in one transaction; a new one appears under its name when it is whole."""
+def _write(folder: Path, database: str, made: duckdb.DuckDBPyConnection, *, is_new: bool) -> None:
+    """Write the news to one database in one transaction; a new database gets its name when it is complete."""
     path = folder / f"{database}.sqlite"
-    target = path.with_suffix(".unfinished") if anew else path
-    if anew:
+    target = path.with_suffix(".unfinished") if is_new else path
+    if is_new:
         for leftover in (target, Path(f"{target}-journal"), Path(f"{path}-journal")):
             leftover.unlink(missing_ok=True)
     with closing(sqlite3.connect(target)) as connection, connection:
         connection.execute("begin immediate")
         for table in TABLES:
             if table.database == database:
-                if anew:
+                if is_new:
                     table.create(connection)
                 table.upsert(connection, made)
-    if anew:
+    if is_new:
         target.replace(path)
 
 

@@ -1,4 +1,4 @@
-"""The contract of a source table, as dbt's source YAML declares it."""
+"""The data contract of a source table, as dbt's source YAML declares it."""
 
 import json
 from collections.abc import Iterable, Mapping

@@ -1,4 +1,4 @@
-"""TableLoad one source table: extract, check, keep what is new, commit; a batch at a time, and again without harm."""
+"""Load one source table: extract, check, deduplicate and commit, batch by batch. Loads are idempotent."""
 
 import hashlib
 import logging

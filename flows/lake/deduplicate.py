@@ -1,4 +1,4 @@
-"""What of a batch is new: by the key and what the contract's load says a row is."""
+"""Deduplication: which checked records are new, by the key and the load mode of the contract."""
 
 from collections.abc import Sequence
 

@@ -1,4 +1,4 @@
-"""What a batch's check has rejected: kept as it came with its reasons, once; too much of it stops the load."""
+"""Quarantine, a dead-letter table a source table: rejected records as they came, once each, with their reasons."""
 
 import hashlib
 import json

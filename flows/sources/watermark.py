@@ -1,4 +1,4 @@
-"""How far a source was read: the largest cursor value, kept as JSON in the lake's commit log."""
+"""Watermarks: the largest cursor value that was read, as JSON in the lake's commit log."""
 
 import json
 from datetime import UTC, date, datetime, timedelta

@@ -170,9 +170,8 @@ def _counted(rule: str, failures: int) -> str:
 
 
 def _sentence(test: Any) -> str:
-    """Return the first sentence of a test's description; without one, its name as words."""
-    first, _, _ = str(test.description or test.name.replace("_", " ")).partition(". ")
-    return " ".join(first.split()).rstrip(".")
+    """Return a test's description, which people read when it fails; without one, its name as words."""
+    return str(test.description or test.name.replace("_", " ")).strip().rstrip(".")
 
 
 def _rules(test: Any) -> Collection[str]:

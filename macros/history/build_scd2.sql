@@ -1,3 +1,4 @@
+{# SCD type 2: one row per version. #}
 {% macro build_scd2(history, key, attributes) -%}
     with changes_at_one_time_ranked as (
 

@@ -1,3 +1,4 @@
+{# The order of arrival has no effect, so late-arriving changes find their place. #}
 {% macro order_changes(input, key, affected_by=none, touches=none) -%}
     {%- set contract = get_contract(input, key) -%}
     {%- set key_columns = contract.key | join(', ') -%}

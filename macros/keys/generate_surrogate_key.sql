@@ -1,4 +1,4 @@
-{# Each part carries its length, so that no two lists of parts are ever written the same way. #}
+{# A surrogate key is a hash. Each part carries its length, so no two lists of parts are equal. #}
 {% macro generate_surrogate_key(parts) -%}
     {%- set written = [] -%}
     {%- for part in parts -%}

@@ -1,3 +1,4 @@
+{# The m-probability over the u-probability of an agreement is its weight. #}
 {% macro weigh_agreements(fields) -%}
     log2({{ var('duplicate_share') }} / pairs_compared.customer_count)
     {%- for field in fields %}

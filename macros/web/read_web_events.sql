@@ -1,9 +1,9 @@
 {#
-    User agents and referrers are far fewer than events, so patterns are matched with each of them once.
-    Late is what lies too far behind what earlier loads had shown; the clock that a load ran by only
-    bounds that, so that one event from the future does not make everything late.
-    Loads are looked up by a subquery: of a join DuckDB guesses that events are the smaller side, and
-    puts them all into the one hash table of the few loads, which can't leave memory in parts.
+    User agents and referrers are far fewer than events, so patterns are matched once with each of them.
+    An event is late-arriving if its time is too long before the latest event of earlier loads. The time
+    of a load is an upper bound of that, so one event in the future does not make all others late.
+    A subquery looks up the loads. In a join, DuckDB would take the events for the smaller side, and
+    hold them in one hash table that must fit into memory.
 #}
 {% macro read_web_events(affected_by=none) -%}
     with first_arrivals as (

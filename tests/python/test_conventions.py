@@ -6,8 +6,11 @@ from collections import Counter
 from pathlib import Path
 from typing import Any
 
+import yaml
 from dbt.contracts.graph.manifest import Manifest
 from support.fault_catalogue import UNSAID, faults_of
+
+from flows.config.settings import PROJECT
 
 pytest_plugins = ["support.warehouse_fixtures"]
 
@@ -126,6 +129,18 @@ def sources_behind(manifest: Manifest, node: Any) -> list[Any]:
                 seen[name] = manifest.sources.get(name) or manifest.nodes[name]
                 waiting += [seen[name]] if name in manifest.nodes else []
     return [found for name, found in seen.items() if name in manifest.sources]
+
+
+def test_every_deployment_names_a_flow_of_the_project() -> None:
+    deployments = yaml.safe_load((PROJECT / "prefect.yaml").read_text())["deployments"]
+    entrypoints = {deployment["entrypoint"] for deployment in deployments}
+    flows = {
+        f"{path.relative_to(PROJECT)}:{function.name}"
+        for path in (*PROJECT.glob("flows/*.py"), *PROJECT.glob("demo/*.py"))
+        for function in ast.walk(ast.parse(path.read_text()))
+        if isinstance(function, ast.FunctionDef)
+    }
+    assert entrypoints <= flows
 
 
 def test_every_fault_that_is_tested_says_what_was_done_and_what_it_came_to() -> None:
