@@ -23,7 +23,7 @@ from flows.core.relation import Relation
 from flows.ingest.augment import Recipe
 from flows.ingest.load import LoadResult, load_table
 from flows.ingest.pixels import decode_image, encode_png, measure_image
-from flows.lake.tables import LakeTable
+from flows.lake.raw import RawTable
 from flows.sources.batches import Batch, Rejected, Request
 from flows.sources.files.documents import Unreadable
 
@@ -119,7 +119,7 @@ class DerivedTable:
 
     runs_query: ClassVar[bool] = False
 
-    parent: LakeTable
+    parent: RawTable
     columns: Columns
     step: Step
 
@@ -246,7 +246,7 @@ def derive_table(contract: Contract, contracts: Mapping[TableName, Contract], la
     """
     assert contract.derivation is not None, "what is not derived has a source"
     derivation = contract.derivation
-    parent = LakeTable(lake, derivation.of)
+    parent = RawTable(lake, derivation.of)
     step, columns = read_derivation(contract, contracts[derivation.of])
     made_by = hashlib.sha256(f"{derivation.definition()} {step.version}".encode()).hexdigest()[:16]
     name = contract.name

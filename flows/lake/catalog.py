@@ -16,7 +16,8 @@ import duckdb
 from flows.config.contract import SYSTEM_COLUMNS, Contract
 from flows.core.names import TableName, identifier, literal
 from flows.core.storage import open_database
-from flows.lake.tables import LakeTable, files_of, open_table, raw_path
+from flows.lake.delta import files_of, open_table
+from flows.lake.raw import RawTable, raw_path
 
 
 @dataclass(frozen=True)
@@ -30,7 +31,7 @@ class Pin:
 def pin_catalog(path: Path, lake: Path, contracts: Mapping[TableName, Contract]) -> dict[TableName, Pin]:
     """Point every view at the newest version of its table, and return the pins."""
     with _exclusive(path):
-        tables = {name: LakeTable(lake, name) for name in contracts}
+        tables = {name: RawTable(lake, name) for name in contracts}
         pins = {name: Pin(table.version, table.batch) for name, table in tables.items()}
         _write(path, lake, contracts, pins)
     return pins
@@ -50,7 +51,7 @@ def complete_catalog(path: Path, lake: Path, contracts: Mapping[TableName, Contr
         ):
             return
         for name in contracts:
-            table = LakeTable(lake, name)
+            table = RawTable(lake, name)
             pins.setdefault(name, Pin(table.version, table.batch))
         _write(path, lake, contracts, {name: pins[name] for name in contracts})
 
@@ -62,7 +63,7 @@ def read_pins(path: Path) -> dict[TableName, Pin]:
 
 def loaded_tables(lake: Path, names: Iterable[TableName]) -> set[TableName]:
     """Return the tables that the lake holds, whether or not the catalog shows them yet."""
-    return {name for name in names if LakeTable(lake, name).version is not None}
+    return {name for name in names if RawTable(lake, name).version is not None}
 
 
 def _read(path: Path) -> tuple[dict[TableName, Pin], dict[TableName, str], set[TableName]]:

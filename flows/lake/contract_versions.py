@@ -6,12 +6,11 @@ from dataclasses import MISSING, asdict, fields
 from pathlib import Path
 from typing import Any
 
-import duckdb
 import pyarrow as pa
 
 from flows.config.contract import Column, Contract
 from flows.core.clock import utc_now
-from flows.lake.tables import open_table, relation_of, write_operations
+from flows.lake.delta import append_row, open_table, query
 
 CONTRACTS = pa.schema(
     [
@@ -37,7 +36,7 @@ def record_contract_version(lake: Path, contract: Contract) -> int:
         "definition": json.dumps(definition, ensure_ascii=False),
         "since": utc_now(),
     }
-    write_operations(path, row, CONTRACTS)
+    append_row(path, row, CONTRACTS)
     return newest + 1
 
 
@@ -48,12 +47,8 @@ def changes_since(lake: Path, contract: Contract, version: int) -> str:
 
 
 def _versions(lake: Path, contract: Contract) -> dict[int, dict[str, Any]]:
-    relation = relation_of(open_table(lake / "ops" / "contracts"))
-    if relation is None:
-        return {}
-    with duckdb.connect() as connection:
-        sql = f"select version, definition from {relation} where table_name = $1"
-        rows = connection.execute(sql, [str(contract.name)]).fetchall()
+    sql = "select version, definition from {table} where table_name = $1"
+    rows = query(open_table(lake / "ops" / "contracts"), sql, [str(contract.name)])
     return {version: json.loads(definition) for version, definition in rows}
 
 

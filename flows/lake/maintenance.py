@@ -12,7 +12,8 @@ from deltalake.exceptions import DeltaError
 
 from flows.core.errors import StorageFailed
 from flows.core.names import TableName
-from flows.lake.tables import KEEP_COMMITS, WRITTEN, carried, open_table, raw_path
+from flows.lake.delta import KEEP_COMMITS, WRITTEN, carried, open_table
+from flows.lake.raw import raw_path
 
 logger = logging.getLogger(__name__)
 

@@ -10,8 +10,9 @@ from typing import Any
 import duckdb
 
 from flows.core.names import TableName
-from flows.lake.quarantine import RecordSchema
-from flows.lake.tables import LakeTable
+from flows.lake.quarantine import quarantined_rows
+from flows.lake.raw import RawTable
+from flows.sources.batches import RecordSchema
 
 SAMPLE = 3
 
@@ -36,26 +37,26 @@ def quarantined_tables(lake: Path) -> list[TableName]:
 
 def reasons_of(lake: Path, table: TableName) -> list[Reason]:
     """Return why records of a table are in quarantine, the commonest reason first; a record may have several."""
-    relation = LakeTable(lake, table).quarantined()
+    relation = quarantined_rows(RawTable(lake, table))
     if relation is None:
         return []
     with duckdb.connect() as connection:
         rows = connection.execute(
             "select reason, count(*) as records, "
-            "(array_agg({position: _position, raw: _raw, form: _schema} order by _batch, _row))"
+            "(array_agg({position: _position, raw: _raw, schema: _schema} order by _batch, _row))"
             f"[:{SAMPLE}] as sample "
             f"from (select unnest(_reasons) as reason, _position, _raw, _schema, _batch, _row from {relation}) "
             "group by reason order by records desc, reason"
         ).fetchall()
     return [
-        Reason(table, reason, records, tuple((entry["position"] or "", _masked_entry(entry)) for entry in sample))
+        Reason(table, reason, records, tuple((record["position"] or "", _masked_record(record)) for record in sample))
         for reason, records, sample in rows
     ]
 
 
-def _masked_entry(entry: Mapping[str, Any]) -> str:
-    columns = RecordSchema.parse(entry["form"]).columns if entry["form"] else {}
-    return masked(entry["raw"], [name for name, kind in columns.items() if kind == "BLOB"])
+def _masked_record(record: Mapping[str, Any]) -> str:
+    columns = RecordSchema.parse(record["schema"]).columns if record["schema"] else {}
+    return masked(record["raw"], [name for name, kind in columns.items() if kind == "BLOB"])
 
 
 def masked(raw: bytes, binary: Collection[str] = ()) -> str:

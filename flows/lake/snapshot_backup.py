@@ -7,7 +7,7 @@ import duckdb
 from deltalake import write_deltalake
 
 from flows.core.names import identifier
-from flows.lake.tables import KEEP_LOG, open_table, relation_of
+from flows.lake.delta import KEEP_LOG, open_table, relation_of
 
 
 def keep_snapshots(lake: Path, database: Path, snapshots: Iterable[tuple[str, str]]) -> None:

@@ -1,5 +1,6 @@
 """Batches of records: each connector yields them, with the watermark that the source has after each batch."""
 
+import json
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import timedelta
@@ -80,6 +81,23 @@ class Connector(Protocol):
         Raises SourceFailed if the source cannot be read, SchemaMismatch if its columns collide.
         """
         ...
+
+
+@dataclass(frozen=True)
+class RecordSchema:
+    """The columns of records with their DuckDB types: those of a source, or those that its mapping's query yielded."""
+
+    columns: Mapping[str, str]
+    is_queried: bool = False
+
+    def __str__(self) -> str:
+        return json.dumps({"queried": self.is_queried, "columns": dict(self.columns)}, ensure_ascii=False)
+
+    @classmethod
+    def parse(cls, text: str) -> "RecordSchema":
+        """Read a schema as it is written in quarantine."""
+        value = json.loads(text)
+        return cls(value["columns"], value["queried"])
 
 
 def source_columns(records: Relation) -> Mapping[str, str]:

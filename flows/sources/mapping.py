@@ -13,7 +13,7 @@ from flows.core.errors import SchemaMismatch, SourceFailed
 from flows.core.names import identifier, literal
 from flows.core.redaction import without_values
 from flows.core.relation import Relation
-from flows.sources.batches import RECORD, SERVICE_COLUMNS, source_columns
+from flows.sources.batches import RECORD, SERVICE_COLUMNS, RecordSchema, source_columns
 
 QUERIED, RECORDED = "queried_records", "whole_records"
 ALIKE = 0.5
@@ -26,16 +26,25 @@ ExtraColumns = Literal["evolve", "ignore", "freeze"]
 class MappedBatch:
     """Records whose expressions yield the contract's columns, and what else the source offers.
 
-    `expressions` are by contract column; `extras` are the source's further columns that the lake takes as they are;
-    `ignored` those that the contract says to leave out; `missing` nullable columns that the source does not have.
+    `expressions` are by contract column. `extras` are the source's further columns that the lake takes as they are,
+    `ignored` those that the contract leaves out, `missing` the nullable columns that the source does not have.
+    `is_text` tells whether each record came as a text, RECORD; otherwise it came as columns, by its `schema`.
     """
 
     records: Relation
+    schema: RecordSchema
+    is_text: bool
     where: str
     expressions: Mapping[str, str]
     extras: tuple[str, ...]
     ignored: tuple[str, ...]
     missing: tuple[str, ...]
+
+    @property
+    def record(self) -> str:
+        """SQL for a record as it came: a text, or a struct."""
+        columns = map(identifier, self.schema.columns)
+        return RECORD if self.is_text else f"struct_pack({', '.join(f'{column} := {column}' for column in columns)})"
 
 
 def map_batch(
@@ -51,12 +60,14 @@ def map_batch(
     Raises SchemaMismatch if a required column cannot be had, or an extra one may not be; SourceFailed if the mapping's
     query fails, naming the file.
     """
+    is_text = RECORD in records.types and (query_in_source or not mapping.query)
     if mapping.query and not query_in_source:
         records = _run_query(records, mapping)
     referenced = _referenced(records.connection, [*mapping.columns.values(), mapping.where])
     if RECORD in referenced:
         records = _with_record(records)
-    offered = {name.casefold(): name for name in source_columns(records)}
+    schema = RecordSchema(source_columns(records), is_queried=bool(mapping.query))
+    offered = {name.casefold(): name for name in schema.columns}
     unknown = sorted(set(mapping.columns) - set(columns))
     if unknown:
         raise SchemaMismatch(
@@ -89,7 +100,7 @@ def map_batch(
     _require_extras_allowed(mapping, tuple(offered.values()), further, on_extra_column)
     evolving = further if on_extra_column == "evolve" else ()
     ignored = further if on_extra_column == "ignore" else ()
-    return MappedBatch(records, mapping.where, expressions, evolving, ignored, tuple(missing))
+    return MappedBatch(records, schema, is_text, mapping.where, expressions, evolving, ignored, tuple(missing))
 
 
 def suggest_mapping(missing: Sequence[str], further: Sequence[str]) -> list[str]:
