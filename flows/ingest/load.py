@@ -145,15 +145,15 @@ def _request(plan: LoadPlan, work: Path) -> Request:
 def _load_batches(plan: LoadPlan, batches: Iterator[Batch], query_in_source: bool) -> Iterator[Progress]:
     """Commit each batch on its own."""
     for batch in batches:
-        noted = Progress(messages=batch.notes)
+        messages = Progress(messages=batch.notes)
         if batch.known_rows:
-            yield noted + Progress(Counts(read=batch.read, duplicate=batch.known_rows))
+            yield messages + Progress(Counts(read=batch.read, duplicate=batch.known_rows))
             continue
         checked, seen = check_batch(plan, batch, query_in_source=query_in_source)
         has_records = checked.read + len(batch.rejected) > 0
         if has_records or batch.files or batch.watermark != plan.raw.watermark(plan.config_hash):
             seen += commit_batch(plan, batch, checked)
-        yield noted + seen
+        yield messages + seen
 
 
 def _load_full(plan: LoadPlan, batches: Iterator[Batch], query_in_source: bool) -> Iterator[Progress]:

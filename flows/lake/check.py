@@ -1,4 +1,4 @@
-"""The contract check: one SQL scan a batch, with every reason for every rejected record."""
+"""The contract check: one SQL scan a batch that gives each rejected record all its reasons."""
 
 from dataclasses import dataclass
 
@@ -103,7 +103,7 @@ def _mapped_types(mapped: MappedBatch) -> list[str]:
 
 @dataclass(frozen=True)
 class Rule:
-    """SQL for whether a record keeps a rule, never null, and for the reason if it does not."""
+    """SQL for whether a record keeps a rule (never null), and for the reason if it breaks it."""
 
     holds: str
     reason: str
@@ -112,9 +112,9 @@ class Rule:
 def _check_sql(
     contract: Contract, mapped: MappedBatch, found: list[str], further: list[Rule], *, is_careful: bool
 ) -> str:
-    """Write the scan: map, then type, then check; reasons are put into words for the records that break a rule alone.
+    """Write the scan: map, then type, then check; only records that break a rule get reasons.
 
-    The careful form isolates the records whose expressions raise; it is slower, and used if the plain form has raised.
+    The careful form isolates the records whose expressions raise; it is slower, and runs after the plain form raised.
     """
     columns, where = contract.columns, mapped.where or "true"
     casts = [lossless_cast(f"_m{at}", found[at], column.data_type) for at, column in enumerate(columns)]
@@ -182,8 +182,8 @@ def _check_rule(column: Column, check: Check, *, is_careful: bool) -> Rule:
 
 
 def _future_rules(contract: Contract) -> list[Rule]:
-    """Reject times from the future: one that orders a history orders it wrongly for good, and one order of the year
-    2062 would make everybody's last one long ago.
+    """Reject times from the future: as a cursor one spoils the order of a history for good, and one order of the year
+    2062 would make the last orders of all others old.
     """
     rules = []
     for column in contract.columns:
@@ -197,13 +197,13 @@ def _future_rules(contract: Contract) -> list[Rule]:
 
 
 def _dst_rules(connection: duckdb.DuckDBPyConnection, contract: Contract, found: list[str]) -> list[Rule]:
-    """Reject times between two clocks, if the zone of the source has changed them."""
+    """Reject ambiguous local times, if the time zone of the source has DST changes."""
     rules = []
     for at, column in enumerate(contract.columns):
         if column.data_type not in TIMES or not record_dst_transitions(connection):
             continue
-        if (unclear := ambiguous_local_time(f"_m{at}", column.name, found[at])) is not None:
-            holds = f"not coalesce({unclear}, false)"
+        if (is_ambiguous := ambiguous_local_time(f"_m{at}", column.name, found[at])) is not None:
+            holds = f"not coalesce({is_ambiguous}, false)"
             reason = literal(f"{column.name}: is no one moment, clocks were changed")
             rules.append(Rule(holds, f"case when not {holds} then {reason} end"))
     return rules

@@ -1,4 +1,4 @@
-"""Columns whose type changes: stored rows are widened by a rewrite, or must all fit the narrower type."""
+"""Schema evolution: stored rows are rewritten for a wider type, and must all fit a narrower one."""
 
 import logging
 from collections.abc import Sequence
@@ -18,7 +18,7 @@ logger = logging.getLogger(__name__)
 
 SURE_DIGITS = {"tinyint": 2, "smallint": 4, "integer": 9, "bigint": 18, "double": 15, "float": 6}
 MOST_DIGITS = {"tinyint": 3, "smallint": 5, "integer": 10, "bigint": 19}
-"""How many digits of a whole number every value of a type may have, and how many the largest one has."""
+"""The digits that a type has room for in every whole number, and the digits of its largest whole number."""
 
 FITTED = "fitted_records"
 
@@ -44,7 +44,7 @@ def holds(kind: str, other: str) -> bool:
 
 
 def _digits(kind: str, whole: dict[str, int]) -> tuple[int, int] | None:
-    """Return a type's digits before and behind the point."""
+    """Return a type's digits before and after the point."""
     if kind.startswith("decimal("):
         width, scale = map(int, kind.removeprefix("decimal(").rstrip(")").split(","))
         return width - scale, scale
@@ -54,8 +54,8 @@ def _digits(kind: str, whole: dict[str, int]) -> tuple[int, int] | None:
 def evolve(connection: duckdb.DuckDBPyConnection, raw: RawTable, contract: Contract, *, is_known: bool) -> None:
     """Bring the stored rows to the types of a contract, before anything is read under it.
 
-    A column is rewritten if its type has no room for what the contract allows. If it has, it stays as it is stored:
-    its values must fit the narrower type, which was seen before if the contract `is_known`. Raises SchemaMismatch with
+    A column is rewritten if its type has no room for what the contract allows. Otherwise it stays, and its values must
+    fit the narrower type, which was checked before if the contract `is_known`. Raises SchemaMismatch with
     the number of values that do not fit.
     """
     stored = raw.kinds(connection)
@@ -73,7 +73,7 @@ def evolve(connection: duckdb.DuckDBPyConnection, raw: RawTable, contract: Contr
                 f"the contract says that column {column.name!r} is {column.data_type}, and {misfits:,} of its "
                 f"stored values do not fit",
                 tuple(f"{name} {of.lower()}" for name, of in stored.values()),
-                f"Keep {found.lower()} in the contract, or move {raw.path} away to load the table anew.",
+                f"Keep {found.lower()} in the contract, or move {raw.path} away to load the table again.",
             )
         if not holds(found, kind):
             rewritten[spelling] = f"cast({cast.typed} as {kind})"

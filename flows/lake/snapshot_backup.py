@@ -1,4 +1,4 @@
-"""What cannot be computed again, kept in the lake: the rows of dbt snapshots, to rebuild a lost warehouse whole."""
+"""Backups of dbt snapshots in the lake: nothing else can restore their rows after the warehouse is lost."""
 
 from collections.abc import Iterable
 from pathlib import Path

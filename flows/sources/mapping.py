@@ -1,4 +1,4 @@
-"""From a source's columns to the contract's, as a mapping says; what is unnamed is taken by the same name."""
+"""Mappings: from a source's columns to the contract's; columns that a mapping does not name keep their name."""
 
 import json
 from collections.abc import Mapping, Sequence
@@ -17,7 +17,7 @@ from flows.sources.batches import RECORD, SERVICE_COLUMNS, RecordSchema, source_
 
 QUERIED, RECORDED = "queried_records", "whole_records"
 ALIKE = 0.5
-"""How like a missing column's name another must be to be suggested: qty is, for quantity."""
+"""The least similarity of a missing column's name to one that is suggested: qty is like quantity."""
 
 ExtraColumns = Literal["evolve", "ignore", "freeze"]
 
@@ -55,7 +55,7 @@ def map_batch(
     *,
     query_in_source: bool,
 ) -> MappedBatch:
-    """Say how records become the contract's columns (name → whether it is required).
+    """Return how records become the contract's columns (name → whether it is required).
 
     Raises SchemaMismatch if a required column cannot be had, or an extra one may not be; SourceFailed if the mapping's
     query fails, naming the file.
@@ -104,7 +104,7 @@ def map_batch(
 
 
 def suggest_mapping(missing: Sequence[str], further: Sequence[str]) -> list[str]:
-    """Say which further columns of a source are called much like missing ones; whether they are, people must say."""
+    """Suggest further columns of a source whose names are similar to missing ones; people must decide."""
     by_name = {name.casefold(): name for name in further}
     likely = {column: get_close_matches(column.casefold(), by_name, n=1, cutoff=ALIKE) for column in missing}
     return [
@@ -142,7 +142,7 @@ def _require_extras_allowed(
 
 
 def mapped_cursor(mapping: TableMapping, cursor: str | None) -> str | None:
-    """Return the source's column behind the contract's cursor; None if it is computed, so that all is read."""
+    """Return the source's column for the contract's cursor; None if it is computed, so that all records are read."""
     if cursor is None or mapping.query:
         return cursor
     expression = mapping.columns.get(cursor, cursor).strip()
@@ -153,7 +153,7 @@ def mapped_cursor(mapping: TableMapping, cursor: str | None) -> str | None:
 
 
 def identity_of(mapping: TableMapping, key: Sequence[str], cursor: str | None) -> tuple[str, ...]:
-    """Return the source's columns behind key and cursor, which no two records share; none if that cannot be known."""
+    """Return the source's columns for key and cursor, which identify a record; none if the mapping computes them."""
     if mapping.query or mapping.where:
         return ()
     columns = [mapped_cursor(mapping, name) for name in dict.fromkeys((*key, cursor or key[0]))]
