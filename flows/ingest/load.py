@@ -81,8 +81,8 @@ def run_recorded(plan: LoadPlan, run_id: str, steps: Iterator[Progress]) -> Load
     error: str | None = "interrupted"
     try:
         with _values_hidden(name):
-            for progress in steps:  # the last one counts, also if a later step fails
-                logger.debug("%s: %s records read", name, progress.counts.read)
+            for progress in steps:  # noqa: B007 - the last one counts, also if a later step fails
+                pass
         error = None
     except WarehouseError as failure:
         error = scrub(str(failure))
@@ -109,13 +109,14 @@ def _load(plan: LoadPlan, connector: Connector | None) -> Iterator[Progress]:
     """Take the contract, load all batches, then look at what the load as a whole shows."""
     with working_connection(plan) as (duck, work):
         plan, progress = take_contract(plan, duck)
-        name, raw = plan.contract.name, plan.raw
-        request = _request(plan, work)
+        raw, committed, request = plan.raw, plan.raw.batch, _request(plan, work)
         connector = connector or connect(plan.connection, plan.mapping)
         load = _load_full if plan.contract.load == "full" else _load_batches
         for step in load(plan, connector.batches(duck, request), connector.runs_query):
             progress += step
-            logger.info("%s: %s records read", name, f"{progress.counts.read:,}")
+            if raw.batch > committed:
+                committed = raw.batch
+                logger.info("%s: %s records read", raw.name, f"{progress.counts.read:,}")
             yield progress
         nulls = Counter({column: count for column, count in progress.nulls.items() if column not in progress.missing})
         spikes = describe_null_spikes(duck, raw, plan.load_id, progress.counts.accepted, nulls)
