@@ -26,9 +26,9 @@ from flows.ingest.tables import tables_to_load
 from flows.lake.catalog import Pin, pin_catalog, read_pins
 from flows.lake.maintenance import compact_and_vacuum_lake
 from flows.lake.ops import require_lake
+from flows.lake.raw import raw_path
 from flows.lake.reconcile import require_reconciliation
 from flows.lake.snapshot_backup import keep_snapshots, restore_snapshots
-from flows.lake.tables import raw_path
 from flows.orchestration.artifacts import failed_gate_shown, show_outcome
 from flows.orchestration.dbt_task_runs import shown_models
 from flows.orchestration.events import emit_release_published, emit_rows_accepted

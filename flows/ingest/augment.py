@@ -1,7 +1,7 @@
-"""Augmentation: further images made of one by small changes, drawn from a seed and the image's own bytes.
+"""Augmentation: more images from one by small changes, drawn from a seed and the image's own bytes.
 
-A draw depends on the seed, the parent's hash, the operation and the number of the copy, and on nothing else; all
-arithmetic on pixels is of integers. So the same parent has the same children on every machine, in any order.
+A draw depends only on the seed, the parent's hash, the operation and the number of the copy. All arithmetic on pixels
+uses integers. So the same parent has the same children on every machine, in any order.
 """
 
 import hashlib
@@ -17,7 +17,7 @@ from flows.core.errors import UsageError
 from flows.ingest.pixels import Pixels, shrink
 
 ONE = 1 << 16
-"""One, as a number of fixed point."""
+"""One in fixed-point numbers."""
 
 MOST_COPIES = 100
 LONGEST_SIDE = (8, 2048)
@@ -25,7 +25,7 @@ LONGEST_SIDE = (8, 2048)
 
 @dataclass(frozen=True)
 class Draw:
-    """Chance for one child."""
+    """Random numbers for one child."""
 
     subject: str
 
@@ -37,7 +37,7 @@ class Draw:
 
 @dataclass(frozen=True)
 class Operation:
-    """A way to change an image: its bounds as declared, how parameters are drawn within them, what they do."""
+    """A change of an image: the limits of its bounds, how parameters are drawn within bounds, and what they do."""
 
     bounds: Mapping[str, tuple[int, int]]
     draw: Callable[[Draw, Mapping[str, int], Pixels], dict[str, int]]
@@ -46,7 +46,7 @@ class Operation:
 
 @dataclass(frozen=True)
 class Child:
-    """An augmented image: what was done, with which parameters, and the outcome."""
+    """An augmented image, with the operation and the parameters that made it."""
 
     image_id: str
     operation: str
@@ -56,7 +56,7 @@ class Child:
 
 @dataclass(frozen=True)
 class Recipe:
-    """Which operations are done, within which bounds, how often each, and from which seed.
+    """The operations with their bounds, how often each is done, and the seed.
 
     An image with a side of more than `longest_side` pixels is made smaller first.
     """
@@ -68,7 +68,7 @@ class Recipe:
 
     @classmethod
     def parse(cls, where: str, options: Mapping[str, Any]) -> "Recipe":
-        """Read a recipe as it is declared; raises UsageError for an operation or bound that is none."""
+        """Read a recipe as it is declared; raises UsageError for an operation or bound that does not exist."""
         operations = options.get("operations")
         if not isinstance(operations, dict) or not operations:
             raise UsageError(f"{where} declares no operations.", f"Name some of {', '.join(OPERATIONS)}.")
@@ -76,19 +76,19 @@ class Recipe:
             _whole(where, options, "seed", 0, (1 << 63) - 1),
             _whole(where, options, "copies", 1, MOST_COPIES),
             _whole(where, options, "longest_side", *LONGEST_SIDE),
-            {name: _bounds(f"{where}.operations", name, said or {}) for name, said in operations.items()},
+            {name: _bounds(f"{where}.operations", name, declared or {}) for name, declared in operations.items()},
         )
         if unknown := options.keys() - {"seed", "copies", "longest_side", "operations"}:
             raise UsageError(f"{where} has {', '.join(sorted(unknown))}, which is no part of a recipe.", "Take it out.")
         return recipe
 
     def children(self, parent_sha256: str, pixels: Pixels) -> Iterator[Child]:
-        """Yield what becomes of an image, operation by operation; what has no bounds has one outcome only."""
+        """Yield the children of an image, operation by operation; an operation without bounds has one child."""
         pixels = shrink(pixels, self.longest_side)
         for name, bounds in self.operations.items():
-            said = json.dumps({**bounds, "longest_side": self.longest_side}, sort_keys=True)
+            text = json.dumps({**bounds, "longest_side": self.longest_side}, sort_keys=True)
             for number in range(1, self.copies + 1 if bounds else 2):
-                subject = f"{self.seed}/{parent_sha256}/{name}/{said}/{number}"
+                subject = f"{self.seed}/{parent_sha256}/{name}/{text}/{number}"
                 drawn = OPERATIONS[name].draw(Draw(subject), bounds, pixels)
                 yield Child(
                     image_id=hashlib.sha256(subject.encode()).hexdigest()[:32],
@@ -98,20 +98,20 @@ class Recipe:
                 )
 
 
-def _bounds(where: str, name: str, said: Mapping[str, Any]) -> Mapping[str, int]:
+def _bounds(where: str, name: str, declared: Mapping[str, Any]) -> Mapping[str, int]:
     if name not in OPERATIONS:
         raise UsageError(f"{where} names {name}, which is no operation.", f"It is one of {', '.join(OPERATIONS)}.")
     bounds = OPERATIONS[name].bounds
-    if unknown := said.keys() - bounds.keys():
+    if unknown := declared.keys() - bounds.keys():
         raise UsageError(
             f"{where}.{name} has {', '.join(sorted(unknown))}, which it does not know.",
             f"It knows {', '.join(bounds) or 'no bounds'}.",
         )
-    return {bound: _whole(f"{where}.{name}", said, bound, *limits) for bound, limits in bounds.items()}
+    return {bound: _whole(f"{where}.{name}", declared, bound, *limits) for bound, limits in bounds.items()}
 
 
-def _whole(where: str, said: Mapping[str, Any], name: str, low: int, high: int) -> int:
-    value = said.get(name)
+def _whole(where: str, declared: Mapping[str, Any], name: str, low: int, high: int) -> int:
+    value = declared.get(name)
     if not isinstance(value, int) or isinstance(value, bool) or not low <= value <= high:
         raise UsageError(f"{where}.{name} is {value!r}.", f"Write a whole number from {low} to {high}.")
     return value
@@ -123,9 +123,9 @@ def flip(pixels: Pixels, _parameters: Mapping[str, int]) -> Pixels:
 
 
 def rotate(pixels: Pixels, parameters: Mapping[str, int]) -> Pixels:
-    """Turn an image about its middle, counter-clockwise by thousandths of a degree, its edge drawn out to the frame.
+    """Turn an image about its middle, counter-clockwise by thousandths of a degree; its edge fills the corners.
 
-    Between four pixels a value is theirs by nearness; sine and cosine are rounded to 16 bits before they are used.
+    A value between four pixels is interpolated; sine and cosine are rounded to 16 bits before they are used.
     """
     height, width = pixels.shape[:2]
     angle = math.radians(parameters["millidegrees"] / 1000)
@@ -178,4 +178,4 @@ OPERATIONS: Mapping[str, Operation] = {
     "crop": Operation({"least_pct": (1, 100)}, _draw_crop, crop),
     "brightness": Operation({"least_pct": (0, 100), "most_pct": (100, 1000)}, _draw_brightness, brighten),
 }
-"""All that can be declared, each with its bounds and the least and most of a bound."""
+"""All operations, each with its bounds and the least and most of a bound."""

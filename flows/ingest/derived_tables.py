@@ -1,7 +1,7 @@
-"""Tables that are made of other tables of the lake, by steps that SQL cannot take; declared under `meta.derived`.
+"""Derived tables: made of other tables of the lake by steps that SQL cannot take, and declared under `meta.derived`.
 
-What a step yields goes the way of every source: contract check, quarantine, commit, counts. So a derived table is
-loaded exactly once, goes on where it stopped, and one image that cannot be read fails alone.
+Their rows are loaded like those of any source: contract check, quarantine, commit, counts. So each row is loaded
+exactly once, the next load continues after the last one, and one image that cannot be read fails alone.
 """
 
 import hashlib
@@ -19,16 +19,17 @@ from flows.config.connections import Connection
 from flows.config.contract import Contract
 from flows.core.errors import UsageError
 from flows.core.names import TableName, identifier
+from flows.core.relation import Relation
 from flows.ingest.augment import Recipe
 from flows.ingest.load import LoadResult, load_table
 from flows.ingest.pixels import decode_image, encode_png, measure_image
-from flows.lake.tables import LakeTable
-from flows.sources.batches import SOURCE, Batch, Rejected, Request
+from flows.lake.raw import RawTable
+from flows.sources.batches import Batch, Rejected, Request
 from flows.sources.files.documents import Unreadable
 
 PARENTS_A_BATCH = 500
 BYTES_A_BATCH = 16 * 1024 * 1024
-"""Bytes of parents that are read together, or of rows that are committed: they are held several times on their way."""
+"""Bytes of parents that are read together, or of rows that are committed together: memory has more than one copy."""
 
 PARENTS_AT_A_TIME = 16
 READING_MEMORY = "1GB"
@@ -39,19 +40,19 @@ Parent = tuple[int, int, int]
 
 
 class Step(Protocol):
-    """What makes rows of one parent: its id, the hash of its content, and the content."""
+    """A step that makes rows of one parent, by its id, the hash of its content, and the content."""
 
     version: ClassVar[int]
     schema: ClassVar[pa.Schema]
 
     def rows(self, parent_id: str, sha256: str, content: bytes) -> Iterator[Row]:
-        """Yield the rows that a parent gives; raises Unreadable for one that cannot be read."""
+        """Yield the rows of a parent; raises Unreadable for one that cannot be read."""
         ...
 
 
 @dataclass(frozen=True)
 class ImageFeatures:
-    """Features of an image's pixels, one row an image; `version` is raised when they are measured in another way."""
+    """Features of an image's pixels, one row an image; `version` is raised when they are computed differently."""
 
     version: ClassVar[int] = 1
     schema: ClassVar[pa.Schema] = pa.schema(
@@ -70,7 +71,7 @@ class ImageFeatures:
 
 @dataclass(frozen=True)
 class AugmentedImages:
-    """Further images made of an image, one row each; `version` is raised when they are made in another way."""
+    """Augmented images, one row each; `version` is raised when they are made differently."""
 
     recipe: Recipe
 
@@ -85,7 +86,7 @@ class AugmentedImages:
     )
 
     def rows(self, parent_id: str, sha256: str, content: bytes) -> Iterator[Row]:
-        """Yield the children that the recipe says."""
+        """Yield the children by the recipe."""
         for child in self.recipe.children(sha256, decode_image(content)):
             png = encode_png(child.pixels)
             height, width = child.pixels.shape[:2]
@@ -105,7 +106,7 @@ class AugmentedImages:
 
 @dataclass(frozen=True)
 class Columns:
-    """Which columns of a parent table say who it is, what its content is, and the hash of that."""
+    """The columns of a parent table that hold its id, its content, and the hash of the content."""
 
     parent_id: str
     content: str
@@ -114,42 +115,42 @@ class Columns:
 
 @dataclass(frozen=True)
 class DerivedTable:
-    """A table of the lake as the source of another: of each content the row that came first, from a batch on."""
+    """A table of the lake as the source of another: the first row of each content, from a batch on."""
 
     runs_query: ClassVar[bool] = False
 
-    parent: LakeTable
+    parent: RawTable
     columns: Columns
     step: Step
 
     def batches(self, connection: duckdb.DuckDBPyConnection, request: Request) -> Iterator[Batch]:
-        """Yield what the step makes of parents that are new; the watermark is the last batch of theirs that is done."""
+        """Yield the rows of new parents; the watermark is their last batch that is done."""
         stored = self.parent.stored([self.columns.parent_id, self.columns.content, self.columns.sha256])
-        behind = int(request.watermark or 0)
-        if stored is None or behind == self.parent.batch:
+        last_done = int(request.watermark or 0)
+        if stored is None or last_done == self.parent.batch:
             return
-        if behind > self.parent.batch:  # the parent was made anew
-            behind = 0
+        if last_done > self.parent.batch:  # the parent was loaded again from nothing
+            last_done = 0
         config: dict[str, str | bool | int | float | list[str]] = {
             "threads": "1",
             "memory_limit": READING_MEMORY,
             "temp_directory": str(request.work / "parents"),
         }
         with duckdb.connect(config=config) as reading:
-            yield from self._made(connection, reading, stored, behind, request.watermark)
+            yield from self._made(connection, reading, stored, last_done, request.watermark)
 
     def _made(
         self,
         connection: duckdb.DuckDBPyConnection,
         reading: duckdb.DuckDBPyConnection,
         stored: str,
-        behind: int,
+        last_done: int,
         watermark: str | None,
     ) -> Iterator[Batch]:
         made: list[Row] = []
         rejected: list[Rejected] = []
         size = parents = 0
-        pieces = list(_pieces(self._new_parents(reading, stored, behind)))
+        pieces = list(_pieces(self._new_parents(reading, stored, last_done)))
         for at, (piece, done) in enumerate(pieces, start=1):
             for name, sha256, content in self._contents(reading, stored, piece):
                 place = f"{self.parent.name}/{name}"
@@ -161,15 +162,15 @@ class DerivedTable:
                             yield self._batch(connection, made, rejected, watermark)
                             made, rejected, size, parents = [], [], 0, 0
                 except Unreadable as error:
-                    said = json.dumps({self.columns.parent_id: name, self.columns.sha256: sha256}, ensure_ascii=False)
-                    rejected.append(Rejected(said.encode(), str(error), place))
+                    text = json.dumps({self.columns.parent_id: name, self.columns.sha256: sha256}, ensure_ascii=False)
+                    rejected.append(Rejected(text.encode(), str(error), place))
             watermark, parents = str(done), parents + len(piece)
             if parents >= PARENTS_A_BATCH or at == len(pieces):
                 yield self._batch(connection, made, rejected, watermark)
                 made, rejected, size, parents = [], [], 0, 0
 
-    def _new_parents(self, reading: duckdb.DuckDBPyConnection, stored: str, behind: int) -> list[Parent]:
-        """Return batch, row and size of each content's first row, of those that came in a batch that is not done."""
+    def _new_parents(self, reading: duckdb.DuckDBPyConnection, stored: str, last_done: int) -> list[Parent]:
+        """Return batch, row and size of the first row of each content, from batches that are not done."""
         content, sha256 = identifier(self.columns.content), identifier(self.columns.sha256)
         reading.execute(
             f"create temp table first_rows as with arrived as (select {sha256} as sha256, _batch, _row "
@@ -178,14 +179,14 @@ class DerivedTable:
         )
         return reading.execute(
             f"with sizes as (select _batch, _row, octet_length({content}) as size from {stored} "
-            f"where _batch > {behind}) select _batch, _row, size from sizes semi join first_rows using (_batch, _row) "
-            "where size is not null order by _batch, _row"
+            f"where _batch > {last_done}) select _batch, _row, size from sizes "
+            "semi join first_rows using (_batch, _row) where size is not null order by _batch, _row"
         ).fetchall()
 
     def _contents(
         self, reading: duckdb.DuckDBPyConnection, stored: str, piece: list[Parent]
     ) -> list[tuple[str, str, bytes]]:
-        """Read some parents that follow each other; a plain scan, because a join would hold more than these."""
+        """Read consecutive parents by a plain scan: a join would need more memory."""
         (first, first_row, _), (last, last_row, _) = piece[0], piece[-1]
         found = reading.execute(
             f"select cast({identifier(self.columns.parent_id)} as varchar), {identifier(self.columns.sha256)}, "
@@ -205,14 +206,12 @@ class DerivedTable:
         self, connection: duckdb.DuckDBPyConnection, made: list[Row], rejected: list[Rejected], watermark: str | None
     ) -> Batch:
         schema = pa.schema([*self.step.schema, ("_file", pa.string()), ("_row", pa.int64())])
-        connection.register("arrow_made", pa.Table.from_pylist(made, schema=schema))
-        connection.execute(f"create or replace temp table {SOURCE} as from arrow_made")
-        connection.unregister("arrow_made")
-        return Batch(read=len(made) + len(rejected), rejected=tuple(rejected), watermark=watermark)
+        records = Relation.from_arrow(connection, "derived_rows", pa.Table.from_pylist(made, schema=schema))
+        return Batch(records, read=len(made) + len(rejected), rejected=tuple(rejected), watermark=watermark)
 
 
 def _pieces(parents: list[Parent]) -> Iterator[tuple[list[Parent], int]]:
-    """Cut parents into pieces of bounded size; with each comes the last batch that is done behind it."""
+    """Cut parents into pieces of bounded size; with each comes the last batch that is done after it."""
     piece: list[Parent] = []
     size = 0
     for at, parent in enumerate(parents, start=1):
@@ -225,7 +224,7 @@ def _pieces(parents: list[Parent]) -> Iterator[tuple[list[Parent], int]]:
 
 
 def derived_tables(contracts: Mapping[TableName, Contract]) -> list[Contract]:
-    """Return the contracts of derived tables, parents first; raises UsageError for one that is made of no other."""
+    """Return the contracts of derived tables, parents first; raises UsageError for a parent without a contract."""
     derived = {name: contract.derivation for name, contract in contracts.items() if contract.derivation}
     for name, derivation in derived.items():
         if derivation.of not in contracts:
@@ -241,13 +240,13 @@ def derived_tables(contracts: Mapping[TableName, Contract]) -> list[Contract]:
 
 
 def derive_table(contract: Contract, contracts: Mapping[TableName, Contract], lake: Path, *, run_id: str) -> LoadResult:
-    """Make what a derived table lacks of its parent.
+    """Load the rows that a derived table lacks of its parent.
 
-    Raises UsageError for a step or option that is none, and what a load raises.
+    Raises UsageError for a step or option that does not exist, and all that a load raises.
     """
     assert contract.derivation is not None, "what is not derived has a source"
     derivation = contract.derivation
-    parent = LakeTable(lake, derivation.of)
+    parent = RawTable(lake, derivation.of)
     step, columns = read_derivation(contract, contracts[derivation.of])
     made_by = hashlib.sha256(f"{derivation.definition()} {step.version}".encode()).hexdigest()[:16]
     name = contract.name

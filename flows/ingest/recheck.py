@@ -1,23 +1,25 @@
-"""Records in quarantine on their way back: restored as they came, and rechecked by what the lake has learnt since."""
+"""Records in quarantine, restored as they came and checked again by today's contract, mapping and stored rows."""
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import duckdb
 import pyarrow as pa
 
 from flows.config.contract import Contract
+from flows.core.errors import SchemaMismatch
 from flows.core.names import identifier, literal
+from flows.core.relation import Relation
+from flows.ingest.batch import check_batch
+from flows.ingest.plan import LoadPlan, working_connection
+from flows.ingest.progress import Progress
 from flows.lake.casts import is_nested
-from flows.lake.check import CHECKED, SEPARATOR, replace_checked
-from flows.lake.quarantine import RecordSchema
-from flows.lake.tables import LakeTable
-from flows.sources.batches import SOURCE
+from flows.lake.check import SEPARATOR, Checked
+from flows.lake.quarantine import quarantined_rows, resolve
+from flows.lake.raw import RawTable
+from flows.lake.schema_evolution import fit_extras
+from flows.sources.batches import Batch, RecordSchema
 from flows.sources.json_records import json_pointer, keep_digits
-
-RECHECKED = "rechecked"
-"""The relation that `recheck` makes: `_hash` and `_row` of each record that was checked again, `_reasons` (a list, null
-if it passes), and `is_known`: whether it passes and the lake holds the very same."""
 
 CAME_AGAIN = "its key came again since, so what it says is not the newest"
 HASH_LENGTH = 64
@@ -26,58 +28,103 @@ LANDED = pa.schema([("_record", pa.string()), ("_file", pa.string()), ("_hash", 
 
 @dataclass(frozen=True)
 class QuarantinedRecords:
-    """Records in quarantine of one form; `form` is None if they could not be read as records."""
+    """Records in quarantine of one schema; `schema` is None if they could not be read as records."""
 
-    form: RecordSchema | None
+    schema: RecordSchema | None
     is_backfill: bool
     records: int
     where: str
 
 
-def quarantined_records(connection: duckdb.DuckDBPyConnection, table: LakeTable, key: str) -> list[QuarantinedRecords]:
-    """Return what is in quarantine, by form, and by whether it came before the table's first load was complete."""
-    quarantined, stored = table.quarantined(), table.stored([key])
-    if quarantined is None:
+@dataclass(frozen=True)
+class Rechecked:
+    """Records of a quarantine that were checked again.
+
+    `outcomes` has `_hash` and `_row` of each, `_reasons` (a list, null if it passes), and `is_known`: whether it passes
+    and the lake has an equal row.
+    """
+
+    checked: Checked
+    outcomes: Relation
+
+    def passed(self) -> Checked:
+        """Return the records that pass and are not in the lake, with the positions that they came with."""
+        query = (
+            f"select * replace (substr(_position, {HASH_LENGTH + 1}) as _position) from {self.checked.records} "
+            f"where _row in (select _row from {self.outcomes} where _reasons is null and not is_known)"
+        )
+        return replace(self.checked, records=Relation.table(self.outcomes.connection, "passed_records", query))
+
+
+def quarantined_records(duck: duckdb.DuckDBPyConnection, raw: RawTable, key: str) -> list[QuarantinedRecords]:
+    """Return the records in quarantine by schema, and by whether they came before the first load was complete."""
+    relation, stored = quarantined_rows(raw), raw.stored([key])
+    if relation is None:
         return []
     second = f"(select min(_batch) from {stored} where not _is_backfill)" if stored else "null"
     came_first = f"coalesce(_batch < {second}, true)"
-    groups = connection.execute(
-        f"select _schema, {came_first} as is_backfill, count(*) from {quarantined} group by all order by min(_batch)"
+    groups = duck.execute(
+        f"select _schema, {came_first} as is_backfill, count(*) from {relation} group by all order by min(_batch)"
     ).fetchall()
     return [
         QuarantinedRecords(
-            RecordSchema.parse(form) if form else None,
+            RecordSchema.parse(schema) if schema else None,
             is_backfill,
             records,
-            f"_schema is not distinct from {literal(form) if form else 'null'} and {came_first} = {is_backfill}",
+            f"_schema is not distinct from {literal(schema) if schema else 'null'} and {came_first} = {is_backfill}",
         )
-        for form, is_backfill, records in groups
+        for schema, is_backfill, records in groups
     ]
 
 
-def restore(connection: duckdb.DuckDBPyConnection, table: LakeTable, quarantined: QuarantinedRecords) -> None:
-    """Make the relation `source` from records in quarantine, with the types that they came with.
+def recheck(
+    plan: LoadPlan, duck: duckdb.DuckDBPyConnection, group: QuarantinedRecords
+) -> tuple[Rechecked | None, Progress]:
+    """Check records in quarantine again by today's contract and mapping.
 
-    `_file` is a record's hash and the place where it stood. What cannot be restored exactly is left out.
+    Returns None for records that stay as they are: malformed ones, and those without the columns of the mapping.
     """
-    assert quarantined.form is not None, "what could not be read as a record has no columns"
-    records = f"{table.quarantined()} where {quarantined.where} order by _batch, _row"
-    sql = f"select _raw, _hash, _position, _batch from {records}"
-    connection.register("arrow_quarantined", pa.RecordBatchReader.from_batches(LANDED, _records(sql)))
-    connection.execute("create or replace temp table quarantined as select * from arrow_quarantined")
-    connection.unregister("arrow_quarantined")
-    columns, losses = [], ["false"]
-    for name, kind in quarantined.form.columns.items():
-        path = literal(json_pointer([name]))
-        text = f"json_extract_string(_record, {path})"
-        value = f"json_extract(_record, {path})" if is_nested(kind) or kind == "JSON" else text
-        columns.append(f"try_cast({value} as {kind}) as {identifier(name)}, ")
-        losses.append(f"({text} is not null and try_cast({value} as {kind}) is null)")
-    connection.execute(
-        f"create or replace temp table {SOURCE} as "
-        f"select {''.join(columns)}_file, cast(null as bigint) as _row, _record "
-        f"from quarantined where not ({' or '.join(losses)})"
-    )
+    in_quarantine = f"{plan.contract.name}: {group.records:,} in quarantine"
+    if group.schema is None:
+        return None, Progress(messages=(f"{in_quarantine} are malformed; fix them in the source",))
+    others = Progress(messages=(f"{in_quarantine} do not have the columns that the mapping reads",))
+    if group.schema.is_queried != bool(plan.mapping.query):
+        return None, others
+    landed = _land(duck, plan.raw, group)
+    try:
+        records = _restore(landed, group.schema)
+        checked, seen = check_batch(plan, Batch(records, read=group.records), query_in_source=True)
+    except SchemaMismatch:
+        return None, others
+    checked = fit_extras(plan.raw, plan.contract, checked)
+    return Rechecked(checked, _outcomes(plan, checked, landed)), seen
+
+
+def clear_quarantine(plan: LoadPlan) -> Progress:
+    """Remove the records from quarantine that a load under a fixed contract or mapping has just read again."""
+    name, messages = plan.contract.name, []
+    with working_connection(plan) as (duck, _):
+        for group in quarantined_records(duck, plan.raw, plan.contract.key[0]):
+            rechecked, _ = recheck(plan, duck, group)
+            if rechecked is None:
+                continue
+            passed, known = rechecked.outcomes.count("_reasons is null"), rechecked.outcomes.count("is_known")
+            if known:
+                resolve(plan.raw, rechecked.outcomes, plan.load_id, "is_known")
+                messages.append(f"{name}: {known:,} left the quarantine, the lake holds them now")
+            if passed > known:
+                messages.append(
+                    f"{name}: {passed - known:,} in quarantine pass now, and the source did not show them again; "
+                    f"python -m flows replay {name} moves them"
+                )
+    return Progress(messages=tuple(messages))
+
+
+def _land(duck: duckdb.DuckDBPyConnection, raw: RawTable, group: QuarantinedRecords) -> Relation:
+    """Copy records out of quarantine; `_file` is a record's hash and position, so that both come through a check."""
+    records = f"{quarantined_rows(raw)} where {group.where} order by _batch, _row"
+    rows = _records(f"select _raw, _hash, _position, _batch from {records}")
+    return Relation.from_arrow(duck, "landed_quarantine", pa.RecordBatchReader.from_batches(LANDED, rows))
 
 
 def _records(sql: str) -> Iterator[pa.RecordBatch]:
@@ -90,42 +137,55 @@ def _records(sql: str) -> Iterator[pa.RecordBatch]:
             yield pa.RecordBatch.from_arrays(arrays, schema=LANDED)
 
 
-def recheck(
-    connection: duckdb.DuckDBPyConnection, contract: Contract, extras: Sequence[str], stored: str | None
-) -> None:
-    """Make the relation `rechecked` from what was restored and checked.
+def _restore(landed: Relation, schema: RecordSchema) -> Relation:
+    """Return records with their own columns and types; one that cannot be restored exactly is left out."""
+    columns, losses = [], ["false"]
+    for name, kind in schema.columns.items():
+        path = literal(json_pointer([name]))
+        text = f"json_extract_string(_record, {path})"
+        value = f"json_extract(_record, {path})" if is_nested(kind) or kind == "JSON" else text
+        columns.append(f"try_cast({value} as {kind}) as {identifier(name)}, ")
+        losses.append(f"({text} is not null and try_cast({value} as {kind}) is null)")
+    return Relation.table(
+        landed.connection,
+        "restored_records",
+        f"select {''.join(columns)}_file, cast(null as bigint) as _row, _record "
+        f"from {landed} where not ({' or '.join(losses)})",
+    )
 
-    A record that would be taken for the newest of its key, though its key came again in a later batch, does not pass:
-    events are told apart by their key, and states of different times by their cursor, but what is left is ordered by
-    arrival alone.
+
+def _outcomes(plan: LoadPlan, checked: Checked, landed: Relation) -> Relation:
+    """Compare checked records with the stored rows.
+
+    A record that would count as the newest of its key, though its key came again in a later batch, does not pass:
+    events are told apart by their key, and states of different times by their cursor; the rest is ordered by arrival.
     """
+    stored, contract = plan.stored(checked), plan.contract
     is_known = came_again = "false"
     if stored:
-        is_same, is_later = (
-            _same([*contract.types, *extras]),
-            f"known._batch > quarantined._came and {_by_arrival(contract)}",
-        )
+        is_same = _same(checked.payload(contract))
+        is_later = f"known._batch > landed._came and {_by_arrival(contract)}"
         is_known = f"exists (select 1 from {stored} as known where not known._deleted and {is_same})"
         came_again = f"exists (select 1 from {stored} as known where {is_later})"
-    connection.execute(f"""
-        create or replace temp table {RECHECKED} as
+    query = f"""
         with compared as (
             select
-                quarantined._hash, checked._row, {is_known} as is_known, {came_again} as came_again,
+                landed._hash, checked._row, {is_known} as is_known, {came_again} as came_again,
                 string_split(checked._reasons, {literal(SEPARATOR)}) as found
-            from {CHECKED} as checked
-            inner join quarantined on checked._position = quarantined._file
+            from {checked.records} as checked
+            inner join {landed} as landed on checked._position = landed._file
         )
         select
             _hash, _row, is_known and found is null as is_known,
             case when found is null and came_again and not is_known then [{literal(CAME_AGAIN)}] else found end
             as _reasons
         from compared
-    """)
+    """
+    return Relation.table(landed.connection, "recheck_outcomes", query)
 
 
 def _by_arrival(contract: Contract) -> str:
-    """Say when a stored row is of a checked one's key, and of the two the later to arrive stands."""
+    """Return SQL for whether a stored row has the key of a checked one, and their order is that of arrival."""
     match contract.load:
         case "append":
             return "false"
@@ -133,15 +193,6 @@ def _by_arrival(contract: Contract) -> str:
             return _same([*contract.key, *([contract.cursor] if contract.cursor else [])])
         case "full":
             return _same(contract.key)
-
-
-def keep_passed(connection: duckdb.DuckDBPyConnection) -> None:
-    """Leave in `checked` what passes and is not known already, where it stood when it came."""
-    replace_checked(
-        connection,
-        f"select * replace (substr(_position, {HASH_LENGTH + 1}) as _position) from {CHECKED} "
-        f"where _row in (select _row from {RECHECKED} where _reasons is null and not is_known)",
-    )
 
 
 def _same(names: Sequence[str]) -> str:

@@ -1,7 +1,7 @@
-"""Replay: what is in quarantine is checked again, after a contract or mapping was fixed, and what passes is moved."""
+"""Replay: records in quarantine are checked again, after a contract or mapping was fixed, and move if they pass."""
 
-import json
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from dataclasses import replace
 from pathlib import Path
 from uuid import uuid4
 
@@ -9,16 +9,19 @@ import duckdb
 
 from flows.config.connections import Connection, Connections
 from flows.config.contract import Contract
-from flows.core.clock import utc_now
 from flows.core.errors import UsageError
 from flows.core.names import TableName
-from flows.ingest.load import LoadResult, TableLoad, recorded, working_connection
-from flows.ingest.recheck import RECHECKED, QuarantinedRecords, keep_passed, quarantined_records
-from flows.lake.deduplicate import NEW_ROWS, deduplicate
+from flows.ingest.load import LoadResult, run_recorded
+from flows.ingest.plan import LoadPlan, plan_load, take_contract, working_connection
+from flows.ingest.progress import Progress
+from flows.ingest.recheck import QuarantinedRecords, quarantined_records, recheck
+from flows.lake.counts import Counts
+from flows.lake.deduplicate import deduplicate
+from flows.lake.file_ledger import record_files
 from flows.lake.ops import was_loaded
+from flows.lake.quarantine import QUARANTINE, resolve, write_quarantine
 from flows.lake.quarantine_report import quarantined_tables
 from flows.lake.reconcile import require_reconciliation
-from flows.lake.tables import FILES, QUARANTINE, BatchMetadata, Counts
 
 
 def replay_quarantine(
@@ -43,42 +46,48 @@ def replay_quarantine(
 
 
 def replay_table(connection: Connection, contract: Contract, lake: Path, *, run_id: str) -> LoadResult:
-    """Check a table's quarantine again, move what passes to its history, and record that as a load is recorded.
+    """Check a table's quarantine again, move the records that pass to its history, and record that as a load.
 
-    Of the counts, `read` is what was checked again and `quarantined` what stays. The source is not asked, and where it
-    stands does not change. Killed at any point and begun again, it leaves what an undisturbed one leaves.
+    Of the counts, `read` is how many were checked again and `quarantined` how many stay. The source is not read, and
+    its watermark does not change. A replay that was killed at any point is completed by the next one.
     Raises GateFailed if a recount finds another number of records than it counted.
     """
-    load = TableLoad.begin(connection, contract, lake)
-    with recorded(load, run_id), working_connection(connection, load.mapping) as (duck, _):
-        if was_loaded(lake, contract.name):
-            load.take_contract(duck)
-            for quarantined in quarantined_records(duck, load.table, load.contract.key[0]):
-                _replay(load, duck, quarantined)
+    plan = plan_load(connection, contract, lake)
+    return run_recorded(plan, run_id, _replay(plan))
+
+
+def _replay(plan: LoadPlan) -> Iterator[Progress]:
+    name, lake = plan.contract.name, plan.raw.lake
+    with working_connection(plan) as (duck, _):
+        if was_loaded(lake, name):
+            plan, progress = take_contract(plan, duck)
+            for group in quarantined_records(duck, plan.raw, plan.contract.key[0]):
+                progress += _replay_group(replace(plan, is_backfill=group.is_backfill), duck, group)
+                yield progress
         else:
-            load.messages.append(f"{contract.name}: its first load is not complete, nothing was replayed")
-        require_reconciliation(lake, {contract.name: (load.load_id, load.counts)})
-    return load.result(run_id)
+            progress = Progress(messages=(f"{name}: its first load is not complete, nothing was replayed",))
+        require_reconciliation(lake, {name: (plan.load_id, progress.counts)})
+    yield progress
 
 
-def _replay(load: TableLoad, duck: duckdb.DuckDBPyConnection, quarantined: QuarantinedRecords) -> None:
-    """Commit what passes as a batch of its own, then take it out of quarantine: killed in between, it is known."""
-    extras = load.recheck(duck, quarantined)
-    if extras is None:
-        return
-    read, stays = duck.execute(f"select count(*), count(_reasons) from {RECHECKED}").fetchall()[0]
-    keep_passed(duck)
-    table, contract = load.table, load.contract
-    stored = table.stored([*contract.types, *extras], contract.types)
-    conflicts = deduplicate(duck, contract, extras, stored, all_keys_seen=False)
-    accepted = duck.execute(f"select count(*) from {NEW_ROWS} where not _deleted").fetchall()[0][0]
-    counts = Counts(read, accepted, stays, read - accepted - stays, conflicts)
+def _replay_group(plan: LoadPlan, duck: duckdb.DuckDBPyConnection, group: QuarantinedRecords) -> Progress:
+    """Commit the records that pass as a batch of their own, then take them out of quarantine.
+
+    After a death in between, the next replay finds them in the lake.
+    """
+    rechecked, progress = recheck(plan, duck, group)
+    if rechecked is None:
+        return progress
+    raw, contract, checked = plan.raw, plan.contract, rechecked.passed()
+    read, stays = rechecked.outcomes.count(), rechecked.outcomes.count("_reasons is not null")
+    new = deduplicate(checked, contract, plan.stored(checked), all_keys_seen=False)
+    accepted, _ = new.count()
+    counts = Counts(read, accepted, stays, read - accepted - stays, new.conflicts)
     if accepted:
-        stamp = BatchMetadata(table.batch + 1, load.load_id, utc_now(), quarantined.is_backfill)
-        table.quarantine(QUARANTINE.empty_table(), stamp.batch)  # what a batch that died left under this number
-        table.record_files(FILES.empty_table(), stamp.batch)
-        last = table.last_commit()
-        watermark, config_hash = json.loads(last["watermark"]), last.get("config_hash", "")
-        table.append(duck, contract, extras, stamp, counts, watermark, config_hash, load.contract_version)
-    table.resolve(duck, RECHECKED, load.load_id)
-    load.counts += counts
+        metadata = plan.next_batch()
+        write_quarantine(raw, QUARANTINE.empty_table(), metadata.batch)  # a batch that died may have left some
+        record_files(raw, metadata)
+        carry = {"config_hash": "", **raw.last_commit(), "contract_version": str(plan.contract_version)}
+        raw.append(new, contract, metadata, counts, carry)
+    resolve(raw, rechecked.outcomes, plan.load_id)
+    return progress + Progress(counts)

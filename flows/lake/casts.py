@@ -25,26 +25,26 @@ BOOLEANS = {"boolean", "bool"}
 TIMES = {"timestamp", "datetime", "timestamp without time zone"}
 
 DST_TRANSITIONS = "dst_transitions"
-"""The variable with a bit a day, from 1900 to 2100 in UTC: whether the clocks of the session's time zone were changed
-about that day, or will be."""
+"""The variable with a bit a day, from 1900 to 2100 in UTC: whether the clocks of the session's time zone change near
+that day."""
 
 DAYS = 73_049
-"""How many days that is."""
+"""The number of these days."""
 
 
 @dataclass(frozen=True)
 class Cast:
-    """SQL for a typed value, and for whether nothing was lost; the value is null where it cannot be had."""
+    """SQL for a typed value, null if it cannot be cast, and SQL for whether the cast lost nothing."""
 
     typed: str
     is_lossless: str
 
 
 def lossless_cast(name: str, found: str, wanted: str) -> Cast:
-    """Say how a column of the type found becomes the type wanted.
+    """Return the cast of a column from the type found to the type wanted.
 
     DuckDB's try_cast alone rounds 3.7 to 4, cuts 1.23456 to four digits and drops a timestamp's offset; here such a
-    value is not lossless. Naive times are taken in the session's time zone, and become UTC.
+    cast is not lossless. Naive times are read in the session's time zone, and become UTC.
     """
     value, found = identifier(name), found.lower()
     typed = f"try_cast({value} as {wanted})"
@@ -76,13 +76,13 @@ def lossless_cast(name: str, found: str, wanted: str) -> Cast:
 
 
 def _is_of_our_era(typed: str, kind: str) -> str:
-    """Refuse infinity, and years that Python, pandas and most databases have no date for."""
+    """Return SQL that is false for infinity, and for years that Python and most databases have no date for."""
     last = "9999-12-31 23:59:59.999999" if kind == "timestamp" else "9999-12-31"
     return f"{typed} between {kind} '0001-01-01' and {kind} '{last}'"
 
 
 def _in_utc(value: str, found: str) -> str:
-    """Read a time, naive ones in the session's zone; a calendar is asked only where a zone or an offset needs one."""
+    """Return SQL for a time in UTC; the calendar, which is slow, is used only for zones and offsets."""
     by_calendar = f"timezone('UTC', try_cast({value} as timestamptz))"
     is_plain = "current_setting('TimeZone') = 'UTC'"
     if found in TEXTS:
@@ -95,12 +95,12 @@ def _in_utc(value: str, found: str) -> str:
 
 
 def is_nested(kind: str) -> bool:
-    """Tell whether a DuckDB type is made of others."""
+    """Tell whether a DuckDB type has parts of other types."""
     return kind.lower().startswith(("struct", "map")) or kind.endswith("]")
 
 
 def _nested(value: str, found: str, wanted: str) -> Cast:
-    """Let every part of a nested value come through: a cast alone makes null of those that do not fit."""
+    """Compare every part of a nested value: a cast alone makes null of the parts that do not fit."""
     if found == wanted:
         return Cast(value, "true")
     given = f"try_cast({value} as json)" if found in TEXTS else f"to_json({value})"
@@ -109,7 +109,7 @@ def _nested(value: str, found: str, wanted: str) -> Cast:
 
 
 def _is_of_microseconds(value: str, found: str) -> str:
-    """Refuse the digits of a second that a timestamp has no room for."""
+    """Return SQL that is false for digits of a second that a timestamp has no room for."""
     if found in TEXTS:
         too_fine = f"regexp_matches({value}, '[.][0-9]{{6}}[0-9]*[1-9]')"
         return f" and case when contains({value}, '.') then not {too_fine} else true end"
@@ -117,7 +117,7 @@ def _is_of_microseconds(value: str, found: str) -> str:
 
 
 def _is_exact_if_whole(value: str, typed: str, found: str) -> str:
-    """Refuse whole numbers that a float would round, such as 2^53 + 1."""
+    """Return SQL that is false for whole numbers that a float would round, such as 2^53 + 1."""
     same = f"try_cast({typed} as hugeint) is not distinct from try_cast({value} as hugeint)"
     if found in TEXTS:
         return f" and (not regexp_full_match(trim({value}), '[+-]?[0-9]{{7,}}') or {same})"
@@ -125,7 +125,7 @@ def _is_exact_if_whole(value: str, typed: str, found: str) -> str:
 
 
 def _text_fits_decimal(value: str, typed: str, wanted: str) -> str:
-    """Count the digits behind the point as they are written: a wider cast would round those that it does not hold."""
+    """Count the digits after the point as they are written: a cast would round those that it has no room for."""
     scale = int(match[1]) if (match := re.search(r",\s*(\d+)\s*\)", wanted)) else 0
     written = f"strpos({value}, '.') = 0 or length({value}) - strpos({value}, '.') <= {scale}"
     digits = f"length(rtrim(split_part(trim({value}), '.', 2), '0'))"
@@ -134,43 +134,43 @@ def _text_fits_decimal(value: str, typed: str, wanted: str) -> str:
 
 
 def _has_any(value: str, signs: str) -> str:
-    """Look for single signs: several times as fast as a regular expression, on what every record goes through."""
+    """Look for single characters, which is faster than a regular expression on every record."""
     return "(" + " or ".join(f"contains({value}, '{sign}')" for sign in signs) + ")"
 
 
 def record_dst_transitions(connection: duckdb.DuckDBPyConnection) -> bool:
-    """Note, once a connection, about which days the clocks of its time zone change; tell whether there are any."""
-    noted = f"select bit_count(getvariable('{DST_TRANSITIONS}'))"
-    if connection.execute(noted).fetchall() == [(None,)]:
+    """Record, once a connection, near which days the clocks of its time zone change; tell whether there are any."""
+    recorded = f"select bit_count(getvariable('{DST_TRANSITIONS}'))"
+    if connection.execute(recorded).fetchall() == [(None,)]:
         connection.execute(
             f"set variable {DST_TRANSITIONS} = (select coalesce(bitstring_agg(day + near, 0, {DAYS}), '0'::bit) from ("
             "select day, timestamptz '1900-01-01 00:00:00+00' + to_hours(24 * day) as midnight "
             f"from range(1, {DAYS}) as days (day)), (values (-1), (0), (1)) as days_near (near) "
             "where cast(midnight + interval 24 hours as timestamp) - cast(midnight as timestamp) <> interval 24 hours)"
         )
-    return connection.execute(noted).fetchall() != [(0,)]
+    return connection.execute(recorded).fetchall() != [(0,)]
 
 
 def ambiguous_local_time(name: str, typed: str, found: str) -> str | None:
-    """Return SQL for whether a local time never was or was twice, because clocks were changed; None if none can be.
+    """Return SQL for whether a local time was skipped or repeated by a DST change; None if no value can be.
 
-    All that is not near a change is passed by its day; what bears an offset, or no time of day, is clear. Of the others
-    those are clear that just one of the offsets before and behind the change fits.
+    A time is clear if its day is not near a change, or if it has an offset or no time of day. Another one is clear if
+    only one of the offsets before and after the change fits it.
     """
     value, typed, found = identifier(name), identifier(typed), found.lower()
     if found not in TEXTS and (not found.startswith("timestamp") or "time zone" in found):
         return None
     local = f"try_cast({value} as timestamp)"
     day = f"greatest(0, least({DAYS}, date_diff('day', date '1900-01-01', cast({typed} as date))))::integer"
-    before, behind = (
+    before, after = (
         f"(cast({moment} as timestamp) - timezone('UTC', {moment}))"
         for moment in (f"(timezone('UTC', {typed}) {sign} interval 24 hours)" for sign in "-+")
     )
-    fits = [f"(cast(timezone('UTC', {local} - {offset}) as timestamp) = {local})" for offset in (before, behind)]
+    fits = [f"(cast(timezone('UTC', {local} - {offset}) as timestamp) = {local})" for offset in (before, after)]
     has_offset = (
         f"not contains({value}, ':') or regexp_matches({value}, ':.*[-+A-Za-z]')" if found in TEXTS else "false"
     )
     return (
         f"case when get_bit(getvariable('{DST_TRANSITIONS}'), {day}) = 0 or {has_offset} then false "
-        f"else {before} <> {behind} and {fits[0]} = {fits[1]} end"
+        f"else {before} <> {after} and {fits[0]} = {fits[1]} end"
     )

@@ -1,6 +1,6 @@
-"""`catalog.duckdb`: one view a source table, pinned to a Delta version; what dbt attaches as `lake`.
+"""`catalog.duckdb`, which dbt attaches as `lake`: one view a source table, pinned to a Delta version.
 
-It is replaced as a whole, never changed in place: a dbt that has it open goes on reading what it opened.
+It is replaced as a whole, never changed in place: a dbt process that has it open still reads the old one.
 """
 
 import fcntl
@@ -16,12 +16,13 @@ import duckdb
 from flows.config.contract import SYSTEM_COLUMNS, Contract
 from flows.core.names import TableName, identifier, literal
 from flows.core.storage import open_database
-from flows.lake.tables import LakeTable, files_of, open_table, raw_path
+from flows.lake.delta import files_of, open_table
+from flows.lake.raw import RawTable, raw_path
 
 
 @dataclass(frozen=True)
 class Pin:
-    """Which state of a table the catalog shows: its Delta version and last batch, None and 0 if it was never loaded."""
+    """The state of a table that the catalog shows: Delta version and last batch; None and 0 if it was never loaded."""
 
     version: int | None
     batch: int
@@ -30,7 +31,7 @@ class Pin:
 def pin_catalog(path: Path, lake: Path, contracts: Mapping[TableName, Contract]) -> dict[TableName, Pin]:
     """Point every view at the newest version of its table, and return the pins."""
     with _exclusive(path):
-        tables = {name: LakeTable(lake, name) for name in contracts}
+        tables = {name: RawTable(lake, name) for name in contracts}
         pins = {name: Pin(table.version, table.batch) for name, table in tables.items()}
         _write(path, lake, contracts, pins)
     return pins
@@ -39,8 +40,8 @@ def pin_catalog(path: Path, lake: Path, contracts: Mapping[TableName, Contract])
 def complete_catalog(path: Path, lake: Path, contracts: Mapping[TableName, Contract]) -> None:
     """Make the catalog hold a view for each declared table, without moving the pins that it has.
 
-    A table that it does not know is shown as the lake has it, typed and empty if it was never loaded. Relations that
-    somebody else made under a declared name are left alone.
+    A new table is shown as the lake has it, typed and empty if it was never loaded. Relations that were made by other
+    means under a declared name stay as they are.
     """
     with _exclusive(path):
         pins, shapes, relations = _read(path)
@@ -50,25 +51,25 @@ def complete_catalog(path: Path, lake: Path, contracts: Mapping[TableName, Contr
         ):
             return
         for name in contracts:
-            table = LakeTable(lake, name)
+            table = RawTable(lake, name)
             pins.setdefault(name, Pin(table.version, table.batch))
         _write(path, lake, contracts, {name: pins[name] for name in contracts})
 
 
 def read_pins(path: Path) -> dict[TableName, Pin]:
-    """Return which versions a catalog shows."""
+    """Return the versions that a catalog shows."""
     return _read(path)[0]
 
 
 def loaded_tables(lake: Path, names: Iterable[TableName]) -> set[TableName]:
     """Return the tables that the lake holds, whether or not the catalog shows them yet."""
-    return {name for name in names if LakeTable(lake, name).version is not None}
+    return {name for name in names if RawTable(lake, name).version is not None}
 
 
 def _read(path: Path) -> tuple[dict[TableName, Pin], dict[TableName, str], set[TableName]]:
     if not path.exists():
         return {}, {}, set()
-    remedy = "The next run makes it anew: python -m flows elt"
+    remedy = "The next run makes it again: python -m flows elt"
     with open_database(path, f"{path.name} cannot be read", remedy) as catalog:
         relations = {
             TableName(schema, table)
@@ -85,9 +86,9 @@ def _read(path: Path) -> tuple[dict[TableName, Pin], dict[TableName, str], set[T
 
 
 def _write(path: Path, lake: Path, contracts: Mapping[TableName, Contract], pins: Mapping[TableName, Pin]) -> None:
-    """Write a new catalog beside the old one, then put it in its place."""
+    """Write a new catalog beside the old one, then replace that."""
     newest = path.with_name(f"{path.name}.{os.getpid()}.new")
-    for left in path.parent.glob(f"{path.name}.*.new"):  # of processes that were killed: nobody else writes now
+    for left in path.parent.glob(f"{path.name}.*.new"):  # of killed processes: the lock keeps others out
         left.unlink()
     with duckdb.connect(str(newest)) as catalog:
         catalog.execute(

@@ -1,6 +1,5 @@
-"""The contract check: one SQL scan a batch, with every reason for every rejected record."""
+"""The contract check: one SQL scan a batch that gives each rejected record all its reasons."""
 
-from collections.abc import Mapping
 from dataclasses import dataclass
 
 import duckdb
@@ -9,122 +8,113 @@ from flows.config.contract import Check, Column, Contract
 from flows.core.clock import utc_now
 from flows.core.errors import SchemaMismatch
 from flows.core.names import identifier, literal
+from flows.core.relation import Relation
 from flows.lake.casts import TIMES, ambiguous_local_time, lossless_cast, record_dst_transitions
+from flows.sources.batches import RecordSchema
+from flows.sources.mapping import MappedBatch
 
-CHECKED = "checked"
-"""The relation that a check leaves: the contract's columns typed, extra columns as they came, then `_row` (order within
-the batch, from 1), `_file`, `_position`, `_reasons` (null if the record passes, else joined by SEPARATOR) and `_raw`
-(the record as it came, for those that do not)."""
-
-SCHEMA = "_schema"
-"""A further column of it: in which form the records came, should they be rejected."""
-
-CHECKED_RECORDS = "checked_records"
-"""The table behind it: records in their order, which DuckDB's row numbers keep, so that no scan has to count them."""
-
-REPLACED_RECORDS = "replaced_records"
-"""The table behind it once `replace_checked` has changed it."""
-
+TYPED, CHECKED = "typed_records", "checked_records"
 SEPARATOR = "\x1f"
 
 
 @dataclass(frozen=True)
-class Mapped:
-    """What is to be checked: a relation with `_file` and `_row`, and SQL for each contract column and extra one.
+class Checked:
+    """Records that were checked, good ones and rejected ones; `read` is how many there were.
 
-    `record` is SQL for the record as it came, should it be rejected: a text, or a struct that is kept as JSON; `form`
-    says of which columns.
+    `records` has the contract's columns typed and the extra columns as they came, then `_row` (the order within the
+    batch, from 1), `_file`, `_position`, `_reasons` (null if the record passes, else joined by SEPARATOR), `_raw` (the
+    record as it came, if it does not pass) and `_schema` (its RecordSchema).
     """
 
-    relation: str
-    record: str
-    is_text: bool
-    form: str
-    where: str
-    expressions: Mapping[str, str]
+    records: Relation
     extras: tuple[str, ...]
+    read: int
+
+    def payload(self, contract: Contract) -> list[str]:
+        """Return the columns that the source decides: the contract's and the extra ones."""
+        return [*contract.types, *self.extras]
 
 
-def check_batch(connection: duckdb.DuckDBPyConnection, contract: Contract, mapped: Mapped) -> int:
-    """Make the relation `checked`, and return how many records there were to check, counted from the relation itself.
+def check(mapped: MappedBatch, contract: Contract) -> Checked:
+    """Check mapped records against a contract.
 
     A record whose mapping or check raises an error is rejected; a mapping that fits none at all raises SchemaMismatch.
     """
+    connection = mapped.records.connection
     where = f" where {mapped.where}" if mapped.where else ""
     try:
-        found = _mapped_types(connection, mapped)
+        found = _mapped_types(mapped)
         rules = [*_future_rules(contract), *_dst_rules(connection, contract, found)]
         try:
-            read = connection.execute(f"select count(*) from {mapped.relation}{where}").fetchall()[0][0]
-            connection.execute(_check_sql(contract, mapped, found, rules, is_careful=False))
+            read = connection.execute(f"{_source(mapped)} select count(*) from source{where}").fetchall()[0][0]
+            typed = Relation.table(connection, TYPED, _check_sql(contract, mapped, found, rules, is_careful=False))
         except (duckdb.BinderException, duckdb.ParserException, duckdb.CatalogException):
             raise
         except duckdb.Error:
-            _check_carefully(connection, _check_sql(contract, mapped, found, rules, is_careful=True))
-            read = connection.execute(f"select count(*) from {CHECKED_RECORDS}").fetchall()[0][0]
-        _number(connection, mapped.form)
+            typed = _check_carefully(connection, _check_sql(contract, mapped, found, rules, is_careful=True))
+            read = typed.count()
     except (duckdb.BinderException, duckdb.ParserException, duckdb.CatalogException) as error:
         raise SchemaMismatch(
             str(contract.name),
             "its mapping cannot be used: " + " ".join(line.strip() for line in str(error).splitlines()[:2]),
-            tuple(name for name, *_ in connection.execute(f"describe {mapped.relation}").fetchall()),
+            tuple(mapped.records.types),
             f"Fix connections.yml under {contract.name.source}.tables.{contract.name.table}.",
         ) from None
-    return int(read)
+    return Checked(_numbered(typed, mapped.schema), mapped.extras, read)
 
 
-def _check_carefully(connection: duckdb.DuckDBPyConnection, sql: str) -> None:
-    """Run the careful form as it is written: DuckDB would take what expressions have in common out of their `try`."""
+def check_nothing(connection: duckdb.DuckDBPyConnection, contract: Contract) -> Checked:
+    """Return what a check of no records gives, for a source that has no records and so no columns."""
+    columns = ", ".join(f"cast(null as {kind}) as {identifier(name)}" for name, kind in contract.types.items())
+    further = "null::varchar as _file, null::bigint as _number, null::varchar as _reasons, null::varchar as _raw"
+    typed = Relation.table(connection, TYPED, f"select {columns}, {further} where false")
+    return Checked(_numbered(typed, RecordSchema({})), (), 0)
+
+
+def _check_carefully(connection: duckdb.DuckDBPyConnection, sql: str) -> Relation:
+    """Run the careful form as it is written: DuckDB would move expressions that repeat out of their `try`."""
     connection.execute("set disabled_optimizers = 'common_subexpressions'")
     try:
-        connection.execute(sql)
+        return Relation.table(connection, TYPED, sql)
     finally:
         connection.execute("reset disabled_optimizers")
 
 
-def check_nothing(connection: duckdb.DuckDBPyConnection, contract: Contract, form: str) -> None:
-    """Make the relation `checked` for a source that has no records, and so no columns either."""
-    columns = ", ".join(f"cast(null as {kind}) as {identifier(name)}" for name, kind in contract.types.items())
-    connection.execute(
-        f"create or replace temp table {CHECKED_RECORDS} as select {columns}, null::varchar as _file, "
-        "null::bigint as _number, null::varchar as _reasons, null::varchar as _raw where false"
+def _numbered(typed: Relation, schema: RecordSchema) -> Relation:
+    """Number typed records by DuckDB's own row numbers, which keep their order, so that no scan has to count them."""
+    query = (
+        "select * exclude (_file, _number, _reasons, _raw), rowid + 1 as _row, _file, "
+        f"_file || coalesce(':' || _number, '') as _position, _reasons, _raw, {literal(str(schema))} as _schema "
+        f"from {typed}"
     )
-    _number(connection, form)
+    return Relation.view(typed.connection, CHECKED, query)
 
 
-def replace_checked(connection: duckdb.DuckDBPyConnection, query: str) -> None:
-    """Put a query of `checked` in its place."""
-    connection.execute(f"create or replace temp table {REPLACED_RECORDS} as {query}")
-    connection.execute(f"create or replace temp view {CHECKED} as from {REPLACED_RECORDS}")
+def _source(mapped: MappedBatch) -> str:
+    """Return the CTE by which expressions of a mapping may call the records, if they qualify a column."""
+    return f"with source as (from {mapped.records})"
 
 
-def _number(connection: duckdb.DuckDBPyConnection, form: str) -> None:
-    connection.execute(
-        f"create or replace temp view {CHECKED} as select * exclude (_file, _number, _reasons, _raw), "
-        "rowid + 1 as _row, _file, _file || coalesce(':' || _number, '') as _position, _reasons, _raw, "
-        f"{literal(form)} as {SCHEMA} "
-        f"from {CHECKED_RECORDS}"
-    )
-
-
-def _mapped_types(connection: duckdb.DuckDBPyConnection, mapped: Mapped) -> list[str]:
+def _mapped_types(mapped: MappedBatch) -> list[str]:
     listed = ", ".join(f"{expression} as _m{at}" for at, expression in enumerate(mapped.expressions.values()))
-    described = connection.execute(f"describe select {listed} from {mapped.relation}").fetchall()
-    return [kind for _, kind, *_ in described]
+    sql = f"describe {_source(mapped)} select {listed} from source"
+    return [kind for _, kind, *_ in mapped.records.connection.execute(sql).fetchall()]
 
 
 @dataclass(frozen=True)
 class Rule:
-    """SQL for whether a record keeps a rule, never null, and for the reason if it does not."""
+    """SQL for whether a record keeps a rule (never null), and for the reason if it breaks it."""
 
     holds: str
     reason: str
 
 
-def _check_sql(contract: Contract, mapped: Mapped, found: list[str], further: list[Rule], *, is_careful: bool) -> str:
-    """Write the scan: map, then type, then recheck; reasons are put into words for the records that break a rule alone.
+def _check_sql(
+    contract: Contract, mapped: MappedBatch, found: list[str], further: list[Rule], *, is_careful: bool
+) -> str:
+    """Write the scan: map, then type, then check; only records that break a rule get reasons.
 
-    The careful form isolates the records whose expressions raise; it is slower, and used if the plain form has raised.
+    The careful form isolates the records whose expressions raise; it is slower, and runs after the plain form raised.
     """
     columns, where = contract.columns, mapped.where or "true"
     casts = [lossless_cast(f"_m{at}", found[at], column.data_type) for at, column in enumerate(columns)]
@@ -146,21 +136,21 @@ def _check_sql(contract: Contract, mapped: Mapped, found: list[str], further: li
     reasons = f"concat_ws('{SEPARATOR}', {', '.join(rule.reason for rule in rules)})"
     raw = "_record" if mapped.is_text else "cast(to_json(_record) as varchar)"
     return f"""
-        create or replace temp table {CHECKED_RECORDS} as
-        with mapped as (
+        {_source(mapped)},
+        mapped as (
             select
                 {", ".join([*mapped_list, *map(identifier, mapped.extras)])},
                 {f"not {_raises(where)}" if is_careful else "true"} as _where_holds,
                 _file,
                 _row as _number,
                 {mapped.record} as _record
-            from {mapped.relation}
+            from source
             where {f"({_raises(where)} or {_tried(where)})" if is_careful else where}
         ),
         typed as (
             select *, {", ".join(typed_list)} from mapped
         ),
-        rechecked as (
+        checked as (
             select *, {" and ".join(rule.holds for rule in rules)} as _is_good from typed
         )
         select
@@ -169,7 +159,7 @@ def _check_sql(contract: Contract, mapped: Mapped, found: list[str], further: li
             _number,
             case when not _is_good then {reasons} end as _reasons,
             case when not _is_good then {raw} end as _raw
-        from rechecked
+        from checked
     """
 
 
@@ -192,8 +182,8 @@ def _check_rule(column: Column, check: Check, *, is_careful: bool) -> Rule:
 
 
 def _future_rules(contract: Contract) -> list[Rule]:
-    """Reject times from the future: one that orders a history orders it wrongly for good, and one order of the year
-    2062 would make everybody's last one long ago.
+    """Reject times from the future: as a cursor one spoils the order of a history for good, and one order of the year
+    2062 would make the last orders of all others old.
     """
     rules = []
     for column in contract.columns:
@@ -207,13 +197,13 @@ def _future_rules(contract: Contract) -> list[Rule]:
 
 
 def _dst_rules(connection: duckdb.DuckDBPyConnection, contract: Contract, found: list[str]) -> list[Rule]:
-    """Reject times between two clocks, if the zone of the source has changed them."""
+    """Reject ambiguous local times, if the time zone of the source has DST changes."""
     rules = []
     for at, column in enumerate(contract.columns):
         if column.data_type not in TIMES or not record_dst_transitions(connection):
             continue
-        if (unclear := ambiguous_local_time(f"_m{at}", column.name, found[at])) is not None:
-            holds = f"not coalesce({unclear}, false)"
+        if (is_ambiguous := ambiguous_local_time(f"_m{at}", column.name, found[at])) is not None:
+            holds = f"not coalesce({is_ambiguous}, false)"
             reason = literal(f"{column.name}: is no one moment, clocks were changed")
             rules.append(Rule(holds, f"case when not {holds} then {reason} end"))
     return rules

@@ -1,4 +1,4 @@
-"""Versions of contracts: which one data was checked under, and what it changed."""
+"""Versions of contracts: which version checked the data, and what each version changed."""
 
 import json
 from collections.abc import Iterator, Mapping
@@ -6,12 +6,11 @@ from dataclasses import MISSING, asdict, fields
 from pathlib import Path
 from typing import Any
 
-import duckdb
 import pyarrow as pa
 
 from flows.config.contract import Column, Contract
 from flows.core.clock import utc_now
-from flows.lake.tables import open_table, relation_of, write_operations
+from flows.lake.delta import append_row, open_table, query
 
 CONTRACTS = pa.schema(
     [
@@ -21,15 +20,15 @@ CONTRACTS = pa.schema(
         ("since", pa.timestamp("us")),
     ]
 )
-"""The table ops/contracts: each version of a contract as JSON, in the order in which loads met it."""
+"""The table ops/contracts: the versions of each contract as JSON, in the order in which loads used them."""
 
 
 def record_contract_version(lake: Path, contract: Contract) -> int:
-    """Return the number of the contract's version, from 1; one that is not the last of its table is recorded first."""
-    path, known = lake / "ops" / "contracts", _versions(lake, contract)
+    """Return the number of the contract's version, from 1; one that differs from the last gets a new number."""
+    path, versions = lake / "ops" / "contracts", _versions(lake, contract)
     definition = _definition(contract)
-    newest = max(known, default=0)
-    if newest and _with_defaults(known[newest]) == definition:
+    newest = max(versions, default=0)
+    if newest and _with_defaults(versions[newest]) == definition:
         return newest
     row = {
         "table_name": str(contract.name),
@@ -37,23 +36,19 @@ def record_contract_version(lake: Path, contract: Contract) -> int:
         "definition": json.dumps(definition, ensure_ascii=False),
         "since": utc_now(),
     }
-    write_operations(path, row, CONTRACTS)
+    append_row(path, row, CONTRACTS)
     return newest + 1
 
 
 def changes_since(lake: Path, contract: Contract, version: int) -> str:
-    """Say in words what the contract changes of one of its versions; empty for one that is not known."""
+    """Describe how the contract differs from one of its versions; empty for a version that does not exist."""
     before = _versions(lake, contract).get(version)
     return "" if before is None else ", ".join(_changes(_with_defaults(before), _definition(contract)))
 
 
 def _versions(lake: Path, contract: Contract) -> dict[int, dict[str, Any]]:
-    relation = relation_of(open_table(lake / "ops" / "contracts"))
-    if relation is None:
-        return {}
-    with duckdb.connect() as connection:
-        sql = f"select version, definition from {relation} where table_name = $1"
-        rows = connection.execute(sql, [str(contract.name)]).fetchall()
+    sql = "select version, definition from {table} where table_name = $1"
+    rows = query(open_table(lake / "ops" / "contracts"), sql, [str(contract.name)])
     return {version: json.loads(definition) for version, definition in rows}
 
 
@@ -78,7 +73,7 @@ def _defaults(kind: type) -> dict[str, Any]:
 
 
 def _changes(before: Mapping[str, Any], now: Mapping[str, Any]) -> Iterator[str]:
-    """Yield what differs: columns by name, then the contract's own words."""
+    """Yield the differences: columns by name, then the other properties of the contract."""
     old, new = ({column["name"]: column for column in each["columns"]} for each in (before, now))
     for name, column in new.items():
         if name not in old:

@@ -1,92 +1,105 @@
 """Deduplication: which checked records are new, by the key and the load mode of the contract."""
 
 from collections.abc import Sequence
-
-import duckdb
+from dataclasses import dataclass
 
 from flows.config.contract import Contract
 from flows.core.names import identifier, literal
-from flows.lake.check import CHECKED
-
-NEW_ROWS = "new_rows"
-"""The relation of rows to append: the columns of `checked` less reasons and raw, then `_deleted`."""
+from flows.core.relation import Relation
+from flows.lake.check import Checked
 
 STORED_MATCHES, BATCH_DUPLICATES, DUPLICATES = "stored_matches", "batch_duplicates", "duplicates"
+CURRENT_ROWS, LAST_ROWS, NEW_ROWS = "current_rows", "last_rows", "new_rows"
 
 REPLACED = "replaced"
 """The position of a tombstone whose key did not disappear."""
 
 
-def deduplicate(
-    connection: duckdb.DuckDBPyConnection,
-    contract: Contract,
-    extras: Sequence[str],
-    stored: str | None,
-    *,
-    all_keys_seen: bool = True,
-) -> int:
-    """Make the relation `new_rows` from what passed the check; return how many conflicts there are.
+@dataclass(frozen=True)
+class NewRows:
+    """Rows to append: the contract's and the extra columns, then `_row`, `_position` and `_deleted`.
 
-    `stored` is SQL for the rows that the lake holds, or None if it holds none. A conflict is a key that came again
-    with another payload and, for upserts, the same known cursor. Changes are looked up among stored rows from the
-    batch's own smallest cursor value on; events among all, because a key may come again with another cursor. Without
-    `all_keys_seen`, a full copy deletes nothing.
+    A conflict is a key that came again with another payload and, for upserts, the same known cursor.
     """
-    payload = [column.name for column in contract.columns] + list(extras)
+
+    rows: Relation
+    extras: tuple[str, ...] = ()
+    conflicts: int = 0
+
+    def count(self) -> tuple[int, int]:
+        """Count the rows, and the tombstones of keys that disappeared."""
+        sql = (
+            "select count(*) filter (not _deleted), "
+            f"count(*) filter (_deleted and _position is distinct from '{REPLACED}') from {self.rows}"
+        )
+        rows, tombstones = self.rows.connection.execute(sql).fetchall()[0]
+        return rows, tombstones
+
+
+def deduplicate(checked: Checked, contract: Contract, stored: str | None, *, all_keys_seen: bool = True) -> NewRows:
+    """Return the records that passed the check and are new.
+
+    `stored` is SQL for the rows that the lake holds, or None if it holds none. Changes are looked up among stored rows
+    from the batch's own smallest cursor value on; events among all, because a key may come again with another cursor.
+    Without `all_keys_seen`, a full copy deletes nothing.
+    """
     if contract.load == "full":
-        return _full(connection, contract, payload, stored, all_keys_seen)
-    _find_stored_matches(connection, contract, stored, payload)
-    _find_batch_duplicates(connection, contract)
-    find, conflicts = _append(contract, payload) if contract.load == "append" else _upsert(contract, payload)
-    passed = f"select {_listed(payload)}, _row, _position, false as _deleted from {CHECKED} where _reasons is null"
-    if not _has_rows(connection, STORED_MATCHES) and not _has_rows(connection, BATCH_DUPLICATES):
-        connection.execute(f"create or replace temp view {NEW_ROWS} as {passed}")
-        return 0
-    connection.execute(f"create or replace temp table {DUPLICATES} as {find}")
-    connection.execute(
-        f"create or replace temp view {NEW_ROWS} as {passed} and _row not in (select _row from {DUPLICATES})"
+        return _full(checked, contract, stored, all_keys_seen)
+    payload = checked.payload(contract)
+    matches, repeated = _stored_matches(checked, contract, stored), _batch_duplicates(checked, contract)
+    connection = checked.records.connection
+    passed = (
+        f"select {_listed(payload)}, _row, _position, false as _deleted from {checked.records} where _reasons is null"
     )
-    return int(connection.execute(conflicts).fetchall()[0][0])
+    if not _has_rows(matches) and not _has_rows(repeated):
+        return NewRows(Relation.view(connection, NEW_ROWS, passed), checked.extras)
+    find = _append_duplicates if contract.load == "append" else _upsert_duplicates
+    duplicates = Relation.table(connection, DUPLICATES, find(checked, contract, matches, repeated))
+    rows = Relation.view(connection, NEW_ROWS, f"{passed} and _row not in (select _row from {duplicates})")
+    if contract.load == "append":
+        conflicts = _append_conflicts(checked, contract, matches, duplicates, rows)
+    else:
+        conflicts = _upsert_conflicts(contract, matches, rows)
+    return NewRows(rows, checked.extras, conflicts)
 
 
-def _find_stored_matches(
-    connection: duckdb.DuckDBPyConnection, contract: Contract, stored: str | None, payload: Sequence[str]
-) -> None:
-    """Make `stored_matches`: the stored rows that have a key of the batch.
+def _stored_matches(checked: Checked, contract: Contract, stored: str | None) -> Relation:
+    """Return the stored rows that have a key of the batch.
 
     The batch is the side that DuckDB hashes: its smallest and largest key decide which row groups are read at all.
     """
-    columns = _listed(payload)
+    columns, records = _listed(checked.payload(contract)), checked.records
     if stored is None:
-        connection.execute(
-            f"create or replace temp table {STORED_MATCHES} as select {columns} from {CHECKED} where false"
-        )
-        return
-    connection.execute(
-        f"create or replace temp table {STORED_MATCHES} as select {columns} from {stored} as stored "
-        f"semi join (select {contract.key_sql} from {CHECKED} where _reasons is null) using ({contract.key_sql}) "
-        f"where not _deleted{_bound(connection, contract)}"
+        return Relation.table(records.connection, STORED_MATCHES, f"select {columns} from {records} where false")
+    return Relation.table(
+        records.connection,
+        STORED_MATCHES,
+        f"select {columns} from {stored} as stored "
+        f"semi join (select {contract.key_sql} from {records} where _reasons is null) using ({contract.key_sql}) "
+        f"where not _deleted{_lower_bound(records, contract)}",
     )
 
 
-def _bound(connection: duckdb.DuckDBPyConnection, contract: Contract) -> str:
+def _lower_bound(records: Relation, contract: Contract) -> str:
     """Return SQL that leaves out stored changes that are older than all of the batch: the same change is not."""
     if contract.load != "upsert" or not contract.cursor:
         return ""
     cursor = identifier(contract.cursor)
-    sql = f"select cast(min({cursor}) as varchar) from {CHECKED} where _reasons is null"
-    (smallest,) = connection.execute(sql).fetchall()[0]
+    sql = f"select cast(min({cursor}) as varchar) from {records} where _reasons is null"
+    (smallest,) = records.connection.execute(sql).fetchall()[0]
     if smallest is None:
         return ""
     return f" and ({cursor} >= cast({literal(smallest)} as {contract.types[contract.cursor]}) or {cursor} is null)"
 
 
-def _find_batch_duplicates(connection: duckdb.DuckDBPyConnection, contract: Contract) -> None:
-    """Make `batch_duplicates`: keys, or for upserts states, of which the batch has more than one record."""
+def _batch_duplicates(checked: Checked, contract: Contract) -> Relation:
+    """Return keys, or for upserts states, of which the batch has more than one record."""
     columns = _listed(_state(contract))
-    connection.execute(
-        f"create or replace temp table {BATCH_DUPLICATES} as select {columns}, min(_row) as _first from {CHECKED} "
-        f"where _reasons is null group by {columns} having count(*) > 1"
+    return Relation.table(
+        checked.records.connection,
+        BATCH_DUPLICATES,
+        f"select {columns}, min(_row) as _first from {checked.records} "
+        f"where _reasons is null group by {columns} having count(*) > 1",
     )
 
 
@@ -95,117 +108,125 @@ def _state(contract: Contract) -> list[str]:
     return [*contract.key, contract.cursor] if contract.load == "upsert" and contract.cursor else [*contract.key]
 
 
-def _has_rows(connection: duckdb.DuckDBPyConnection, relation: str) -> bool:
-    return bool(connection.execute(f"select 1 from {relation} limit 1").fetchall())
+def _has_rows(relation: Relation) -> bool:
+    return bool(relation.connection.execute(f"select 1 from {relation} limit 1").fetchall())
 
 
-def _append(contract: Contract, payload: Sequence[str]) -> tuple[str, str]:
-    """The first to arrive of a key stays."""
-    columns, key = _listed(payload), contract.key_sql
-    find = f"""
-        select _row from {CHECKED} inner join {BATCH_DUPLICATES} using ({key}) where _reasons is null and _row > _first
+def _append_duplicates(checked: Checked, contract: Contract, matches: Relation, repeated: Relation) -> str:
+    """Find all records of a key but the first to arrive."""
+    key, records = contract.key_sql, checked.records
+    return f"""
+        select _row from {records} inner join {repeated} using ({key}) where _reasons is null and _row > _first
         union
-        select _row from {CHECKED} semi join {STORED_MATCHES} using ({key}) where _reasons is null
+        select _row from {records} semi join {matches} using ({key}) where _reasons is null
     """
-    again = f"(select {columns} from {CHECKED} where _row in (select _row from {DUPLICATES}))"
-    conflicts = f"""
-        select count(*) from {again} as again
+
+
+def _append_conflicts(
+    checked: Checked, contract: Contract, matches: Relation, duplicates: Relation, rows: Relation
+) -> int:
+    payload, key = checked.payload(contract), contract.key_sql
+    columns = _listed(payload)
+    again = f"(select {columns} from {checked.records} where _row in (select _row from {duplicates}))"
+    return _count(
+        rows,
+        f"""
+        select * from {again} as again
         where not exists (
             select 1 from (
-                select {columns} from {STORED_MATCHES}
+                select {columns} from {matches}
                 union all
-                select {columns} from {NEW_ROWS} semi join {again} using ({key})
+                select {columns} from {rows} semi join {again} using ({key})
             ) as kept
             where {_same("again", "kept", payload)}
         )
-    """
-    return find, conflicts
+        """,
+    )
 
 
-def _upsert(contract: Contract, payload: Sequence[str]) -> tuple[str, str]:
-    """Each change of a key is kept; the same key, cursor and payload is known already."""
-    state = _state(contract)
-    find = f"""
-        select _row from {CHECKED} as candidate
-        semi join {BATCH_DUPLICATES} on {_same("candidate", BATCH_DUPLICATES, state)}
+def _upsert_duplicates(checked: Checked, contract: Contract, matches: Relation, repeated: Relation) -> str:
+    """Find repeated changes: the same key, cursor and payload."""
+    payload = checked.payload(contract)
+    return f"""
+        select _row from {checked.records} as candidate
+        semi join {repeated} as repeated on {_same("candidate", "repeated", _state(contract))}
         where _reasons is null
         qualify row_number() over (partition by {_listed(payload)} order by _row) > 1
         union
-        select _row from {CHECKED} as again
-        where _reasons is null
-            and exists (select 1 from {STORED_MATCHES} where {_same("again", STORED_MATCHES, payload)})
+        select _row from {checked.records} as again
+        where _reasons is null and exists (select 1 from {matches} as stored where {_same("again", "stored", payload)})
     """
+
+
+def _upsert_conflicts(contract: Contract, matches: Relation, rows: Relation) -> int:
     if contract.cursor is None:
-        return find, "select 0"
-    listed, is_known = _listed(state), f"{identifier(contract.cursor)} is not null"
-    conflicts = f"""
-        select count(*) from (
-            select {listed} from {NEW_ROWS} where {is_known} group by all having count(*) > 1
-            union
-            select {listed} from {NEW_ROWS} as new_rows
-            where {is_known}
-                and exists (select 1 from {STORED_MATCHES} where {_same("new_rows", STORED_MATCHES, state)})
-        )
-    """
-    return find, conflicts
+        return 0
+    state, is_known = _state(contract), f"{identifier(contract.cursor)} is not null"
+    return _count(
+        rows,
+        f"""
+        select {_listed(state)} from {rows} where {is_known} group by all having count(*) > 1
+        union
+        select {_listed(state)} from {rows} as new_rows
+        where {is_known} and exists (select 1 from {matches} as stored where {_same("new_rows", "stored", state)})
+        """,
+    )
 
 
-def _full(
-    connection: duckdb.DuckDBPyConnection,
-    contract: Contract,
-    payload: Sequence[str],
-    stored: str | None,
-    all_keys_seen: bool,
-) -> int:
+def _full(checked: Checked, contract: Contract, stored: str | None, all_keys_seen: bool) -> NewRows:
     """Compare a whole copy of the source with the current rows: changes are appended, what is gone leaves a tombstone.
 
-    Of a key that comes twice in a copy the last stands. An empty copy deletes nothing: it is likelier a broken export.
-    What a copy shows is so, even if its cursor does not say that it is newer: then a tombstone goes before it, because
-    a key's history is ordered by cursor until the key disappears.
+    Of a key that comes twice in a copy the last record counts. An empty copy deletes nothing: it is likelier a broken
+    export. A copy is right even if its cursor does not rise: then a tombstone goes before it, because a key's history
+    is ordered by cursor until the key disappears.
     """
-    columns, key = _listed(payload), contract.key_sql
-    current = (
-        f"(select {columns}, _deleted from {stored} "
-        f"qualify row_number() over (partition by {key} order by _batch desc, _row desc) = 1)"
+    payload, records = checked.payload(contract), checked.records
+    connection, columns, key = records.connection, _listed(payload), contract.key_sql
+    latest = (
+        f"select {columns}, _deleted from {stored} "
+        f"qualify row_number() over (partition by {key} order by _batch desc, _row desc) = 1"
         if stored
-        else f"(select {columns}, false as _deleted from {CHECKED} where false)"
+        else f"select {columns}, false as _deleted from {records} where false"
     )
-    connection.execute(
-        f"create or replace temp table current_rows as select * exclude (_deleted) from {current} where not _deleted"
+    query = f"select * exclude (_deleted) from ({latest}) where not _deleted"
+    current = Relation.table(connection, CURRENT_ROWS, query)
+    last = Relation.table(
+        connection,
+        LAST_ROWS,
+        f"select {columns}, _row, _position from {records} "
+        f"where _reasons is null and _row in (select max(_row) from {records} where _reasons is null group by {key})",
     )
-    connection.execute(
-        f"create or replace temp table last_rows as select {columns}, _row, _position from {CHECKED} "
-        f"where _reasons is null and _row in (select max(_row) from {CHECKED} where _reasons is null group by {key})"
-    )
-    does_not_move_on = "false"
+    does_not_rise = "false"
     if contract.cursor:
         before, now = f"before.{identifier(contract.cursor)}", f"now.{identifier(contract.cursor)}"
-        does_not_move_on = f"{before} is not null and ({now} is null or {now} < {before})"
-    connection.execute(f"""
-        create or replace temp table {NEW_ROWS} as
+        does_not_rise = f"{before} is not null and ({now} is null or {now} < {before})"
+    rows = f"""
         select {columns}, _row, _position, false as _deleted
-        from last_rows as new_rows
-        where not exists (select 1 from current_rows where {_same("new_rows", "current_rows", payload)})
+        from {last} as seen
+        where not exists (select 1 from {current} as before where {_same("seen", "before", payload)})
         union all by name
         select {_key_alone("gone", contract, payload)},
             null::bigint as _row, null::varchar as _position, true as _deleted
-        from current_rows as gone
-        where {"exists (select 1 from last_rows)" if all_keys_seen else "false"}
-            and not exists (select 1 from {CHECKED} as seen where {_same("seen", "gone", contract.key)})
+        from {current} as gone
+        where {f"exists (select 1 from {last})" if all_keys_seen else "false"}
+            and not exists (select 1 from {records} as seen where {_same("seen", "gone", contract.key)})
         union all by name
         select {_key_alone("before", contract, payload)},
             null::bigint as _row, {literal(REPLACED)} as _position, true as _deleted
-        from current_rows as before
-        inner join last_rows as now on {_same("before", "now", contract.key)}
-        where {does_not_move_on}
-    """)
-    conflicts = connection.execute(f"""
-        select count(*) from (
-            select distinct {columns} from {CHECKED} where _reasons is null and _row not in (select _row from last_rows)
-        ) as earlier
-        where not exists (select 1 from last_rows where {_same("earlier", "last_rows", payload)})
-    """).fetchall()
-    return int(conflicts[0][0])
+        from {current} as before
+        inner join {last} as now on {_same("before", "now", contract.key)}
+        where {does_not_rise}
+    """
+    overtaken = f"""
+        select distinct {columns} from {records} as earlier
+        where _reasons is null and _row not in (select _row from {last})
+            and not exists (select 1 from {last} as seen where {_same("earlier", "seen", payload)})
+    """
+    return NewRows(Relation.table(connection, NEW_ROWS, rows), checked.extras, _count(records, overtaken))
+
+
+def _count(relation: Relation, query: str) -> int:
+    return int(relation.connection.execute(f"select count(*) from ({query})").fetchall()[0][0])
 
 
 def _key_alone(relation: str, contract: Contract, payload: Sequence[str]) -> str:

@@ -1,4 +1,4 @@
-"""Housekeeping: many small files become few large ones, and files that nobody can still name are deleted."""
+"""Maintenance: compaction of small files, and vacuum of files that no kept version needs."""
 
 import logging
 from collections.abc import Collection, Iterator, Mapping
@@ -12,25 +12,26 @@ from deltalake.exceptions import DeltaError
 
 from flows.core.errors import StorageFailed
 from flows.core.names import TableName
-from flows.lake.tables import KEEP_COMMITS, WRITTEN, carried, open_table, raw_path
+from flows.lake.delta import KEEP_COMMITS, WRITTEN, carried, open_table
+from flows.lake.raw import raw_path
 
 logger = logging.getLogger(__name__)
 
 MANY = 32
-"""So many small files, or files that no version needs any more, are worth a commit: reading one costs 0.1 ms."""
+"""This many small or unneeded files are worth a commit: reading one costs 0.1 ms."""
 
 SMALL = 32 * 1024 * 1024
-"""Bytes below which a file is small; compaction makes files of about 100 MB."""
+"""A file of fewer bytes is small; compaction makes files of about 100 MB."""
 
 AGE = timedelta(days=1)
-"""What was needed so lately may still be read, by a build that opened the catalog before."""
+"""A build that opened the catalog before may still read files that were needed until then."""
 
 TABLES = ("raw/*/*", "quarantine/*/*", "ops/*", "ops/snapshots/*")
 
 
 @dataclass(frozen=True)
 class Housekeeping:
-    """How many files were compacted into fewer, and how many were deleted."""
+    """The numbers of files that were compacted and that were deleted."""
 
     compacted: int = 0
     deleted: int = 0
@@ -42,9 +43,9 @@ class Housekeeping:
 def compact_and_vacuum_lake(
     lake: Path, named: Mapping[TableName, Collection[int]], *, age: timedelta = AGE
 ) -> Housekeeping:
-    """Compact and prune the lake's tables; of raw tables the versions that are `named` stay readable.
+    """Compact and vacuum the lake's tables; the `named` versions of raw tables stay readable.
 
-    A table that cannot be compacted now is reported and left for the next time: nothing depends on it.
+    A table that cannot be compacted now is logged and left to the next run: nothing depends on it.
     """
     kept = {raw_path(lake, name): versions for name, versions in named.items()}
     housekeeping = Housekeeping()
@@ -57,9 +58,9 @@ def compact_and_vacuum_lake(
 
 
 def compact_and_vacuum_table(path: Path, named: Collection[int] = (), *, age: timedelta = AGE) -> Housekeeping:
-    """Compact a table that has many small files, and delete what neither it nor a named version needs.
+    """Compact a table that has many small files, and delete the files that neither it nor a named version needs.
 
-    The commits carry on what every commit of the table says; rows, batches and what is known of them stay as they are.
+    Rows, batches and the metadata of CARRIED stay as they are.
     """
     table = open_table(path)
     if table is None:
@@ -80,7 +81,7 @@ def compact_and_vacuum_table(path: Path, named: Collection[int] = (), *, age: ti
 
 
 def _prune(table: DeltaTable, properties: CommitProperties, named: Collection[int], age: timedelta) -> int:
-    """Delete old files that no kept version has, also those that a killed write left; return how many."""
+    """Delete old files that no kept version has, also those of a killed write; return how many."""
     hours = int(age.total_seconds() // 3600)
     keep = [version for version in named if version <= table.version()]
 

@@ -1,4 +1,4 @@
-"""Columns that turn empty: what is new has no values where what stands has them."""
+"""Columns that turn empty: new rows have no values where the stored rows have them."""
 
 from collections import Counter
 from collections.abc import Iterator
@@ -8,22 +8,23 @@ import duckdb
 from flows.config.contract import Contract
 from flows.core.errors import Finding
 from flows.core.names import identifier, literal
-from flows.lake.deduplicate import NEW_ROWS
+from flows.lake.deduplicate import NewRows
+from flows.lake.delta import open_table, relation_of
 from flows.lake.quarantine import FEW, limit_passed
-from flows.lake.tables import LakeTable, open_table, relation_of
+from flows.lake.raw import RawTable
 
 RISE = 0.5
-"""A rise of a column's share of nulls that is told: from a third, say, to more than five sixths."""
+"""The rise of a column's share of nulls that is reported: from a third, say, to more than five sixths."""
 
 
-def count_nulls(connection: duckdb.DuckDBPyConnection, contract: Contract) -> Counter[str]:
-    """Count the nulls in what is new of each column that need not be filled."""
+def count_nulls(new: NewRows, contract: Contract) -> Counter[str]:
+    """Count the nulls in new rows, by column that may be null."""
     names = [column.name for column in contract.columns if not column.is_required]
-    return Counter(_counted(connection, names, NEW_ROWS, "not _deleted")[1])
+    return Counter(_counted(new.rows.connection, names, str(new.rows), "not _deleted")[1])
 
 
 def require_filled(contract: Contract, accepted: int, nulls: Counter[str]) -> None:
-    """Raise GateFailed if more of what is new lacks a column than its `null_limit_pct` allows."""
+    """Raise GateFailed if more new rows lack a column than its `null_limit_pct` allows."""
     broken = [
         Finding(
             str(contract.name),
@@ -38,19 +39,19 @@ def require_filled(contract: Contract, accepted: int, nulls: Counter[str]) -> No
 
 
 def describe_null_spikes(
-    connection: duckdb.DuckDBPyConnection, table: LakeTable, load_id: str, accepted: int, nulls: Counter[str]
+    connection: duckdb.DuckDBPyConnection, raw: RawTable, load_id: str, accepted: int, nulls: Counter[str]
 ) -> Iterator[str]:
-    """Say which columns of what a load accepted are null far more often than in what stood before."""
+    """Describe the columns that are null far more often in the accepted rows of a load than in earlier rows."""
     suspects = [name for name, count in nulls.items() if count >= FEW and count > RISE * accepted]
-    relation = relation_of(open_table(table.raw_path)) if suspects else None
+    relation = relation_of(open_table(raw.path)) if suspects else None
     if relation is None:
         return
-    standing, before = _counted(connection, suspects, relation, f"not _deleted and _load_id <> {literal(load_id)}")
+    stored, before = _counted(connection, suspects, relation, f"not _deleted and _load_id <> {literal(load_id)}")
     for name in suspects:
-        share, earlier = nulls[name] / accepted, before[name] / max(standing, 1)
-        if standing >= FEW and share - earlier > RISE:
-            told = f"null in {share:.0%} of {accepted:,} new rows, and in {earlier:.0%} of those before"
-            yield f"{table.name}: {name} is {told}"
+        share, earlier = nulls[name] / accepted, before[name] / max(stored, 1)
+        if stored >= FEW and share - earlier > RISE:
+            message = f"null in {share:.0%} of {accepted:,} new rows, and in {earlier:.0%} of those before"
+            yield f"{raw.name}: {name} is {message}"
 
 
 def _counted(

@@ -1,16 +1,16 @@
-"""What ran and what each load counted, failed ones too: Delta tables that outlive every release."""
+"""Runs and loads with their counts, failed ones too, in Delta tables that outlive every release."""
 
 from dataclasses import fields
 from datetime import datetime
 from pathlib import Path
 
-import duckdb
 import pyarrow as pa
 
 from flows.config.settings import DataFolder
 from flows.core.errors import StorageFailed
 from flows.core.names import TableName
-from flows.lake.tables import Counts, open_table, relation_of, write_operations
+from flows.lake.counts import Counts
+from flows.lake.delta import append_row, open_table, query
 
 COUNTED = tuple(field.name for field in fields(Counts))
 LOADS = pa.schema(
@@ -62,27 +62,21 @@ def record_load(
         "error": error,
         "batch": batch,
     }
-    write_operations(lake / "ops" / "loads", row | dict(numbers), LOADS)
+    append_row(lake / "ops" / "loads", row | dict(numbers), LOADS)
 
 
 def earlier_tries(lake: Path, run_id: str, table: TableName) -> Counts:
     """Return what the failed tries of a run at a table had committed before they failed."""
-    relation = relation_of(open_table(lake / "ops" / "loads"))
-    if relation is None:
-        return Counts()
-    with duckdb.connect() as connection:
-        sums = ", ".join(f"coalesce(cast(sum({name}) as bigint), 0)" for name in COUNTED)
-        rows = connection.execute(
-            f"select {sums} from {relation} where run_id = $1 and table_name = $2 and outcome = 'failed'",
-            [run_id, str(table)],
-        ).fetchall()
-    return Counts(*rows[0])
+    sums = ", ".join(f"coalesce(cast(sum({name}) as bigint), 0)" for name in COUNTED)
+    sql = f"select {sums} from {{table}} where run_id = $1 and table_name = $2 and outcome = 'failed'"
+    rows = query(open_table(lake / "ops" / "loads"), sql, [run_id, str(table)])
+    return Counts(*rows[0]) if rows else Counts()
 
 
 def record_run(
     lake: Path, *, run_id: str, started_at: datetime, ended_at: datetime, release: str | None, error: str | None
 ) -> None:
-    """Record a run; `error` is None if it did what it was asked for."""
+    """Record a run; `error` is None if it was completed."""
     row = {
         "run_id": run_id,
         "started_at": started_at,
@@ -91,17 +85,13 @@ def record_run(
         "release": release,
         "error": error,
     }
-    write_operations(lake / "ops" / "runs", row, RUNS)
+    append_row(lake / "ops" / "runs", row, RUNS)
 
 
 def was_loaded(lake: Path, table: TableName) -> bool:
     """Tell whether a load of the table was ever completed; until then its rows are a backfill."""
-    relation = relation_of(open_table(lake / "ops" / "loads"))
-    if relation is None:
-        return False
-    with duckdb.connect() as connection:
-        sql = f"select count(*) from {relation} where table_name = $1 and outcome = 'completed'"
-        return bool(connection.execute(sql, [str(table)]).fetchall()[0][0])
+    sql = "select 1 from {table} where table_name = $1 and outcome = 'completed' limit 1"
+    return bool(query(open_table(lake / "ops" / "loads"), sql, [str(table)]))
 
 
 def require_lake(folder: DataFolder) -> None:

@@ -1,85 +1,127 @@
 """Quarantine, a dead-letter table a source table: rejected records as they came, once each, with their reasons."""
 
 import hashlib
-import json
-from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from collections.abc import Iterable
+from pathlib import Path
 
-import duckdb
 import pyarrow as pa
+from deltalake import write_deltalake
 
 from flows.config.contract import Contract
 from flows.core.errors import Finding, GateFailed
-from flows.core.names import identifier, literal
-from flows.lake.check import CHECKED, SCHEMA, SEPARATOR
-from flows.lake.tables import QUARANTINE, BatchMetadata, LakeTable
+from flows.core.names import TableName, identifier, literal
+from flows.core.relation import Relation
+from flows.lake.check import SEPARATOR, Checked
+from flows.lake.delta import as_table, open_table, relation_of, replace_batch, write_with_retries
+from flows.lake.raw import BatchMetadata, RawTable
+from flows.sources.batches import Rejected
 
 FEW = 20
 """A load never fails for fewer rejected records than this, whatever their share."""
 
-Rejection = tuple[bytes, list[str], str, str | None]
-"""A record as it came, every reason, where it stood, and its form."""
+QUARANTINE = pa.schema(
+    [
+        ("_raw", pa.binary()),
+        ("_hash", pa.string()),
+        ("_reasons", pa.list_(pa.string())),
+        ("_position", pa.string()),
+        ("_row", pa.int64()),
+        ("_batch", pa.int64()),
+        ("_load_id", pa.string()),
+        ("_loaded_at", pa.timestamp("us")),
+        ("_schema", pa.string()),
+    ]
+)
+"""Rejected records. `_load_id` is the load or replay that rechecked them last; `_schema` is their RecordSchema, or null
+if they could not be read as records."""
 
 
-@dataclass(frozen=True)
-class RecordSchema:
-    """How records came: the columns of a source, or of what its mapping's query yielded, with their DuckDB types."""
+def quarantine_path(lake: Path, name: TableName) -> Path:
+    """Return the path of a table's quarantine."""
+    return lake / "quarantine" / name.source / name.table
 
-    columns: Mapping[str, str]
-    is_queried: bool
 
-    def __str__(self) -> str:
-        return json.dumps({"queried": self.is_queried, "columns": dict(self.columns)}, ensure_ascii=False)
-
-    @classmethod
-    def parse(cls, text: str) -> "RecordSchema":
-        """Read a form as it is written in quarantine."""
-        entry = json.loads(text)
-        return cls(entry["columns"], entry["queried"])
+def quarantined_rows(raw: RawTable) -> str | None:
+    """Return SQL for the rejected records of committed batches, or None if there are none."""
+    relation = relation_of(open_table(quarantine_path(raw.lake, raw.name)))
+    if relation is None:
+        return None
+    kept = f"select * from {relation} where _batch <= {raw.batch}"
+    return f"({kept} union all by name select null::varchar as _schema where false)"
 
 
 def quarantine_rejected(
-    connection: duckdb.DuckDBPyConnection, table: LakeTable, malformed: Iterable[Rejection], stamp: BatchMetadata
+    raw: RawTable, checked: Checked, malformed: Iterable[Rejected], metadata: BatchMetadata
 ) -> tuple[int, int]:
-    """Write what is malformed or failed the check, once; return how many are new in quarantine and how many are not."""
-    rejections = [
-        *malformed,
-        *(
-            (raw.encode(), reasons.split(SEPARATOR), position, form)
-            for raw, reasons, position, form in connection.execute(
-                f"select _raw, _reasons, _position, {SCHEMA} from {CHECKED} where _reasons is not null order by _row"
-            ).fetchall()
-        ),
+    """Write malformed records and those that failed the check, once each.
+
+    Returns how many are new in quarantine, and how many were in it already.
+    """
+    connection = checked.records.connection
+    failed = connection.execute(
+        f"select _raw, _reasons, _position, _schema from {checked.records} where _reasons is not null order by _row"
+    ).fetchall()
+    rejections: list[tuple[bytes, list[str], str, str | None]] = [
+        *((reject.raw, [reject.reason], reject.position, None) for reject in malformed),
+        *((text.encode(), reasons.split(SEPARATOR), position, schema) for text, reasons, position, schema in failed),
     ]
-    quarantined = table.quarantined() if rejections else None
-    known = set()
-    if quarantined:
-        known = {digest for (digest,) in connection.execute(f"select _hash from {quarantined}").fetchall()}
+    relation = quarantined_rows(raw) if rejections else None
+    known = (
+        {digest for (digest,) in connection.execute(f"select _hash from {relation}").fetchall()} if relation else set()
+    )
     rows = []
-    for row, (raw, reasons, position, form) in enumerate(rejections, start=1):
-        digest = hashlib.sha256(raw).hexdigest()
+    for row, (record, reasons, position, schema) in enumerate(rejections, start=1):
+        digest = hashlib.sha256(record).hexdigest()
         if digest not in known:
             known.add(digest)
-            rows.append((raw, digest, reasons, position, row, stamp.batch, stamp.load_id, stamp.loaded_at, form))
-    columns = list(zip(*rows, strict=True)) or [()] * len(QUARANTINE)
-    arrays = [pa.array(values, field.type) for values, field in zip(columns, QUARANTINE, strict=True)]
-    table.quarantine(pa.Table.from_arrays(arrays, schema=QUARANTINE), stamp.batch)
+            place = (position, row, metadata.batch, metadata.load_id, metadata.loaded_at)
+            rows.append((record, digest, reasons, *place, schema))
+    write_quarantine(raw, as_table(rows, QUARANTINE), metadata.batch)
     return len(rows), len(rejections) - len(rows)
 
 
-def require_contract(
-    connection: duckdb.DuckDBPyConnection, contract: Contract, accepted: int, quarantined: int
-) -> None:
-    """Fail the load if so much of what is new was rejected that the source, not a record, must be wrong.
+def write_quarantine(raw: RawTable, records: pa.Table, batch: int) -> None:
+    """Write a batch's rejected records, instead of those that an earlier try under the same number left."""
+    replace_batch(quarantine_path(raw.lake, raw.name), records, f"_batch = {batch}")
 
-    Raises GateFailed with the reasons and the keys of some records, but for keys that are personal data.
+
+def resolve(raw: RawTable, rechecked: Relation, load_id: str, predicate: str = "true") -> None:
+    """Take records out of quarantine, or give them other reasons, in one commit.
+
+    `rechecked` has `_hash`, and `_reasons`, which are null for a record that leaves. Records that it does not name, and
+    those of a batch that was never committed, stay as they are.
     """
-    new = accepted + quarantined
-    if quarantined < FEW or quarantined * 100 <= contract.quarantine_limit_pct * new:
+
+    def write() -> None:
+        table = open_table(quarantine_path(raw.lake, raw.name))
+        relation = relation_of(table)
+        if table is None or relation is None:
+            return
+        rows = rechecked.connection.sql(
+            f"select quarantined.* replace (coalesce(rechecked._reasons, quarantined._reasons) as _reasons, "
+            f"case when rechecked._hash is null then quarantined._load_id else {literal(load_id)} end as _load_id) "
+            f"from {relation} as quarantined "
+            f"left join (from {rechecked} where {predicate}) as rechecked "
+            f"on quarantined._hash = rechecked._hash and quarantined._batch <= {raw.batch} "
+            "where rechecked._hash is null or rechecked._reasons is not null"
+        ).to_arrow_reader(10_000)
+        write_deltalake(table, rows, mode="overwrite")
+
+    write_with_retries(write)
+
+
+def require_contract(checked: Checked, contract: Contract, accepted: int, rejected: int) -> None:
+    """Fail the load if so many of the new records were rejected that the source, not a record, must be wrong.
+
+    Raises GateFailed with the reasons and the keys of some records, unless the keys are personal data.
+    """
+    new = accepted + rejected
+    if rejected < FEW or rejected * 100 <= contract.quarantine_limit_pct * new:
         return
+    connection, records = checked.records.connection, checked.records
     reasons = connection.execute(
         "select reason, count(*) as records "
-        f"from (select unnest(string_split(_reasons, {literal(SEPARATOR)})) as reason from {CHECKED}) "
+        f"from (select unnest(string_split(_reasons, {literal(SEPARATOR)})) as reason from {records}) "
         "where reason is not null group by all order by records desc, reason limit 5"
     ).fetchall()
     keys = []
@@ -88,14 +130,14 @@ def require_contract(
     if shown:
         listed = ", ".join(f"{literal(column + '=')} || {identifier(column)}" for column in shown)
         keys = connection.execute(
-            f"select concat_ws(', ', {listed}) from {CHECKED} where _reasons is not null order by _row limit 5"
+            f"select concat_ws(', ', {listed}) from {records} where _reasons is not null order by _row limit 5"
         ).fetchall()
     name = str(contract.name)
-    broken = f"{quarantined:,} of {new:,} new records break the contract"
+    broken = f"{rejected:,} of {new:,} new records break the contract"
     raise limit_passed(
         contract,
         Finding(name, broken, rows=tuple(f"for example {key}" for (key,) in keys if key)),
-        *(Finding(name, f"{reason}: {records:,} records") for reason, records in reasons),
+        *(Finding(name, f"{reason}: {count:,} records") for reason, count in reasons),
         limit="quarantine_limit_pct in the contract's meta",
     )
 

@@ -1,4 +1,4 @@
-"""A look at the quarantine: which rules records break, how many, and the shape of a few, without their values."""
+"""A report of the quarantine: the rules that records break, how many break each, and the shape of a few records."""
 
 import json
 import re
@@ -10,18 +10,19 @@ from typing import Any
 import duckdb
 
 from flows.core.names import TableName
-from flows.lake.quarantine import RecordSchema
-from flows.lake.tables import LakeTable
+from flows.lake.quarantine import quarantined_rows
+from flows.lake.raw import RawTable
+from flows.sources.batches import RecordSchema
 
 SAMPLE = 3
 
 CONTROLS = re.compile(r"[\x00-\x08\x0e-\x1f]")
-"""What no text has, and nearly every image or archive."""
+"""Control characters: texts have none, and nearly every image or archive has some."""
 
 
 @dataclass(frozen=True)
 class Reason:
-    """A rule that records in quarantine break: how many do, and a few by position, their values masked to a shape."""
+    """A rule that records in quarantine break: how many, and a sample by position with masked values."""
 
     table: TableName
     reason: str
@@ -35,33 +36,33 @@ def quarantined_tables(lake: Path) -> list[TableName]:
 
 
 def reasons_of(lake: Path, table: TableName) -> list[Reason]:
-    """Return why records of a table are in quarantine, the commonest reason first; a record may have several."""
-    relation = LakeTable(lake, table).quarantined()
+    """Return the reasons for a table's quarantine, the commonest first; a record may have more than one."""
+    relation = quarantined_rows(RawTable(lake, table))
     if relation is None:
         return []
     with duckdb.connect() as connection:
         rows = connection.execute(
             "select reason, count(*) as records, "
-            "(array_agg({position: _position, raw: _raw, form: _schema} order by _batch, _row))"
+            "(array_agg({position: _position, raw: _raw, schema: _schema} order by _batch, _row))"
             f"[:{SAMPLE}] as sample "
             f"from (select unnest(_reasons) as reason, _position, _raw, _schema, _batch, _row from {relation}) "
             "group by reason order by records desc, reason"
         ).fetchall()
     return [
-        Reason(table, reason, records, tuple((entry["position"] or "", _masked_entry(entry)) for entry in sample))
+        Reason(table, reason, records, tuple((record["position"] or "", _masked_record(record)) for record in sample))
         for reason, records, sample in rows
     ]
 
 
-def _masked_entry(entry: Mapping[str, Any]) -> str:
-    columns = RecordSchema.parse(entry["form"]).columns if entry["form"] else {}
-    return masked(entry["raw"], [name for name, kind in columns.items() if kind == "BLOB"])
+def _masked_record(record: Mapping[str, Any]) -> str:
+    columns = RecordSchema.parse(record["schema"]).columns if record["schema"] else {}
+    return masked(record["raw"], [name for name, kind in columns.items() if kind == "BLOB"])
 
 
 def masked(raw: bytes, binary: Collection[str] = ()) -> str:
     """Return a record's shape: its names, and each value with letters as a and digits as 9.
 
-    Of bytes that are no text, and of values whose column is `binary`, nothing is shown.
+    Bytes that are not text, and values of a `binary` column, are not shown.
     """
     text = raw.decode("utf-8", errors="replace")
     if CONTROLS.search(text):
@@ -84,6 +85,6 @@ def _masked_values(value: Any) -> Any:
 
 
 def _shape(text: str) -> str:
-    """Keep what tells a format apart from another; words keep three letters' length at most, lest they be guessed."""
+    """Keep the form of a text; a word keeps three letters at most, so that its length tells nothing."""
     shape = re.sub(r"[^\W\d_]", "a", text)
     return re.sub(r"a{3,}", "aaa", re.sub(r"\d", "9", shape))[:80]

@@ -1,13 +1,14 @@
-"""Reconciliation: what loads say that they counted, recounted from the tables themselves."""
+"""Reconciliation: the counts of loads, counted again from the tables themselves."""
 
 from collections.abc import Mapping
 from pathlib import Path
 
-import duckdb
-
 from flows.core.errors import Finding, GateFailed
 from flows.core.names import TableName
-from flows.lake.tables import Counts, open_table, raw_path, relation_of
+from flows.lake.counts import Counts
+from flows.lake.delta import open_table, query
+from flows.lake.quarantine import quarantine_path
+from flows.lake.raw import raw_path
 
 
 def require_reconciliation(lake: Path, loads: Mapping[TableName, tuple[str, Counts]]) -> None:
@@ -18,10 +19,10 @@ def require_reconciliation(lake: Path, loads: Mapping[TableName, tuple[str, Coun
     findings = []
     for name, (load_id, counts) in loads.items():
         accepted = _count(raw_path(lake, name), "_load_id = $1 and not _deleted", load_id)
-        quarantined = _count(lake / "quarantine" / name.source / name.table, "_load_id = $1", load_id)
+        quarantined = _count(quarantine_path(lake, name), "_load_id = $1", load_id)
         if (accepted, quarantined) != (counts.accepted, counts.quarantined):
-            said = f"the load counted {counts.accepted:,} accepted and {counts.quarantined:,} quarantined"
-            findings.append(Finding(str(name), f"{said}, the lake holds {accepted:,} and {quarantined:,}"))
+            counted = f"the load counted {counts.accepted:,} accepted and {counts.quarantined:,} quarantined"
+            findings.append(Finding(str(name), f"{counted}, the lake holds {accepted:,} and {quarantined:,}"))
         if not counts.is_reconciled:
             sums = f"{counts.accepted:,} accepted + {counts.quarantined:,} quarantined + {counts.duplicate:,} duplicate"
             findings.append(Finding(str(name), f"{counts.read:,} read, but {sums}"))
@@ -32,9 +33,5 @@ def require_reconciliation(lake: Path, loads: Mapping[TableName, tuple[str, Coun
 
 
 def _count(path: Path, predicate: str, load_id: str) -> int:
-    relation = relation_of(open_table(path))
-    if relation is None:
-        return 0
-    with duckdb.connect() as connection:
-        rows = connection.execute(f"select count(*) from {relation} where {predicate}", [load_id]).fetchall()
-    return int(rows[0][0])
+    rows = query(open_table(path), f"select count(*) from {{table}} where {predicate}", [load_id])
+    return int(rows[0][0]) if rows else 0

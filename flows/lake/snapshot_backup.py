@@ -1,4 +1,4 @@
-"""What cannot be computed again, kept in the lake: the rows of dbt snapshots, to rebuild a lost warehouse whole."""
+"""Backups of dbt snapshots in the lake: nothing else can restore their rows after the warehouse is lost."""
 
 from collections.abc import Iterable
 from pathlib import Path
@@ -7,7 +7,7 @@ import duckdb
 from deltalake import write_deltalake
 
 from flows.core.names import identifier
-from flows.lake.tables import KEEP_LOG, open_table, relation_of
+from flows.lake.delta import KEEP_LOG, open_table, relation_of
 
 
 def keep_snapshots(lake: Path, database: Path, snapshots: Iterable[tuple[str, str]]) -> None:

@@ -1,4 +1,4 @@
-"""From a source's columns to the contract's, as a mapping says; what is unnamed is taken by the same name."""
+"""Mappings: from a source's columns to the contract's; columns that a mapping does not name keep their name."""
 
 import json
 from collections.abc import Mapping, Sequence
@@ -10,55 +10,64 @@ import duckdb
 
 from flows.config.connections import TableMapping
 from flows.core.errors import SchemaMismatch, SourceFailed
-from flows.core.names import identifier
+from flows.core.names import identifier, literal
 from flows.core.redaction import without_values
-from flows.sources.batches import RECORD, SERVICE_COLUMNS, SOURCE, source_columns
+from flows.core.relation import Relation
+from flows.sources.batches import RECORD, SERVICE_COLUMNS, RecordSchema, source_columns
 
-QUERIED = "queried"
-RECORDED = "recorded"
+QUERIED, RECORDED = "queried_records", "whole_records"
 ALIKE = 0.5
-"""How like a missing column's name another must be to be suggested: qty is, for quantity."""
+"""The least similarity of a missing column's name to one that is suggested: qty is like quantity."""
 
 ExtraColumns = Literal["evolve", "ignore", "freeze"]
 
 
 @dataclass(frozen=True)
 class MappedBatch:
-    """A relation whose expressions yield the contract's columns, and what else the source offers.
+    """Records whose expressions yield the contract's columns, and what else the source offers.
 
-    `expressions` are by contract column; `extras` are the source's further columns that the lake takes as they are;
-    `ignored` those that the contract says to leave out; `missing` nullable columns that the source does not have.
+    `expressions` are by contract column. `extras` are the source's further columns that the lake takes as they are,
+    `ignored` those that the contract leaves out, `missing` the nullable columns that the source does not have.
+    `is_text` tells whether each record came as a text, RECORD; otherwise it came as columns, by its `schema`.
     """
 
-    relation: str
+    records: Relation
+    schema: RecordSchema
+    is_text: bool
     where: str
     expressions: Mapping[str, str]
     extras: tuple[str, ...]
     ignored: tuple[str, ...]
     missing: tuple[str, ...]
 
+    @property
+    def record(self) -> str:
+        """SQL for a record as it came: a text, or a struct."""
+        columns = map(identifier, self.schema.columns)
+        return RECORD if self.is_text else f"struct_pack({', '.join(f'{column} := {column}' for column in columns)})"
+
 
 def map_batch(
-    connection: duckdb.DuckDBPyConnection,
+    records: Relation,
     mapping: TableMapping,
     columns: Mapping[str, bool],
     on_extra_column: ExtraColumns,
     *,
     query_in_source: bool,
 ) -> MappedBatch:
-    """Say how the relation `source` becomes the contract's columns (name → whether it is required).
+    """Return how records become the contract's columns (name → whether it is required).
 
     Raises SchemaMismatch if a required column cannot be had, or an extra one may not be; SourceFailed if the mapping's
     query fails, naming the file.
     """
-    relation = SOURCE
+    is_text = RECORD in records.types and (query_in_source or not mapping.query)
     if mapping.query and not query_in_source:
-        _run_query(connection, mapping)
-        relation = QUERIED
-    referenced = _referenced(connection, [*mapping.columns.values(), mapping.where])
+        records = _run_query(records, mapping)
+    referenced = _referenced(records.connection, [*mapping.columns.values(), mapping.where])
     if RECORD in referenced:
-        relation = _with_record(connection, relation)
-    offered = {name.casefold(): name for name in source_columns(connection, relation)}
+        records = _with_record(records)
+    schema = RecordSchema(source_columns(records), is_queried=bool(mapping.query))
+    offered = {name.casefold(): name for name in schema.columns}
     unknown = sorted(set(mapping.columns) - set(columns))
     if unknown:
         raise SchemaMismatch(
@@ -91,11 +100,11 @@ def map_batch(
     _require_extras_allowed(mapping, tuple(offered.values()), further, on_extra_column)
     evolving = further if on_extra_column == "evolve" else ()
     ignored = further if on_extra_column == "ignore" else ()
-    return MappedBatch(relation, mapping.where, expressions, evolving, ignored, tuple(missing))
+    return MappedBatch(records, schema, is_text, mapping.where, expressions, evolving, ignored, tuple(missing))
 
 
 def suggest_mapping(missing: Sequence[str], further: Sequence[str]) -> list[str]:
-    """Say which further columns of a source are called much like missing ones; whether they are, people must say."""
+    """Suggest further columns of a source whose names are similar to missing ones; people must decide."""
     by_name = {name.casefold(): name for name in further}
     likely = {column: get_close_matches(column.casefold(), by_name, n=1, cutoff=ALIKE) for column in missing}
     return [
@@ -133,7 +142,7 @@ def _require_extras_allowed(
 
 
 def mapped_cursor(mapping: TableMapping, cursor: str | None) -> str | None:
-    """Return the source's column behind the contract's cursor; None if it is computed, so that all is read."""
+    """Return the source's column for the contract's cursor; None if it is computed, so that all records are read."""
     if cursor is None or mapping.query:
         return cursor
     expression = mapping.columns.get(cursor, cursor).strip()
@@ -144,49 +153,52 @@ def mapped_cursor(mapping: TableMapping, cursor: str | None) -> str | None:
 
 
 def identity_of(mapping: TableMapping, key: Sequence[str], cursor: str | None) -> tuple[str, ...]:
-    """Return the source's columns behind key and cursor, which no two records share; none if that cannot be known."""
+    """Return the source's columns for key and cursor, which identify a record; none if the mapping computes them."""
     if mapping.query or mapping.where:
         return ()
     columns = [mapped_cursor(mapping, name) for name in dict.fromkeys((*key, cursor or key[0]))]
     return tuple(name for name in columns if name) if all(columns) else ()
 
 
-def _with_record(connection: duckdb.DuckDBPyConnection, relation: str) -> str:
-    """Return a relation with each record whole: the text that it came as, else its columns as one JSON object."""
-    if RECORD in {name for name, *_ in connection.execute(f"describe {relation}").fetchall()}:
-        return relation
-    packed = ", ".join(f"{identifier(name)} := {identifier(name)}" for name in source_columns(connection, relation))
-    connection.execute(
-        f"create or replace temp view {RECORDED} as "
-        f"select *, cast(to_json(struct_pack({packed})) as varchar) as {RECORD} from {relation}"
-    )
-    return RECORDED
+def _with_record(records: Relation) -> Relation:
+    """Return records with each record whole: the text that it came as, else its columns as one JSON object."""
+    if RECORD in records.types:
+        return records
+    packed = ", ".join(f"{identifier(name)} := {identifier(name)}" for name in source_columns(records))
+    query = f"select *, cast(to_json(struct_pack({packed})) as varchar) as {RECORD} from {records}"
+    return Relation.view(records.connection, RECORDED, query)
 
 
-def _run_query(connection: duckdb.DuckDBPyConnection, mapping: TableMapping) -> None:
-    sql = mapping.query.strip().rstrip(";")
+def _run_query(records: Relation, mapping: TableMapping) -> Relation:
+    """Run the query of a mapping, and give its rows the service columns that they lack."""
+    connection, sql = records.connection, mapping.query.strip().rstrip(";")
     try:
-        connection.execute(f"create or replace temp table {QUERIED} as {sql}")
+        queried = _query_source(records, "true", sql)
     except duckdb.Error as error:
         raise SourceFailed(
             str(mapping.name),
-            f"the query of its mapping fails{_first_failing_file(connection, sql)}: {without_values(error)}",
+            f"the query of its mapping fails{_first_failing_file(records, sql)}: {without_values(error)}",
             "Fix the query in connections.yml.",
         ) from None
-    present = {name for name, *_ in connection.execute(f"describe {QUERIED}").fetchall()}
     for column, kind in zip(SERVICE_COLUMNS, ("varchar", "bigint"), strict=True):
-        if column not in present:
-            connection.execute(f"alter table {QUERIED} add column {column} {kind}")
+        connection.execute(f"alter table {queried} add column if not exists {column} {kind}")
+    return queried
 
 
-def _first_failing_file(connection: duckdb.DuckDBPyConnection, sql: str) -> str:
-    files = [file for (file,) in connection.execute(f"select distinct _file from {SOURCE} order by 1").fetchall()]
-    for file in files:
-        connection.execute(
-            f"create or replace temp table one_file as select * from {SOURCE} where _file = $file", {"file": file}
-        )
+def _query_source(records: Relation, predicate: str, sql: str) -> Relation:
+    """Run a query that reads records from `source`, a view that exists only meanwhile."""
+    source = Relation.view(records.connection, "source", f"from {records} where {predicate}")
+    try:
+        return Relation.table(records.connection, QUERIED, sql)
+    finally:
+        records.connection.execute(f"drop view {source}")
+
+
+def _first_failing_file(records: Relation, sql: str) -> str:
+    files = records.connection.execute(f"select distinct _file from {records} order by 1").fetchall()
+    for (file,) in files:
         try:
-            connection.execute(f"create or replace temp table tried as with {SOURCE} as (from one_file) from ({sql})")
+            _query_source(records, f"_file = {literal(file)}", sql)
         except duckdb.BinderException:
             return ""
         except duckdb.Error:

@@ -11,10 +11,12 @@ import duckdb
 from flows.config.contract import Column, Contract
 from flows.core.clock import utc_now
 from flows.core.names import TableName
+from flows.core.relation import Relation
 from flows.lake.catalog import pin_catalog
-from flows.lake.deduplicate import NEW_ROWS
+from flows.lake.counts import Counts
+from flows.lake.deduplicate import NewRows
 from flows.lake.maintenance import compact_and_vacuum_table
-from flows.lake.tables import BatchMetadata, Counts, LakeTable
+from flows.lake.raw import BatchMetadata, RawTable
 from tests.benchmarks.measures import Measure, report
 
 COMMITS, ROWS = 500, 200
@@ -27,14 +29,14 @@ TABLE = Contract(
 
 
 def measure() -> dict[str, float]:
-    """Return median seconds by name: `open` is a LakeTable with its watermark, `read` a count and a sum of its view."""
+    """Return median seconds by name: `open` is a RawTable with its watermark, `read` a count and a sum of its view."""
     with tempfile.TemporaryDirectory(prefix="commits-") as folder:
         one, many = Path(folder) / "one", Path(folder) / "many"
         write_commits(one, 1, COMMITS * ROWS)
         write_commits(many, COMMITS, ROWS)
         found = {**_timed("one_commit", one), **_timed(f"{COMMITS}_commits", many)}
         started = time.perf_counter()
-        compact_and_vacuum_table(LakeTable(many, TABLE.name).raw_path)
+        compact_and_vacuum_table(RawTable(many, TABLE.name).path)
         found["compaction"] = time.perf_counter() - started
         return found | _timed(f"{COMMITS}_commits_compacted", many)
 
@@ -42,15 +44,17 @@ def measure() -> dict[str, float]:
 def write_commits(lake: Path, commits: int, rows: int) -> None:
     """Load a table by so many batches of so many rows each."""
     with duckdb.connect() as connection:
-        table = LakeTable(lake, TABLE.name)
+        table = RawTable(lake, TABLE.name)
         for batch in range(1, commits + 1):
-            connection.execute(
-                f"create or replace temp table {NEW_ROWS} as select '{batch}-' || range as event_id, "
+            query = (
+                f"select '{batch}-' || range as event_id, "
                 "range as amount, range + 1 as _row, null as _position, false as _deleted "
                 f"from range({rows})"
             )
-            stamp = BatchMetadata(batch, f"load-{batch}", utc_now(), is_backfill=False)
-            table.append(connection, TABLE, (), stamp, Counts(rows, rows), f"watermark {batch}", "a config hash", 1)
+            new = NewRows(Relation.table(connection, "new_rows", query))
+            metadata = BatchMetadata(batch, f"load-{batch}", utc_now(), is_backfill=False)
+            carry = {"watermark": f'"watermark {batch}"', "config_hash": "a config hash", "contract_version": "1"}
+            table.append(new, TABLE, metadata, Counts(rows, rows), carry)
 
 
 def _timed(name: str, lake: Path) -> dict[str, float]:
@@ -62,7 +66,7 @@ def _timed(name: str, lake: Path) -> dict[str, float]:
             return connection.execute("select count(*), sum(amount) from bench.events").fetchall()
 
     return {
-        f"{name}_open": _median(lambda: LakeTable(lake, TABLE.name).last_commit()),
+        f"{name}_open": _median(lambda: RawTable(lake, TABLE.name).last_commit()),
         f"{name}_read": _median(read),
     }
 

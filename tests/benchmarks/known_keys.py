@@ -9,9 +9,10 @@ from deltalake import write_deltalake
 
 from flows.config.contract import Column, Contract
 from flows.core.names import TableName
-from flows.lake.check import CHECKED
+from flows.core.relation import Relation
+from flows.lake.check import Checked
 from flows.lake.deduplicate import deduplicate
-from flows.lake.tables import WRITTEN, open_table, relation_of
+from flows.lake.delta import WRITTEN, open_table, relation_of
 from tests.benchmarks.measures import Measure, by_turns, report
 
 ROWS, BATCHES, NEW = 20_000_000, 10, 1_000
@@ -63,13 +64,13 @@ def prepared(
     relation = relation_of(open_table(table))
     assert relation is not None, "the table was just written"
     stored = f"(select event_id, visitor, occurred_at, _batch, _row, _deleted from {relation})"
-    connection.execute(
-        f"create temp table {CHECKED} as select {key} as event_id, 1::bigint as visitor, "
-        "now()::timestamp as occurred_at, "
+    query = (
+        f"select {key} as event_id, 1::bigint as visitor, now()::timestamp as occurred_at, "
         f"range as _row, null::varchar as _position, null::varchar as _reasons from range({ROWS}, {ROWS + NEW})"
     )
-    scan = f"select count(*) from {relation} where hash(event_id) in (select hash(event_id) from {CHECKED})"
-    return lambda: deduplicate(connection, contract, (), stored), lambda: connection.execute(scan).fetchall()
+    checked = Checked(Relation.table(connection, "checked_records", query), (), NEW)
+    scan = f"select count(*) from {relation} where hash(event_id) in (select hash(event_id) from {checked.records})"
+    return lambda: deduplicate(checked, contract, stored), lambda: connection.execute(scan).fetchall()
 
 
 if __name__ == "__main__":

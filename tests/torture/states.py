@@ -15,8 +15,11 @@ from flows.config.contract import SYSTEM_COLUMNS
 from flows.config.settings import DataFolder
 from flows.core.names import TableName
 from flows.lake.catalog import read_pins
+from flows.lake.delta import open_table, relation_of
+from flows.lake.file_ledger import files_path
 from flows.lake.ops import COUNTED
-from flows.lake.tables import LakeTable, open_table, relation_of
+from flows.lake.quarantine import quarantined_rows
+from flows.lake.raw import RawTable
 
 HISTORY = "select customer_id, segment from {} where dbt_valid_to is null"
 
@@ -33,12 +36,12 @@ class State:
         """Look at a folder in which a run has ended well."""
         rows = {f"release {name}": table for name, table in fingerprint_of(folder.warehouse.resolve()).items()}
         for name in lake_tables(folder):
-            table = LakeTable(folder.lake, name)
+            table = RawTable(folder.lake, name)
             columns = f"columns(lambda name: name not in {tuple(set(SYSTEM_COLUMNS) - {'_deleted'})})"
-            rows[f"lake {name}"] = _ask(f"select {columns} from {relation_of(open_table(table.raw_path))}")
-            rows[f"quarantine {name}"] = _ask(f"select _raw, _reasons from {table.quarantined()}")
+            rows[f"lake {name}"] = _ask(f"select {columns} from {relation_of(open_table(table.path))}")
+            rows[f"quarantine {name}"] = _ask(f"select _raw, _reasons from {quarantined_rows(table)}")
             rows[f"files {name}"] = _ask(
-                f"select sha256, rows from {relation_of(open_table(table.files_path))} "
+                f"select sha256, rows from {relation_of(open_table(files_path(folder.lake)))} "
                 f"where table_name = '{name}' and _batch <= {table.batch}"
             )
         rows["kept segments"] = _ask(
@@ -71,7 +74,7 @@ def violations(folder: DataFolder) -> Iterator[str]:
     for release in sorted(folder.releases.glob("*/warehouse.duckdb")):
         yield from _not_whole(folder, release)
     for name, pin in read_pins(folder.catalog).items():
-        if (pin.version or 0) > (LakeTable(folder.lake, name).version or 0):
+        if (pin.version or 0) > (RawTable(folder.lake, name).version or 0):
             yield f"the catalog shows a version of {name} that the lake does not hold"
     if folder.docs.exists() and not folder.docs.read_bytes().rstrip().endswith(b"</html>"):
         yield "the docs site is cut short"
@@ -83,18 +86,18 @@ def violations(folder: DataFolder) -> Iterator[str]:
 
 def _unlike_ledger(folder: DataFolder, name: TableName) -> Iterator[str]:
     """Recount, by load, what the commits of a table say that they accepted, deleted and quarantined."""
-    table = LakeTable(folder.lake, name)
+    table = RawTable(folder.lake, name)
     stated: dict[str, Counter[str]] = {}
-    for commit in DeltaTable(str(table.raw_path)).history():
+    for commit in DeltaTable(str(table.path)).history():
         if "counts" in commit:
             counts = Counter(dict(zip(COUNTED, _numbers(commit["counts"]), strict=True)))
             stated.setdefault(commit["load_id"], Counter()).update(counts)
-    raw = relation_of(open_table(table.raw_path))
+    raw = relation_of(open_table(table.path))
     found: dict[str, Counter[str]] = {load: Counter() for load in stated}
     for kind, relation, predicate in (
         ("accepted", raw, "not _deleted"),
         ("deleted", raw, "_deleted and _position is distinct from 'replaced'"),
-        ("quarantined", table.quarantined(), "true"),
+        ("quarantined", quarantined_rows(table), "true"),
     ):
         for load, rows in _ask(f"select _load_id, count(*) from {relation} where {predicate} group by all"):
             found.setdefault(load, Counter())[kind] = rows
@@ -119,8 +122,8 @@ def _not_reconciled(folder: DataFolder) -> Iterator[str]:
     for load, table, read, accepted, quarantined, duplicate in duckdb.sql(
         f"select load_id, table_name, read, accepted, quarantined, duplicate from {loads} where outcome = 'completed'"
     ).fetchall():
-        stored = LakeTable(folder.lake, TableName.parse(table))
-        raw, rejected = relation_of(open_table(stored.raw_path)), stored.quarantined()
+        stored = RawTable(folder.lake, TableName.parse(table))
+        raw, rejected = relation_of(open_table(stored.path)), quarantined_rows(stored)
         counted = tuple(
             len(_ask(f"select 1 from {relation} where _load_id = '{load}' and {predicate}"))
             for relation, predicate in ((raw, "not _deleted"), (rejected, "true"))
@@ -146,7 +149,7 @@ def _not_whole(folder: DataFolder, release: Path) -> Iterator[str]:
     if len({source for source, *_ in built}) != len(built):
         yield f"{name}: its models were made of different states of the lake: {built}"
     for source, batch, rows in built:
-        relation = relation_of(open_table(LakeTable(folder.lake, TableName.parse(source)).raw_path))
+        relation = relation_of(open_table(RawTable(folder.lake, TableName.parse(source)).path))
         there = len(_ask(f"select 1 from {relation} where _batch <= {batch}"))
         if there != rows:
             yield f"{name}: it was made of {rows} rows of {source}, and the lake holds {there} up to that batch"
@@ -156,7 +159,7 @@ def orphans(folder: DataFolder) -> int:
     """Count data files of the lake's history that no commit names: of kills between writing and committing."""
     found = 0
     for name in lake_tables(folder):
-        path = LakeTable(folder.lake, name).raw_path
+        path = RawTable(folder.lake, name).path
         named = {Path(uri).name for uri in DeltaTable(str(path)).file_uris()}
         found += sum(file.name not in named for file in path.glob("*.parquet*"))
     return found

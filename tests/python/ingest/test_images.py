@@ -22,7 +22,7 @@ from flows.ingest.load import LoadResult, load_table
 from flows.ingest.pixels import decode_image, encode_png, measure_image
 from flows.lake.catalog import pin_catalog
 from flows.lake.quarantine_report import reasons_of
-from flows.lake.tables import LakeTable
+from flows.lake.raw import RawTable
 from flows.sources.files import documents
 
 IMAGES = {
@@ -91,7 +91,7 @@ def derive(shop: Shop, contract: object = FEATURES) -> LoadResult:
 
 
 def lake_rows(shop: Shop, table: str, columns: str) -> list[tuple[object, ...]]:
-    stored = LakeTable(shop.lake, TableName.parse(table)).stored(columns.split(", "))
+    stored = RawTable(shop.lake, TableName.parse(table)).stored(columns.split(", "))
     return duckdb.sql(f"select {columns} from {stored} order by _batch, _row").fetchall()
 
 

@@ -15,7 +15,9 @@ from support.kills import Child, Ended, Point, set_constants
 from support.shop import ORDERS, Shop, make_shop
 
 from flows.core.errors import GateFailed, SchemaMismatch, SourceFailed
-from flows.lake.tables import LakeTable, open_table, relation_of, write_operations
+from flows.lake.delta import append_row, open_table, relation_of
+from flows.lake.quarantine import quarantined_rows
+from flows.lake.raw import RawTable
 
 HEADER = "order_id,customer,quantity,price,updated_at\n"
 MARCH = HEADER + "1,Ada,1,1.50,2026-03-01 10:00:00\n2,Bob,2,2.50,2026-03-01 11:00:00\n"
@@ -40,7 +42,7 @@ def test_fault_15_the_same_file_again_changes_nothing(shop: Shop, load: str) -> 
     shop.load()
     shop.drop("april.csv", APRIL)
     assert shop.load().counts.accepted == 1
-    before, batch = shop.rows(), LakeTable(shop.lake, shop.name).batch
+    before, batch = shop.rows(), RawTable(shop.lake, shop.name).batch
 
     # When it is there still, and comes again under another name
     shop.drop("march (1).csv", MARCH)
@@ -315,7 +317,7 @@ def test_fault_23_an_added_column_is_left_out_where_the_contract_says_so_and_tol
 
     # Then it is left out, and somebody is told
     assert "sales.orders: the contract ignores the source's columns gift" in load.notes
-    assert "gift" not in LakeTable(shop.lake, shop.name).types()
+    assert "gift" not in RawTable(shop.lake, shop.name).types()
 
 
 def test_fault_23_an_added_column_fails_the_load_where_the_contract_is_frozen(shop: Shop) -> None:
@@ -406,7 +408,7 @@ def test_a_batch_that_breaks_the_contract_is_refused_without_personal_data(shop:
     shop.declare(columns={"customer_id": "varchar not null", "email": email}, key=["customer_id"], load="append")
     shop.drop("1.csv", "customer_id,email\n1,ada@example.com\n")
     shop.load()
-    batch = LakeTable(shop.lake, shop.name).batch
+    batch = RawTable(shop.lake, shop.name).batch
 
     # When most of a batch breaks the contract
     shop.drop("2.csv", "customer_id,email\n" + "".join(f"c{n},jane.doe.{n}-at-example\n" for n in range(30)))
@@ -414,7 +416,7 @@ def test_a_batch_that_breaks_the_contract_is_refused_without_personal_data(shop:
         shop.load()
 
     # Then nothing is committed, and the error names rule and rows by key, never what they hold
-    assert LakeTable(shop.lake, shop.name).batch == batch
+    assert RawTable(shop.lake, shop.name).batch == batch
     assert (len(shop.rows()), shop.quarantine()) == (1, [])
     text = str(failure.value)
     assert "30 of 30 new records break the contract" in text
@@ -464,7 +466,7 @@ def state(shop: Shop) -> object:
     """Return all that a load leaves but times and ids."""
     kept = [f'"{name}"' for name in shop.contract.types] + ["_batch", "_row", "_position", "_deleted", "_is_backfill"]
     quarantined = duckdb.sql(
-        f"select _raw, _reasons, _position, _batch from {LakeTable(shop.lake, shop.name).quarantined()}"
+        f"select _raw, _reasons, _position, _batch from {quarantined_rows(RawTable(shop.lake, shop.name))}"
     )
     files = duckdb.sql(
         "select table_name, sha256, file_name, rows, _batch "
@@ -557,7 +559,7 @@ def test_fault_02_05_what_a_batch_left_that_was_never_committed_does_not_count(
 
     shop.drop("1.csv", MARCH + "9,Eve,many,1.50,2026-03-01 12:00:00\n")
     with monkeypatch.context() as patched:
-        patched.setattr(LakeTable, "append", die)
+        patched.setattr(RawTable, "append", die)
         with pytest.raises(Died):
             shop.load()
     assert (shop.loads()[-1]["outcome"], shop.loads()[-1]["error"]) == ("failed", "interrupted")
@@ -580,7 +582,7 @@ def test_what_a_dead_batch_noted_of_files_is_gone_even_if_the_next_batch_has_non
     # Given a load of files that dies before its commit
     shop.drop("1.csv", MARCH)
     with monkeypatch.context() as patched:
-        patched.setattr(LakeTable, "append", lambda *_args: (_ for _ in ()).throw(KeyboardInterrupt))
+        patched.setattr(RawTable, "append", lambda *_args: (_ for _ in ()).throw(KeyboardInterrupt))
         with pytest.raises(KeyboardInterrupt):
             shop.load()
 
@@ -643,7 +645,7 @@ def test_loads_at_the_same_time_can_all_make_the_tables_that_they_share(tmp_path
     def note(number: int) -> None:
         together.wait()
         try:
-            write_operations(tmp_path / "loads", {"load_id": str(number)}, schema)
+            append_row(tmp_path / "loads", {"load_id": str(number)}, schema)
         except Exception as failure:  # noqa: BLE001 - whatever it is
             failures.append(failure)
 

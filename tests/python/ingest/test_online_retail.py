@@ -13,7 +13,7 @@ from flows.config.connections import read_connections
 from flows.config.contract import contracts_of
 from flows.config.settings import PROJECT, DataFolder
 from flows.ingest.load import load_table
-from flows.lake.tables import Counts
+from flows.lake.counts import Counts
 from flows.warehouse.dbt import Dbt
 
 FILES = PROJECT.parent / "shared" / "data" / "online_retail"

@@ -27,7 +27,9 @@ from flows.core.errors import RunLocked
 from flows.core.names import TableName
 from flows.ingest.load import LoadResult, load_table
 from flows.ingest.replay import replay_quarantine, replay_table
-from flows.lake.tables import Counts, LakeTable
+from flows.lake.counts import Counts
+from flows.lake.quarantine import quarantined_rows
+from flows.lake.raw import RawTable
 from flows.orchestration.run_lock import run_lock
 from flows.warehouse.dbt import Dbt
 
@@ -77,7 +79,7 @@ def test_what_a_mended_contract_lets_pass_is_moved_and_the_rest_stays_with_today
         ["quantity: is_positive"],
         ["quantity: is no integer"],
     ]
-    before = LakeTable(strict.lake, strict.name).last_commit()
+    before = RawTable(strict.lake, strict.name).last_commit()
 
     # When the contract takes them, and a mapping that is not to be seen says nothing
     strict.declare(columns={**ORDERS, "quantity": "smallint"}, load="upsert", cursor="updated_at")
@@ -92,7 +94,7 @@ def test_what_a_mended_contract_lets_pass_is_moved_and_the_rest_stays_with_today
     assert [reasons for _, reasons in strict.quarantine()] == [["quantity: is no smallint"]]
 
     # And where the source stands, and under which config, is as it was: the next load reads all of it again
-    now = LakeTable(strict.lake, strict.name).last_commit()
+    now = RawTable(strict.lake, strict.name).last_commit()
     assert (now["watermark"], now["config_hash"]) == (before["watermark"], before["config_hash"])
     assert strict.load().counts.duplicate == 1
     assert "sales.orders: contract version 2: quantity integer → smallint, checks of quantity changed" in first.notes
@@ -258,7 +260,7 @@ def test_nothing_is_replayed_before_the_first_load_is_complete(shop: Shop) -> No
 
     # When it is replayed, then nothing is done, and that is told
     assert replay(shop).notes == ("sales.orders: its first load is not complete, nothing was replayed",)
-    assert LakeTable(shop.lake, shop.name).version is None
+    assert RawTable(shop.lake, shop.name).version is None
 
 
 def test_a_table_that_nobody_declares_is_told(strict: Shop) -> None:
@@ -280,7 +282,7 @@ def test_fault_05_what_a_dead_load_left_in_quarantine_does_not_count_because_of_
 
     strict.drop_rows("2.jsonl", [order(7, "none", "2026-03-03 10:00:00")])
     with monkeypatch.context() as patched:
-        patched.setattr(LakeTable, "append", die)
+        patched.setattr(RawTable, "append", die)
         with pytest.raises(KeyboardInterrupt):
             strict.load()
 
@@ -301,18 +303,18 @@ import os, sys
 from pathlib import Path
 import flows.ingest.replay
 from support.shop import make_contract
-from flows.lake.tables import LakeTable
-from flows.ingest.load import TableLoad
 from flows.config.connections import read_connections
-from support.kills import Countdown
+from support.kills import Countdown, find, replace_everywhere
 
 connections, lake = Path(sys.argv[1]), Path(sys.argv[2])
 steps = Countdown()
 
-for name in ("quarantine", "record_files", "append", "resolve"):
-    setattr(LakeTable, name, steps.around(getattr(LakeTable, name)))
-TableLoad.recheck = steps.around(TableLoad.recheck)
-flows.ingest.load.record_load = steps.around(flows.ingest.load.record_load)
+for place in (
+    "flows.lake.quarantine:write_quarantine", "flows.lake.file_ledger:record_files", "flows.lake.raw:RawTable.append",
+    "flows.lake.quarantine:resolve", "flows.ingest.recheck:recheck", "flows.lake.ops:record_load",
+):
+    owner, name = find(place)
+    replace_everywhere(owner, name, steps.around(getattr(owner, name)))
 
 def run(where):
     flows.ingest.replay.replay_table(
@@ -365,9 +367,9 @@ def test_fault_02_05_a_replay_killed_anywhere_and_begun_again_leaves_what_an_und
 
 def state(shop: Shop, lake: Path) -> object:
     """Return all that a replay leaves but times and ids."""
-    table = LakeTable(lake, shop.name)
+    table = RawTable(lake, shop.name)
     rows = f"select * exclude (_batch, _row) from {table.stored(list(shop.contract.types))} order by all"
-    left = f"select _raw, _reasons, _batch from {table.quarantined()} order by all"
+    left = f"select _raw, _reasons, _batch from {quarantined_rows(table)} order by all"
     return duckdb.sql(rows).fetchall(), duckdb.sql(left).fetchall(), table.batch
 
 
@@ -405,5 +407,5 @@ def test_the_command_replays_under_the_mapping_as_it_is_now(flow_home: Path, tmp
     assert "crm.customers      1          1             0           0" in done.output
     assert done.output.strip().endswith(f"-m flows elt --set {SET}")
     assert CANARY not in done.output
-    stored = LakeTable(shop.folder.lake, contract.name).stored(["customer_id", "email"])
+    stored = RawTable(shop.folder.lake, contract.name).stored(["customer_id", "email"])
     assert duckdb.sql(f"select customer_id, email from {stored}").fetchall() == [("1", "ann@example.com")]

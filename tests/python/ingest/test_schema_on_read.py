@@ -12,7 +12,7 @@ from support.shop import Shop
 
 from flows.config.contract import contracts_of
 from flows.ingest.replay import replay_table
-from flows.lake.tables import LakeTable
+from flows.lake.raw import RawTable
 from flows.sources.files import table as files
 
 PROJECT = Path(__file__).parents[3]
@@ -153,7 +153,7 @@ def test_fault_57_a_burst_is_read_no_faster_than_it_is_stored(devices: Shop, mon
 
     # When it is loaded in batches of a few files, and what happens is noted
     happened: list[str] = []
-    read, append = files.FileTable._read, LakeTable.append
+    read, append = files.FileTable._read, RawTable.append
     limit = size // 20
 
     def record_read(table: Any, connection: Any, waiting: list[Any], request: Any) -> Any:
@@ -167,7 +167,7 @@ def test_fault_57_a_burst_is_read_no_faster_than_it_is_stored(devices: Shop, mon
 
     monkeypatch.setattr(files, "BYTES_A_BATCH", limit)
     monkeypatch.setattr(files.FileTable, "_read", record_read)
-    monkeypatch.setattr(LakeTable, "append", record_append)
+    monkeypatch.setattr(RawTable, "append", record_append)
     tracemalloc.start()
     load = devices.load()
     peak = tracemalloc.get_traced_memory()[1]

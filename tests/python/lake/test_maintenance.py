@@ -15,9 +15,13 @@ from support.shop import Shop
 from flows.config.settings import DataFolder
 from flows.lake import maintenance
 from flows.lake.catalog import pin_catalog, read_pins
+from flows.lake.counts import Counts
+from flows.lake.delta import open_table, relation_of
+from flows.lake.file_ledger import known_files
 from flows.lake.maintenance import compact_and_vacuum_lake
+from flows.lake.quarantine import quarantine_path, quarantined_rows
+from flows.lake.raw import RawTable
 from flows.lake.reconcile import require_reconciliation
-from flows.lake.tables import Counts, LakeTable, open_table, relation_of
 from flows.warehouse.release import named_versions
 
 PROJECT = Path(__file__).parents[3]
@@ -49,11 +53,13 @@ def files(path: Path) -> int:
 
 def state(shop: Shop, lake: Path) -> object:
     """Return all that loads and readers see of a lake."""
-    table = LakeTable(lake, shop.name)
+    table = RawTable(lake, shop.name)
     with duckdb.connect() as connection:
-        known = dict(table.known_files(connection, table.last_commit()["config_hash"]))
+        known = dict(known_files(table, table.last_commit()["config_hash"]))
         rows = connection.execute(f"from {table.stored(list(shop.contract.types))} order by _batch, _row").fetchall()
-        left = connection.execute(f"select _raw, _reasons, _batch from {table.quarantined()} order by all").fetchall()
+        left = connection.execute(
+            f"select _raw, _reasons, _batch from {quarantined_rows(table)} order by all"
+        ).fetchall()
     return rows, left, known, table.batch, table.last_commit()
 
 
@@ -61,8 +67,8 @@ def test_compaction_makes_few_files_and_changes_nothing_that_anybody_relies_on(
     small: Shop, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     # Given many small files, and nobody who looks further back than the last commit
-    monkeypatch.setattr("flows.lake.tables.HISTORY", 1)
-    raw, quarantine = LakeTable(small.lake, small.name).raw_path, LakeTable(small.lake, small.name).quarantine_path
+    monkeypatch.setattr("flows.lake.delta.HISTORY", 1)
+    raw, quarantine = RawTable(small.lake, small.name).path, quarantine_path(small.lake, small.name)
     assert (files(raw), files(quarantine), files(small.lake / "ops" / "files")) == (8, 8, 8)
     before, load = state(small, small.lake), small.loads()[-1]
 
@@ -91,7 +97,7 @@ def test_a_release_and_the_catalog_find_every_row_of_the_versions_that_they_name
     folder = DataFolder.of("test")
     drop(small, 8)
     small.load()
-    table = LakeTable(small.lake, small.name)
+    table = RawTable(small.lake, small.name)
     assert table.version == 8
     place = folder.releases / "2026-03-01.1"
     place.mkdir(parents=True)
@@ -115,7 +121,7 @@ def test_a_release_and_the_catalog_find_every_row_of_the_versions_that_they_name
     assert first.deleted > 0
     assert second.deleted > 0
     for version, rows in ((3, 4), (8, 9), (None, 15)):
-        found = duckdb.sql(f"select count(*) from {relation_of(open_table(table.raw_path, version))}").fetchall()
+        found = duckdb.sql(f"select count(*) from {relation_of(open_table(table.path, version))}").fetchall()
         assert found == [(rows,)]
     with duckdb.connect(str(folder.catalog), read_only=True) as catalog:
         assert catalog.execute("select count(*) from sales.orders").fetchall() == [(9,)]
@@ -123,13 +129,13 @@ def test_a_release_and_the_catalog_find_every_row_of_the_versions_that_they_name
     # And once nobody names them, their files go too, and the log stays
     third = compact_and_vacuum_lake(small.lake, {}, age=NO_AGE)
     assert third.deleted > 0
-    assert len(list(table.raw_path.glob("*.parquet"))) == files(table.raw_path)
-    assert (table.raw_path / "_delta_log" / f"{0:020}.json").exists()
+    assert len(list(table.path.glob("*.parquet"))) == files(table.path)
+    assert (table.path / "_delta_log" / f"{0:020}.json").exists()
 
 
 def test_what_a_killed_write_left_is_deleted_once_it_is_old(small: Shop) -> None:
     # Given files that no version knows
-    raw = LakeTable(small.lake, small.name).raw_path
+    raw = RawTable(small.lake, small.name).path
     for number in range(4):
         (raw / f"part-{number}.parquet").write_bytes(b"half")
 
@@ -168,7 +174,7 @@ def test_nothing_is_deleted_while_a_release_cannot_be_read(small: Shop, monkeypa
     (folder.releases / "2026-03-01.1").mkdir(parents=True)
     damaged = folder.releases / "2026-03-01.1" / folder.warehouse.name
     damaged.write_bytes(b"nothing" * 1000)
-    raw = LakeTable(small.lake, small.name).raw_path
+    raw = RawTable(small.lake, small.name).path
 
     # When the flow tidies the lake, then it leaves it as it is, and tells; without that release it tidies
     elt.compact_and_vacuum.__wrapped__(folder)  # type: ignore[attr-defined]

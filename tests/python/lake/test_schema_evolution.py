@@ -14,8 +14,9 @@ from support.shop import ORDERS, Row, Shop, make_contract
 from flows.config.contract import contracts_of
 from flows.core.errors import SchemaMismatch, UsageError
 from flows.lake.catalog import pin_catalog
+from flows.lake.delta import open_table, relation_of
+from flows.lake.raw import RawTable
 from flows.lake.schema_evolution import evolve, holds
-from flows.lake.tables import LakeTable, open_table, relation_of
 
 HEADER = "order_id,customer,quantity,price,updated_at\n"
 MARCH = HEADER + "1,Ada,1,1.50,2026-03-01 10:00:00\n2,Bob,2,2.50,2026-03-01 11:00:00\n"
@@ -50,7 +51,7 @@ def test_fault_26_a_widened_type_evolves_and_what_stands_is_seen_under_it(
     shop.load()
     shop.drop("2.csv", f"id,value\n3,{text}\n")
     shop.load()
-    old_version = LakeTable(shop.lake, shop.name).version
+    old_version = RawTable(shop.lake, shop.name).version
     kept = shop.rows("id", "_batch", "_row", "_position", "_load_id", "_loaded_at", "_is_backfill")
 
     # When the contract is widened, and a value comes that only the wider type holds
@@ -105,18 +106,18 @@ def test_fault_26_a_narrowed_type_quarantines_new_offenders_and_refuses_what_sta
 
 def test_a_rewrite_carries_on_where_the_source_stands(shop: Shop, monkeypatch: pytest.MonkeyPatch) -> None:
     # Given a loaded source, and nobody who looks further back than the last commit
-    monkeypatch.setattr("flows.lake.tables.HISTORY", 1)
+    monkeypatch.setattr("flows.lake.delta.HISTORY", 1)
     shop.drop("1.csv", MARCH)
     shop.load()
-    before = LakeTable(shop.lake, shop.name)
+    before = RawTable(shop.lake, shop.name)
 
     # When the table is rewritten, and the load dies behind that
     shop.declare(columns={**ORDERS, "quantity": "bigint"}, load="upsert", cursor="updated_at")
     with duckdb.connect() as connection:
-        evolve(connection, LakeTable(shop.lake, shop.name), shop.contract, is_known=False)
+        evolve(connection, RawTable(shop.lake, shop.name), shop.contract, is_known=False)
 
     # Then its last commit says what the one before it said, under the same batch
-    after = LakeTable(shop.lake, shop.name)
+    after = RawTable(shop.lake, shop.name)
     assert (before.version, after.version) == (0, 1)
     assert set(after.last_commit()) == {"watermark", "config_hash", "contract_version"}
     assert (after.last_commit(), after.batch) == (before.last_commit(), before.batch)
@@ -163,7 +164,7 @@ def test_fault_26_an_extra_column_whose_type_changes_is_widened(shop: Shop) -> N
         shop.load()
 
     drop(1, n=pa.array([1], pa.int32()), m=pa.array([1]), o=pa.array([7]))
-    before = LakeTable(shop.lake, shop.name).last_commit()
+    before = RawTable(shop.lake, shop.name).last_commit()
 
     # When they come as larger ones, as fractions, as fractions that are whole, as lists, and as nothing
     drop(2, n=pa.array([2**40]), m=pa.array([1.5]), o=pa.array([8.0]))
@@ -171,7 +172,7 @@ def test_fault_26_an_extra_column_whose_type_changes_is_widened(shop: Shop) -> N
 
     # Then no value is lost or rounded
     assert shop.rows("n", "m", "o") == [(1, "1", 7), (2**40, "1.5", 8), (3, "[1,2]", None)]
-    assert set(before) == set(LakeTable(shop.lake, shop.name).last_commit())
+    assert set(before) == set(RawTable(shop.lake, shop.name).last_commit())
     assert shop.load().counts.duplicate == 3
 
 
@@ -231,7 +232,7 @@ def test_fault_29_names_that_collide_by_case_or_unicode_form_are_refused(shop: S
         shop.map(**{"from": name})
         with pytest.raises(SchemaMismatch, match="must differ by more than case or Unicode form"):
             shop.load()
-    assert LakeTable(shop.lake, shop.name).version is None
+    assert RawTable(shop.lake, shop.name).version is None
 
     # And contracts whose columns or tables collide are refused
     with pytest.raises(UsageError, match="two columns differ by case or Unicode form alone"):

@@ -10,7 +10,8 @@ import duckdb
 import pytest
 
 from flows.core.names import TableName
-from flows.lake.tables import LakeTable
+from flows.lake.quarantine import quarantined_rows
+from flows.lake.raw import RawTable
 
 if TYPE_CHECKING:
     from support.pharmacy_fixtures import Pharmacy
@@ -118,10 +119,10 @@ def test_purchases_of_ten_customers_counted_by_hand(pharmacy: "Pharmacy") -> Non
 
 def test_a_registration_with_an_email_that_is_none_never_gets_in(pharmacy: "Pharmacy") -> None:
     """The first of the three kinds of trigger: a contract check, when a record arrives."""
-    table = LakeTable(pharmacy.folder / "lake", TableName("crm", "customers"))
+    table = RawTable(pharmacy.folder / "lake", TableName("crm", "customers"))
     with duckdb.connect() as lake:
-        reasons = lake.execute(f"select distinct unnest(_reasons) from {table.quarantined()}").fetchall()
-        kept_out = lake.execute(f"select count(*) from {table.quarantined()}").fetchall()[0][0]
+        reasons = lake.execute(f"select distinct unnest(_reasons) from {quarantined_rows(table)}").fetchall()
+        kept_out = lake.execute(f"select count(*) from {quarantined_rows(table)}").fetchall()[0][0]
     assert reasons == [("email: looks_like_an_email",)]
     assert kept_out > 0
 

@@ -14,7 +14,7 @@ from flows.config import settings
 from flows.config.settings import DataFolder
 from flows.core.names import TableName
 from flows.ingest.load import LoadResult
-from flows.lake.tables import Counts
+from flows.lake.counts import Counts
 from flows.orchestration.server import free_port, serving, wait_for_server
 
 

@@ -25,7 +25,8 @@ from flows.core.errors import SourceFailed, StorageFailed, UsageError
 from flows.core.storage import storage_failure
 from flows.ingest.load import load_table
 from flows.lake.catalog import complete_catalog, pin_catalog
-from flows.lake.tables import LakeTable, open_table, raw_path, relation_of
+from flows.lake.delta import open_table, relation_of
+from flows.lake.raw import RawTable, raw_path
 from flows.warehouse.build import Build, Fingerprint, prepare_candidate
 from flows.warehouse.release import publish_candidate
 
@@ -45,7 +46,7 @@ import json, os, subprocess, sys
 from pathlib import Path
 from support.shop import Shop, make_contract
 from flows.core.errors import WarehouseError
-from flows.lake.tables import LakeTable
+from flows.lake.raw import RawTable
 from flows.ingest.load import load_table
 from flows.config.connections import read_connections
 
@@ -58,7 +59,7 @@ shop = Shop(folder, contract, {"url": f"file:{folder / 'exports'}"})
 told = {"failures": []}
 
 def state():
-    return [len(shop.rows()), len(shop.quarantine()), LakeTable(shop.lake, shop.name).batch]
+    return [len(shop.rows()), len(shop.quarantine()), RawTable(shop.lake, shop.name).batch]
 
 def load(*names):
     shop.map(**{"from": "[" + "".join(names) + "].csv"})
@@ -171,7 +172,7 @@ def test_fault_07_a_file_that_may_not_grow_fails_the_load_too(shop: Shop, quanti
     with no_file_beyond(100_000), pytest.raises(StorageFailed, match="File too large"):
         shop.load()
     assert "File too large" in str(shop.loads()[-1]["error"])
-    assert (len(shop.rows()), shop.quarantine(), LakeTable(shop.lake, shop.name).batch) == (50, [], 1)
+    assert (len(shop.rows()), shop.quarantine(), RawTable(shop.lake, shop.name).batch) == (50, [], 1)
 
     # And once there is room, the rest comes
     load = shop.load()
@@ -395,7 +396,7 @@ def test_fault_10_a_load_out_of_memory_fails_and_goes_on_once_there_is_more(
     shop.load()
     shop.drop("2.csv", orders(1000, 30_000))
     with monkeypatch.context() as patched:
-        patched.setattr("flows.ingest.load.MEMORY_LIMIT", "3MB")
+        patched.setattr("flows.ingest.plan.MEMORY_LIMIT", "3MB")
 
         # When it is loaded, then the error says what there was too little of, and shows no value
         with pytest.raises(SourceFailed, match="Out of Memory Error") as failure:

@@ -18,7 +18,7 @@ from flows.config import settings
 from flows.core.errors import Finding, GateFailed, SourceFailed, WarehouseError
 from flows.core.names import TableName
 from flows.ingest.load import LoadResult
-from flows.lake.tables import Counts
+from flows.lake.counts import Counts
 from flows.orchestration.server import flushing
 
 CUSTOMERS = TableName("crm", "customers")

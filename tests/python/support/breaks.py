@@ -6,13 +6,13 @@ from typing import Any
 from support.kills import replace_everywhere
 
 from flows.config.settings import DataFolder
-from flows.lake import tables
+from flows.lake import delta, raw
 from flows.warehouse import release
 
 
 def commit_watermark_first() -> None:
     """Commit a batch's number and the source's watermark before its rows (fault 2)."""
-    write = tables.write_deltalake
+    write = raw.write_deltalake
 
     def write_watermark_first(table: Any, rows: Any, *, commit_properties: Any = None, **options: Any) -> None:
         if commit_properties is None:
@@ -21,7 +21,7 @@ def commit_watermark_first() -> None:
         write(table, gathered.schema.empty_table(), commit_properties=commit_properties, **options)
         write(table, gathered, mode="append", schema_mode="merge")
 
-    tables.write_deltalake = write_watermark_first
+    raw.write_deltalake = write_watermark_first
 
 
 def add_to_quarantine() -> None:
@@ -29,9 +29,9 @@ def add_to_quarantine() -> None:
 
     def append(path: Any, rows: Any, _predicate: str) -> None:
         if rows.num_rows:
-            tables.write_deltalake(tables.open_table(path) or str(path), rows, mode="append")
+            delta.write_deltalake(delta.open_table(path) or str(path), rows, mode="append")
 
-    replace_everywhere(tables, "_replace_batch", append)
+    replace_everywhere(delta, "replace_batch", append)
 
 
 def publish_in_place() -> None:

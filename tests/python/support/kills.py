@@ -25,11 +25,11 @@ When = Literal["before", "within", "after"]
 
 STEPS = {
     "extract": "flows.sources:connect",
-    "check": "flows.lake.check:check_batch",
+    "check": "flows.lake.check:check",
     "compare": "flows.lake.deduplicate:deduplicate",
-    "quarantine": "flows.lake.tables:LakeTable.quarantine",
-    "files": "flows.lake.tables:LakeTable.record_files",
-    "commit": "flows.lake.tables:LakeTable.append",
+    "quarantine": "flows.lake.quarantine:write_quarantine",
+    "files": "flows.lake.file_ledger:record_files",
+    "commit": "flows.lake.raw:RawTable.append",
     "record_load": "flows.lake.ops:record_load",
     "derive": "flows.ingest.derived_tables:derive_table",
     "reconcile": "flows.lake.reconcile:require_reconciliation",

@@ -16,8 +16,10 @@ from flows.config.settings import DataFolder
 from flows.core.errors import UsageError, WarehouseError
 from flows.core.names import TableName
 from flows.ingest.load import LoadResult, load_table
+from flows.lake.delta import open_table, relation_of
+from flows.lake.quarantine import quarantined_rows
+from flows.lake.raw import RawTable
 from flows.lake.reconcile import require_reconciliation
-from flows.lake.tables import LakeTable, open_table, relation_of
 
 Row = dict[str, Any]
 
@@ -114,7 +116,7 @@ class Shop:
     def load(self) -> LoadResult:
         """Load the table; whatever comes of it, no record is lost or counted twice."""
         connection = self.read_connection()
-        batch = LakeTable(self.lake, self.name).batch if (self.lake / "raw").exists() else 0
+        batch = RawTable(self.lake, self.name).batch if (self.lake / "raw").exists() else 0
         try:
             load = load_table(connection, self.contract, self.lake, run_id="a-run")
         except UsageError:
@@ -144,8 +146,7 @@ class Shop:
 
     def quarantine(self) -> list[tuple[bytes, list[str]]]:
         """Return the raw record and the reasons of everything in quarantine."""
-        table = LakeTable(self.lake, self.name)
-        relation = table.quarantined()
+        relation = quarantined_rows(RawTable(self.lake, self.name))
         if relation is None:
             return []
         return duckdb.sql(f"select _raw, _reasons from {relation} order by _batch, _row").fetchall()

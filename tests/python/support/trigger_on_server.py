@@ -15,7 +15,7 @@ from pydantic import TypeAdapter
 from flows.config.settings import PROJECT, DataFolder
 from flows.core.names import TableName
 from flows.ingest.load import LoadResult
-from flows.lake.tables import Counts
+from flows.lake.counts import Counts
 from flows.orchestration.events import emit_release_published, emit_rows_accepted
 from flows.orchestration.server import flush_logs_and_events
 from flows.warehouse.release import Release

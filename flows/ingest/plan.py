@@ -1,0 +1,140 @@
+"""The plan of a load: what is read, under which contract, and where it is written."""
+
+import hashlib
+import os
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import cast
+from uuid import uuid4
+
+import duckdb
+
+from flows.config.connections import Connection, TableMapping
+from flows.config.contract import Contract, LoadMode
+from flows.config.settings import DataFolder
+from flows.core.clock import utc_now
+from flows.core.errors import UsageError
+from flows.core.names import literal
+from flows.ingest.progress import Progress
+from flows.lake.check import Checked
+from flows.lake.contract_versions import changes_since, record_contract_version
+from flows.lake.ops import was_loaded
+from flows.lake.raw import BatchMetadata, RawTable
+from flows.lake.schema_evolution import evolve
+
+MEMORY_LIMIT = "400MB"
+THREADS = min(os.cpu_count() or 1, 4)
+"""For one load; more would take more memory each, and several loads share the cores."""
+
+
+@dataclass(frozen=True)
+class LoadPlan:
+    """What is fixed before a load or replay of one table reads a record; `take_contract` fills the last three fields.
+
+    A backfill is all that is loaded until the table's first load is complete.
+    """
+
+    connection: Connection
+    mapping: TableMapping
+    contract: Contract
+    raw: RawTable
+    load_id: str
+    config_hash: str
+    contract_version: int = 0
+    is_config_changed: bool = False
+    is_backfill: bool = False
+
+    def stored(self, checked: Checked) -> str | None:
+        """Return SQL for the stored rows with the columns of checked records; None if there are no rows."""
+        return self.raw.stored(checked.payload(self.contract), self.contract.types)
+
+    def next_batch(self) -> BatchMetadata:
+        """Return the metadata of the batch that comes after the last committed one."""
+        return BatchMetadata(self.raw.batch + 1, self.load_id, utc_now(), self.is_backfill)
+
+
+def plan_load(connection: Connection, contract: Contract, lake: Path) -> LoadPlan:
+    """Plan a load of a table; nothing is read or written yet."""
+    mapping = connection.mapping(contract.name.table)
+    contract = as_mapped(contract, mapping)
+    load_id = f"{utc_now():%Y%m%dT%H%M%S}-{uuid4().hex[:8]}"
+    raw = RawTable(lake, contract.name)
+    return LoadPlan(connection, mapping, contract, raw, load_id, hash_config(mapping, contract))
+
+
+def as_mapped(contract: Contract, mapping: TableMapping) -> Contract:
+    """Return a contract with the load mode, cursor and lookback of its mapping.
+
+    Raises UsageError for a cursor that the contract does not have.
+    """
+    contract = replace(
+        contract,
+        load=cast(LoadMode, mapping.load) if mapping.load else contract.load,
+        cursor=mapping.cursor or contract.cursor,
+        lookback=contract.lookback if mapping.lookback is None else mapping.lookback,
+    )
+    if contract.cursor is not None and contract.cursor not in contract.types:
+        raise UsageError(
+            f"connections.yml: the cursor {contract.cursor!r} of {contract.name} is not in its contract.",
+            f"It is one of {', '.join(contract.types)}.",
+        )
+    return contract
+
+
+def hash_config(mapping: TableMapping, contract: Contract) -> str:
+    """Return a hash of what decides which records are read and accepted: under another one all are read again."""
+    parts = (
+        mapping.definition(),
+        contract.columns,
+        contract.key,
+        contract.load,
+        contract.on_extra_column,
+        contract.future_tolerance,
+    )
+    return hashlib.sha256(repr(parts).encode()).hexdigest()[:16]
+
+
+def take_contract(plan: LoadPlan, duck: duckdb.DuckDBPyConnection) -> tuple[LoadPlan, Progress]:
+    """Record the contract's version, and bring the stored rows to its types; return the plan under that version.
+
+    Raises SchemaMismatch if they do not fit.
+    """
+    lake, contract, last = plan.raw.lake, plan.contract, plan.raw.last_commit()
+    is_config_changed = bool(last) and last.get("config_hash") != plan.config_hash
+    version = record_contract_version(lake, contract)
+    before = int(last.get("contract_version", version))
+    messages: tuple[str, ...] = ()
+    if before != version:
+        messages = (f"{contract.name}: contract version {version}: {changes_since(lake, contract, before)}",)
+    evolve(duck, plan.raw, contract, is_known=not is_config_changed)
+    is_backfill = plan.raw.version is None or not was_loaded(lake, contract.name)
+    plan = replace(plan, contract_version=version, is_config_changed=is_config_changed, is_backfill=is_backfill)
+    return plan, Progress(messages=messages)
+
+
+@contextmanager
+def working_connection(plan: LoadPlan) -> Iterator[tuple[duckdb.DuckDBPyConnection, Path]]:
+    """Open a DuckDB that spills to a folder of its own, in the time zone of the source's naive times.
+
+    What it spills holds personal data, so it stays below the set's data folder; what a killed load leaves there is
+    deleted by the next run.
+    """
+    work, time_zone = DataFolder(plan.connection.data).work, plan.mapping.time_zone
+    work.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory(prefix="load-", dir=work) as folder:
+        config: dict[str, str | bool | int | float | list[str]] = {
+            "threads": str(THREADS),
+            "memory_limit": MEMORY_LIMIT,
+            "temp_directory": f"{folder}/spill",
+        }
+        with duckdb.connect(config=config) as duck:
+            try:
+                duck.execute(f"set TimeZone = {literal(time_zone)}")
+            except duckdb.Error:
+                raise UsageError(
+                    f"connections.yml: {time_zone!r} is no time zone.", "Write one such as Europe/London."
+                ) from None
+            yield duck, Path(folder)

@@ -1,0 +1,147 @@
+"""Delta tables: opened, read by SQL, and written by one load or by several at a time."""
+
+import time
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+from urllib.parse import unquote
+
+import duckdb
+import pyarrow as pa
+from deltalake import DeltaTable, PostCommitHookProperties, WriterProperties, write_deltalake
+from deltalake.exceptions import CommitFailedError, DeltaError, TableNotFoundError
+from deltalake.table import SUPPORTED_WRITER_FEATURES, ProtocolVersions
+
+from flows.core.errors import StorageFailed, UsageError
+from flows.core.names import literal
+from flows.core.storage import storage_failure
+
+KEEP_LOG = {"delta.logRetentionDuration": "interval 36500 days"}
+"""The log holds watermarks and counts of every batch; no clean-up may cut it."""
+
+KEEP_COMMITS = PostCommitHookProperties(cleanup_expired_logs=False)
+
+WRITTEN = WriterProperties(compression="ZSTD", compression_level=1, max_row_group_size=131_072)
+"""Half the bytes of the default in the same time, and row groups so small that a look-up reads few rows."""
+
+UNUSABLE = "[]%\\"
+"""Characters that the Delta library cannot have in a path."""
+
+TRIES = 8
+"""How often a write to a table that several loads share is tried before its conflict is an error."""
+
+HISTORY = 100
+"""How many commits back the metadata of a batch are looked for; every commit of ours carries them, maintenance too."""
+
+CARRIED = ("watermark", "config_hash", "contract_version")
+"""The metadata of the source and its contract; every commit of a raw table repeats them."""
+
+EARLIER_NAMES = {"position": "watermark", "definition": "config_hash"}
+"""Their names in commits of version 0.1.0, so that its lakes can still be read."""
+
+
+def open_table(path: Path | str, version: int | None = None) -> DeltaTable | None:
+    """Return a Delta table, at a version or the newest; None if it does not exist.
+
+    Raises UsageError for a path that the Delta library cannot have, StorageFailed for a table that cannot be read or
+    was written by a newer engine.
+    """
+    if any(sign in str(path) for sign in UNUSABLE):
+        raise UsageError(
+            f"A lake cannot be at {path}: the path has one of {' '.join(UNUSABLE)} in it.",
+            "Name another folder for it: ML_WAREHOUSE_DATA, or ML_WAREHOUSE_LAKE.",
+        )
+    try:
+        table = DeltaTable(str(path), version=version)
+    except TableNotFoundError:
+        return None
+    except DeltaError as error:
+        raise storage_failure(error, str(path)) or error from None
+    _require_known_features(table.protocol(), path)
+    return table
+
+
+def _require_known_features(protocol: ProtocolVersions, path: Path | str) -> None:
+    """Refuse a table with features of a newer engine, such as deletion vectors or renamed columns."""
+    unknown = {*(protocol.writer_features or ())} - SUPPORTED_WRITER_FEATURES
+    if unknown:
+        raise StorageFailed(
+            str(path),
+            f"an engine wrote it that has features unknown here: {', '.join(sorted(unknown))}",
+            "Read and write it with that engine's version, or copy its rows to a table without them.",
+        )
+
+
+def relation_of(table: DeltaTable | None) -> str | None:
+    """Return SQL that reads a table's files, or None if it has no files."""
+    files = files_of(table) if table is not None else []
+    if not files:
+        return None
+    return f"read_parquet([{', '.join(map(literal, files))}], union_by_name = true)"
+
+
+def files_of(table: DeltaTable) -> list[str]:
+    """Return the paths of a table's files; delta-rs escapes spaces and the like as in URLs."""
+    return [unquote(uri) for uri in table.file_uris()]
+
+
+def query(table: DeltaTable | None, sql: str, parameters: Sequence[Any] = ()) -> list[tuple[Any, ...]]:
+    """Run a query that reads a Delta table as `{table}`; return its rows, none if the table has no files."""
+    relation = relation_of(table)
+    if relation is None:
+        return []
+    with duckdb.connect() as connection:
+        return connection.execute(sql.replace("{table}", relation), list(parameters)).fetchall()
+
+
+def carried(table: DeltaTable) -> Mapping[str, str]:
+    """Return the newest metadata named in CARRIED; empty if no commit has them."""
+    for limit in (1, HISTORY):  # the newest nearly always has them, and reading many costs milliseconds
+        for commit in table.history(limit):
+            metadata = {EARLIER_NAMES.get(key, key): text for key, text in commit.items()}
+            if "watermark" in metadata:
+                return {key: metadata[key] for key in CARRIED if key in metadata}
+    return {}
+
+
+def append_row(path: Path, row: Mapping[str, Any], schema: pa.Schema) -> None:
+    """Append one row to a table that several loads write to."""
+    rows = pa.Table.from_pylist([dict(row)], schema=schema)
+
+    def write() -> None:
+        table = open_table(path)
+        write_deltalake(table or str(path), rows, mode="append", configuration=None if table else KEEP_LOG)
+
+    write_with_retries(write)
+
+
+def replace_batch(path: Path, rows: pa.Table, predicate: str) -> None:
+    """Write the rows of a batch, instead of those that an earlier try under the same number left."""
+
+    def write() -> None:
+        table = open_table(path)
+        if query(table, f"select 1 from {{table}} where {predicate} limit 1"):
+            write_deltalake(table or str(path), rows, mode="overwrite", schema_mode="merge", predicate=predicate)
+        elif rows.num_rows:
+            new = None if table else KEEP_LOG
+            write_deltalake(table or str(path), rows, mode="append", schema_mode="merge", configuration=new)
+
+    write_with_retries(write)
+
+
+def write_with_retries(write: Callable[[], None]) -> None:
+    """Write to a table that other loads write to as well: of two commits at the same time, one must try again."""
+    for tries_left in reversed(range(TRIES)):
+        try:
+            return write()
+        except CommitFailedError:
+            if not tries_left:
+                raise
+            time.sleep(0.05 * (TRIES - tries_left))
+
+
+def as_table(rows: Sequence[tuple[Any, ...]], schema: pa.Schema) -> pa.Table:
+    """Return rows as an Arrow table, also if there are no rows."""
+    columns = list(zip(*rows, strict=True)) or [()] * len(schema)
+    arrays = [pa.array(values, field.type) for values, field in zip(columns, schema, strict=True)]
+    return pa.Table.from_arrays(arrays, schema=schema)

@@ -1,0 +1,195 @@
+"""Raw history: one Delta table a source table, append only, whose log is the ledger of its loads.
+
+A batch is one commit with an application transaction (app id = table, version = batch number) and the source's
+watermark in its metadata. Quarantine and files are written before it under the same number, and count only up to the
+number that was committed. So the next load repeats a batch whose load died: nothing is lost or doubled.
+"""
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+from pathlib import Path
+
+import duckdb
+import pyarrow as pa
+from deltalake import CommitProperties, DeltaTable, Transaction, write_deltalake
+
+from flows.config.contract import Contract
+from flows.core.names import TableName, identifier
+from flows.lake.casts import is_nested
+from flows.lake.counts import Counts
+from flows.lake.deduplicate import NewRows
+from flows.lake.delta import KEEP_COMMITS, KEEP_LOG, WRITTEN, carried, open_table, relation_of
+
+ROWS_A_PIECE = 20_000
+"""How many rows are handed to the Delta writer at a time."""
+
+SIMPLE_TYPES = {"VARCHAR", "BIGINT", "INTEGER", "DOUBLE", "BOOLEAN", "DATE", "TIMESTAMP", "SMALLINT", "FLOAT", "BLOB"}
+
+
+@dataclass(frozen=True)
+class BatchMetadata:
+    """The values that all rows of a batch have in common."""
+
+    batch: int
+    load_id: str
+    loaded_at: datetime
+    is_backfill: bool
+
+
+def raw_path(lake: Path, name: TableName) -> Path:
+    """Return the path of a table's history."""
+    return lake / "raw" / name.source / name.table
+
+
+@dataclass
+class RawTable:
+    """The history of one table, as one load sees it: opened once, never reloaded between numbering and commit."""
+
+    lake: Path
+    name: TableName
+    _delta: DeltaTable | None = field(init=False)
+
+    def __post_init__(self) -> None:
+        self._delta = open_table(self.path)
+
+    @property
+    def path(self) -> Path:
+        """The path of the Delta table."""
+        return raw_path(self.lake, self.name)
+
+    @property
+    def version(self) -> int | None:
+        """The Delta version, None if the table was never loaded."""
+        return self._delta.version() if self._delta is not None else None
+
+    @property
+    def batch(self) -> int:
+        """The number of the last committed batch; 0 before the first."""
+        return (self._delta.transaction_version(str(self.name)) or 0) if self._delta is not None else 0
+
+    def watermark(self, config_hash: str) -> str | None:
+        """Return the source's watermark after the last committed batch; None if it was reached under another config."""
+        last = self.last_commit()
+        return json.loads(last["watermark"]) if last.get("config_hash") == config_hash else None
+
+    def last_commit(self) -> Mapping[str, str]:
+        """Return the metadata of the last batch's commit, under the names of CARRIED; empty before the first."""
+        return carried(self._delta) if self._delta is not None else {}
+
+    def stored(self, columns: Sequence[str], types: Mapping[str, str] | None = None) -> str | None:
+        """Return SQL for the stored rows, with these columns and the lake's own; None if there are no rows.
+
+        Columns are cast to the DuckDB types given, else they are as they are stored.
+        """
+        relation = relation_of(self._delta)
+        if relation is None:
+            return None
+        present, wanted = {name.casefold() for name in self.types()}, types or {}
+        listed = ", ".join(
+            f"{_cast(identifier(name), wanted.get(name)) if name.casefold() in present else 'null'} "
+            f"as {identifier(name)}"
+            for name in columns
+        )
+        return f"(select {listed}, _batch, _row, _deleted, _is_backfill from {relation})"
+
+    def types(self) -> Mapping[str, pa.DataType]:
+        """Return the Arrow types of the stored columns, in their order."""
+        return {field.name: field.type for field in self._schema()}
+
+    def kinds(self, connection: duckdb.DuckDBPyConnection) -> Mapping[str, tuple[str, str]]:
+        """Return the spelling and DuckDB type of the stored columns, by their names in lower case."""
+        if self._delta is None:
+            return {}
+        empty = connection.from_arrow(self._schema().empty_table())
+        return {name.casefold(): (name, str(kind)) for name, kind in zip(empty.columns, empty.types, strict=True)}
+
+    def rewrite(self, connection: duckdb.DuckDBPyConnection, columns: Mapping[str, str]) -> None:
+        """Write all rows again, with other SQL for some columns (by their spelling); batches and watermark stay.
+
+        It is a commit like any other, so earlier versions can still be read.
+        """
+        assert self._delta is not None, "a table that was never written has no columns"
+        empty = self._schema().empty_table()
+        relation = relation_of(self._delta)
+        rows = connection.sql(f"from {relation}") if relation else connection.from_arrow(empty)
+        listed = ", ".join(
+            f"{columns.get(name, identifier(name))} as {identifier(name)}" for name in empty.column_names
+        )
+        write_deltalake(
+            self._delta,
+            rows.project(listed).to_arrow_reader(ROWS_A_PIECE),
+            mode="overwrite",
+            schema_mode="overwrite",
+            commit_properties=CommitProperties(custom_metadata=dict(self.last_commit())),
+            post_commithook_properties=KEEP_COMMITS,
+            writer_properties=WRITTEN,
+        )
+
+    def append(
+        self, new: NewRows, contract: Contract, metadata: BatchMetadata, counts: Counts, carry: Mapping[str, str]
+    ) -> None:
+        """Commit new rows as one batch; its metadata are the counts and what every commit carries (see CARRIED)."""
+        rows = new.rows.connection.sql(
+            self._stored_form(new, contract),
+            params=[metadata.loaded_at, metadata.load_id, metadata.batch, metadata.is_backfill],
+        ).to_arrow_reader(ROWS_A_PIECE)
+        properties = CommitProperties(
+            custom_metadata={**carry, "load_id": metadata.load_id, "counts": json.dumps(counts.values())},
+            app_transactions=[Transaction(str(self.name), metadata.batch)],
+        )
+        write_deltalake(
+            self._delta if self._delta is not None else str(self.path),
+            rows,
+            mode="append",
+            schema_mode="merge",
+            configuration=KEEP_LOG if self._delta is None else None,
+            commit_properties=properties,
+            post_commithook_properties=KEEP_COMMITS,
+            writer_properties=WRITTEN,
+        )
+        if self._delta is None:
+            self._delta = open_table(self.path)
+
+    def _schema(self) -> pa.Schema:
+        return pa.schema([] if self._delta is None else self._delta.schema().to_arrow())
+
+    def _stored_form(self, new: NewRows, contract: Contract) -> str:
+        """Write new rows as they are stored: a column that is there already keeps its spelling and type."""
+        connection, found = new.rows.connection, new.rows.types
+        stored = self.kinds(connection)
+        listed = []
+        for name, wanted in contract.types.items():
+            spelling, kind = stored.get(name.casefold(), (name, kept_as(connection, wanted)))
+            listed.append(f"{_cast(f'cast({identifier(name)} as {wanted})', kind)} as {identifier(spelling)}")
+        for name in new.extras:
+            spelling, kind = stored.get(name.casefold(), (name, storable(found[name])))
+            listed.append(f"{_cast(plain(name, found[name]), kind)} as {identifier(spelling)}")
+        return f"""
+            select {", ".join(listed)},
+                cast($1 as timestamp) as _loaded_at, cast($2 as varchar) as _load_id, cast($3 as bigint) as _batch,
+                cast(coalesce(_row, 0) as bigint) as _row, cast(_position as varchar) as _position,
+                _deleted, cast($4 as boolean) as _is_backfill
+            from {new.rows}
+        """
+
+
+def storable(kind: str) -> str:
+    """Return the type in which an extra column of a DuckDB type is kept."""
+    return kind if kind in SIMPLE_TYPES or kind.startswith("DECIMAL") else "VARCHAR"
+
+
+def kept_as(connection: duckdb.DuckDBPyConnection, wanted: str) -> str:
+    """Return the type, in DuckDB's spelling, in which a contract's column is kept."""
+    kind: str = connection.execute(f"describe select cast(null as {wanted}) as value").fetchall()[0][1]
+    return "VARCHAR" if kind in ("JSON", "UUID") else kind
+
+
+def plain(name: str, kind: str) -> str:
+    """Return SQL for a column, as JSON if it is nested."""
+    return f"cast(to_json({identifier(name)}) as varchar)" if is_nested(kind) else identifier(name)
+
+
+def _cast(expression: str, kind: str | None) -> str:
+    return f"cast({expression} as {kind})" if kind else expression
