@@ -19,11 +19,12 @@ from flows.config.connections import Connection
 from flows.config.contract import Contract
 from flows.core.errors import UsageError
 from flows.core.names import TableName, identifier
+from flows.core.relation import Relation
 from flows.ingest.augment import Recipe
 from flows.ingest.load import LoadResult, load_table
 from flows.ingest.pixels import decode_image, encode_png, measure_image
 from flows.lake.tables import LakeTable
-from flows.sources.batches import SOURCE, Batch, Rejected, Request
+from flows.sources.batches import Batch, Rejected, Request
 from flows.sources.files.documents import Unreadable
 
 PARENTS_A_BATCH = 500
@@ -205,10 +206,8 @@ class DerivedTable:
         self, connection: duckdb.DuckDBPyConnection, made: list[Row], rejected: list[Rejected], watermark: str | None
     ) -> Batch:
         schema = pa.schema([*self.step.schema, ("_file", pa.string()), ("_row", pa.int64())])
-        connection.register("arrow_made", pa.Table.from_pylist(made, schema=schema))
-        connection.execute(f"create or replace temp table {SOURCE} as from arrow_made")
-        connection.unregister("arrow_made")
-        return Batch(read=len(made) + len(rejected), rejected=tuple(rejected), watermark=watermark)
+        records = Relation.from_arrow(connection, "derived_rows", pa.Table.from_pylist(made, schema=schema))
+        return Batch(records, read=len(made) + len(rejected), rejected=tuple(rejected), watermark=watermark)
 
 
 def _pieces(parents: list[Parent]) -> Iterator[tuple[list[Parent], int]]:

@@ -25,6 +25,7 @@ from flows.core.clock import utc_now
 from flows.core.errors import SchemaMismatch, SourceFailed, UsageError, WarehouseError
 from flows.core.names import TableName, identifier, literal
 from flows.core.redaction import scrub, without_values
+from flows.core.relation import Relation
 from flows.core.storage import recording, storage_failure
 from flows.ingest.recheck import RECHECKED, QuarantinedRecords, quarantined_records, recheck, restore
 from flows.lake.check import CHECKED, Mapped, check_batch, check_nothing
@@ -36,7 +37,7 @@ from flows.lake.quarantine import RecordSchema, quarantine_rejected, require_con
 from flows.lake.schema_evolution import evolve, fit_extras
 from flows.lake.tables import FILES, BatchMetadata, Counts, LakeTable
 from flows.sources import connect
-from flows.sources.batches import RECORD, SOURCE, Batch, Connector, Rejected, Request, source_columns
+from flows.sources.batches import RECORD, Batch, Connector, Rejected, Request, source_columns
 from flows.sources.mapping import identity_of, map_batch, mapped_cursor, suggest_mapping
 
 logger = logging.getLogger(__name__)
@@ -265,31 +266,32 @@ class TableLoad:
             rejected += batch.rejected
         duck.execute(f"create or replace temp view {CHECKED} as from gathered")
         self.is_empty = read == 0
-        self._commit(duck, Batch(read=read), read, extras, tuple(rejected))
+        self._commit(duck, Batch(None, read=read), read, extras, tuple(rejected))
 
     def check(self, duck: duckdb.DuckDBPyConnection, batch: Batch, *, is_queried: bool) -> tuple[int, tuple[str, ...]]:
         """Map and check a batch; return how many records there were, malformed ones included, and the extra columns.
 
         Of records that `is_queried`, the mapping's query was run already, so they have the contract's own columns.
         """
-        if batch.read == len(batch.rejected) and not source_columns(duck):
+        assert batch.records is not None, "files that were loaded before are counted, not checked"
+        if batch.read == len(batch.rejected) and not source_columns(batch.records):
             check_nothing(duck, self.contract, str(RecordSchema({}, is_queried=False)))
             return batch.read, ()
         mapped = map_batch(
-            duck,
+            batch.records,
             self.mapping,
             self.contract.required,
             self.contract.on_extra_column,
             query_in_source=is_queried,
         )
-        self._require_cursor(duck, mapped.missing)
+        self._require_cursor(duck, batch.records, mapped.missing)
         self.ignored.update(mapped.ignored)
         self.missing.update(mapped.missing)
         if mapped.missing and not self.suggested:
             self.suggested += suggest_mapping(mapped.missing, (*mapped.extras, *mapped.ignored))
-        record, is_text = _record(duck, mapped.relation)
-        form = str(RecordSchema(source_columns(duck, mapped.relation), is_queried=bool(self.mapping.query)))
-        checkable = Mapped(mapped.relation, record, is_text, form, mapped.where, mapped.expressions, mapped.extras)
+        record, is_text = _record(batch.records, mapped.records)
+        form = str(RecordSchema(source_columns(mapped.records), is_queried=bool(self.mapping.query)))
+        checkable = Mapped(mapped.records, record, is_text, form, mapped.where, mapped.expressions, mapped.extras)
         return check_batch(duck, self.contract, checkable) + len(batch.rejected), mapped.extras
 
     def _commit(
@@ -366,8 +368,8 @@ class TableLoad:
     def _restore(self, duck: duckdb.DuckDBPyConnection, quarantined: QuarantinedRecords) -> tuple[str, ...] | None:
         """Check records as they came, and return their extra columns; None if they lack what the mapping reads."""
         try:
-            restore(duck, self.table, quarantined)
-            return self.check(duck, Batch(read=quarantined.records), is_queried=True)[1]
+            records = restore(duck, self.table, quarantined)
+            return self.check(duck, Batch(records, read=quarantined.records), is_queried=True)[1]
         except SchemaMismatch:
             return None
 
@@ -390,7 +392,7 @@ class TableLoad:
                         f"python -m flows replay {name} moves them"
                     )
 
-    def _require_cursor(self, duck: duckdb.DuckDBPyConnection, missing: tuple[str, ...]) -> None:
+    def _require_cursor(self, duck: duckdb.DuckDBPyConnection, records: Relation, missing: tuple[str, ...]) -> None:
         """Refuse rows without the cursor that orders a history: they would sort before all that is known."""
         cursor = self.contract.cursor
         if self.contract.load != "upsert" or cursor not in missing:
@@ -400,7 +402,7 @@ class TableLoad:
             raise SchemaMismatch(
                 str(self.contract.name),
                 f"its history is ordered by {cursor!r}",
-                tuple(source_columns(duck)),
+                tuple(source_columns(records)),
                 f"Map {cursor} in connections.yml, or set load: full there.",
             )
 
@@ -423,11 +425,11 @@ def hash_config(mapping: TableMapping, contract: Contract) -> str:
     return hashlib.sha256(repr(parts).encode()).hexdigest()[:16]
 
 
-def _record(duck: duckdb.DuckDBPyConnection, relation: str) -> tuple[str, bool]:
+def _record(records: Relation, mapped: Relation) -> tuple[str, bool]:
     """Return SQL for a record as it came, and whether that is a text already."""
-    if relation == SOURCE and RECORD in {name for name, *_ in duck.execute(f"describe {SOURCE}").fetchall()}:
+    if mapped == records and RECORD in records.types:
         return RECORD, True
-    columns = map(identifier, source_columns(duck, relation))
+    columns = map(identifier, source_columns(mapped))
     return f"struct_pack({', '.join(f'{column} := {column}' for column in columns)})", False
 
 

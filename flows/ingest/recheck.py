@@ -8,11 +8,11 @@ import pyarrow as pa
 
 from flows.config.contract import Contract
 from flows.core.names import identifier, literal
+from flows.core.relation import Relation
 from flows.lake.casts import is_nested
 from flows.lake.check import CHECKED, SEPARATOR, replace_checked
 from flows.lake.quarantine import RecordSchema
 from flows.lake.tables import LakeTable
-from flows.sources.batches import SOURCE
 from flows.sources.json_records import json_pointer, keep_digits
 
 RECHECKED = "rechecked"
@@ -55,8 +55,8 @@ def quarantined_records(connection: duckdb.DuckDBPyConnection, table: LakeTable,
     ]
 
 
-def restore(connection: duckdb.DuckDBPyConnection, table: LakeTable, quarantined: QuarantinedRecords) -> None:
-    """Make the relation `source` from records in quarantine, with the types that they came with.
+def restore(connection: duckdb.DuckDBPyConnection, table: LakeTable, quarantined: QuarantinedRecords) -> Relation:
+    """Return records in quarantine as a source would give them, with the types that they came with.
 
     `_file` is a record's hash and the place where it stood. What cannot be restored exactly is left out.
     """
@@ -73,10 +73,11 @@ def restore(connection: duckdb.DuckDBPyConnection, table: LakeTable, quarantined
         value = f"json_extract(_record, {path})" if is_nested(kind) or kind == "JSON" else text
         columns.append(f"try_cast({value} as {kind}) as {identifier(name)}, ")
         losses.append(f"({text} is not null and try_cast({value} as {kind}) is null)")
-    connection.execute(
-        f"create or replace temp table {SOURCE} as "
+    return Relation.table(
+        connection,
+        "restored_records",
         f"select {''.join(columns)}_file, cast(null as bigint) as _row, _record "
-        f"from quarantined where not ({' or '.join(losses)})"
+        f"from quarantined where not ({' or '.join(losses)})",
     )
 
 

@@ -9,6 +9,7 @@ from flows.config.contract import Check, Column, Contract
 from flows.core.clock import utc_now
 from flows.core.errors import SchemaMismatch
 from flows.core.names import identifier, literal
+from flows.core.relation import Relation
 from flows.lake.casts import TIMES, ambiguous_local_time, lossless_cast, record_dst_transitions
 
 CHECKED = "checked"
@@ -30,19 +31,24 @@ SEPARATOR = "\x1f"
 
 @dataclass(frozen=True)
 class Mapped:
-    """What is to be checked: a relation with `_file` and `_row`, and SQL for each contract column and extra one.
+    """What is to be checked: records with `_file` and `_row`, and SQL for each contract column and extra one.
 
     `record` is SQL for the record as it came, should it be rejected: a text, or a struct that is kept as JSON; `form`
     says of which columns.
     """
 
-    relation: str
+    records: Relation
     record: str
     is_text: bool
     form: str
     where: str
     expressions: Mapping[str, str]
     extras: tuple[str, ...]
+
+    @property
+    def source(self) -> str:
+        """The CTE by which expressions of a mapping may call the records, if they qualify a column."""
+        return f"with source as (from {self.records})"
 
 
 def check_batch(connection: duckdb.DuckDBPyConnection, contract: Contract, mapped: Mapped) -> int:
@@ -55,7 +61,7 @@ def check_batch(connection: duckdb.DuckDBPyConnection, contract: Contract, mappe
         found = _mapped_types(connection, mapped)
         rules = [*_future_rules(contract), *_dst_rules(connection, contract, found)]
         try:
-            read = connection.execute(f"select count(*) from {mapped.relation}{where}").fetchall()[0][0]
+            read = connection.execute(f"{mapped.source} select count(*) from source{where}").fetchall()[0][0]
             connection.execute(_check_sql(contract, mapped, found, rules, is_careful=False))
         except (duckdb.BinderException, duckdb.ParserException, duckdb.CatalogException):
             raise
@@ -67,7 +73,7 @@ def check_batch(connection: duckdb.DuckDBPyConnection, contract: Contract, mappe
         raise SchemaMismatch(
             str(contract.name),
             "its mapping cannot be used: " + " ".join(line.strip() for line in str(error).splitlines()[:2]),
-            tuple(name for name, *_ in connection.execute(f"describe {mapped.relation}").fetchall()),
+            tuple(mapped.records.types),
             f"Fix connections.yml under {contract.name.source}.tables.{contract.name.table}.",
         ) from None
     return int(read)
@@ -109,7 +115,7 @@ def _number(connection: duckdb.DuckDBPyConnection, form: str) -> None:
 
 def _mapped_types(connection: duckdb.DuckDBPyConnection, mapped: Mapped) -> list[str]:
     listed = ", ".join(f"{expression} as _m{at}" for at, expression in enumerate(mapped.expressions.values()))
-    described = connection.execute(f"describe select {listed} from {mapped.relation}").fetchall()
+    described = connection.execute(f"describe {mapped.source} select {listed} from source").fetchall()
     return [kind for _, kind, *_ in described]
 
 
@@ -147,14 +153,15 @@ def _check_sql(contract: Contract, mapped: Mapped, found: list[str], further: li
     raw = "_record" if mapped.is_text else "cast(to_json(_record) as varchar)"
     return f"""
         create or replace temp table {CHECKED_RECORDS} as
-        with mapped as (
+        {mapped.source},
+        mapped as (
             select
                 {", ".join([*mapped_list, *map(identifier, mapped.extras)])},
                 {f"not {_raises(where)}" if is_careful else "true"} as _where_holds,
                 _file,
                 _row as _number,
                 {mapped.record} as _record
-            from {mapped.relation}
+            from source
             where {f"({_raises(where)} or {_tried(where)})" if is_careful else where}
         ),
         typed as (

@@ -1,4 +1,4 @@
-"""What every connector yields: a bounded batch of records in a DuckDB connection, and where the source then stands."""
+"""Batches of records: each connector yields them, with the watermark that the source has after each batch."""
 
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
@@ -8,15 +8,13 @@ from typing import ClassVar, Protocol
 
 import duckdb
 
-SOURCE = "source"
-"""Name of the relation that holds a batch's records: the source's columns, then `_file` and `_row`."""
+from flows.core.relation import Relation
 
 SERVICE_COLUMNS = ("_file", "_row")
-"""Where a record stood: file, table or endpoint, and its number within it, from 1."""
-
+"""The place of a record: its file, table or endpoint, and its number there, from 1."""
 
 RECORD = "_record"
-"""A further column of `source`, where a record came as a text of its own: that text."""
+"""A further column for records that came as JSON text: that text."""
 
 
 @dataclass(frozen=True)
@@ -40,13 +38,16 @@ class SourceFile:
 
 @dataclass(frozen=True)
 class Batch:
-    """A bounded number of records, in the relation `source` of the connection that they were extracted with.
+    """A bounded number of records, and the watermark to store with them.
 
-    `read` counts all of them, `known_rows` those of files that were loaded before and were not read again.
-    `watermark` is where the source stands once the batch is committed; None leaves it as it was. `notes` are what
-    someone should know of the source; `is_whole` is false where the source may have records that were not read.
+    `records` has the source's columns, then SERVICE_COLUMNS, and RECORD if they came as JSON text. It is valid until
+    the next batch is asked for, and None if all files of the batch were loaded before.
+    `read` counts all records, malformed ones too; `known_rows` counts those of files that were loaded before.
+    A `watermark` of None leaves the stored one as it is. `notes` are for the user. `is_whole` is false if the source
+    may have records that were not read.
     """
 
+    records: Relation | None
     read: int
     rejected: tuple[Rejected, ...] = ()
     files: tuple[SourceFile, ...] = ()
@@ -74,14 +75,13 @@ class Connector(Protocol):
     runs_query: ClassVar[bool]
 
     def batches(self, connection: duckdb.DuckDBPyConnection, request: Request) -> Iterator[Batch]:
-        """Yield batches from the request's watermark on; each replaces the relation `source`.
+        """Yield batches from the request's watermark on, with records in relations of the connection.
 
         Raises SourceFailed if the source cannot be read, SchemaMismatch if its columns collide.
         """
         ...
 
 
-def source_columns(connection: duckdb.DuckDBPyConnection, relation: str = SOURCE) -> Mapping[str, str]:
-    """Return a relation's columns and their DuckDB types, service columns left out."""
-    described = connection.execute(f"describe select * from {relation}").fetchall()
-    return {name: kind for name, kind, *_ in described if name not in (*SERVICE_COLUMNS, RECORD)}
+def source_columns(records: Relation) -> Mapping[str, str]:
+    """Return the source's own columns and their DuckDB types, in their order."""
+    return {name: kind for name, kind in records.types.items() if name not in (*SERVICE_COLUMNS, RECORD)}

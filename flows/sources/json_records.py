@@ -4,17 +4,17 @@ import re
 from decimal import Decimal
 from typing import IO
 
-import duckdb
 import pyarrow as pa
 
 from flows.core.errors import SchemaMismatch
 from flows.core.names import folded, identifier, literal
-from flows.sources.batches import RECORD, SERVICE_COLUMNS, SOURCE, Rejected
+from flows.core.relation import Relation
+from flows.sources.batches import RECORD, SERVICE_COLUMNS, Rejected
 
 RECORDS = pa.schema([("_record", pa.string()), ("_file", pa.string()), ("_row", pa.int64())])
-"""Records on their way into `source`: the text, where it stood, and its number there."""
+"""Records as texts, before `land_json` gives them columns: the text, its place, and its number there."""
 
-LANDED = "landed_json"
+JSON_RECORDS = "json_records"
 TEXTS_AND_FRACTIONS = re.compile(r'"(?:[^"\\]|\\.)*"|-?[0-9]+(?:\.[0-9]+(?:[eE][+-]?[0-9]+)?|[eE][+-]?[0-9]+)')
 REPEATS = "(len(keys) <> len(list_distinct(keys)))"
 LONG_NUMBER = re.compile(r"[0-9][0-9.]{15}")
@@ -48,48 +48,40 @@ def has_long_fraction(stream: IO[bytes]) -> bool:
     return False
 
 
-def land_json(connection: duckdb.DuckDBPyConnection, records: str, table: str) -> tuple[Rejected, ...]:
-    """Make `source` of a relation with the columns `_record` (text), `_file` and `_row`; return what is no JSON object.
+def land_json(records: Relation, table: str) -> tuple[Relation, tuple[Rejected, ...]]:
+    """Give records (as RECORDS) columns; return them, and those that are no JSON object.
 
     Every key that any record has becomes a text column; nested values stay JSON text.
     Raises SchemaMismatch if two keys differ by case or Unicode form alone.
     """
     is_object = "coalesce(json_valid(_record) and starts_with(ltrim(_record, ' \\t\\r\\n'), '{'), false)"
-    rejected = _reject(connection, records, f"not {is_object}", "is no JSON object")
-    objects = f"(from {records} where {is_object})" if rejected else records
-    found = connection.execute(
+    rejected = _reject(records, str(records), f"not {is_object}", "is no JSON object")
+    objects = f"(from {records} where {is_object})" if rejected else str(records)
+    found = records.connection.execute(
         f"select distinct unnest(keys) as key, {REPEATS} as repeats "
         f"from (select distinct json_keys(_record) as keys from {objects}) order by key"
     ).fetchall()
     if any(repeats for _, repeats in found):  # which of its values is meant, nobody can tell
         repeated = f"(select *, json_keys(_record) as keys from {objects})"
-        rejected += _reject(connection, repeated, REPEATS, "has a key twice")
+        rejected += _reject(records, repeated, REPEATS, "has a key twice")
         objects = f"(select * exclude (keys) from {repeated} where not {REPEATS})"
     keys = list(dict.fromkeys(key for key, _ in found))
     refuse_colliding_names(table, keys)
     paths = ", ".join(literal(json_pointer([key])) for key in keys)
     columns = "".join(f"_values[{at}] as {identifier(key)}, " for at, key in enumerate(keys, start=1))
     values = f"json_extract_string(_record, [{paths}])" if keys else "[]"
-    connection.execute(
-        f"create or replace temp view {SOURCE} as select {columns}_file, _row, _record as {RECORD} "
+    query = (
+        f"select {columns}_file, _row, _record as {RECORD} "
         f"from (select {values} as _values, _file, _row, _record from {objects})"
     )
-    return tuple(rejected)
+    return Relation.view(records.connection, JSON_RECORDS, query), tuple(rejected)
 
 
-def _reject(connection: duckdb.DuckDBPyConnection, records: str, condition: str, reason: str) -> list[Rejected]:
-    rows = connection.execute(
-        f"select _record, _file || ':' || _row from {records} where {condition} order by _file, _row"
+def _reject(records: Relation, relation: str, condition: str, reason: str) -> list[Rejected]:
+    rows = records.connection.execute(
+        f"select _record, _file || ':' || _row from {relation} where {condition} order by _file, _row"
     ).fetchall()
     return [Rejected((text or "").encode(), reason, position) for text, position in rows]
-
-
-def land_arrow(connection: duckdb.DuckDBPyConnection, records: pa.Table | pa.RecordBatchReader) -> str:
-    """Put records (as RECORDS) into a table of the connection, and return its name."""
-    connection.register("arrow_json", records)
-    connection.execute(f"create or replace temp table {LANDED} as from arrow_json")
-    connection.unregister("arrow_json")
-    return LANDED
 
 
 def json_pointer(keys: list[str]) -> str:

@@ -10,12 +10,12 @@ import duckdb
 
 from flows.config.connections import TableMapping
 from flows.core.errors import SchemaMismatch, SourceFailed
-from flows.core.names import identifier
+from flows.core.names import identifier, literal
 from flows.core.redaction import without_values
-from flows.sources.batches import RECORD, SERVICE_COLUMNS, SOURCE, source_columns
+from flows.core.relation import Relation
+from flows.sources.batches import RECORD, SERVICE_COLUMNS, source_columns
 
-QUERIED = "queried"
-RECORDED = "recorded"
+QUERIED, RECORDED = "queried_records", "whole_records"
 ALIKE = 0.5
 """How like a missing column's name another must be to be suggested: qty is, for quantity."""
 
@@ -24,13 +24,13 @@ ExtraColumns = Literal["evolve", "ignore", "freeze"]
 
 @dataclass(frozen=True)
 class MappedBatch:
-    """A relation whose expressions yield the contract's columns, and what else the source offers.
+    """Records whose expressions yield the contract's columns, and what else the source offers.
 
     `expressions` are by contract column; `extras` are the source's further columns that the lake takes as they are;
     `ignored` those that the contract says to leave out; `missing` nullable columns that the source does not have.
     """
 
-    relation: str
+    records: Relation
     where: str
     expressions: Mapping[str, str]
     extras: tuple[str, ...]
@@ -39,26 +39,24 @@ class MappedBatch:
 
 
 def map_batch(
-    connection: duckdb.DuckDBPyConnection,
+    records: Relation,
     mapping: TableMapping,
     columns: Mapping[str, bool],
     on_extra_column: ExtraColumns,
     *,
     query_in_source: bool,
 ) -> MappedBatch:
-    """Say how the relation `source` becomes the contract's columns (name → whether it is required).
+    """Say how records become the contract's columns (name → whether it is required).
 
     Raises SchemaMismatch if a required column cannot be had, or an extra one may not be; SourceFailed if the mapping's
     query fails, naming the file.
     """
-    relation = SOURCE
     if mapping.query and not query_in_source:
-        _run_query(connection, mapping)
-        relation = QUERIED
-    referenced = _referenced(connection, [*mapping.columns.values(), mapping.where])
+        records = _run_query(records, mapping)
+    referenced = _referenced(records.connection, [*mapping.columns.values(), mapping.where])
     if RECORD in referenced:
-        relation = _with_record(connection, relation)
-    offered = {name.casefold(): name for name in source_columns(connection, relation)}
+        records = _with_record(records)
+    offered = {name.casefold(): name for name in source_columns(records)}
     unknown = sorted(set(mapping.columns) - set(columns))
     if unknown:
         raise SchemaMismatch(
@@ -91,7 +89,7 @@ def map_batch(
     _require_extras_allowed(mapping, tuple(offered.values()), further, on_extra_column)
     evolving = further if on_extra_column == "evolve" else ()
     ignored = further if on_extra_column == "ignore" else ()
-    return MappedBatch(relation, mapping.where, expressions, evolving, ignored, tuple(missing))
+    return MappedBatch(records, mapping.where, expressions, evolving, ignored, tuple(missing))
 
 
 def suggest_mapping(missing: Sequence[str], further: Sequence[str]) -> list[str]:
@@ -151,42 +149,45 @@ def identity_of(mapping: TableMapping, key: Sequence[str], cursor: str | None) -
     return tuple(name for name in columns if name) if all(columns) else ()
 
 
-def _with_record(connection: duckdb.DuckDBPyConnection, relation: str) -> str:
-    """Return a relation with each record whole: the text that it came as, else its columns as one JSON object."""
-    if RECORD in {name for name, *_ in connection.execute(f"describe {relation}").fetchall()}:
-        return relation
-    packed = ", ".join(f"{identifier(name)} := {identifier(name)}" for name in source_columns(connection, relation))
-    connection.execute(
-        f"create or replace temp view {RECORDED} as "
-        f"select *, cast(to_json(struct_pack({packed})) as varchar) as {RECORD} from {relation}"
-    )
-    return RECORDED
+def _with_record(records: Relation) -> Relation:
+    """Return records with each record whole: the text that it came as, else its columns as one JSON object."""
+    if RECORD in records.types:
+        return records
+    packed = ", ".join(f"{identifier(name)} := {identifier(name)}" for name in source_columns(records))
+    query = f"select *, cast(to_json(struct_pack({packed})) as varchar) as {RECORD} from {records}"
+    return Relation.view(records.connection, RECORDED, query)
 
 
-def _run_query(connection: duckdb.DuckDBPyConnection, mapping: TableMapping) -> None:
-    sql = mapping.query.strip().rstrip(";")
+def _run_query(records: Relation, mapping: TableMapping) -> Relation:
+    """Run the query of a mapping, and give its rows the service columns that they lack."""
+    connection, sql = records.connection, mapping.query.strip().rstrip(";")
     try:
-        connection.execute(f"create or replace temp table {QUERIED} as {sql}")
+        queried = _query_source(records, "true", sql)
     except duckdb.Error as error:
         raise SourceFailed(
             str(mapping.name),
-            f"the query of its mapping fails{_first_failing_file(connection, sql)}: {without_values(error)}",
+            f"the query of its mapping fails{_first_failing_file(records, sql)}: {without_values(error)}",
             "Fix the query in connections.yml.",
         ) from None
-    present = {name for name, *_ in connection.execute(f"describe {QUERIED}").fetchall()}
     for column, kind in zip(SERVICE_COLUMNS, ("varchar", "bigint"), strict=True):
-        if column not in present:
-            connection.execute(f"alter table {QUERIED} add column {column} {kind}")
+        connection.execute(f"alter table {queried} add column if not exists {column} {kind}")
+    return queried
 
 
-def _first_failing_file(connection: duckdb.DuckDBPyConnection, sql: str) -> str:
-    files = [file for (file,) in connection.execute(f"select distinct _file from {SOURCE} order by 1").fetchall()]
-    for file in files:
-        connection.execute(
-            f"create or replace temp table one_file as select * from {SOURCE} where _file = $file", {"file": file}
-        )
+def _query_source(records: Relation, predicate: str, sql: str) -> Relation:
+    """Run a query that reads records from `source`, a view that exists only meanwhile."""
+    source = Relation.view(records.connection, "source", f"from {records} where {predicate}")
+    try:
+        return Relation.table(records.connection, QUERIED, sql)
+    finally:
+        records.connection.execute(f"drop view {source}")
+
+
+def _first_failing_file(records: Relation, sql: str) -> str:
+    files = records.connection.execute(f"select distinct _file from {records} order by 1").fetchall()
+    for (file,) in files:
         try:
-            connection.execute(f"create or replace temp table tried as with {SOURCE} as (from one_file) from ({sql})")
+            _query_source(records, f"_file = {literal(file)}", sql)
         except duckdb.BinderException:
             return ""
         except duckdb.Error:

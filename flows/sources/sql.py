@@ -24,7 +24,8 @@ from flows.config.connections import Connection, TableMapping
 from flows.core.errors import SourceFailed, UsageError
 from flows.core.names import identifier, literal
 from flows.core.redaction import scrub
-from flows.sources.batches import SOURCE, Batch, Request
+from flows.core.relation import Relation
+from flows.sources.batches import Batch, Request
 from flows.sources.json_records import refuse_colliding_names
 from flows.sources.watermark import from_watermark, reached
 
@@ -32,6 +33,7 @@ ROWS_A_BATCH = 500_000
 BYTES_A_BATCH = 64 * 1024 * 1024
 ROWS_A_FETCH = 5_000
 LARGEST_EXACT = 2.0**53
+SQL_RECORDS = "sql_records"
 
 
 def connect_sql(connection: Connection, mapping: TableMapping) -> "SqliteTable | SqlTable":
@@ -266,7 +268,7 @@ def _arrow_batches(
     first: int,
     newest: Callable[[], Any],
 ) -> Iterator[Batch]:
-    """Show each table as `source`; a batch's watermark is the largest cursor value so far, and never moves back.
+    """Make a batch of each table; a batch's watermark is the largest cursor value so far, and never moves back.
 
     Raises SourceFailed if the source has nothing at its watermark any more, but `newest` before it.
     """
@@ -275,13 +277,11 @@ def _arrow_batches(
         has_cursor = has_cursor or _has_values(table, request.cursor)
         refuse_colliding_names(str(mapping.name), table.column_names)
         connection.register("arrow_rows", table.append_column("_row", pa.arange(first, first + table.num_rows)))
-        connection.execute(
-            f"create or replace temp view {SOURCE} as "
-            f"select * exclude (_row), {literal(mapping.origin)} as _file, _row from arrow_rows"
-        )
+        query = f"select * exclude (_row), {literal(mapping.origin)} as _file, _row from arrow_rows"
+        records = Relation.view(connection, SQL_RECORDS, query)
         first += table.num_rows
-        watermark = reached(connection, SOURCE, request.cursor, watermark)
-        yield Batch(read=table.num_rows, watermark=watermark)
+        watermark = reached(connection, str(records), request.cursor, watermark)
+        yield Batch(records, read=table.num_rows, watermark=watermark)
     if request.cursor is not None and start is not None and not has_cursor and newest() is not None:
         raise SourceFailed(
             str(mapping.name),

@@ -11,7 +11,8 @@ import duckdb
 import pyarrow as pa
 from PIL import Image
 
-from flows.sources.batches import SOURCE, Rejected, SourceFile
+from flows.core.relation import Relation
+from flows.sources.batches import Rejected, SourceFile
 from flows.sources.files.csv import opened
 
 IMAGES = {".png": "image", ".jpg": "image", ".jpeg": "image", ".gif": "image", ".webp": "image"}
@@ -39,6 +40,9 @@ IMAGE = pa.schema(
 TEXT = pa.schema([*PLACE, ("text", pa.string()), *WHERE])
 
 
+DOCUMENTS = "documents"
+
+
 class Unreadable(ValueError):
     """A file that is not what its name says."""
 
@@ -55,13 +59,17 @@ def open_image(content: bytes) -> Image.Image:
     return image
 
 
-def read_images(connection: duckdb.DuckDBPyConnection, files: Sequence[SourceFile]) -> tuple[Rejected, ...]:
-    """Make `source` from images, one row a file; return those that are none, damaged or too large."""
+def read_images(
+    connection: duckdb.DuckDBPyConnection, files: Sequence[SourceFile]
+) -> tuple[Relation, tuple[Rejected, ...]]:
+    """Read images, one row a file; return the rows, and the files that are no image, damaged or too large."""
     return _read(connection, files, IMAGE, _image)
 
 
-def read_texts(connection: duckdb.DuckDBPyConnection, files: Sequence[SourceFile]) -> tuple[Rejected, ...]:
-    """Make `source` from texts, one row a file; return those that are no UTF-8 or too large."""
+def read_texts(
+    connection: duckdb.DuckDBPyConnection, files: Sequence[SourceFile]
+) -> tuple[Relation, tuple[Rejected, ...]]:
+    """Read texts, one row a file; return the rows, and the files that are no UTF-8 or too large."""
     return _read(connection, files, TEXT, _text)
 
 
@@ -87,7 +95,7 @@ def _read(
     files: Sequence[SourceFile],
     schema: pa.Schema,
     read: Callable[[bytes], Mapping[str, Any]],
-) -> tuple[Rejected, ...]:
+) -> tuple[Relation, tuple[Rejected, ...]]:
     rows, rejected = [], []
     for file in files:
         with opened(file.path) as stream:
@@ -103,7 +111,4 @@ def _read(
         digest = hashlib.sha256(content).hexdigest()
         place = {"path": file.name, "size_bytes": len(content), "sha256": digest, "_file": file.name, "_row": 1}
         rows.append({**place, **found})
-    connection.register("arrow_files", pa.Table.from_pylist(rows, schema=schema))
-    connection.execute(f"create or replace temp table {SOURCE} as from arrow_files")
-    connection.unregister("arrow_files")
-    return tuple(rejected)
+    return Relation.from_arrow(connection, DOCUMENTS, pa.Table.from_pylist(rows, schema=schema)), tuple(rejected)

@@ -18,7 +18,8 @@ from pyarrow import parquet
 from flows.config.connections import Connection, TableMapping
 from flows.core.errors import SourceFailed
 from flows.core.names import identifier, literal
-from flows.sources.batches import SOURCE, Batch, Rejected, Request, SourceFile
+from flows.core.relation import Relation
+from flows.sources.batches import Batch, Rejected, Request, SourceFile
 from flows.sources.files.archives import members, require_bounded
 from flows.sources.files.csv import Dialect, opened, read_dialect, read_record_by_record
 from flows.sources.files.documents import IMAGES, TEXTS, read_images, read_texts
@@ -81,7 +82,7 @@ class FileTable:
         if waiting:
             yield self._read(connection, waiting, request)
         if known_rows:
-            yield Batch(read=known_rows, known_rows=known_rows)
+            yield Batch(None, read=known_rows, known_rows=known_rows)
 
     def _files(self, work: Path) -> Iterator[SourceFile]:
         root = Path(self.connection.url().removeprefix("file:").removeprefix("//")).expanduser()
@@ -119,15 +120,15 @@ class FileTable:
         try:
             match kinds.pop():
                 case "csv":
-                    rejected = read_csv_files(connection, files, table)
+                    records, rejected = read_csv_files(connection, files, table)
                 case "parquet":
-                    rejected = _read_parquet(connection, files, table)
+                    records, rejected = _read_parquet(connection, files, table)
                 case "image":
-                    rejected = read_images(connection, files)
+                    records, rejected = read_images(connection, files)
                 case "text":
-                    rejected = read_texts(connection, files)
+                    records, rejected = read_texts(connection, files)
                 case kind:
-                    rejected = _read_json(connection, files, table, as_lines=kind == "lines")
+                    records, rejected = _read_json(connection, files, table, as_lines=kind == "lines")
         except (*BROKEN, duckdb.Error):
             for file in files:
                 if cause := _damage(file):
@@ -135,12 +136,13 @@ class FileTable:
             raise
         for file in files:
             _forget_copy(file, request.work)
-        records = connection.execute(f"select count(*) from {SOURCE}").fetchall()[0][0]
-        return Batch(read=records + len(rejected), rejected=rejected, files=tuple(files))
+        return Batch(records, read=records.count() + len(rejected), rejected=rejected, files=tuple(files))
 
 
-def read_csv_files(connection: duckdb.DuckDBPyConnection, files: list[SourceFile], table: str) -> tuple[Rejected, ...]:
-    """Make `source` from CSV files, every column as text; return the records that are malformed.
+def read_csv_files(
+    connection: duckdb.DuckDBPyConnection, files: list[SourceFile], table: str
+) -> tuple[Relation, tuple[Rejected, ...]]:
+    """Read CSV files, every column as text; return their records, and those that are malformed.
 
     Files of the same header are read in one statement with explicit columns; those that DuckDB cannot read so are read
     again record by record. Columns that only some files have are null for the others.
@@ -156,8 +158,7 @@ def read_csv_files(connection: duckdb.DuckDBPyConnection, files: list[SourceFile
             for at, file in enumerate(alike, start=len(landed)):
                 rejected += _read_one_csv(connection, dialect, file, at)
         landed += alike
-    _number_and_name(connection, landed)
-    return tuple(rejected)
+    return _number_and_name(connection, landed), tuple(rejected)
 
 
 def _by_dialect(files: list[SourceFile], table: str) -> Iterator[tuple[Dialect, list[SourceFile]]]:
@@ -199,8 +200,8 @@ def _read_one_csv(connection: duckdb.DuckDBPyConnection, dialect: Dialect, file:
     return []
 
 
-def _number_and_name(connection: duckdb.DuckDBPyConnection, files: list[SourceFile], view: str = SOURCE) -> None:
-    """Make a view of what was landed: rows numbered within their file as they came, files by names that users know."""
+def _number_and_name(connection: duckdb.DuckDBPyConnection, files: list[SourceFile]) -> Relation:
+    """Return what was landed: rows numbered within their file as they came, files by the names that users know."""
     names = pa.table({"_at": pa.array(range(len(files)), pa.int64()), "_file": [file.name for file in files]})
     connection.register("arrow_names", names)
     connection.execute(
@@ -208,15 +209,18 @@ def _number_and_name(connection: duckdb.DuckDBPyConnection, files: list[SourceFi
         f"inner join (select _at, min(rowid) as first from {LANDED} group by _at) using (_at)"
     )
     connection.unregister("arrow_names")
-    connection.execute(
-        f"create or replace temp view {view} as "
+    return Relation.view(
+        connection,
+        LANDED_RECORDS,
         "select landed.* exclude (_at, _row), named._file, "
         "coalesce(landed._row, landed.rowid - named.first + 1) as _row "
-        f"from {LANDED} as landed inner join landed_names as named on landed._at = named._at"
+        f"from {LANDED} as landed inner join landed_names as named on landed._at = named._at",
     )
 
 
-def _read_parquet(connection: duckdb.DuckDBPyConnection, files: list[SourceFile], table: str) -> tuple[Rejected, ...]:
+def _read_parquet(
+    connection: duckdb.DuckDBPyConnection, files: list[SourceFile], table: str
+) -> tuple[Relation, tuple[Rejected, ...]]:
     names = ", ".join(literal(str(file.path)) for file in files)
     try:
         for file in files:
@@ -232,14 +236,13 @@ def _read_parquet(connection: duckdb.DuckDBPyConnection, files: list[SourceFile]
             f"{file.name} or a file beside it cannot be read as Parquet: {type(error).__name__}",
             "Fix the file.",
         ) from None
-    _number_and_name(connection, files)
-    return ()
+    return _number_and_name(connection, files), ()
 
 
 def _read_json(
     connection: duckdb.DuckDBPyConnection, files: list[SourceFile], table: str, *, as_lines: bool
-) -> tuple[Rejected, ...]:
-    """Make `source` from JSON files; one that DuckDB cannot split into records is split in Python."""
+) -> tuple[Relation, tuple[Rejected, ...]]:
+    """Read JSON files; one that DuckDB cannot split into records is split in Python."""
     connection.execute(f"create or replace temp table {LANDED} (_record varchar, _at bigint, _row bigint)")
     rejected: list[Rejected] = []
     try:
@@ -247,8 +250,8 @@ def _read_json(
     except duckdb.Error:
         for at, file in enumerate(files):
             rejected += _read_one_json(connection, file, at, as_lines=as_lines)
-    _number_and_name(connection, files, LANDED_RECORDS)
-    return (*rejected, *land_json(connection, LANDED_RECORDS, table))
+    records, no_objects = land_json(_number_and_name(connection, files), table)
+    return records, (*rejected, *no_objects)
 
 
 def _insert_json(connection: duckdb.DuckDBPyConnection, files: list[SourceFile], first: int, *, as_lines: bool) -> None:

@@ -13,8 +13,9 @@ from flows.config.connections import Connection, TableMapping
 from flows.config.rest_options import Endpoint
 from flows.core.errors import SourceFailed
 from flows.core.names import literal
-from flows.sources.batches import SOURCE, Batch, Request
-from flows.sources.json_records import RECORDS, json_pointer, keep_digits, land_arrow, land_json
+from flows.core.relation import Relation
+from flows.sources.batches import Batch, Request
+from flows.sources.json_records import RECORDS, json_pointer, keep_digits, land_json
 from flows.sources.rest.client import ApiRequest, RestClient
 from flows.sources.rest.paginator import Page, Paginator
 from flows.sources.rest.since import not_past_now, since
@@ -22,6 +23,7 @@ from flows.sources.watermark import reached
 
 ROWS_A_BATCH = 200_000
 BYTES_A_BATCH = 64 * 1024 * 1024
+LANDED = "landed_pages"
 
 
 @dataclass(frozen=True)
@@ -69,11 +71,12 @@ class RestTable:
     def _land(
         self, connection: duckdb.DuckDBPyConnection, gathered: "PageBuffer", request: Request, watermark: str | None
     ) -> Batch:
-        rejected = land_json(connection, land_arrow(connection, gathered.table()), str(self.mapping.name))
-        columns = {name for name, *_ in connection.execute(f"describe {SOURCE}").fetchall()}
-        cursor = request.cursor if request.cursor in columns else None
-        watermark = not_past_now(reached(connection, SOURCE, cursor, watermark), self.mapping.endpoint.since_format)
-        return Batch(read=gathered.rows, rejected=rejected, watermark=watermark)
+        records, rejected = land_json(Relation.from_arrow(connection, LANDED, gathered.table()), str(self.mapping.name))
+        cursor = request.cursor if request.cursor in records.types else None
+        watermark = not_past_now(
+            reached(connection, records.name, cursor, watermark), self.mapping.endpoint.since_format
+        )
+        return Batch(records, read=gathered.rows, rejected=rejected, watermark=watermark)
 
     def _notes(self, gathered: "PageBuffer", shifts: int) -> Iterator[str]:
         """Yield what someone should know who relies on having all records; pages that were read again count twice."""
