@@ -1,6 +1,6 @@
 # The same commands for people, pre-commit and CI. `make run` and `make test` set up what they need.
 .DEFAULT_GOAL := help
-.PHONY: help setup run test test-slow faults torture bench lint format docs ui lock clean
+.PHONY: help setup run test test-slow test-services faults torture bench lint format docs ui lock clean
 
 PYTHON ?= python3
 BIN := .venv/bin
@@ -11,7 +11,7 @@ export DO_NOT_TRACK := 1
 export PREFECT_SERVER_ANALYTICS_ENABLED := false
 
 help:  ## what there is
-	@grep -E '^[a-z-]+:.*##' Makefile | sed -E 's/:.*## /\t/' | expand -t 10
+	@grep -E '^[a-z-]+:.*##' Makefile | sed -E 's/:.*## /\t/' | expand -t 15
 
 setup: .venv/ready  ## virtual environment, locked dependencies, Prefect's database
 
@@ -37,8 +37,11 @@ test: setup  ## the tests; what takes long has a target of its own
 test-slow: setup  ## the tests that take long: at real size, from the first run on, under every source left out
 	@$(BIN)/python -m pytest -n 2 -m slow
 
+test-services: setup  ## the tests against real services, which Debian's packages provide
+	@$(BIN)/python -m pytest -m services
+
 faults: setup  ## what can go wrong, done on purpose: a table of faults and what each came to
-	@$(BIN)/python -m pytest -n 2 -m "" -k test_fault_ --faults
+	@$(BIN)/python -m pytest -n 2 -m "not services" -k test_fault_ --faults
 
 torture: setup  ## kill runs at every step, begin again, compare: KILLS=200 SEED=1; ROUND= STEP= BREAK= to look closer
 	@PYTHONPATH=.:tests/python PYTHONWARNINGS=ignore:resource_tracker $(BIN)/python tests/torture \

@@ -156,8 +156,8 @@ def test_columns_of_several_types_lose_nothing(
     shop: Shop, scheme: str, load: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     # Given a column whose type changes after what the driver looked at, and values that other types cannot hold
-    monkeypatch.setattr("flows.sources.sql.ROWS_A_FETCH", 2)
-    monkeypatch.setattr("flows.sources.sql.ROWS_A_BATCH", 4)
+    monkeypatch.setattr("flows.sources.sql.pieces.ROWS_A_FETCH", 2)
+    monkeypatch.setattr("flows.sources.sql.pieces.ROWS_A_BATCH", 4)
     path = connect(shop, scheme)
     columns = {
         "id": "varchar not null",
@@ -197,7 +197,7 @@ def test_a_column_that_is_null_for_long_is_read_once_it_is_not(
     shop: Shop, scheme: str, load: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     # Given a table whose rows are marked as deleted seldom, so that what the driver looks at first has no such mark
-    monkeypatch.setattr("flows.sources.sql.ROWS_A_FETCH", 2)
+    monkeypatch.setattr("flows.sources.sql.pieces.ROWS_A_FETCH", 2)
     path = connect(shop, scheme)
     columns = {"id": "varchar not null", "deleted_at": "timestamp", "note": "varchar", "updated_at": "timestamp"}
     shop.declare("crm.people", columns, key=["id"], load=load, cursor=None if load == "full" else "updated_at")
@@ -221,8 +221,8 @@ def test_a_table_in_several_batches_keeps_its_order_and_position(
     shop: Shop, scheme: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     # Given more rows than a batch holds
-    monkeypatch.setattr("flows.sources.sql.ROWS_A_FETCH", 10)
-    monkeypatch.setattr("flows.sources.sql.ROWS_A_BATCH", 30)
+    monkeypatch.setattr("flows.sources.sql.pieces.ROWS_A_FETCH", 10)
+    monkeypatch.setattr("flows.sources.sql.pieces.ROWS_A_BATCH", 30)
     path = connect(shop, scheme)
     rows = [(str(n), "x", f"2026-03-{1 + n % 28:02} 10:00:00") for n in range(100)]
     execute(path, "create table people (id text, name text, updated_at text)", rows=rows)
