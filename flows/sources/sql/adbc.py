@@ -4,6 +4,7 @@ from collections.abc import Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
 from dataclasses import dataclass, replace
+from functools import partial
 from typing import ClassVar, Protocol
 
 import duckdb
@@ -113,7 +114,7 @@ class AdbcTable:
             reader = cursor.fetch_record_batch()
             tables = _read_ahead(pieces.gather(self.dialect.decode(reader, as_text=as_text), reader.schema))
             any_row = f"select 1 from {relation} where {_column(request.cursor or '')} is not null limit 1"
-            has_rows = lambda: _fetch(database, any_row).num_rows > 0  # noqa: E731
+            has_rows = partial(_has_rows, database, any_row)
             yield from pieces.to_batches(connection, tables, self.mapping, request, done + 1, has_rows)
 
     def _columns(self, schema: pa.Schema, *, as_text: bool) -> str:
@@ -141,6 +142,10 @@ def _fetch(database: Database, sql: str) -> pa.Table:
     with closing(database.cursor()) as cursor:
         cursor.execute(sql)
         return cursor.fetch_arrow_table()
+
+
+def _has_rows(database: Database, sql: str) -> bool:
+    return bool(_fetch(database, sql).num_rows)
 
 
 def _read_ahead(tables: Iterator[pa.Table]) -> Iterator[pa.Table]:

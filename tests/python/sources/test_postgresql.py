@@ -82,7 +82,7 @@ def test_rows_are_read_once_and_then_from_the_watermark_on(people: Shop, server:
 @pytest.mark.parametrize(
     ("kind", "contract", "first", "overlapping", "later", "before"),
     [
-        ("timestamptz", "timestamp", "2026-03-02 10Z", "2026-03-02 09:30Z", "2026-03-02 10:01Z", "2026-03-02 08Z"),
+        ("timestamptz", "timestamp", "2026-03-02 10:00Z", "2026-03-02 9:30Z", "2026-03-02 10:01Z", "2026-03-02 8:00Z"),
         ("timestamp", "timestamp", "2026-03-02 10:00", "2026-03-02 09:30", "2026-03-02 10:01", "2026-03-02 08:00"),
         ("date", "date", "2026-03-02", "2026-03-02", "2026-03-03", "2026-02-28"),
         ("integer", "bigint", "100", "100", "1000", "99"),
