@@ -184,7 +184,9 @@ def test_every_type_is_read_exactly_or_as_text(people: Shop, server: PostgresqlS
     with duckdb.connect() as duck:
         duck.execute("set timezone = 'UTC'")
         (batch,) = connect(connection, connection.mapping("people")).batches(duck, request)
-        found = duck.sql(f"select {', '.join(name for name, *_ in EXACT)} from source order by _row").fetchall()
+        found = duck.sql(
+            f"select {', '.join(name for name, *_ in EXACT)} from {batch.records} order by _row"
+        ).fetchall()
     server.execute(f"alter role {server.user} reset all")
 
     # Then every value is exact, and null is null
