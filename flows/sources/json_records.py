@@ -2,7 +2,6 @@
 
 import re
 from decimal import Decimal
-from typing import IO
 
 import pyarrow as pa
 
@@ -18,11 +17,6 @@ JSON_RECORDS = "json_records"
 TEXTS_AND_FRACTIONS = re.compile(r'"(?:[^"\\]|\\.)*"|-?[0-9]+(?:\.[0-9]+(?:[eE][+-]?[0-9]+)?|[eE][+-]?[0-9]+)')
 REPEATS = "(len(keys) <> len(list_distinct(keys)))"
 LONG_NUMBER = re.compile(r"[0-9][0-9.]{15}")
-LONG_FRACTION = re.compile(rb"(?=[0-9.]{17})[0-9]*\.[0-9]|[0-9]{16}[eE]")
-LONGEST_NUMBER = 64
-CHUNK_BYTES = 1024 * 1024
-DIGITS_TO_ZEROS = bytes(ord("0") if chr(code) in "0123456789." else ord(" ") for code in range(256))
-ZEROS = b"0" * 16
 
 
 def keep_digits(text: str) -> str:
@@ -35,17 +29,6 @@ def _exact(match: re.Match[str]) -> str:
     if token.startswith('"') or Decimal(repr(float(token))) == Decimal(token):
         return token
     return f'"{token}"'
-
-
-def has_long_fraction(stream: IO[bytes]) -> bool:
-    """Tell whether a stream may hold a number that `keep_digits` would change; most have none, and need no regex."""
-    before = b""
-    while chunk := stream.read(CHUNK_BYTES):
-        text = before + chunk
-        if ZEROS in text.translate(DIGITS_TO_ZEROS) and LONG_FRACTION.search(text):
-            return True
-        before = text[-LONGEST_NUMBER:]
-    return False
 
 
 def land_json(records: Relation, table: str) -> tuple[Relation, tuple[Rejected, ...]]:

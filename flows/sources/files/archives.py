@@ -97,6 +97,11 @@ def require_bounded(path: Path) -> None:
         budget.spend(max(encoded, footer.num_rows * footer.num_columns))
 
 
+def opened(path: Path) -> IO[bytes]:
+    """Open a file for reading, uncompressed if its name says that it is compressed."""
+    return gzip.open(path, "rb") if path.suffix == ".gz" else path.open("rb")  # type: ignore[return-value]
+
+
 def _require_plain(name: str, *, is_file: bool) -> None:
     if not is_file:
         raise RefusedError(f"{name} in it is a link or device: refused")

@@ -1,19 +1,25 @@
-"""CSV as files have it: the header decides the dialect, and what DuckDB refuses is read record by record."""
+"""CSV files: the header decides the dialect; DuckDB reads them, and Python those that DuckDB refuses."""
 
 import csv
-import gzip
 import io
 import re
 from collections import deque
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from functools import partial
 from itertools import islice
 from pathlib import Path
 from typing import IO
 
+import duckdb
 import pyarrow as pa
 
+from flows.core.names import identifier, literal
+from flows.core.relation import Relation
 from flows.sources.batches import Rejected, SourceFile
+from flows.sources.files.archives import opened
+from flows.sources.files.landing import LANDED, insert_arrow, land, number_and_name, paths_of
+from flows.sources.json_records import refuse_colliding_names
 
 DELIMITERS = ",;\t|"
 QUOTED = re.compile(r'"(?:[^"]|"")*"')
@@ -38,6 +44,60 @@ class Dialect:
     columns: tuple[str, ...]
     blank_lines: int = 0
     lines: int = 1
+
+
+def read_csv(
+    connection: duckdb.DuckDBPyConnection, files: Sequence[SourceFile], table: str
+) -> tuple[Relation, tuple[Rejected, ...]]:
+    """Return the records of CSV files, every column as text, and those that are malformed.
+
+    Files of the same header are read in one statement with explicit columns; a file that DuckDB refuses is read again
+    record by record. Columns that only some files have are null for the others.
+    """
+    connection.execute(f"create or replace temp table {LANDED} (_at bigint, _row bigint)")
+    rejected: list[Rejected] = []
+    landed: list[SourceFile] = []
+    for dialect, alike in _by_dialect(files, table).items():
+        for column in dialect.columns:
+            connection.execute(f"alter table {LANDED} add column if not exists {identifier(column)} varchar")
+        insert = partial(_insert, connection, dialect)
+        rejected += land(alike, len(landed), insert, partial(_read_again, connection, dialect))
+        landed += alike
+    return number_and_name(connection, landed), tuple(rejected)
+
+
+def _by_dialect(files: Sequence[SourceFile], table: str) -> dict[Dialect, list[SourceFile]]:
+    groups: dict[Dialect, list[SourceFile]] = {}
+    for file in files:
+        dialect = read_dialect(file.path)
+        if dialect.columns:
+            refuse_colliding_names(table, list(dialect.columns))
+            groups.setdefault(dialect, []).append(file)
+    return groups
+
+
+def _insert(connection: duckdb.DuckDBPyConnection, dialect: Dialect, files: Sequence[SourceFile], first: int) -> None:
+    columns = ", ".join(f"{literal(column)}: 'VARCHAR'" for column in dialect.columns)
+    connection.execute(
+        f"insert into {LANDED} by name select *, file_index + {first} as _at from read_csv({paths_of(files)}, "
+        f"auto_detect = false, header = true, delim = {literal(dialect.delimiter)}, quote = '\"', escape = '\"', "
+        f"nullstr = '', strict_mode = true, skip = {dialect.blank_lines}, "
+        f"hive_partitioning = false, columns = {{{columns}}})"
+    )
+
+
+def _read_again(connection: duckdb.DuckDBPyConnection, dialect: Dialect, file: SourceFile, at: int) -> list[Rejected]:
+    """Read a file in which some record is malformed, record by record."""
+    good: list[pa.Table] = [_to_table(dialect, [])]
+    rejected: list[Rejected] = []
+    numbered = enumerate(_records(file.path, dialect), start=1)
+    while piece := list(islice(numbered, RECORDS_A_PIECE)):
+        good.append(_to_table(dialect, [(number, fields) for number, (_, fields, _) in piece if fields is not None]))
+        rejected += [
+            Rejected(raw, reason, f"{file.name}:{number}") for number, (raw, fields, reason) in piece if fields is None
+        ]
+    insert_arrow(connection, pa.concat_tables(good), at)
+    return rejected
 
 
 def read_dialect(path: Path) -> Dialect:
@@ -65,19 +125,6 @@ def _header(lines: list[str], delimiter: str) -> tuple[int, Dialect]:
     except csv.Error:
         pass
     return -1, Dialect(delimiter, ())
-
-
-def read_record_by_record(file: SourceFile, dialect: Dialect) -> tuple[pa.Table, list[Rejected]]:
-    """Read a file in which some record is malformed: its good records as text columns, the others as they came."""
-    good: list[pa.Table] = [_to_table(dialect, [])]
-    rejected: list[Rejected] = []
-    numbered = enumerate(_records(file.path, dialect), start=1)
-    while piece := list(islice(numbered, RECORDS_A_PIECE)):
-        good.append(_to_table(dialect, [(number, fields) for number, (_, fields, _) in piece if fields is not None]))
-        rejected += [
-            Rejected(raw, reason, f"{file.name}:{number}") for number, (raw, fields, reason) in piece if fields is None
-        ]
-    return pa.concat_tables(good), rejected
 
 
 def _to_table(dialect: Dialect, records: list[tuple[int, list[str]]]) -> pa.Table:
@@ -171,8 +218,3 @@ def _lines(stream: IO[bytes]) -> Iterator[bytes]:
                 if rest.endswith(b"\n"):
                     break
         yield line
-
-
-def opened(path: Path) -> IO[bytes]:
-    """Open a file for reading, uncompressed if its name says that it is compressed."""
-    return gzip.open(path, "rb") if path.suffix == ".gz" else path.open("rb")  # type: ignore[return-value]
