@@ -1,4 +1,4 @@
-"""Records of files on their way into a batch: what every format does once it has read them."""
+"""Records of files on their way into a batch: the steps that all formats share."""
 
 from collections.abc import Callable, Sequence
 

@@ -1,4 +1,4 @@
-"""From an API's response to a page: its records as JSON texts, and what it says beside them."""
+"""From an API's response to a page: its records as JSON texts, and the values beside them."""
 
 import json
 from dataclasses import dataclass

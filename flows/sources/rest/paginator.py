@@ -26,7 +26,7 @@ OWNER = "Ask the API's owner."
 
 @dataclass(frozen=True)
 class Page:
-    """A response's records as JSON texts, their identities, and what the response says of further pages.
+    """A response's records as JSON texts, their identities, and what the response states of further pages.
 
     `following` is the link or cursor of the next page; `has_more` and `total` are None if the API does not say.
     """

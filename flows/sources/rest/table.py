@@ -15,7 +15,7 @@ from flows.sources.rest.client import ApiRequest, RestClient
 from flows.sources.rest.page_reader import PageReader
 from flows.sources.rest.paginator import Page, Paginator
 from flows.sources.rest.since import not_past_now, since
-from flows.sources.watermark import reached
+from flows.sources.watermark import advance_watermark
 
 ROWS_A_BATCH = 200_000
 BYTES_A_BATCH = 64 * 1024 * 1024
@@ -69,7 +69,7 @@ class RestTable:
     ) -> Batch:
         records, rejected = land_json(Relation.from_arrow(connection, LANDED, buffer.table()), str(self.mapping.name))
         cursor = request.cursor if request.cursor in records.types else None
-        watermark = reached(connection, records.name, cursor, watermark)
+        watermark = advance_watermark(records, cursor, watermark)
         watermark = not_past_now(watermark, self.mapping.endpoint.since_format)
         return Batch(records, read=buffer.rows, rejected=rejected, watermark=watermark)
 

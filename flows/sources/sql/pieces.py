@@ -13,7 +13,7 @@ from flows.core.names import identifier, literal
 from flows.core.relation import Relation
 from flows.sources.batches import Batch, Request
 from flows.sources.json_records import refuse_colliding_names
-from flows.sources.watermark import reached
+from flows.sources.watermark import advance_watermark
 
 ROWS_A_BATCH = 500_000
 BYTES_A_BATCH = 64 * 1024 * 1024
@@ -94,7 +94,7 @@ def to_batches(
         query = f"select * exclude (_row), {literal(mapping.origin)} as _file, _row from arrow_rows"
         records = Relation.view(connection, SQL_RECORDS, query)
         first += table.num_rows
-        watermark = reached(connection, str(records), request.cursor, watermark)
+        watermark = advance_watermark(records, request.cursor, watermark)
         yield Batch(records, read=table.num_rows, watermark=watermark)
     if request.cursor is not None and request.watermark is not None and not has_cursor and has_rows():
         raise SourceFailed(

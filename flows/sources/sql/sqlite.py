@@ -28,7 +28,7 @@ class Sqlite:
     path: Path
 
     def connect(self) -> Database:
-        """Open the file; raises OSError if there is none."""
+        """Open the file; raises OSError if it does not exist."""
         if not self.path.exists():
             raise FileNotFoundError(f"there is no SQLite file {self.path.name}; fix its url in connections.yml")
         return adbc_driver_sqlite.dbapi.connect(f"file:{quote(str(self.path))}?mode=ro")
