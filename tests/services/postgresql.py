@@ -1,6 +1,6 @@
 """A PostgreSQL server for tests: Debian's package, a temporary data folder, 127.0.0.1 only.
 
-`python -m tests.services.postgresql` starts one, prints its URL, and stops it at Ctrl-C.
+`python -m tests.services.postgresql` starts one, prints its URL, and stops it at Ctrl-C or SIGTERM.
 """
 
 import os
@@ -8,12 +8,14 @@ import shutil
 import signal
 import socket
 import subprocess
+import sys
 import tempfile
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
+from urllib.parse import quote
 
 PASSWORD = "p@ss:w/rd?#1 50%"
 """Has every sign that a URL must escape."""
@@ -28,8 +30,8 @@ def postgresql() -> Iterator["PostgresqlServer"]:
     programs = _find_programs()
     with tempfile.TemporaryDirectory(prefix="postgresql-") as folder:
         server = PostgresqlServer(programs, Path(folder), _free_port())
-        server.start()
         try:
+            server.start()
             yield server
         finally:
             server.stop()
@@ -131,9 +133,8 @@ def _find_programs() -> Path:
         if os.geteuid() != 0:
             raise RuntimeError("PostgreSQL is not installed. Fix: apt-get install postgresql")
         environment = {**os.environ, "DEBIAN_FRONTEND": "noninteractive"}
-        subprocess.run(["apt-get", "update", "-qq"], check=True, capture_output=True)
-        subprocess.run(["apt-get", "install", "-y", "-qq", "postgresql"], check=True, capture_output=True,
-                       env=environment)  # fmt: skip
+        for step in (["update"], ["install", "--yes", "postgresql"]):
+            subprocess.run(["apt-get", "-qq", *step], check=True, capture_output=True, env=environment)
         found = _installed()
     return found[-1]
 
@@ -151,8 +152,7 @@ def _free_port() -> int:
 
 
 if __name__ == "__main__":
-    from urllib.parse import quote
-
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit())
     with postgresql() as server, suppress(KeyboardInterrupt):
         address = f"{quote(PASSWORD, safe='')}@127.0.0.1:{server.port}/{server.database}"
         print(f"postgresql://{server.user}:{address}", flush=True)  # noqa: T201
