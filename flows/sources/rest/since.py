@@ -9,10 +9,10 @@ EPOCH_UNITS = {"epoch": 1, "epoch_ms": 1_000}
 """Units of a format per second."""
 
 
-def since(watermark: str, lookback: timedelta, time_format: str, time_zone: str) -> str | int:
+def since(watermark: str, lookback: timedelta, time_format: str | None, time_zone: str) -> str | int:
     """Return the watermark less the lookback in a format; without one, as the records write times."""
     cursor = from_watermark(watermark, lookback)
-    number, unit = _number(str(cursor)), EPOCH_UNITS.get(time_format)
+    number, unit = _number(str(cursor)), EPOCH_UNITS.get(time_format or "")
     if unit is not None and number is not None:
         return int(number - lookback.total_seconds() * unit)
     moment = cursor if isinstance(cursor, datetime) else _moment(str(cursor))
@@ -25,9 +25,9 @@ def since(watermark: str, lookback: timedelta, time_format: str, time_zone: str)
     return utc.date().isoformat() if time_format == "date" else utc.isoformat().replace("+00:00", "Z")
 
 
-def not_past_now(watermark: str | None, time_format: str) -> str | None:
+def not_past_now(watermark: str | None, time_format: str | None) -> str | None:
     """Return a watermark of an epoch format, at the latest now: a row of 2099 would hide all rows until then."""
-    unit = EPOCH_UNITS.get(time_format)
+    unit = EPOCH_UNITS.get(time_format or "")
     if watermark is None or unit is None:
         return watermark
     number, now = _number(str(from_watermark(watermark, timedelta(0)))), int(datetime.now(UTC).timestamp() * unit)
