@@ -1,6 +1,6 @@
 # People, pre-commit and CI use the same commands. `make run` and `make test` set up what they need.
 .DEFAULT_GOAL := help
-.PHONY: help setup run test test-slow faults torture bench lint format docs ui lock clean
+.PHONY: help setup run test test-slow test-services faults torture bench lint format docs ui lock clean
 
 PYTHON ?= python3
 BIN := .venv/bin
@@ -11,7 +11,7 @@ export DO_NOT_TRACK := 1
 export PREFECT_SERVER_ANALYTICS_ENABLED := false
 
 help:  ## list the commands
-	@grep -E '^[a-z-]+:.*##' Makefile | sed -E 's/:.*## /\t/' | expand -t 10
+	@grep -E '^[a-z-]+:.*##' Makefile | sed -E 's/:.*## /\t/' | expand -t 15
 
 setup: .venv/ready  ## set up the virtual environment, locked dependencies and Prefect's database
 
@@ -37,8 +37,11 @@ test: setup  ## run the tests, except the long ones
 test-slow: setup  ## run the long tests: real sizes, first runs, each source left out
 	@$(BIN)/python -m pytest -n 2 -m slow
 
+test-services: setup  ## run the tests against real services; Debian packages that are missing are installed
+	@$(BIN)/python -m pytest -m services
+
 faults: setup  ## run the tests of known faults and print a table of their outcomes
-	@$(BIN)/python -m pytest -n 2 -m "" -k test_fault_ --faults
+	@$(BIN)/python -m pytest -n 2 -m "not services" -k test_fault_ --faults
 
 # ROUND= repeats one round, STEP= kills at one step only, BREAK= breaks a promise on purpose.
 torture: setup  ## kill runs at every step, start them again, compare: KILLS=200 SEED=1

@@ -1,4 +1,4 @@
-"""Bytes in, Arrow out: connectors by URL scheme, and mappings. Knows nothing of the lake."""
+"""Connectors by URL scheme, and mappings: bytes in, Arrow out. This package does not depend on the lake."""
 
 from urllib.parse import urlsplit
 

@@ -1,8 +1,7 @@
-"""Records that came as JSON text: kept as text until DuckDB reads them, so that nothing is rounded on the way."""
+"""Records that came as JSON text: they stay text until DuckDB reads them, so that no number is rounded."""
 
 import re
 from decimal import Decimal
-from typing import IO
 
 import pyarrow as pa
 
@@ -18,11 +17,6 @@ JSON_RECORDS = "json_records"
 TEXTS_AND_FRACTIONS = re.compile(r'"(?:[^"\\]|\\.)*"|-?[0-9]+(?:\.[0-9]+(?:[eE][+-]?[0-9]+)?|[eE][+-]?[0-9]+)')
 REPEATS = "(len(keys) <> len(list_distinct(keys)))"
 LONG_NUMBER = re.compile(r"[0-9][0-9.]{15}")
-LONG_FRACTION = re.compile(rb"(?=[0-9.]{17})[0-9]*\.[0-9]|[0-9]{16}[eE]")
-LONGEST_NUMBER = 64
-CHUNK_BYTES = 1024 * 1024
-DIGITS_TO_ZEROS = bytes(ord("0") if chr(code) in "0123456789." else ord(" ") for code in range(256))
-ZEROS = b"0" * 16
 
 
 def keep_digits(text: str) -> str:
@@ -35,17 +29,6 @@ def _exact(match: re.Match[str]) -> str:
     if token.startswith('"') or Decimal(repr(float(token))) == Decimal(token):
         return token
     return f'"{token}"'
-
-
-def has_long_fraction(stream: IO[bytes]) -> bool:
-    """Tell whether a stream may hold a number that `keep_digits` would change; most have none, and need no regex."""
-    before = b""
-    while chunk := stream.read(CHUNK_BYTES):
-        text = before + chunk
-        if ZEROS in text.translate(DIGITS_TO_ZEROS) and LONG_FRACTION.search(text):
-            return True
-        before = text[-LONGEST_NUMBER:]
-    return False
 
 
 def land_json(records: Relation, table: str) -> tuple[Relation, tuple[Rejected, ...]]:
@@ -61,7 +44,7 @@ def land_json(records: Relation, table: str) -> tuple[Relation, tuple[Rejected, 
         f"select distinct unnest(keys) as key, {REPEATS} as repeats "
         f"from (select distinct json_keys(_record) as keys from {objects}) order by key"
     ).fetchall()
-    if any(repeats for _, repeats in found):  # which of its values is meant, nobody can tell
+    if any(repeats for _, repeats in found):  # its true value is unknown
         repeated = f"(select *, json_keys(_record) as keys from {objects})"
         rejected += _reject(records, repeated, REPEATS, "has a key twice")
         objects = f"(select * exclude (keys) from {repeated} where not {REPEATS})"
@@ -85,26 +68,21 @@ def _reject(records: Relation, relation: str, condition: str, reason: str) -> li
 
 
 def json_pointer(keys: list[str]) -> str:
-    """Return the path of nested keys, whatever stands in them."""
+    """Return the path of nested keys, of any characters."""
     return "".join("/" + key.replace("~", "~0").replace("/", "~1") for key in keys)
 
 
 def refuse_colliding_names(table: str, names: list[str]) -> None:
-    """Raise SchemaMismatch for columns that differ by case or Unicode form alone, are unnamed or named like ours."""
+    """Raise SchemaMismatch for columns without a name, with a reserved name, or that differ by case or form only."""
     seen: dict[str, str] = {}
     for name in names:
         other = seen.setdefault(folded(name), name)
+        problem, remedy = "", "Rename it in the source, or by a query in its mapping if the source is a database."
         if not name:
-            raise SchemaMismatch(table, "every column must have a name", tuple(names), "Name it in the source.")
-        if name.casefold() in (*SERVICE_COLUMNS, RECORD):
-            raise SchemaMismatch(
-                table, f"columns must not be called {name!r}, which says where a record stood", tuple(names),
-                "Rename it in the source, or by a query in its mapping where the source is a database.",
-            )  # fmt: skip
-        if other is not name:
-            raise SchemaMismatch(
-                table,
-                f"columns must differ by more than case or Unicode form, but {other!r} and {name!r} do not",
-                tuple(names),
-                "Rename one of them in the source.",
-            )
+            problem = "every column must have a name"
+        elif name.casefold() in (*SERVICE_COLUMNS, RECORD):
+            problem = f"columns must not be called {name!r}, which is reserved for the position of a record"
+        elif other is not name:
+            problem = f"columns must differ by more than case or Unicode form, but {other!r} and {name!r} do not"
+        if problem:
+            raise SchemaMismatch(table, problem, tuple(names), remedy)

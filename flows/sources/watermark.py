@@ -5,28 +5,27 @@ from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
 from typing import Any, cast
 
-import duckdb
-
 from flows.core.names import identifier
+from flows.core.relation import Relation
 
 Cursor = str | int | float | Decimal | datetime | date
 
 
-def largest_cursor(connection: duckdb.DuckDBPyConnection, relation: str, column: str) -> Cursor | None:
-    """Return the largest value of a cursor column, texts as the times or numbers that they are; None if all are null.
+def largest_cursor(records: Relation, column: str) -> Cursor | None:
+    """Return the largest value of a cursor column, or None if all are null; texts compare as times or as numbers.
 
-    What is neither time nor number is passed over if others are: a cell that says n/a must not hide all that follows.
+    Texts of another kind are ignored beside them: a cell such as n/a must not hide all later rows.
     """
     name = identifier(column)
-    largest, is_uniform = connection.execute(
-        f"select max({name}), count(distinct length(cast({name} as varchar))) = 1 from {relation}"
+    largest, is_uniform = records.connection.execute(
+        f"select max({name}), count(distinct length(cast({name} as varchar))) = 1 from {records}"
     ).fetchall()[0]
     if not isinstance(largest, str) or (is_uniform and _moment(largest) is not None):
-        return cast(Cursor | None, largest)  # of times that are written alike the last in the alphabet is the last
+        return cast(Cursor | None, largest)  # times of one format sort as texts
     as_time = f"try_cast(cast({name} as varchar) as timestamptz)"
     as_number = f"try_cast(cast({name} as varchar) as decimal(38, 9))"
-    candidates: tuple[Cursor | None, ...] = connection.execute(
-        f"select arg_max({name}, {as_time}), arg_max({name}, {as_number}) from {relation}"
+    candidates: tuple[Cursor | None, ...] = records.connection.execute(
+        f"select arg_max({name}, {as_time}), arg_max({name}, {as_number}) from {records}"
     ).fetchall()[0]
     return next((value for value in candidates if value is not None), largest)
 
@@ -41,31 +40,29 @@ def to_watermark(cursor: Cursor) -> str:
 
 
 def from_watermark(watermark: str, lookback: timedelta) -> Cursor:
-    """Read a watermark as the cursor value to read from: times step back by the lookback, in the source's own form."""
-    entry: dict[str, Any] = json.loads(watermark)
-    if "time" in entry:
-        return datetime.fromisoformat(entry["time"]) - lookback
-    value: Cursor = entry["value"]
+    """Return the cursor value to read from: times less the lookback, texts in the source's own format."""
+    stored: dict[str, Any] = json.loads(watermark)
+    if "time" in stored:
+        return datetime.fromisoformat(stored["time"]) - lookback
+    value: Cursor = stored["value"]
     moment = _moment(value) if isinstance(value, str) else None
-    return value if moment is None else _in_the_form_of(str(value), moment - lookback)
+    return value if moment is None else _in_format_of(str(value), moment - lookback)
 
 
-def reached(
-    connection: duckdb.DuckDBPyConnection, relation: str, column: str | None, watermark: str | None
-) -> str | None:
-    """Return where the source stands behind a relation's rows; it never moves back, and never past now.
+def advance_watermark(records: Relation, column: str | None, watermark: str | None) -> str | None:
+    """Return the watermark after some records; it never moves back, and never past now.
 
-    A row whose time lies in the future would otherwise hide all that comes until then.
+    Otherwise a row whose time lies in the future would hide all rows until then.
     """
-    newest = largest_cursor(connection, relation, column) if column is not None else None
-    return watermark if newest is None else later(watermark, to_watermark(_not_past_now(newest)))
+    largest = largest_cursor(records, column) if column is not None else None
+    return watermark if largest is None else later(watermark, to_watermark(_not_past_now(largest)))
 
 
 def _not_past_now(cursor: Cursor) -> Cursor:
     now = datetime.now(UTC)
     if isinstance(cursor, str):
         moment = _moment(cursor)
-        return cursor if moment is None or _aware(moment) <= now else _in_the_form_of(cursor, now)
+        return cursor if moment is None or _aware(moment) <= now else _in_format_of(cursor, now)
     if isinstance(cursor, datetime):
         return cursor if _aware(cursor) <= now else now if cursor.tzinfo else now.replace(tzinfo=None)
     if isinstance(cursor, date):
@@ -78,7 +75,7 @@ def _aware(moment: datetime) -> datetime:
 
 
 def later(one: str | None, other: str | None) -> str | None:
-    """Return the watermark that is further on, so that a source whose clock goes back never moves it back."""
+    """Return the larger watermark, so that a source whose clock goes back never moves it back."""
     if one is None or other is None:
         return one or other
     first, second = _comparable(one), _comparable(other)
@@ -99,14 +96,14 @@ def _comparable(watermark: str) -> Any:
 
 
 def _moment(text: str) -> datetime | None:
-    """Read a text as a time if it is written with dashes, as DuckDB reads it: 20260101 is a number."""
+    """Read a text with dashes as a time, as DuckDB does: 20260101 is a number."""
     try:
         return datetime.fromisoformat(text) if text[4:5] == "-" else None
     except ValueError:
         return None
 
 
-def _in_the_form_of(example: str, moment: datetime) -> str:
+def _in_format_of(example: str, moment: datetime) -> str:
     if len(example) == len("2026-01-01"):
         return moment.date().isoformat()
     fraction = example.partition(".")[2].partition("+")[0].rstrip("Z")

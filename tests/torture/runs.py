@@ -17,7 +17,7 @@ RELEASES_KEPT = 3
 preload(
     "flows.elt",
     "flows.sources.files.table",
-    "flows.sources.sql",
+    "flows.sources.sql.sqlite",
     "flows.warehouse.lake_plugin",
     "dbt.adapters.duckdb",
     "dbt.task.build",

@@ -26,8 +26,8 @@ PARTS: tuple[Part, ...] = ("morning", "evening")
 
 SMALL = {
     "flows.sources.files.table:FILES_A_BATCH": 2,
-    "flows.sources.sql:ROWS_A_BATCH": 10,
-    "flows.sources.sql:ROWS_A_FETCH": 5,
+    "flows.sources.sql.pieces:ROWS_A_BATCH": 10,
+    "flows.sources.sql.pieces:ROWS_A_FETCH": 5,
     "flows.ingest.derived_tables:PARENTS_A_BATCH": 2,
 }
 """Batches so small that a day of this shop is several."""

@@ -1,4 +1,4 @@
-"""Files that are one record each: images and texts, with their name, their bytes and what their header says."""
+"""Documents: images and texts, which are one record a file, with the name, the bytes and the fields of the header."""
 
 import hashlib
 import struct
@@ -13,42 +13,42 @@ from PIL import Image
 
 from flows.core.relation import Relation
 from flows.sources.batches import Rejected, SourceFile
-from flows.sources.files.csv import opened
+from flows.sources.files.archives import opened
 
-IMAGES = {".png": "image", ".jpg": "image", ".jpeg": "image", ".gif": "image", ".webp": "image"}
-TEXTS = {".md": "text", ".text": "text"}
+IMAGES = (".png", ".jpg", ".jpeg", ".gif", ".webp")
+TEXTS = (".md", ".text")
 FORMATS = ("PNG", "JPEG", "GIF", "WEBP")
-"""What Pillow may take a file for, whatever its name says."""
+"""The formats that Pillow may read; it looks at the content, not at the extension."""
 
 LARGEST_FILE = 32 * 1024 * 1024
-"""Bytes that one record may have; of a larger file the quarantine keeps the beginning."""
+"""Bytes that one record may have; the quarantine keeps the beginning of a larger file."""
 
 KEPT_OF_LARGE = 1024 * 1024
 
 MOST_PIXELS = 50_000_000
-"""Pixels that an image may unpack to: 150 MB."""
+"""Pixels that an image may unpack to, which are 150 MB."""
 
-DAMAGED = (OSError, EOFError, struct.error, zlib.error, Image.DecompressionBombError)
-UNREADABLE = (*DAMAGED, SyntaxError, ValueError, IndexError, KeyError, TypeError, OverflowError)
-"""What Pillow raises for a file that is no image, damaged or cut short."""
-
-PLACE = [("path", pa.string()), ("size_bytes", pa.int64()), ("sha256", pa.string())]
-WHERE = [("_file", pa.string()), ("_row", pa.int64())]
-IMAGE = pa.schema(
-    [*PLACE, ("format", pa.string()), ("bytes", pa.binary()), ("width", pa.int64()), ("height", pa.int64()), *WHERE]
+UNREADABLE = (
+    *(OSError, EOFError, struct.error, zlib.error, Image.DecompressionBombError),
+    *(SyntaxError, ValueError, IndexError, KeyError, TypeError, OverflowError),
 )
-TEXT = pa.schema([*PLACE, ("text", pa.string()), *WHERE])
+"""What Pillow raises for a file that is not an image, damaged or cut short."""
 
-
+NAMED = [("path", pa.string()), ("size_bytes", pa.int64()), ("sha256", pa.string())]
+POSITION = [("_file", pa.string()), ("_row", pa.int64())]
+IMAGE = pa.schema(
+    [*NAMED, ("format", pa.string()), ("bytes", pa.binary()), ("width", pa.int64()), ("height", pa.int64()), *POSITION]
+)
+TEXT = pa.schema([*NAMED, ("text", pa.string()), *POSITION])
 DOCUMENTS = "documents"
 
 
 class Unreadable(ValueError):
-    """A file that is not what its name says."""
+    """A file whose content is not of the type that its extension says."""
 
 
 def open_image(content: bytes) -> Image.Image:
-    """Read an image's header; raises Unreadable for what is no image, or would unpack to more than MOST_PIXELS."""
+    """Read an image's header; raises Unreadable for another file, or if it would unpack to more than MOST_PIXELS."""
     try:
         image = Image.open(BytesIO(content), formats=FORMATS)
     except UNREADABLE as error:
@@ -60,16 +60,16 @@ def open_image(content: bytes) -> Image.Image:
 
 
 def read_images(
-    connection: duckdb.DuckDBPyConnection, files: Sequence[SourceFile]
+    connection: duckdb.DuckDBPyConnection, files: Sequence[SourceFile], _table: str
 ) -> tuple[Relation, tuple[Rejected, ...]]:
-    """Read images, one row a file; return the rows, and the files that are no image, damaged or too large."""
+    """Return images, one row a file, and the files that are not an image, damaged or too large."""
     return _read(connection, files, IMAGE, _image)
 
 
 def read_texts(
-    connection: duckdb.DuckDBPyConnection, files: Sequence[SourceFile]
+    connection: duckdb.DuckDBPyConnection, files: Sequence[SourceFile], _table: str
 ) -> tuple[Relation, tuple[Rejected, ...]]:
-    """Read texts, one row a file; return the rows, and the files that are no UTF-8 or too large."""
+    """Return texts, one row a file, and the files that are not UTF-8 or too large."""
     return _read(connection, files, TEXT, _text)
 
 
@@ -109,6 +109,6 @@ def _read(
             rejected.append(Rejected(content, str(error), f"{file.name}:1"))
             continue
         digest = hashlib.sha256(content).hexdigest()
-        place = {"path": file.name, "size_bytes": len(content), "sha256": digest, "_file": file.name, "_row": 1}
-        rows.append({**place, **found})
+        named = {"path": file.name, "size_bytes": len(content), "sha256": digest, "_file": file.name, "_row": 1}
+        rows.append({**named, **found})
     return Relation.from_arrow(connection, DOCUMENTS, pa.Table.from_pylist(rows, schema=schema)), tuple(rejected)

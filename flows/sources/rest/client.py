@@ -1,4 +1,4 @@
-"""Asking a REST API: at its pace, again where that may help, and with credentials for its own host alone."""
+"""Requests to a REST API: within its rate limit, with retries, and with credentials for its own host only."""
 
 import json
 import logging
@@ -33,50 +33,50 @@ logging.getLogger("httpx").setLevel(logging.WARNING)  # it logs each URL, and a 
 
 @dataclass(frozen=True)
 class ApiRequest:
-    """A request: a URL, and what is posted to it if anything is."""
+    """A request: a URL, and the body to post to it, or None to get it."""
 
     url: httpx.URL
     body: Mapping[str, Any] | None = None
 
     def having(self, name: str, value: Any) -> "ApiRequest":
-        """Return the request with a query parameter, or with a value in its body where it posts one."""
+        """Return the request with a query parameter; with a value in its body if it has one."""
         if self.body is not None:
             return replace(self, body=placed(self.body, name, value))
         return replace(self, url=self.url.copy_set_param(name, value if isinstance(value, str) else json.dumps(value)))
 
     def text(self) -> str:
-        """Return what tells this request from others."""
+        """Return a text that no other request has."""
         return f"{self.url} {json.dumps(self.body, sort_keys=True)}"
 
 
 class RetryLater(Exception):
-    """A response that asks to be tried again: too many requests, or a server's own failure."""
+    """A response that asks for a retry: too many requests, or a failure of the server."""
 
     def __init__(self, status: int, seconds: float | None) -> None:
-        asked = "" if seconds is None else f", and asks to wait for {seconds:,.0f} seconds"
-        super().__init__(f"HTTP status {status}{asked}")
+        wait = "" if seconds is None else f", and asks to wait for {seconds:,.0f} seconds"
+        super().__init__(f"HTTP status {status}{wait}")
         self.seconds = seconds
 
     @property
     def is_worth_waiting(self) -> bool:
-        """Tell whether the wait that it asks for, if any, is within bounds; to ask again earlier would be rude."""
+        """Tell whether the wait that it asks for is short enough; an earlier retry would be rude."""
         return self.seconds is None or self.seconds <= LONGEST_WAIT_SECONDS
 
 
 class RateLimiter:
-    """When the next request may be sent; tables that are read at the same time share it."""
+    """The time of the next request; tables that are read at the same time share it."""
 
     def __init__(self, pause_seconds: float) -> None:
-        self._pause, self._next, self._lock = pause_seconds, 0.0, threading.Lock()
+        self._interval, self._next, self._lock = pause_seconds, 0.0, threading.Lock()
 
     def wait(self) -> None:
         """Wait for this request's turn."""
         with self._lock:
             turn = max(time.monotonic(), self._next)
-            self._next = turn + self._pause
+            self._next = turn + self._interval
         time.sleep(max(turn - time.monotonic(), 0.0))
 
-    def hold(self, seconds: float) -> None:
+    def pause(self, seconds: float) -> None:
         """Send nothing for some seconds."""
         with self._lock:
             self._next = max(self._next, time.monotonic() + seconds)
@@ -90,13 +90,13 @@ class RestClient:
         try:
             self._base = httpx.URL(connection.url().rstrip("/") + "/")
         except httpx.InvalidURL:
-            raise UsageError(f"connections.yml: the url of {table.source} is none.", "Fix it.") from None
+            raise UsageError(f"connections.yml: the url of {table.source} is not a valid URL.", "Fix it.") from None
         if self._base.userinfo:
             raise UsageError(
                 f"connections.yml: the url of {table.source} holds a user.",
                 "Write it as auth: {basic: {user: …, password: …}}, so that it goes with every page.",
             )
-        self._pace = _pace(str(self._base), connection.pause_seconds)
+        self._limiter = _limiter(str(self._base), connection.pause_seconds)
         self._http = httpx.Client(
             headers={"Accept": "application/json"}, timeout=TIMEOUT_SECONDS, auth=authentication(connection)
         )
@@ -112,85 +112,85 @@ class RestClient:
         return self.join(self._base, path.lstrip("/"))
 
     def join(self, url: httpx.URL, link: str) -> httpx.URL:
-        """Return where a link leads to; raises SourceFailed if that is no place, or another host's."""
+        """Return the URL of a link; raises SourceFailed if it is not valid, or of another host."""
         try:
             found = httpx.URL(urljoin(str(url), link))
         except (httpx.InvalidURL, ValueError):
-            raise self.failed("the link to its next page is none", "Ask the API's owner.") from None
+            raise self.failed("the link to its next page is not a valid URL", "Ask the API's owner.") from None
         if (found.scheme, found.host, found.port) != (self._base.scheme, self._base.host, self._base.port):
             raise self.failed(
                 f"its next page is on another host, {found.netloc.decode()}; "
-                "it was not asked, and no credentials were sent",
+                "no request and no credentials were sent to it",
                 "Ask the API's owner.",
             )
         return found
 
-    def fetch(self, ask: ApiRequest) -> httpx.Response:
+    def fetch(self, request: ApiRequest) -> httpx.Response:
         """Return the response to a request, which has the status 200; raises SourceFailed."""
         try:
             for attempt in Retrying(
-                retry=retry_if_exception(_is_worth_another_try),
+                retry=retry_if_exception(_is_worth_a_retry),
                 stop=stop_after_attempt(ATTEMPTS),
                 wait=_wait,
                 reraise=True,
             ):
                 with attempt:
-                    return self._send(ask)
+                    return self._send(request)
         except (RetryLater, httpx.RequestError) as error:
             is_patient = not isinstance(error, RetryLater) or error.is_worth_waiting
             raise SourceFailed(
                 self._table,
-                scrub(f"{ask.url.path}: {error}" + (f" after {ATTEMPTS} attempts" if is_patient else "")),
+                scrub(f"{request.url.path}: {error}" + (f" after {ATTEMPTS} attempts" if is_patient else "")),
                 "Run again once the API answers.",
                 is_transient=is_patient,
             ) from None
         except (NoToken, httpx.InvalidURL) as error:
-            said = str(error) if isinstance(error, NoToken) else "the token_url is none"
-            raise self.failed(said, "Check auth.oauth2 in connections.yml, and its variables.") from None
+            cause = str(error) if isinstance(error, NoToken) else "the token_url is not a valid URL"
+            raise self.failed(cause, "Check auth.oauth2 in connections.yml, and its variables.") from None
         raise AssertionError("a retry either returns or raises")
 
     def failed(self, cause: str, remedy: str) -> SourceFailed:
-        """Return the error that tells what is wrong with this table's API."""
+        """Return the error of this table's API."""
         return SourceFailed(self._table, scrub(cause), remedy)
 
-    def _send(self, ask: ApiRequest) -> httpx.Response:
-        self._pace.wait()
+    def _send(self, request: ApiRequest) -> httpx.Response:
+        self._limiter.wait()
         try:
-            response = self._http.request("GET" if ask.body is None else "POST", ask.url, json=ask.body)
+            response = self._http.request("GET" if request.body is None else "POST", request.url, json=request.body)
         except NoToken as error:
-            if _is_passing(error.status):
+            if _is_transient(error.status):
                 raise RetryLater(error.status, None) from None
             raise
         seconds = _seconds_to_wait(response)
         is_used_up = response.status_code == httpx.codes.FORBIDDEN and _limit(response, "Remaining") == 0
-        if is_used_up or _is_passing(response.status_code):
+        if is_used_up or _is_transient(response.status_code):
             raise RetryLater(response.status_code, seconds)
         if response.status_code != httpx.codes.OK:
             raise self.failed(
-                f"{ask.url.path} answered with HTTP status {response.status_code}",
+                f"{request.url.path} answered with HTTP status {response.status_code}",
                 "Check the url, the endpoint and auth in connections.yml.",
             )
         if seconds is not None and seconds <= LONGEST_WAIT_SECONDS:
-            self._pace.hold(seconds)
+            self._limiter.pause(seconds)
         return response
 
 
 @cache
-def _pace(_url: str, pause_seconds: float) -> RateLimiter:
-    """Return the one pace of an API, for all tables of a run."""
+def _limiter(_url: str, pause_seconds: float) -> RateLimiter:
+    """Return the one rate limiter of an API, for all tables of a run."""
     return RateLimiter(pause_seconds)
 
 
-def _is_passing(status: int) -> bool:
+def _is_transient(status: int) -> bool:
     return status in (408, 429) or status >= 500
 
 
-def _is_worth_another_try(error: BaseException) -> bool:
+def _is_worth_a_retry(error: BaseException) -> bool:
     return error.is_worth_waiting if isinstance(error, RetryLater) else isinstance(error, httpx.RequestError)
 
 
 def _seconds_to_wait(response: httpx.Response) -> float | None:
-    """Return how long a response asks to wait, by Retry-After, or because its rate limit is used up."""
+    """Return how long to wait by Retry-After, or until the rate limit is reset if it is used up."""
     text = response.headers.get("Retry-After", "")
     if text.isdigit():
         return float(text)
@@ -203,11 +203,11 @@ def _seconds_to_wait(response: httpx.Response) -> float | None:
     return _seconds_until(reset) if reset > 1e9 else reset  # a time, or the seconds to it
 
 
-def _limit(response: httpx.Response, what: str) -> float | None:
-    """Return what one of the common headers says of a rate limit."""
+def _limit(response: httpx.Response, field: str) -> float | None:
+    """Return a field of the rate limit from whichever common header states it."""
     for prefix in LIMIT_HEADERS:
         try:
-            return float(response.headers[f"{prefix}-{what}"])
+            return float(response.headers[f"{prefix}-{field}"])
         except (KeyError, ValueError):
             continue
     return None
@@ -219,5 +219,5 @@ def _seconds_until(moment: float) -> float:
 
 def _wait(state: RetryCallState) -> float:
     error = state.outcome.exception() if state.outcome is not None else None
-    asked = error.seconds if isinstance(error, RetryLater) else None
-    return asked if asked is not None else wait_exponential_jitter(multiplier=0.5, max=20)(state)
+    seconds = error.seconds if isinstance(error, RetryLater) else None
+    return seconds if seconds is not None else wait_exponential_jitter(multiplier=0.5, max=20)(state)

@@ -1,13 +1,13 @@
-"""From page to page: by links and cursors as the API gives them, by offset and number so that no shift goes unseen.
+"""Pagination: by links and cursors as the API gives them, and by offset or page number so that no shift loses records.
 
-A list that is read by offset or number may change between two requests: where a record goes, those behind it move up,
-and one slips from the page that comes next onto the one that was read. So each page must be joined to the one before.
+A list that is read by offset or page number may change between two requests. If a record is deleted, all records after
+it move up, and one of them moves from the next page to a page that was read. So each page must join the page before.
 """
 
 from collections import Counter
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field
-from typing import Any
+from dataclasses import dataclass, field, replace
+from typing import Any, NamedTuple
 
 import pyarrow as pa
 
@@ -16,17 +16,19 @@ from flows.core.errors import SourceFailed
 from flows.sources.rest.client import ApiRequest
 
 TRIES = 10
-"""How often in a row a page that does not join may be looked for before the read is given up."""
+"""How often in a row the reader steps back from pages that do not join, before it gives up."""
 
 REPEATS, EMPTY_PAGES = 2, 1_000
-"""How often one and the same page may come, and how many empty ones, before that is a circle."""
+"""How often the same page, and how often an empty page, may come before that is a pagination loop."""
+
+OWNER = "Ask the API's owner."
 
 
 @dataclass(frozen=True)
 class Page:
-    """An answer's records as JSON texts, what tells each from others, and what it says of further pages.
+    """A response's records as JSON texts, their identities, and what the response states of further pages.
 
-    `following` is the link or cursor of the next page, `has_more` and `total` are None where the API does not say.
+    `following` is the link or cursor of the next page; `has_more` and `total` are None if the API does not say.
     """
 
     records: pa.Array
@@ -35,21 +37,29 @@ class Page:
     has_more: bool | None = None
     total: int | None = None
 
-    def behind(self, count: int) -> "Page":
-        """Return the page without its first records."""
-        return Page(self.records[count:], self.identities[count:], self.following, self.has_more, self.total)
+    def without_first(self) -> "Page":
+        """Return the page without its first record."""
+        return replace(self, records=self.records[1:], identities=self.identities[1:])
 
     def joins(self, other: "Page | None") -> bool:
-        """Tell whether this page begins within the other, so that nothing lies between them.
+        """Tell whether this page begins within the other, so that no record lies between them.
 
-        That they share a later record would not do: it may be one that was changed, and moved to the list's end.
+        A later record that both share proves nothing: it may have changed, and moved to the end of the list.
         """
         return other is not None and bool(self.identities) and self.identities[0] in other.identities
 
 
+class Step(NamedTuple):
+    """A page that joins the page before it, its offset or page number, and the page without records that were read."""
+
+    place: int
+    page: Page
+    new: Page
+
+
 @dataclass
 class Paginator:
-    """The pages of an endpoint, from its first on; `shifts` counts how often they moved while they were read."""
+    """The pages of an endpoint, from the first; `shifts` counts how often they moved while they were read."""
 
     first: ApiRequest
     paging: Paging
@@ -57,106 +67,106 @@ class Paginator:
     link: Callable[[ApiRequest, str], ApiRequest]
     failed: Callable[[str, str], SourceFailed]
     shifts: int = 0
-    _came: Counter[int] = field(default_factory=Counter)
+    _seen: Counter[int] = field(default_factory=Counter)
 
     def __iter__(self) -> Iterator[Page]:
-        """Yield page after page; raises SourceFailed if they circle, or shift faster than they can be read."""
+        """Yield page after page; raises SourceFailed for a pagination loop, or a list that shifts too fast."""
         if self.paging.kind in ("offset", "page"):
-            yield from self._counted()
+            yield from self._by_place()
         else:
-            yield from self._linked()
+            yield from self._by_link()
 
-    def _linked(self) -> Iterator[Page]:
-        """Follow links or cursors until there is none; where one stands and nothing comes, the end is reached too."""
-        ask: ApiRequest | None = self.first
-        asked: set[str] = set()
-        while ask is not None:
-            page = self._progressing(self.read(ask))
+    def _by_link(self) -> Iterator[Page]:
+        """Follow links or cursors to the last page; an empty page that leads to itself is the last one too."""
+        request: ApiRequest | None = self.first
+        numbers: dict[str, int] = {}
+        while request is not None:
+            page = self._require_progress(self.read(request))
             yield page
-            asked.add(ask.text())
-            following = self._following(page, ask)
-            if following is not None and following.text() in asked:
-                if following == ask and not page.identities:
+            numbers[request.text()] = len(numbers) + 1
+            following = self._following(page, request)
+            if following is not None and following.text() in numbers:
+                if following == request and not page.identities:
                     return
-                raise self._circle()
-            ask = following
+                raise self._loop(f"page {len(numbers)} leads back to page {numbers[following.text()]}")
+            request = following
 
-    def _following(self, page: Page, ask: ApiRequest) -> ApiRequest | None:
+    def _following(self, page: Page, request: ApiRequest) -> ApiRequest | None:
         if page.has_more is False or (not page.following and not page.has_more):
             return None
         if not page.following:
             raise self.failed("it says that there is more, and not where", "Fix `paging` in its mapping.")
         if self.paging.kind == "cursor":
-            return ask.having(self.paging.param, page.following)
-        return self.link(ask, str(page.following))
+            return request.having(self.paging.param, page.following)
+        return self.link(request, str(page.following))
 
-    def _counted(self) -> Iterator[Page]:
-        """Read on from a place, an offset or a page's number, to an empty page; that one is short proves nothing."""
+    def _by_place(self) -> Iterator[Page]:
+        """Read by offset or page number to an empty page; a short page does not prove that it is the last one."""
         place, furthest, tries = self.paging.first, self.paging.first, 0
         last: Page | None = None
         while True:
-            found = self._ahead(place, last)
-            if found is None:
+            step = self._step_on(place, last)
+            if step is None:
                 tries += 1
-                found = self._back(place, last, tries)
-            at, page, fresh = found
-            if fresh.identities or last is None:
-                yield fresh
-            if not fresh.identities and page.has_more:
-                raise self.failed("it says that there is more, and shows none", "Ask the API's owner.")
-            if not fresh.identities or page.has_more is False:
+                step = self._step_back(place, last, tries)
+            has_new = bool(step.new.identities)
+            if has_new or last is None:
+                yield step.new
+            if not has_new and step.page.has_more:
+                raise self.failed("it says that there is more, and shows none", OWNER)
+            if not has_new or step.page.has_more is False:
                 return
-            place, last = at + self._length(page), page
+            place, last = step.place + self._length(step.page), step.page
             if place > furthest:
                 furthest, tries = place, 0
 
-    def _ahead(self, place: int, last: Page | None) -> tuple[int, Page, Page] | None:
-        """Read the page at a place: where it begins, all of it, and what of it is new; None if it does not join."""
-        if last is not None and self._overlaps:
-            page = self._at(place - 1)
+    def _step_on(self, place: int, last: Page | None) -> Step | None:
+        """Read the page at a place; return None if it does not join the last page."""
+        if last is not None and self._is_by_offset:
+            page = self._page_at(place - 1)
             if page.identities[:1] != last.identities[-1:]:
-                return (place - 1, page, self._progressing(page)) if page.joins(last) else None
+                return Step(place - 1, page, self._require_progress(page)) if page.joins(last) else None
             if len(page.identities) > 1 or page.has_more is False:
-                return place - 1, page, self._progressing(page.behind(1))
-        page = self._at(place)
-        if last is None or page.joins(last) or self._stands(place, last):
-            return place, page, self._progressing(page)
+                return Step(place - 1, page, self._require_progress(page.without_first()))
+        page = self._page_at(place)
+        if last is None or page.joins(last) or self._is_unmoved(place, last):
+            return Step(place, page, self._require_progress(page))
         return None
 
-    def _stands(self, place: int, last: Page) -> bool:
-        """Tell whether the last record that was read is still where it was, right before a place."""
-        again = self._at(place - 1).identities
-        return (again[:1] if self._overlaps else again[-1:]) == last.identities[-1:]
+    def _is_unmoved(self, place: int, last: Page) -> bool:
+        """Tell whether the last record that was read is still in front of a place."""
+        again = self._page_at(place - 1).identities
+        return (again[:1] if self._is_by_offset else again[-1:]) == last.identities[-1:]
 
-    def _back(self, place: int, last: Page | None, tries: int) -> tuple[int, Page, Page]:
-        """Step back until a page begins within the one before, or the list begins."""
+    def _step_back(self, place: int, last: Page | None, tries: int) -> Step:
+        """Step back to a page that begins within the last page, or to the beginning of the list."""
         self.shifts += 1
-        step = 1 if last is None or not self._overlaps else len(last.identities)
+        distance = 1 if last is None or not self._is_by_offset else len(last.identities)
         while tries <= TRIES:
-            at = max(place - step, self.paging.first)
-            page = self._at(at)
-            if at == self.paging.first or page.joins(last):
-                return at, page, page
-            step, tries = step * 2, tries + 1
-        raise self.failed("its pages shift faster than they can be read", "Run again, or say paging by cursor.")
+            start = max(place - distance, self.paging.first)
+            page = self._page_at(start)
+            if start == self.paging.first or page.joins(last):
+                return Step(start, page, page)
+            distance, tries = distance * 2, tries + 1
+        raise self.failed("its pages shift faster than they can be read", "Run again, or use paging by cursor.")
 
     @property
-    def _overlaps(self) -> bool:
+    def _is_by_offset(self) -> bool:
         return self.paging.kind == "offset"
 
     def _length(self, page: Page) -> int:
-        return len(page.identities) if self._overlaps else 1
+        return len(page.identities) if self._is_by_offset else 1
 
-    def _at(self, place: int) -> Page:
+    def _page_at(self, place: int) -> Page:
         return self.read(self.first.having(self.paging.at, place))
 
-    def _progressing(self, page: Page) -> Page:
-        """Return a page that did not come too often."""
-        came = hash(page.identities)
-        self._came[came] += 1
-        if self._came[came] > (REPEATS if page.identities else EMPTY_PAGES):
-            raise self._circle()
+    def _require_progress(self, page: Page) -> Page:
+        """Return a page; raises SourceFailed if the same one came too often."""
+        content = hash(page.identities)
+        self._seen[content] += 1
+        if self._seen[content] > (REPEATS if page.identities else EMPTY_PAGES):
+            raise self._loop(f"{self._seen[content]:,} pages are the same")
         return page
 
-    def _circle(self) -> SourceFailed:
-        return self.failed("its pages go round in a circle", "Fix `paging` in its mapping, or ask the API's owner.")
+    def _loop(self, cause: str) -> SourceFailed:
+        return self.failed(f"pagination loop: {cause}", f"Fix `paging` in its mapping. {OWNER}")

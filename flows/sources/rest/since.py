@@ -1,4 +1,4 @@
-"""From where on an endpoint is asked: a watermark as the API writes times."""
+"""The watermark as a parameter of an endpoint, in the format in which the API writes times."""
 
 from datetime import UTC, datetime, timedelta
 from zoneinfo import ZoneInfo
@@ -6,28 +6,28 @@ from zoneinfo import ZoneInfo
 from flows.sources.watermark import from_watermark, to_watermark
 
 EPOCH_UNITS = {"epoch": 1, "epoch_ms": 1_000}
-"""How many units of a format make a second."""
+"""Units of a format per second."""
 
 
-def since(watermark: str, lookback: timedelta, form: str, time_zone: str) -> str | int:
-    """Return the value to ask from: the watermark less the lookback, as the records write it if no format is named."""
+def since(watermark: str, lookback: timedelta, time_format: str | None, time_zone: str) -> str | int:
+    """Return the watermark less the lookback in a format; without one, as the records write times."""
     cursor = from_watermark(watermark, lookback)
-    number, unit = _number(str(cursor)), EPOCH_UNITS.get(form)
+    number, unit = _number(str(cursor)), EPOCH_UNITS.get(time_format or "")
     if unit is not None and number is not None:
         return int(number - lookback.total_seconds() * unit)
     moment = cursor if isinstance(cursor, datetime) else _moment(str(cursor))
-    if moment is None or not form:
+    if moment is None or not time_format:
         return moment.isoformat() if isinstance(cursor, datetime) and moment else str(cursor)
     aware = moment if moment.tzinfo else moment.replace(tzinfo=ZoneInfo(time_zone))
     if unit is not None:
         return int(aware.timestamp() * unit)
     utc = aware.astimezone(UTC)
-    return utc.date().isoformat() if form == "date" else utc.isoformat().replace("+00:00", "Z")
+    return utc.date().isoformat() if time_format == "date" else utc.isoformat().replace("+00:00", "Z")
 
 
-def not_past_now(watermark: str | None, form: str) -> str | None:
-    """Return a watermark that holds a number for a time, at the latest now: a row of 2099 would hide all until then."""
-    unit = EPOCH_UNITS.get(form)
+def not_past_now(watermark: str | None, time_format: str | None) -> str | None:
+    """Return a watermark of an epoch format, at the latest now: a row of 2099 would hide all rows until then."""
+    unit = EPOCH_UNITS.get(time_format or "")
     if watermark is None or unit is None:
         return watermark
     number, now = _number(str(from_watermark(watermark, timedelta(0)))), int(datetime.now(UTC).timestamp() * unit)

@@ -220,7 +220,7 @@ def test_fault_42_47_a_token_that_cannot_be_had_fails_the_load(
         ({"rate": {"count": 0, "period": "second"}}, "rate is"),
         ({"rate": {"count": 1, "period": "week"}}, "periods are second, minute, hour, day"),
         ({"url": "https://me:you@api.example.com"}, "holds a user"),
-        ({"url": "https://api.example.com:port"}, "the url of crm is none"),
+        ({"url": "https://api.example.com:port"}, "the url of crm is not a valid URL"),
     ],
 )
 def test_a_connection_that_cannot_be_followed_is_told(shop: Shop, further: dict[str, Any], says: str) -> None:

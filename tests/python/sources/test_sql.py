@@ -34,7 +34,7 @@ def execute(path: Path, *statements: str, rows: Iterable[tuple[Any, ...]] = ()) 
 
 
 @BOTH
-def test_rows_are_read_once_and_then_from_the_position_on(shop: Shop, scheme: str) -> None:
+def test_rows_are_read_once_and_then_from_the_watermark_on(shop: Shop, scheme: str) -> None:
     # Given a table
     path = connect(shop, scheme)
     rows = [("1", "Ada", "2026-03-01 10:00:00"), ("2", "Bob", "2026-03-02 10:00:00"), ("3", "Cyd", None)]
@@ -99,7 +99,7 @@ def test_rows_are_read_once_and_then_from_the_position_on(shop: Shop, scheme: st
         ("sqlite", "varchar", "b", "b", "c", "a"),
     ],
 )
-def test_positions_of_every_kind_move_on_and_never_back(
+def test_watermarks_of_every_kind_move_on_and_never_back(
     shop: Shop, scheme: str, kind: str, first: Any, overlapping: Any, later: Any, before: Any
 ) -> None:
     # Given a table with a cursor of some kind
@@ -123,7 +123,7 @@ def test_positions_of_every_kind_move_on_and_never_back(
 
 
 @BOTH
-def test_a_position_does_not_go_back_with_the_sources_clock(shop: Shop, scheme: str) -> None:
+def test_a_watermark_does_not_go_back_with_the_sources_clock(shop: Shop, scheme: str) -> None:
     # Given a table whose furthest row disappears, so that only one within the lookback is read
     path = connect(shop, scheme)
     rows = [("1", "Ada", "2026-03-02 10:00:00"), ("2", "Bob", "2026-03-02 09:30:00")]
@@ -156,8 +156,8 @@ def test_columns_of_several_types_lose_nothing(
     shop: Shop, scheme: str, load: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     # Given a column whose type changes after what the driver looked at, and values that other types cannot hold
-    monkeypatch.setattr("flows.sources.sql.ROWS_A_FETCH", 2)
-    monkeypatch.setattr("flows.sources.sql.ROWS_A_BATCH", 4)
+    monkeypatch.setattr("flows.sources.sql.pieces.ROWS_A_FETCH", 2)
+    monkeypatch.setattr("flows.sources.sql.pieces.ROWS_A_BATCH", 4)
     path = connect(shop, scheme)
     columns = {
         "id": "varchar not null",
@@ -197,7 +197,7 @@ def test_a_column_that_is_null_for_long_is_read_once_it_is_not(
     shop: Shop, scheme: str, load: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     # Given a table whose rows are marked as deleted seldom, so that what the driver looks at first has no such mark
-    monkeypatch.setattr("flows.sources.sql.ROWS_A_FETCH", 2)
+    monkeypatch.setattr("flows.sources.sql.pieces.ROWS_A_FETCH", 2)
     path = connect(shop, scheme)
     columns = {"id": "varchar not null", "deleted_at": "timestamp", "note": "varchar", "updated_at": "timestamp"}
     shop.declare("crm.people", columns, key=["id"], load=load, cursor=None if load == "full" else "updated_at")
@@ -217,12 +217,12 @@ def test_a_column_that_is_null_for_long_is_read_once_it_is_not(
 
 
 @BOTH
-def test_a_table_in_several_batches_keeps_its_order_and_position(
+def test_a_table_in_several_batches_keeps_its_order_and_watermark(
     shop: Shop, scheme: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     # Given more rows than a batch holds
-    monkeypatch.setattr("flows.sources.sql.ROWS_A_FETCH", 10)
-    monkeypatch.setattr("flows.sources.sql.ROWS_A_BATCH", 30)
+    monkeypatch.setattr("flows.sources.sql.pieces.ROWS_A_FETCH", 10)
+    monkeypatch.setattr("flows.sources.sql.pieces.ROWS_A_BATCH", 30)
     path = connect(shop, scheme)
     rows = [(str(n), "x", f"2026-03-{1 + n % 28:02} 10:00:00") for n in range(100)]
     execute(path, "create table people (id text, name text, updated_at text)", rows=rows)

@@ -1,0 +1,385 @@
+"""PostgreSQL, a real server: from a watermark on, every value exact, in one snapshot, without a word of the URL."""
+
+import sys
+from collections.abc import Iterator
+from datetime import UTC, date, datetime, timedelta
+from decimal import Decimal
+from pathlib import Path
+from typing import Any
+
+import duckdb
+import pytest
+from support.shop import Shop
+
+from flows.core.errors import SchemaMismatch, SourceFailed, UsageError
+from flows.sources import connect
+from flows.sources.batches import Request
+from flows.sources.sql.postgresql import SESSION
+from tests.services.postgresql import PASSWORD, PostgresqlServer, postgresql
+
+pytestmark = pytest.mark.services
+
+COLUMNS = {"id": "varchar not null", "name": "varchar", "updated_at": "timestamp"}
+PEOPLE = "create table people (id int primary key, name text, updated_at timestamptz)"
+VARIABLE = "{{ env_var('CRM_PASSWORD') | urlencode }}"
+
+
+@pytest.fixture(scope="module")
+def running() -> Iterator[PostgresqlServer]:
+    with postgresql() as server:
+        yield server
+
+
+@pytest.fixture
+def server(running: PostgresqlServer, monkeypatch: pytest.MonkeyPatch) -> PostgresqlServer:
+    """The server, its database empty."""
+    monkeypatch.setenv("CRM_PASSWORD", PASSWORD)
+    running.execute("drop schema if exists public cascade; create schema public")
+    return running
+
+
+def url_of(server: PostgresqlServer, scheme: str = "postgresql", password: str = VARIABLE) -> str:
+    return f"{scheme}://{server.user}:{password}@127.0.0.1:{server.port}/{server.database}"
+
+
+@pytest.fixture
+def people(shop: Shop, server: PostgresqlServer) -> Shop:
+    shop.declare("crm.people", COLUMNS, key=["id"], load="upsert", cursor="updated_at")
+    shop.connect(url_of(server))
+    server.execute(PEOPLE)
+    return shop
+
+
+def insert(server: PostgresqlServer, *rows: tuple[int, str, str | None]) -> None:
+    for number, name, at in rows:
+        moment = "null" if at is None else f"'{at}'"
+        server.execute(
+            f"insert into people values ({number}, '{name}', {moment}) "
+            f"on conflict (id) do update set name = excluded.name, updated_at = excluded.updated_at"
+        )
+
+
+@pytest.mark.parametrize("scheme", ["postgresql", "postgres", "postgresql+psycopg", "postgresql+adbc"])
+def test_rows_are_read_once_and_then_from_the_watermark_on(people: Shop, server: PostgresqlServer, scheme: str) -> None:
+    # Given a table of a server whose password holds every sign that a URL escapes, and no psycopg
+    people.connect(url_of(server, scheme))
+    insert(server, (1, "Ada", "2026-03-01 10:00Z"), (2, "Bob", "2026-03-02 10:00Z"), (3, "Cyd", None))
+    assert people.load().counts.accepted == 3
+    assert "psycopg" not in sys.modules
+
+    # When it is loaded again, and again after a change, a late row within the lookback, and one far too late
+    again = people.load()
+    insert(server, (1, "Ann", "2026-03-03 12:00+02"), (4, "Dot", "2026-03-02 09:30Z"), (5, "Eve", "2026-01-01 10:00Z"))
+    load = people.load()
+
+    # Then rows before the watermark are not read, but for the lookback and those without a time
+    assert (again.counts.read, again.counts.duplicate) == (2, 2)
+    assert (load.counts.accepted, load.counts.duplicate) == (2, 2)
+    assert sorted(people.rows("name"), key=str) == ["Ada", "Ann", "Bob", "Cyd", "Dot"]
+    assert people.rows("updated_at", where="name = 'Ann'") == [datetime(2026, 3, 3, 10)]
+
+
+@pytest.mark.parametrize(
+    ("kind", "contract", "first", "overlapping", "later", "before"),
+    [
+        ("timestamptz", "timestamp", "2026-03-02 10:00Z", "2026-03-02 9:30Z", "2026-03-02 10:01Z", "2026-03-02 8:00Z"),
+        ("timestamp", "timestamp", "2026-03-02 10:00", "2026-03-02 09:30", "2026-03-02 10:01", "2026-03-02 08:00"),
+        ("date", "date", "2026-03-02", "2026-03-02", "2026-03-03", "2026-02-28"),
+        ("integer", "bigint", "100", "100", "1000", "99"),
+        ("numeric", "decimal(18, 2)", "99.50", "99.50", "100.25", "9.50"),
+        ("double precision", "double", "99.5", "99.5", "100.25", "9.5"),
+        ("real", "double", "0.3", "0.3", "0.7", "0.1"),
+        ("text", "varchar", "b", "b", "c", "a"),
+        ("text", "timestamp", "2026-03-02T10:00Z", "2026-03-02T09:30Z", "2026-03-02T10:01Z", "2026-03-02T08:00Z"),
+        ("uuid", "varchar", *(f"{sign}0eebc99-9c0b-4ef8-bb6d-6bb9bd380a11" for sign in "bbca")),
+    ],
+)  # fmt: skip
+def test_watermarks_of_every_type_move_on_and_never_back(
+    people: Shop, server: PostgresqlServer, kind: str, contract: str, first: str, overlapping: str, later: str,
+    before: str,
+) -> None:  # fmt: skip
+    # Given a table with a cursor of some type
+    people.declare("crm.people", {**COLUMNS, "updated_at": contract}, key=["id"], load="upsert", cursor="updated_at")
+    server.execute(f"alter table people alter updated_at type {kind} using null")
+    insert(server, (1, "Ada", first))
+    people.load()
+
+    # When rows come with the same, a later and an earlier value
+    insert(server, (2, "Bob", overlapping), (3, "Cyd", before))
+    assert (people.load().counts.accepted, people.rows("name")) == (1, ["Ada", "Bob"])
+    server.execute("delete from people where id = 1")
+    insert(server, (4, "Dot", later))
+    assert people.load().counts.accepted == 1
+
+    # Then an older copy of the source is refused, and the watermark stays
+    server.execute("delete from people where id <> 3")
+    with pytest.raises(SourceFailed, match="older copy") as failure:
+        people.load()
+    assert failure.value.is_transient
+    insert(server, (5, "Eve", later))
+    assert people.load().counts.accepted == 1
+
+
+LONG = "12345678901234567890.123456789012345678"
+EXACT: list[tuple[str, str, str, Any]] = [
+    ("a_smallint", "smallint", "-32768", -32768),
+    ("a_bigint", "bigint", "9223372036854775807", 2**63 - 1),
+    (
+        "a_numeric",
+        "numeric(38, 18)",
+        "12345678901234567890.123456789012345678",
+        "12345678901234567890.123456789012345678",
+    ),
+    ("a_long_numeric", "numeric", f"{'9' * 60}.{'1' * 20}", f"{'9' * 60}.{'1' * 20}"),
+    ("a_numeric_nan", "numeric", "'NaN'", "NaN"),
+    ("a_double", "double precision", "0.1::float8 + 0.2::float8", 0.30000000000000004),
+    ("a_real", "real", "0.1", 0.1),
+    ("a_money", "money", "'$1,234.50'", "$1,234.50"),
+    ("a_boolean", "boolean", "true", True),
+    ("a_text", "text", "'Zoë, \"x\"\t€ 100 %'", 'Zoë, "x"\t€ 100 %'),
+    ("an_empty_text", "text", "''", ""),
+    ("a_char", "char(3)", "'x'", "x  "),
+    ("a_bytea", "bytea", "'\\x00ff'", b"\x00\xff"),
+    ("a_uuid", "uuid", "'A0EEBC99-9C0B-4EF8-BB6D-6BB9BD380A11'", "a0eebc99-9c0b-4ef8-bb6d-6bb9bd380a11"),
+    ("a_json", "json", '\'{"b": 1.10, "a": 12345678901234567890.5}\'', '{"b": 1.10, "a": 12345678901234567890.5}'),
+    ("a_jsonb", "jsonb", '\'{"b": 1.10, "a": null}\'', '{"a": null, "b": 1.10}'),
+    ("an_enum", "mood", "'sad ☹'", "sad ☹"),
+    ("a_domain", "cents", "12345678901234567890", "12345678901234567890"),
+    ("a_row", "pair", "row(1, 2.50)", '{"a":1,"b":2.50}'),
+    ("an_array", "int[]", "'{{1,2},{3,null}}'", "[[1,2],[3,null]]"),
+    ("a_text_array", "text[]", "array['a', 'b,\"c', null]", '["a","b,\\"c",null]'),
+    ("a_numeric_array", "numeric[]", "array[1.50, 12345678901234567890.5]", "[1.50,12345678901234567890.5]"),
+    ("a_range", "int4range", "'[1,5)'", "[1,5)"),
+    ("a_time_range", "tstzrange", "'[2026-03-01 12:00+02,)'", '["2026-03-01 10:00:00+00",)'),
+    ("an_inet", "inet", "'10.0.0.1'", "10.0.0.1"),
+    ("a_bit", "bit(3)", "B'101'", "101"),
+    ("a_point", "point", "'(1,2.5)'", "(1,2.5)"),
+    ("an_interval", "interval", "'1 month 2 days 03:00'", "1 mon 2 days 03:00:00"),
+    ("a_time", "time", "'24:00'", "24:00:00"),
+    ("a_time_with_zone", "timetz", "'10:00+02'", "10:00:00+02"),
+    ("a_date", "date", "'2026-03-01'", date(2026, 3, 1)),
+    ("a_timestamp", "timestamp", "'2026-03-01 10:00:00.123456'", datetime(2026, 3, 1, 10, 0, 0, 123456)),
+    ("a_timestamptz", "timestamptz", "'2026-03-01 12:00+02'", datetime(2026, 3, 1, 10, tzinfo=UTC)),
+]
+
+
+def test_every_type_is_read_exactly_or_as_text(people: Shop, server: PostgresqlServer, tmp_path: Path) -> None:
+    # Given a table with a column of every type, and a server with settings of its own
+    server.execute(
+        "create type mood as enum ('sad ☹', 'ok'); create domain cents as numeric(20, 0);"
+        "create type pair as (a int, b numeric);"
+        f"create table things ({', '.join(f'{name} {kind}' for name, kind, _, _ in EXACT)});"
+        f"insert into things values ({', '.join(value for _, _, value, _ in EXACT)});"
+        "insert into things default values;"
+        f"alter role {server.user} set timezone = 'America/New_York';"
+        f"alter role {server.user} set datestyle = 'German';"
+        f"alter role {server.user} set intervalstyle = 'iso_8601';"
+        f"alter role {server.user} set extra_float_digits = 0"
+    )
+
+    # When it is read
+    people.map(**{"from": "things"})
+    request = Request(None, None, (), timedelta(0), lambda _: None, tmp_path)
+    connection = people.read_connection()
+    with duckdb.connect() as duck:
+        duck.execute("set timezone = 'UTC'")
+        (batch,) = connect(connection, connection.mapping("people")).batches(duck, request)
+        found = duck.sql(
+            f"select {', '.join(name for name, *_ in EXACT)} from {batch.records} order by _row"
+        ).fetchall()
+    server.execute(f"alter role {server.user} reset all")
+
+    # Then every value is exact, and null is null
+    assert batch.read == 2
+    assert dict(zip([name for name, *_ in EXACT], found[0], strict=True)) == {name: value for name, *_, value in EXACT}
+    assert set(found[1]) == {None}
+
+
+def test_decimals_arrive_in_the_lake_as_they_are(people: Shop, server: PostgresqlServer) -> None:
+    # Given amounts that a double cannot hold
+    people.declare("crm.people", {"id": "varchar not null", "amount": "decimal(38, 18)"}, key=["id"], load="full")
+    server.execute(
+        "drop table people; create table people (id int, amount numeric);"
+        "insert into people select n, 12345678901234567890.123456789012345678 + n from generate_series(1, 3) as n"
+    )
+
+    # When they are loaded, twice
+    assert people.load().counts.accepted == 3
+    assert people.load().counts.duplicate == 3
+
+    # Then they are exact
+    assert people.rows("amount")[0] == Decimal("12345678901234567891.123456789012345678")
+
+
+@pytest.mark.parametrize("kind", ["date", "timestamp", "timestamptz"])
+@pytest.mark.parametrize("value", ["infinity", "-infinity"])
+def test_an_infinite_date_is_refused_by_name(people: Shop, server: PostgresqlServer, kind: str, value: str) -> None:
+    # Given a row that is valid for ever, among others of long ago
+    people.declare("crm.people", {"id": "varchar not null", "valid_to": "varchar"}, key=["id"], load="append")
+    server.execute(
+        f"alter table people add valid_to {kind};"
+        "insert into people (id, valid_to) values (1, '4000-01-01 BC'), (2, null)"
+    )
+    assert people.load().counts.accepted == 2
+    server.execute(f"insert into people (id, valid_to) values (3, '{value}')")
+
+    # When it is loaded, then the error names the column, and the remedy works
+    with pytest.raises(SourceFailed, match="column valid_to holds an infinite date or time") as failure:
+        people.load()
+    assert not failure.value.is_transient
+    people.map(query="select id, cast(valid_to as text) as valid_to from people")
+    people.load()
+    assert value in people.rows("valid_to")
+
+
+def test_a_column_that_is_null_for_long_and_an_empty_table(people: Shop, server: PostgresqlServer) -> None:
+    # Given a table without rows, then with nulls alone
+    assert people.load().counts.read == 0
+    insert(server, (1, "", None))
+    server.execute("update people set name = null")
+
+    # When it is loaded, then nothing is lost, and a late value is read
+    assert people.load().counts.accepted == 1
+    insert(server, (2, "", "2026-03-01 10:00Z"))
+    assert people.load().counts.accepted == 1
+    assert people.rows("name") == [None, ""]
+
+
+def test_a_table_in_several_batches_keeps_its_order_and_its_snapshot(
+    people: Shop, server: PostgresqlServer, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    # Given more rows than a batch holds
+    monkeypatch.setattr("flows.sources.sql.pieces.ROWS_A_BATCH", 1_000)
+    monkeypatch.setattr("flows.sources.sql.postgresql.BYTES_A_FETCH", 10_000)
+    server.execute(
+        "insert into people select n, 'x', timestamptz '2026-03-01' + (n * 7919 % 5000) * interval '1 second' "
+        "from generate_series(1, 5000) as n"
+    )
+
+    # When rows come while it is read
+    request = Request(None, "updated_at", ("id",), timedelta(hours=1), lambda _: None, tmp_path)
+    connection = people.read_connection()
+    read, watermarks = 0, []
+    with duckdb.connect() as duck:
+        for batch in connect(connection, connection.mapping("people")).batches(duck, request):
+            read += batch.read
+            watermarks.append(str(batch.watermark))
+            server.execute(f"insert into people values ({10_000 + read}, 'y', '2026-03-01')")
+
+    # Then they are not in the snapshot, the rest came in the order of the cursor, and the next load reads them
+    assert (read, watermarks) == (5_000, sorted(watermarks))
+    assert len(set(watermarks)) > 4
+    load = people.load()
+    assert load.counts.accepted == 5_000 + len(watermarks)
+    assert people.rows("updated_at") == sorted(people.rows("updated_at"))
+
+
+def test_a_query_runs_in_the_source_and_cannot_write(people: Shop, server: PostgresqlServer) -> None:
+    # Given a mapping whose query is the source's own SQL, with colons and percent signs
+    people.map(query="select id, upper(name) || ' :x 10:30 %s' as name, updated_at from people where name like 'A%';")
+    insert(server, (1, "Ada", "2026-03-01 10:00Z"), (2, "Bob", "2026-03-02 10:00Z"))
+
+    # When it is loaded, twice, then its rows are there once
+    assert people.load().counts.accepted == 1
+    assert people.load().counts.duplicate == 1
+    assert people.rows("name") == ["ADA :x 10:30 %s"]
+
+    # And it runs in a transaction that reads one snapshot and cannot write
+    names = ("transaction_isolation", "transaction_read_only", "timezone", "statement_timeout", "lock_timeout")
+    settings = " || ' ' || ".join(f"current_setting('{name}')" for name in names)
+    people.map(query=f"select 3 as id, {settings} as name, now() as updated_at")
+    people.load()
+    assert people.rows("name")[-1] == "repeatable read on UTC 6h 1min"
+    server.execute("create sequence numbers")
+    people.map(query="select nextval('numbers') as id, 'x' as name, now() as updated_at")
+    with pytest.raises(SourceFailed, match=r"cannot execute nextval\(\) in a read-only transaction"):
+        people.load()
+
+
+def test_names_of_tables_and_columns_are_quoted(people: Shop, server: PostgresqlServer) -> None:
+    # Given a table and columns that need quotes, and a cursor that the contract writes in another case
+    evil = 'x"; drop table people; --'
+    doubled = evil.replace('"', '""')
+    people.declare(
+        "crm.people", {"id": "varchar not null", evil: "varchar", "changed_at": "timestamp"}, key=["id"],
+        load="upsert", cursor="changed_at",
+    )  # fmt: skip
+    people.map(**{"from": 'public."Customer"'})
+    server.execute(f'create table "Customer" (id int, "{doubled}" text, "Changed_At" timestamptz)')
+    server.execute("insert into \"Customer\" values (1, 'x', '2026-03-01 10:00Z')")
+
+    # When it is loaded, twice, then it is read, and the source is as it was
+    assert people.load().counts.accepted == 1
+    assert people.load().counts.duplicate == 1
+    assert server.execute("select count(*) from people") == "0"
+
+
+def test_missing_tables_and_columns_are_named(people: Shop, server: PostgresqlServer) -> None:
+    # Given a database without the table, then without a required column, then with rights for others alone
+    server.execute("drop table people")
+    with pytest.raises(SourceFailed, match='relation "people" does not exist') as failure:
+        people.load()
+    assert not failure.value.is_transient
+    server.execute("create table people (number text, name text, updated_at timestamptz)")
+    with pytest.raises(SchemaMismatch, match="requires column 'id'; the source has number, name, updated_at"):
+        people.load()
+    people.map(query="select 1 as id, 2 as id")
+    with pytest.raises(SchemaMismatch, match="id"):
+        people.load()
+
+
+def test_errors_show_neither_values_nor_the_url(people: Shop, server: PostgresqlServer) -> None:
+    # Given a value that a query cannot cast, before and while rows are fetched
+    insert(server, (1, "Hunter", "2026-03-01 10:00Z"))
+    for query in (
+        "select cast(name as int) as id, name, updated_at from people",
+        "select id, cast('Hunter' as int) as name, updated_at from people",
+    ):
+        people.map(query=query)
+        with pytest.raises(SourceFailed, match="on a value, which is not shown") as failure:
+            people.load()
+        assert "Hunter" not in str(failure.value)
+
+    # When the password is wrong, or nothing listens, then the error says so, and no more
+    people.connect(url_of(server, password="hunter%402"))
+    with pytest.raises(SourceFailed, match="password authentication failed") as failure:
+        people.load()
+    assert "hunter" not in str(failure.value)
+    people.connect("postgresql://tester:hunter%402@127.0.0.1:1/shop")
+    with pytest.raises(SourceFailed, match="Connection refused") as failure:
+        people.load()
+    assert failure.value.is_transient
+    assert "hunter" not in str(failure.value)
+
+    # And a URL whose password is not escaped is refused without its text
+    for url in ("postgresql://tester:hunt@er2@127.0.0.1/shop", "postgresql://tester:hunter2@127.0.0.1:port/shop"):
+        people.connect(url)
+        with pytest.raises(UsageError, match="url is not a valid URL") as refused:
+            people.load()
+        assert "er2" not in str(refused.value)
+
+
+def test_a_source_that_is_locked_slow_or_stopped_is_worth_another_try(
+    people: Shop, server: PostgresqlServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # Given a table that another session has locked for longer than a load waits
+    insert(server, (1, "Ada", "2026-03-01 10:00Z"))
+    quick = tuple(sql.replace("'60s'", "'100ms'").replace("'6h'", "'300ms'") for sql in SESSION)
+    monkeypatch.setattr("flows.sources.sql.postgresql.SESSION", quick)
+    with server.locked("people"), pytest.raises(SourceFailed, match="due to lock timeout") as failure:
+        people.load()
+    assert failure.value.is_transient
+
+    # When a query takes too long, or the server ends the session while rows are fetched
+    people.map(query="select id, name, updated_at from people, pg_sleep(2)")
+    with pytest.raises(SourceFailed, match="due to statement timeout") as failure:
+        people.load()
+    assert failure.value.is_transient
+    people.map(query="select id, name, updated_at from people where pg_terminate_backend(pg_backend_pid())")
+    with pytest.raises(SourceFailed, match="terminating connection due to administrator command") as failure:
+        people.load()
+    assert failure.value.is_transient
+
+    # Then it is read once it is free
+    people.map()
+    assert people.load().counts.accepted == 1
