@@ -1,10 +1,7 @@
 """Names that the packages share."""
 
 import unicodedata
-from collections.abc import Mapping
 from dataclasses import dataclass
-from datetime import timedelta
-from typing import Any
 
 
 @dataclass(frozen=True, order=True)
@@ -24,17 +21,6 @@ class TableName:
 
     def __str__(self) -> str:
         return f"{self.source}.{self.table}"
-
-
-PERIODS = {"second": 1, "minute": 60, "hour": 3_600, "day": 86_400}
-
-
-def duration(entry: Mapping[str, Any]) -> timedelta:
-    """Read a duration as dbt writes it, `{count: 10, period: day}`; raises ValueError if it is none."""
-    try:
-        return timedelta(seconds=int(entry["count"]) * PERIODS[entry["period"]])
-    except (KeyError, TypeError, ValueError):
-        raise ValueError(f"{entry!r} is no duration; write {{count: 10, period: {' or '.join(PERIODS)}}}") from None
 
 
 def folded(name: str) -> str:

@@ -1,6 +1,5 @@
 """TableLoad one source table: extract, check, keep what is new, commit; a batch at a time, and again without harm."""
 
-import hashlib
 import logging
 import os
 import tempfile
@@ -8,18 +7,18 @@ import time
 from collections import Counter
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
-from typing import cast
 from uuid import uuid4
 
 import duckdb
 import pyarrow as pa
 from deltalake.exceptions import CommitFailedError, DeltaError
 
+from flows.config.config_hash import hash_config
 from flows.config.connections import Connection, TableMapping
-from flows.config.contract import Contract, LoadMode
+from flows.config.contract import Contract
 from flows.config.settings import DataFolder
 from flows.core.clock import utc_now
 from flows.core.errors import SchemaMismatch, SourceFailed, UsageError, WarehouseError
@@ -118,11 +117,12 @@ def as_mapped(contract: Contract, mapping: TableMapping) -> Contract:
 
     Raises UsageError for a cursor that the contract does not have.
     """
-    contract = replace(
-        contract,
-        load=cast(LoadMode, mapping.load) if mapping.load else contract.load,
-        cursor=mapping.cursor or contract.cursor,
-        lookback=contract.lookback if mapping.lookback is None else mapping.lookback,
+    contract = contract.model_copy(
+        update={
+            "load": mapping.load or contract.load,
+            "cursor": mapping.cursor or contract.cursor,
+            "lookback": contract.lookback if mapping.lookback is None else mapping.lookback,
+        }
     )
     if contract.cursor is not None and contract.cursor not in contract.types:
         raise UsageError(
@@ -408,19 +408,6 @@ class TableLoad:
         stored = {name.casefold() for name in self.table.types()}
         if stored:
             self.new.update(name for name in extras if name.casefold() not in stored)
-
-
-def hash_config(mapping: TableMapping, contract: Contract) -> str:
-    """Return a hash of what decides what is read and accepted: under another one nothing counts as read before."""
-    parts = (
-        mapping.definition(),
-        contract.columns,
-        contract.key,
-        contract.load,
-        contract.on_extra_column,
-        contract.future_tolerance,
-    )
-    return hashlib.sha256(repr(parts).encode()).hexdigest()[:16]
 
 
 def _record(duck: duckdb.DuckDBPyConnection, relation: str) -> tuple[str, bool]:

@@ -62,7 +62,7 @@ class RestTable:
         endpoint, paging = self.mapping.endpoint, self.mapping.endpoint.paging
         ask = ApiRequest(client.url(self.mapping.origin), self.connection.body(self.mapping.name.table))
         if request.watermark is not None and endpoint.since:
-            start = since(request.watermark, request.lookback, endpoint.since_format, self.mapping.time_zone)
+            start = since(request.watermark, request.lookback, endpoint.since_format or "", self.mapping.time_zone)
             ask = ask.having(endpoint.since, start)
         return ask if paging.size is None else ask.having(paging.limit, paging.size)
 
@@ -72,7 +72,9 @@ class RestTable:
         rejected = land_json(connection, land_arrow(connection, gathered.table()), str(self.mapping.name))
         columns = {name for name, *_ in connection.execute(f"describe {SOURCE}").fetchall()}
         cursor = request.cursor if request.cursor in columns else None
-        watermark = not_past_now(reached(connection, SOURCE, cursor, watermark), self.mapping.endpoint.since_format)
+        watermark = not_past_now(
+            reached(connection, SOURCE, cursor, watermark), self.mapping.endpoint.since_format or ""
+        )
         return Batch(read=gathered.rows, rejected=rejected, watermark=watermark)
 
     def _notes(self, gathered: "PageBuffer", shifts: int) -> Iterator[str]:
