@@ -1,6 +1,6 @@
 # People, pre-commit and CI use the same commands. `make run` and `make test` set up what they need.
 .DEFAULT_GOAL := help
-.PHONY: help setup run test test-slow test-services faults torture bench lint format docs ui lock clean
+.PHONY: help setup run test test-slow test-services faults torture bench lint format docs ui lock schema clean
 
 PYTHON ?= python3
 BIN := .venv/bin
@@ -75,6 +75,10 @@ docs: setup  ## write the docs site of the last release, or of your dev database
 	@$(BIN)/dbt --quiet docs generate --target $(if $(wildcard $(DATA)/$(SET)/warehouse.duckdb),release,dev)
 	@$(BIN)/python -c 'from pathlib import Path; from flows.warehouse.docs import inline_docs; inline_docs(Path("target"))'
 	@echo "open target/static_index.html"
+
+schema: setup  ## write connections.schema.json, which editors use to check connections.yml
+	@$(BIN)/python -c 'import json; from flows.config.connections import connections_schema as schema; \
+	  print(json.dumps(schema(), indent=2, ensure_ascii=False))' > connections.schema.json
 
 ui: setup  ## serve Prefect's UI on 127.0.0.1:4200 and run the schedules of prefect.yaml
 	@$(BIN)/python -m flows ui

@@ -144,10 +144,10 @@ def show_progress() -> None:
 
 def _folder(connection_set: str | None, connections: Path) -> settings.DataFolder:
     """Return a set's data folder; its connections are read only to find out which set is the default."""
-    from flows.config.connections import read_connections
+    from flows.config.sets import read_set
 
     named = connection_set or settings.chosen_set()
-    return settings.DataFolder.of(named) if named else read_connections(connections.resolve()).folder
+    return settings.DataFolder.of(named or read_set(connections.resolve())[0])
 
 
 def _table(text: str) -> TableName:

@@ -1,18 +1,16 @@
 """The data contract of a source table, as dbt's source YAML declares it."""
 
-import json
-from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from collections.abc import Collection, Iterable, Mapping
 from datetime import timedelta
 from functools import cache
-from typing import Any, Literal, cast
+from typing import Annotated, Any, Literal, Self
 
 import duckdb
+from pydantic import AfterValidator, BeforeValidator, Field, model_validator
 
+from flows.config.validation import ConfigModel, Duration, LoadMode, parse, suggest_key
 from flows.core.errors import UsageError
-from flows.core.names import TableName, duration, folded, identifier
-
-LoadMode = Literal["append", "upsert", "full"]
+from flows.core.names import TableName, folded, identifier
 
 SYSTEM_COLUMNS: Mapping[str, str] = {
     "_loaded_at": "timestamp",
@@ -25,8 +23,6 @@ SYSTEM_COLUMNS: Mapping[str, str] = {
 }
 """What the lake adds to each row, with DuckDB types: when and with which load and batch it arrived, its order within
 the batch, where it stood in the source, whether it is a tombstone, and whether it came with the table's first load."""
-
-EXTRA_COLUMNS = ("evolve", "ignore", "freeze")
 
 PERSONAL_TAGS = {"pii", "phi"}
 """A column with one of these in its meta holds personal data: its values are never shown."""
@@ -46,21 +42,34 @@ UNKEPT_TYPES: Mapping[str, str] = {
 }
 """DuckDB's types that Delta has none for, each with one that holds its values."""
 
+MISSPELT = 0.81
+"""How like a key of ours another must be to be refused as a misspelt one: `curser` is, `loader` is not."""
 
-@dataclass(frozen=True)
-class Check:
+REMEDY = "Fix it in its sources.yml; CONTRIBUTING.md, «Add a table of your own», lists what a contract can declare."
+
+
+def _canonical_type(data_type: str) -> str:
+    try:
+        name = _name_of_type(data_type)
+    except duckdb.Error:
+        raise ValueError(f"is {data_type!r}, which is not a type of DuckDB") from None
+    if name in UNKEPT_TYPES:
+        raise ValueError(f"is {name}, which the lake cannot store; write {UNKEPT_TYPES[name]}")
+    return name
+
+
+class Check(ConfigModel):
     """A rule on a record: SQL over the contract's columns that must not be false."""
 
     name: str
     expression: str
 
 
-@dataclass(frozen=True)
-class Column:
+class Column(ConfigModel):
     """A column of a contract; what has happened lies no further ahead than the contract's `future_tolerance`."""
 
     name: str
-    data_type: str
+    data_type: Annotated[str, AfterValidator(_canonical_type)]
     is_required: bool
     is_personal: bool = False
     has_happened: bool = False
@@ -68,33 +77,49 @@ class Column:
     null_limit_pct: float = 100.0
 
 
-@dataclass(frozen=True)
-class Derivation:
-    """How a table is made of another table of the lake: by which step, of which table, and what the step is told."""
+class Derivation(ConfigModel):
+    """How a table is made of another table of the lake: by which step, of which table, and with which options."""
 
     by: str
-    of: TableName
-    options: Mapping[str, Any]
+    of: Annotated[TableName, BeforeValidator(lambda text: TableName.parse(str(text)))]
+    options: Mapping[str, Any] = {}
 
-    def definition(self) -> str:
-        """Return what decides which rows are made."""
-        return json.dumps({"by": self.by, "of": str(self.of), **self.options}, sort_keys=True, default=str)
+    @model_validator(mode="before")
+    @classmethod
+    def _gather_options(cls, value: Any) -> Any:
+        if not isinstance(value, Mapping):
+            return value
+        named = {key: value[key] for key in ("by", "of") if key in value}
+        return {**named, "options": {key: one for key, one in value.items() if key not in named}}
 
 
-@dataclass(frozen=True)
-class Contract:
+class Contract(ConfigModel):
     """What every record of a source table must meet, and how its loads are read."""
 
     name: TableName
     columns: tuple[Column, ...]
-    key: tuple[str, ...]
+    key: tuple[str, ...] = ()
     load: LoadMode = "append"
     cursor: str | None = None
-    lookback: timedelta = timedelta(hours=1)
-    future_tolerance: timedelta = timedelta(days=1)
+    lookback: Duration = timedelta(hours=1)
+    future_tolerance: Duration = timedelta(days=1)
     on_extra_column: Literal["evolve", "ignore", "freeze"] = "evolve"
     quarantine_limit_pct: float = 50.0
-    derivation: Derivation | None = None
+    derivation: Derivation | None = Field(default=None, alias="derived")
+
+    @model_validator(mode="after")
+    def _require_names_that_fit(self) -> Self:
+        names = self.types
+        for is_wrong, mistake in (
+            (not self.key, "it has no key; declare one, a list of columns"),
+            (not names.keys() >= set(self.key), f"its key {list(self.key)} is not among its columns"),
+            (self.cursor not in (None, *names), f"its cursor {self.cursor!r} is not among its columns"),
+            (any(name.startswith("_") for name in names), "names that begin with _ are the lake's own"),
+            (len(set(map(folded, names))) < len(self.columns), "two columns differ by case or Unicode form alone"),
+        ):
+            if is_wrong:
+                raise ValueError(mistake)
+        return self
 
     @property
     def types(self) -> Mapping[str, str]:
@@ -110,6 +135,11 @@ class Contract:
     def key_sql(self) -> str:
         """The key's columns, quoted, as a list."""
         return ", ".join(map(identifier, self.key))
+
+
+TABLE_KEYS = {field.alias or name for name, field in Contract.model_fields.items()} - {"name", "columns"}
+COLUMN_KEYS = {"has_happened", "null_limit_pct"}
+"""Keys under `config.meta` that are ours; all others belong to other tools, unless they are misspelt ones of ours."""
 
 
 def contracts_of(sources: Iterable[Any]) -> dict[TableName, Contract]:
@@ -131,92 +161,42 @@ def contracts_of(sources: Iterable[Any]) -> dict[TableName, Contract]:
 
 
 def _contract(node: dict[str, Any]) -> Contract:
-    name = TableName(node["source_name"], node["name"])
-    meta = {**node.get("meta", {}), **(node.get("config", {}).get("meta") or {})}
-    key = tuple(meta.get("key", ())) if not isinstance(meta.get("key"), str) else (meta["key"],)
-    columns = tuple(_column(name, column, key) for column in node["columns"].values())
-    cursor, load, extra = meta.get("cursor"), meta.get("load", "append"), meta.get("on_extra_column", "evolve")
-    names = {column.name for column in columns}
-    for wrong, remedy in (
-        (not key, "declare its key: config.meta.key, a list of columns"),
-        (not set(key) <= names, f"its key {list(key)} is not among its columns"),
-        (cursor is not None and cursor not in names, f"its cursor {cursor!r} is not among its columns"),
-        (extra not in EXTRA_COLUMNS, f"its on_extra_column {extra!r} is none of {', '.join(EXTRA_COLUMNS)}"),
-        (load not in ("append", "upsert", "full"), f"its load {load!r} is none of append, upsert, full"),
-        (any(name.startswith("_") for name in names), "names that begin with _ are the lake's own"),
-        (len(set(map(folded, names))) < len(columns), "two columns differ by case or Unicode form alone"),
-    ):
-        if wrong:
-            raise UsageError(f"The contract of {name} cannot be used.", f"In its sources.yml, {remedy}.")
-    return Contract(
-        name=name,
-        columns=columns,
-        key=key,
-        load=cast(LoadMode, load),
-        cursor=cursor,
-        lookback=_duration(name, meta, "lookback", Contract.lookback),
-        future_tolerance=_duration(name, meta, "future_tolerance", Contract.future_tolerance),
-        on_extra_column=extra,
-        quarantine_limit_pct=float(meta.get("quarantine_limit_pct", 50)),
-        derivation=_derivation(name, meta["derived"]) if "derived" in meta else None,
-    )
+    name, meta = TableName(node["source_name"], node["name"]), _meta(node)
+    subject = f"The contract of {name} cannot be used"
+    key = [meta["key"]] if isinstance(meta.get("key"), str) else meta.get("key") or ()
+    columns = [_column(column, key, subject) for column in node["columns"].values()]
+    declared = {**_own(meta, TABLE_KEYS, subject), "name": name, "key": key, "columns": columns}
+    return parse(Contract, declared, subject=subject, remedy=REMEDY)
 
 
-def _derivation(table: TableName, said: Any) -> Derivation:
-    try:
-        options = dict(said)
-        return Derivation(str(options.pop("by")), TableName.parse(str(options.pop("of"))), options)
-    except (KeyError, TypeError, ValueError):
-        raise UsageError(
-            f"The contract of {table} cannot be used: it does not say how it is derived.",
-            "In its sources.yml, write config.meta.derived with `by`, a step, and `of`, a source table.",
-        ) from None
-
-
-def _duration(table: TableName, meta: Mapping[str, Any], key: str, default: timedelta) -> timedelta:
-    try:
-        return duration(meta[key]) if key in meta else default
-    except ValueError as error:
-        raise UsageError(
-            f"The contract of {table} cannot be used.", f"In its sources.yml, its {key} {error}."
-        ) from None
-
-
-def _column(table: TableName, node: dict[str, Any], key: tuple[str, ...]) -> Column:
-    constraints = node.get("constraints") or []
-    if not node.get("data_type"):
-        raise UsageError(f"The contract of {table} cannot be used.", f"Give its column {node['name']!r} a data_type.")
-    kind = _canonical(table, node)
-    if kind in UNKEPT_TYPES:
-        raise UsageError(
-            f"The contract of {table} cannot be used: the lake keeps no {kind}.",
-            f"Give its column {node['name']!r} the data_type {UNKEPT_TYPES[kind]}.",
-        )
+def _column(node: dict[str, Any], key: Collection[str], subject: str) -> Column:
+    place, meta, constraints = ("columns", node["name"]), _meta(node), node.get("constraints") or []
     kinds = {constraint["type"] for constraint in constraints}
-    meta = {**(node.get("meta") or {}), **((node.get("config") or {}).get("meta") or {})}
-    return Column(
-        name=node["name"],
-        data_type=kind,
-        is_required="not_null" in kinds or node["name"] in key,
-        is_personal=bool(meta.keys() & PERSONAL_TAGS),
-        has_happened=bool(meta.get("has_happened")),
-        null_limit_pct=float(meta.get("null_limit_pct", Column.null_limit_pct)),
-        checks=tuple(
-            Check(constraint.get("name") or constraint["expression"], constraint["expression"])
+    declared = {
+        **_own(meta, COLUMN_KEYS, f"{subject}: {'.'.join(place)}"),
+        "name": node["name"],
+        "data_type": node.get("data_type"),
+        "is_required": "not_null" in kinds or node["name"] in key,
+        "is_personal": bool(meta.keys() & PERSONAL_TAGS),
+        "checks": [
+            {"name": constraint.get("name") or constraint["expression"], "expression": constraint["expression"]}
             for constraint in constraints
             if constraint["type"] == "check"
-        ),
-    )
+        ],
+    }
+    return parse(Column, declared, subject=subject, place=place, remedy=REMEDY)
 
 
-def _canonical(table: TableName, node: dict[str, Any]) -> str:
-    try:
-        return _name_of_type(node["data_type"])
-    except duckdb.Error:
-        raise UsageError(
-            f"The contract of {table} cannot be used: {node['data_type']!r} is no type.",
-            f"Give its column {node['name']!r} a DuckDB type.",
-        ) from None
+def _meta(node: dict[str, Any]) -> dict[str, Any]:
+    return {**(node.get("meta") or {}), **((node.get("config") or {}).get("meta") or {})}
+
+
+def _own(meta: dict[str, Any], keys: Collection[str], subject: str) -> dict[str, Any]:
+    """Return the keys that are ours of a map that other tools use too; raises UsageError for a misspelt one."""
+    for word in meta.keys() - keys - PERSONAL_TAGS:
+        if hint := suggest_key(word, keys, MISSPELT):
+            raise UsageError(f"{subject}: config.meta has the key {word}{hint}.", REMEDY)
+    return {word: meta[word] for word in meta.keys() & keys}
 
 
 @cache

@@ -1,192 +1,153 @@
 """What a connection says of a REST API: who asks, how often, and how an endpoint's records and pages are read."""
 
-import json
-from collections.abc import Mapping, Sequence
-from copy import deepcopy
-from dataclasses import dataclass, field
-from typing import Any
+from collections.abc import Mapping
+from typing import Any, Literal, Self
 
-from flows.config.entries import require_known, require_map, require_one, require_texts
-from flows.core.errors import UsageError
-from flows.core.names import PERIODS
+from pydantic import Field, JsonValue, model_validator
 
-AUTH = {
-    "basic": {"user", "password"},
-    "key": {"value"},
-    "oauth2": {"token_url", "client_id", "client_secret"},
-}
-"""What an authentication needs, by its kind; `bearer` is a text. A key further says where it goes: header or param."""
+from flows.config.validation import ConfigModel, OneOf, Span, Text
 
-OAUTH2_MORE = {"scope", "audience"}
+
+class Rate(Span):
+    """How many requests are sent at most in a second, minute, hour or day."""
+
+    count: int = Field(strict=True, ge=1)
+
+
+class Basic(ConfigModel):
+    """A user and a password."""
+
+    user: Text
+    password: Text
+
+
+class Key(OneOf):
+    """A key, in a header or a query parameter."""
+
+    kinds = ("header", "param")
+
+    header: Text = ""
+    param: Text = ""
+    value: Text
+
+
+class OAuth2(ConfigModel):
+    """A client's credentials, for which tokens are fetched and renewed."""
+
+    token_url: Text
+    client_id: Text
+    client_secret: Text
+    scope: Text = ""
+    audience: Text = ""
+
+
+class Auth(OneOf):
+    """Who asks; all values are templates until they are used, and secrets come from env_var."""
+
+    kinds = ("bearer", "basic", "key", "oauth2")
+
+    bearer: Text = Field(default="", description="A token")
+    basic: Basic | None = None
+    key: Key | None = None
+    oauth2: OAuth2 | None = None
+
+    @property
+    def values(self) -> Mapping[str, str]:
+        """The templates by name."""
+        if self.bearer:
+            return {"token": self.bearer}
+        chosen: ConfigModel | None = getattr(self, self.kind, None)
+        return {} if chosen is None else chosen.model_dump(exclude_unset=True)
+
+
 SIZED = {"limit", "size", "has_more"}
-PAGING = {
+FURTHER_KEYS = {
     "next": set[str](),
     "link_header": set[str](),
     "cursor": {"param", *SIZED},
     "offset": {"first", *SIZED},
     "page": {"first", *SIZED},
 }
-"""How pages may follow each other, and what each kind may further say."""
-
-ENDPOINT_KEYS = {"records", "total", "error", "since", "since_format", "method", "body", "paging"}
-SINCE_FORMATS = ("iso", "date", "epoch", "epoch_ms")
+"""Kinds of paging, and the further keys of each."""
 
 
-@dataclass(frozen=True)
-class Auth:
-    """Who asks: a kind of AUTH, `bearer`, or none; the values are templates until they are used."""
+class Paging(OneOf):
+    """How pages follow each other."""
 
-    kind: str = ""
-    values: Mapping[str, str] = field(default_factory=dict)
+    kinds = tuple(FURTHER_KEYS)
 
+    next: Text = Field(default="", description="Path of the next page's link in the answer, such as links.next")
+    link_header: Text = Field(default="", description="Name of the next page's link in the Link header: next")
+    cursor: Text = Field(default="", description="Path of the next page's cursor in the answer")
+    offset: Text = Field(default="", description="Parameter for the number of records to skip")
+    page: Text = Field(default="", description="Parameter for the number of the page")
+    param: Text = Field(default="", description="Parameter that takes the cursor, or its path in body")
+    first: int = Field(default_factory=lambda data: 1 if data.get("page") else 0, strict=True, ge=0)
+    limit: Text = Field(default="", description="Parameter for the size of a page")
+    size: int | None = Field(default=None, description="Size of a page", strict=True, ge=1)
+    has_more: Text = Field(default="", description="Path of what says whether there are further pages")
 
-@dataclass(frozen=True)
-class Paging:
-    """How pages follow each other: a kind of PAGING and what its key says; without one, there is one page."""
+    @property
+    def at(self) -> str:
+        """The value of the key that is its kind."""
+        return getattr(self, self.kind) if self.kind else ""
 
-    kind: str = ""
-    at: str = ""
-    param: str = ""
-    first: int = 0
-    limit: str = ""
-    size: int | None = None
-    has_more: str = ""
-
-
-@dataclass(frozen=True)
-class Endpoint:
-    """How an endpoint is asked and its JSON is read; paths are dotted, such as `links.next`.
-
-    `body` is what is posted, None where the endpoint is asked by GET.
-    """
-
-    records: str = ""
-    total: str = ""
-    error: str = ""
-    since: str = ""
-    since_format: str = ""
-    body: Mapping[str, Any] | None = None
-    paging: Paging = Paging()
+    @model_validator(mode="after")
+    def _require_what_belongs_to_its_kind(self) -> Self:
+        known = FURTHER_KEYS[self.kind]
+        if unknown := sorted(self.model_fields_set - known - {self.kind}):
+            raise ValueError(f"has unknown keys: {', '.join(unknown)}; {self.kind} takes {', '.join(known) or 'none'}")
+        if self.kind == "cursor" and not self.param:
+            raise ValueError("has no param: the query parameter that takes the cursor, or its path in body")
+        if bool(self.limit) != (self.size is not None):
+            raise ValueError("has only one of limit and size; write both, such as limit: per_page, size: 500")
+        return self
 
 
-def read_auth(where: str, entry: Any) -> Auth:
-    """Read `auth` of a connection; raises UsageError unless it says exactly one kind, and all that this needs."""
-    if entry is None:
-        return Auth()
-    kind = require_one(where, require_map(where, entry), ("bearer", *AUTH))
-    require_known(where, entry, {kind})
-    if kind == "bearer":
-        require_texts(where, entry, {kind})
-        return Auth(kind, {"token": entry[kind]})
-    place, values = f"{where}.{kind}", require_map(f"{where}.{kind}", entry[kind])
-    needed = AUTH[kind] | ({require_one(place, values, ("header", "param"))} if kind == "key" else set())
-    require_known(place, values, needed | (OAUTH2_MORE if kind == "oauth2" else set()))
-    require_texts(place, values, values.keys())
-    if missing := sorted(needed - values.keys()):
-        raise UsageError(f"{place} lacks {', '.join(missing)}.", "Take secrets from env_var.")
-    return Auth(kind, values)
+class Endpoint(ConfigModel):
+    """How an endpoint is asked and its JSON is read; paths are dotted, such as `links.next`."""
+
+    records: str = Field(default="", description="REST: path of the list of records; default: the body itself")
+    total: str = Field(default="", description="REST: path of how many records there are in all")
+    error: str = Field(default="", description="REST: path of what is there only in an answer that is an error")
+    since: str = Field(default="", description="REST: parameter that takes the watermark, or its path in body")
+    since_format: Literal["iso", "date", "epoch", "epoch_ms"] | None = None
+    method: Literal["get", "post"] = Field(default="get", description="REST: post for searches")
+    body: dict[str, JsonValue] = Field(default={}, description="REST: what is posted; templates are filled in")
+    paging: Paging = Field(default_factory=Paging.model_construct, description="REST: how pages follow each other")
+
+    @model_validator(mode="after")
+    def _require_what_can_be_asked(self) -> Self:
+        if self.since_format and not self.since:
+            raise ValueError("has since_format and no since, the parameter that it is about")
+        if self.method == "post":
+            self._require_room_in_body()
+        elif "body" in self.model_fields_set:
+            raise ValueError("has a body and no method: post; parameters of a get are written after `from`, as ?…")
+        return self
+
+    def _require_room_in_body(self) -> None:
+        """Raise ValueError unless all that goes into the body has a place there."""
+        paging, body = self.paging, self.body
+        if paging.kind in ("next", "link_header"):
+            raise ValueError("posts, and a link cannot be posted to; page by cursor, offset or page")
+        for place in filter(None, [self.since, paging.limit, paging.param or paging.at]):
+            try:
+                body = placed(body, place, "")
+            except ValueError:
+                raise ValueError(f"has no place in its body for {place!r}; a path leads through maps") from None
 
 
-def read_rate(where: str, entry: Any) -> float:
-    """Read `rate` of a connection, and return the seconds from one request to the next."""
-    if entry is None:
-        return 0.0
-    try:
-        return PERIODS[entry["period"]] / _number(entry["count"], least=1)
-    except (KeyError, TypeError, ValueError):
-        raise UsageError(
-            f"{where} is {entry!r}.", f"Write {{count: 5, period: second}}; periods are {', '.join(PERIODS)}."
-        ) from None
-
-
-def read_endpoint(where: str, entry: Mapping[str, Any]) -> Endpoint:
-    """Read what a table's mapping says of its endpoint; raises UsageError for what cannot be followed."""
-    method = entry.get("method", "get")
-    if method not in ("get", "post"):
-        raise UsageError(f"{where}.method is {method!r}.", "It is get or post.")
-    if "body" in entry and method != "post":
-        raise UsageError(
-            f"{where} has a body and no method: post.", "What is asked by get stands behind `from`, as ?…."
-        )
-    if entry.get("since_format", "iso") not in SINCE_FORMATS or ("since_format" in entry and "since" not in entry):
-        raise UsageError(
-            f"{where}.since_format is {entry['since_format']!r}.",
-            f"It is one of {', '.join(SINCE_FORMATS)}, and says how `since` is written.",
-        )
-    body = require_map(f"{where}.body", entry.get("body", {})) if method == "post" else None
-    paging = read_paging(f"{where}.paging", entry["paging"]) if "paging" in entry else Paging()
-    if body is not None:
-        _require_room(where, body, paging, entry.get("since", ""))
-    texts = {key: entry[key] for key in ("records", "total", "error", "since", "since_format") if key in entry}
-    return Endpoint(**texts, body=body, paging=paging)
-
-
-def read_paging(where: str, entry: Any) -> Paging:
-    """Read `paging`; raises UsageError unless it says exactly one kind, and what belongs to that."""
-    kind = require_one(where, require_map(where, entry), PAGING)
-    require_known(where, entry, {kind, *PAGING[kind]})
-    require_texts(where, entry, {kind, "param", "limit", "has_more"})
-    if kind == "cursor" and "param" not in entry:
-        raise UsageError(
-            f"{where} has no param.", "Say where the cursor goes: the query parameter, or its path in body."
-        )
-    if ("limit" in entry) != ("size" in entry):
-        raise UsageError(f"{where} has only one of limit and size.", "Say both, such as limit: per_page, size: 500.")
-    try:
-        size = _number(entry["size"], least=1) if "size" in entry else None
-        first = _number(entry.get("first", 1 if kind == "page" else 0), least=0)
-    except (TypeError, ValueError):
-        raise UsageError(f"{where} has a size or first page that is no number.", "Write it without quotes.") from None
-    texts = {key: entry[key] for key in ("param", "limit", "has_more") if key in entry}
-    return Paging(kind, entry[kind], first=first, size=size, **texts)
-
-
-def placed(body: Mapping[str, Any], dotted: str, value: Any) -> dict[str, Any]:
+def placed(node: Any, dotted: str, value: Any) -> Any:
     """Return a copy of a request's body with a value at a dotted path, through maps, and lists by number.
 
     Raises ValueError where something else is in the way.
     """
-    whole: dict[str, Any] = deepcopy(dict(body))
-    *above, last = (part for part in dotted.split(".") if part)
-    node: Any = whole
-    for part in above:
-        node = node[_index(node, part)] if isinstance(node, list) else _in_map(node).setdefault(part, {})
-    if isinstance(node, list):
-        node[_index(node, last)] = value
-    else:
-        _in_map(node)[last] = value
-    return whole
-
-
-def _require_room(where: str, body: Mapping[str, Any], paging: Paging, since: str) -> None:
-    """Raise UsageError unless all that goes into a body has a place there."""
-    if paging.kind in ("next", "link_header"):
-        raise UsageError(f"{where} posts, and a link cannot be posted to.", "Say paging by cursor, offset or page.")
-    try:
-        json.dumps(body)
-    except TypeError:
-        raise UsageError(f"{where}.body holds what JSON has no word for.", "Write dates in quotes.") from None
-    places = [since, paging.limit, paging.param if paging.kind == "cursor" else paging.at]
-    for place in filter(None, places):
-        try:
-            body = placed(body, place, "")
-        except ValueError:
-            raise UsageError(f"{where}.body has no place for {place!r}.", "Its path leads through maps.") from None
-
-
-def _index(node: Sequence[Any], part: str) -> int:
-    if part.isdecimal() and int(part) < len(node):
-        return int(part)
-    raise ValueError(part)
-
-
-def _in_map(node: Any) -> dict[str, Any]:
-    if isinstance(node, dict):
-        return node
-    raise ValueError(node)
-
-
-def _number(value: Any, *, least: int) -> int:
-    if isinstance(value, int) and not isinstance(value, bool) and value >= least:
+    part, _, rest = dotted.strip(".").partition(".")
+    if not part:
         return value
-    raise ValueError(value)
+    if isinstance(node, Mapping):
+        return {**node, part: placed(node.get(part, {}), rest, value)}
+    if isinstance(node, list) and part.isdecimal() and int(part) < len(node):
+        return [*node[: int(part)], placed(node[int(part)], rest, value), *node[int(part) + 1 :]]
+    raise ValueError(part)

@@ -15,7 +15,8 @@ from typing import Any, ClassVar, Protocol
 import duckdb
 import pyarrow as pa
 
-from flows.config.connections import Connection
+from flows.config.config_hash import hash_derivation
+from flows.config.connections import Connection, TableOptions
 from flows.config.contract import Contract
 from flows.core.errors import UsageError
 from flows.core.names import TableName, identifier
@@ -248,9 +249,9 @@ def derive_table(contract: Contract, contracts: Mapping[TableName, Contract], la
     derivation = contract.derivation
     parent = RawTable(lake, derivation.of)
     step, columns = read_derivation(contract, contracts[derivation.of])
-    made_by = hashlib.sha256(f"{derivation.definition()} {step.version}".encode()).hexdigest()[:16]
-    name = contract.name
-    connection = Connection(name.source, "lake:", lake, tables={name.table: {"from": f"{derivation.of} {made_by}"}})
+    origin = {"from": f"{derivation.of} {hash_derivation(derivation, step.version)}"}
+    name, tables = contract.name, {contract.name.table: TableOptions.model_validate(origin)}
+    connection = Connection(source=name.source, url="lake:", data=lake, tables=tables)
     return load_table(connection, contract, lake, run_id=run_id, connector=DerivedTable(parent, columns, step))
 
 

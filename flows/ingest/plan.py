@@ -1,19 +1,18 @@
 """The plan of a load: what is read, under which contract, and where it is written."""
 
-import hashlib
 import os
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import cast
 from uuid import uuid4
 
 import duckdb
 
+from flows.config.config_hash import hash_config
 from flows.config.connections import Connection, TableMapping
-from flows.config.contract import Contract, LoadMode
+from flows.config.contract import Contract
 from flows.config.settings import DataFolder
 from flows.core.clock import utc_now
 from flows.core.errors import UsageError
@@ -70,11 +69,12 @@ def as_mapped(contract: Contract, mapping: TableMapping) -> Contract:
 
     Raises UsageError for a cursor that the contract does not have.
     """
-    contract = replace(
-        contract,
-        load=cast(LoadMode, mapping.load) if mapping.load else contract.load,
-        cursor=mapping.cursor or contract.cursor,
-        lookback=contract.lookback if mapping.lookback is None else mapping.lookback,
+    contract = contract.model_copy(
+        update={
+            "load": mapping.load or contract.load,
+            "cursor": mapping.cursor or contract.cursor,
+            "lookback": contract.lookback if mapping.lookback is None else mapping.lookback,
+        }
     )
     if contract.cursor is not None and contract.cursor not in contract.types:
         raise UsageError(
@@ -82,19 +82,6 @@ def as_mapped(contract: Contract, mapping: TableMapping) -> Contract:
             f"It is one of {', '.join(contract.types)}.",
         )
     return contract
-
-
-def hash_config(mapping: TableMapping, contract: Contract) -> str:
-    """Return a hash of what decides which records are read and accepted: under another one all are read again."""
-    parts = (
-        mapping.definition(),
-        contract.columns,
-        contract.key,
-        contract.load,
-        contract.on_extra_column,
-        contract.future_tolerance,
-    )
-    return hashlib.sha256(repr(parts).encode()).hexdigest()[:16]
 
 
 def take_contract(plan: LoadPlan, duck: duckdb.DuckDBPyConnection) -> tuple[LoadPlan, Progress]:

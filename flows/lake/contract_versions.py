@@ -2,13 +2,14 @@
 
 import json
 from collections.abc import Iterator, Mapping
-from dataclasses import MISSING, asdict, fields
 from pathlib import Path
 from typing import Any
 
 import pyarrow as pa
+from pydantic import BaseModel
 
 from flows.config.contract import Column, Contract
+from flows.config.validation import RENAMED
 from flows.core.clock import utc_now
 from flows.lake.delta import append_row, open_table, query
 
@@ -54,22 +55,20 @@ def _versions(lake: Path, contract: Contract) -> dict[int, dict[str, Any]]:
 
 def _definition(contract: Contract) -> dict[str, Any]:
     """Return a contract as JSON has it; it holds rules and names, no values and no connection."""
-    definition: dict[str, Any] = json.loads(json.dumps(asdict(contract), default=str))
-    del definition["name"]
+    definition = contract.model_dump(mode="json", exclude={"name"})
     definition["columns"].sort(key=lambda column: column["name"])
     return definition
 
 
 def _with_defaults(definition: dict[str, Any]) -> dict[str, Any]:
-    """Add what contracts of an earlier release of this project could not say."""
+    """Return what an earlier version of this project stored, by today's names, and with what it could not say."""
     columns = [_defaults(Column) | column for column in definition["columns"]]
-    return {**_defaults(Contract), **definition, "columns": columns}
+    renamed = {RENAMED.get(word, word): value for word, value in definition.items()}
+    return {**_defaults(Contract), **renamed, "columns": columns}
 
 
-def _defaults(kind: type) -> dict[str, Any]:
-    known = {field.name: field.default for field in fields(kind) if field.default is not MISSING}
-    defaults: dict[str, Any] = json.loads(json.dumps(known, default=str))
-    return defaults
+def _defaults(model: type[BaseModel]) -> dict[str, Any]:
+    return model.model_construct().model_dump(mode="json", warnings=False)
 
 
 def _changes(before: Mapping[str, Any], now: Mapping[str, Any]) -> Iterator[str]:

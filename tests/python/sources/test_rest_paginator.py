@@ -342,7 +342,7 @@ def read_while_it_changes(way: str, size: int, listed: list[int], change: Callab
 
     first = ApiRequest(httpx.URL("http://127.0.0.1/"))
     failed = lambda cause, remedy: SourceFailed("crm.people", cause, remedy)  # noqa: E731
-    pages = Paginator(first, Paging(way, "at", first=0 if way == "offset" else 1), read, lambda ask, _: ask, failed)
+    pages = Paginator(first, Paging(**{way: "at"}), read, lambda ask, _: ask, failed)
     return [int(one) for page in pages for one in page.records.to_pylist()]
 
 

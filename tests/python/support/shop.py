@@ -2,7 +2,7 @@
 
 import json
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -87,7 +87,7 @@ class Shop:
 
     def change(self, **fields: Any) -> None:
         """Change single fields of the contract."""
-        self.contract = replace(self.contract, **fields)
+        self.contract = self.contract.model_copy(update=fields)
 
     def map(self, **mapping: Any) -> None:
         """Say how the table is read, as `tables.<table>` of its connection."""

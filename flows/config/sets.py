@@ -1,0 +1,42 @@
+"""The sets of a connections file: which there are, and which one is meant. Light, since every command asks for it."""
+
+import re
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from flows.config import settings
+from flows.core.errors import UsageError
+
+SET_NAME = r"^[A-Za-z0-9_-]+$"
+
+
+def read_set(path: Path, connection_set: str | None = None) -> tuple[str, Any]:
+    """Return a set's name, and what the file says of it; without a name, the environment's or the first.
+
+    Raises UsageError for a file that cannot be read, and for a set that is not there or has a name of its own.
+    """
+    try:
+        sets = yaml.safe_load(path.read_text())
+    except FileNotFoundError:
+        raise UsageError(f"There is no connections file {path}.", "Name one: --connections PATH") from None
+    except yaml.YAMLError as error:
+        mark = getattr(error, "problem_mark", None)
+        where = f" at line {mark.line + 1}" if mark is not None else ""
+        raise UsageError(f"{path} is no YAML{where}: {getattr(error, 'problem', None)}.", "Fix the file.") from None
+    if not isinstance(sets, dict) or not sets:
+        raise UsageError(f"{path} holds no set of connections.", "Write one as CONTRIBUTING.md shows.")
+    for name in sets:
+        if not (isinstance(name, str) and re.fullmatch(SET_NAME, name)) or name == "prefect":
+            raise UsageError(
+                f"{path} holds a set called {name!r}.",
+                "A set has a folder of its own: name it by letters, digits, - and _, in quotes, and not prefect.",
+            )
+    chosen = connection_set or settings.chosen_set() or next(iter(sets))
+    if chosen not in sets:
+        raise UsageError(
+            f"{path} holds no set {chosen!r}; it holds {', '.join(sets)}.",
+            f"Name one of them: --set NAME, or {settings.SET_VARIABLE}.",
+        )
+    return chosen, sets[chosen]
