@@ -2,7 +2,7 @@
 {% macro get_key() -%}
     {%- set key = ['1'] -%}
     {%- if execute -%}
-        {%- set tested = model.attached_node -%}
+        {%- set tested = model.attached_node or model.depends_on.nodes | first -%}
         {%- set key = (graph.nodes.get(tested) or graph.sources.get(tested)).config.meta.key -%}
     {%- endif -%}
     {{ return(key) }}

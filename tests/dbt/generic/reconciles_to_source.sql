@@ -1,4 +1,6 @@
-{% test reconciles_to_source(model, column, by, source, source_column, source_where='true') %}
+{% test reconciles_to_source(
+    model, column, by, source_column, source=none, source_rows_of=none, source_where='true'
+) %}
 
     {%- set by = [by] if by is string else by %}
 
@@ -17,7 +19,7 @@
         select
             {{ by | join(', ') }},
             sum({{ source_column }}) as amount
-        from {{ source }}
+        from {{ read_tested_rows(source, source_rows_of) }}
         where {{ source_where }}
         group by {{ by | join(', ') }}
 
