@@ -71,7 +71,7 @@ format: setup  ## fix the style where a tool can
 	@$(BIN)/sqlfluff fix models snapshots tests/dbt
 	@$(BIN)/sqlfluff fix --templater raw demo
 
-docs: setup  ## write the docs site of the last release, or of your dev database if there is none
+docs: setup  ## write the docs site of the last release; before any release, of your dev database
 	@$(BIN)/dbt --quiet docs generate --target $(if $(wildcard $(DATA)/$(SET)/warehouse.duckdb),release,dev)
 	@$(BIN)/python -c 'from pathlib import Path; from flows.warehouse.docs import inline_docs; inline_docs(Path("target"))'
 	@echo "open target/static_index.html"
