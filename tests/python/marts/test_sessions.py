@@ -12,7 +12,7 @@ pytest_plugins = ["support.warehouse_fixtures"]
 NOON = datetime(2026, 3, 1, 12)
 ONLY = ("--select", "+fct_sessions")
 SESSIONS = "select visitor_id, started_at, ended_at, event_count from core.fct_sessions order by all"
-LATE = "no_event_came_later_than_is_allowed"
+LATE = "fct_web_events__events_are_within_lateness"
 
 
 def event(name: str, minute: float, visitor: str = "V1", **given: Any) -> Row:

@@ -159,9 +159,9 @@ def test_broken_gates_publish_nothing(published: FlowShop) -> None:
     # Then each gate says model, test and keys, nothing personal, and readers see the release that they saw
     said = str(failure.value)
     for test, row in (
-        ("an_order_line_is_counted_once", "order_id=1-3, line_number=1"),
-        ("every_line_came_through_a_known_channel", "order_id=1-4, line_number=1"),
-        ("no_revenue_is_lost_between_the_shop_and_the_warehouse", "order_id=1-5"),
+        ("fct_order_lines__order_id_and_line_number_are_unique", "order_id=1-3, line_number=1"),
+        ("fct_order_lines__channel_is_in_dim_channel", "order_id=1-4, line_number=1"),
+        ("fct_order_lines__reconciles_to_order_lines", "order_id=1-5"),
     ):
         found = said.partition(f"fct_order_lines: test {test}")[2]
         assert row in found.partition("fct_order_lines: test")[0]
@@ -178,7 +178,7 @@ def test_broken_gates_publish_nothing(published: FlowShop) -> None:
     assert set(states.values()) == {"Completed", "Failed"}
     assert "customer_360" not in {name.partition(" (")[0] for name in states}, "it was skipped, so it did not run"
 
-    assert "every_line_came_through_a_known_channel: 2 failures" in prefect_view.logs(str(run.id))
+    assert "fct_order_lines__channel_is_in_dim_channel: 2 failures" in prefect_view.logs(str(run.id))
 
     # And the failing rows stand in an artifact, by their keys
     key, said, rows = prefect_view.artifact(run)
@@ -186,7 +186,7 @@ def test_broken_gates_publish_nothing(published: FlowShop) -> None:
     assert f"{published.folder.candidate}" in said
     assert {
         "model or source": "fct_order_lines",
-        "finding": "test every_line_came_through_a_known_channel",
+        "finding": "test fct_order_lines__channel_is_in_dim_channel",
         "failures": 2,
         "failing row": "order_id=1-4, line_number=1",
     } in rows
@@ -418,7 +418,7 @@ def test_fault_72_a_build_that_nothing_can_stop_is_no_pass(
     """A selection was built that has no tests, and one whose only test merely warns: F."""
     # Given a selection without a test, and one whose only test warns
     release = published.release_name
-    for selection in ("stg_shop__product_history", "prices_and_quantities_are_those_of_goods_sold"):
+    for selection in ("stg_shop__product_history", "fct_order_lines__prices_and_quantities_are_of_sales"):
         # Then neither passes
         with pytest.raises(GateFailed, match="none of which can fail"):
             published.elt(select=selection)
