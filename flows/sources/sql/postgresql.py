@@ -119,7 +119,7 @@ class Postgresql:
 def _connection_string(url: sqlalchemy.URL) -> str:
     """Write a URL as libpq's `key='value'` pairs."""
     _, arguments = PGDialect_psycopg().create_connect_args(url)  # type: ignore[no-untyped-call]
-    arguments = {"connect_timeout": CONNECT_SECONDS, "application_name": "ml-ready-warehouse", **arguments}
+    arguments = {"connect_timeout": CONNECT_SECONDS, **arguments, "client_encoding": "utf8"}
     escaped = {name: re.sub(r"([\\'])", r"\\\1", str(value)) for name, value in arguments.items()}
     return " ".join(f"{name}='{value}'" for name, value in escaped.items())
 

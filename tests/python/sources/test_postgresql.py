@@ -195,6 +195,18 @@ def test_every_type_is_read_exactly_or_as_text(people: Shop, server: PostgresqlS
     assert set(found[1]) == {None}
 
 
+def test_texts_of_another_encoding_are_read_as_they_are(people: Shop, server: PostgresqlServer) -> None:
+    # Given a database that does not store UTF-8
+    server.execute("drop database if exists old")
+    server.execute("create database old encoding 'LATIN1' locale 'C' template template0")
+    server.execute(f"{PEOPLE}; insert into people values (1, 'Zoë', now())", database="old")
+    people.connect(url_of(server).replace("/shop", "/old"))
+
+    # When it is loaded, then its texts are right
+    people.load()
+    assert people.rows("name") == ["Zoë"]
+
+
 def test_decimals_arrive_in_the_lake_as_they_are(people: Shop, server: PostgresqlServer) -> None:
     # Given amounts that a double cannot hold
     people.declare("crm.people", {"id": "varchar not null", "amount": "decimal(38, 18)"}, key=["id"], load="full")

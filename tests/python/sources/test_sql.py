@@ -191,6 +191,19 @@ def test_columns_of_several_types_lose_nothing(
     assert stored["11"] == (None, 11, 9.99, None)
 
 
+def test_a_fraction_that_was_read_as_text_is_still_a_number_as_watermark(shop: Shop) -> None:
+    # Given a table that is read as text, since a column holds several types, with a cursor of fractions
+    path = connect(shop)
+    columns = {"id": "varchar not null", "name": "varchar", "updated_at": "double"}
+    shop.declare("crm.people", columns, key=["id"], load="upsert", cursor="updated_at")
+    execute(path, "create table people (id, name, updated_at)", rows=[("1", 1, 9.25), ("2", "Bob", 9.5)])
+    assert shop.load().counts.accepted == 2
+
+    # When a row comes with a larger number that sorts before as a text, then it is read
+    execute(path, rows=[("3", "Cyd", 10.25)])
+    assert shop.load().counts.accepted == 1
+
+
 @pytest.mark.parametrize("load", ["upsert", "full"])
 @BOTH
 def test_a_column_that_is_null_for_long_is_read_once_it_is_not(
