@@ -60,7 +60,7 @@ class RestTable:
         endpoint, paging = self.mapping.endpoint, self.mapping.endpoint.paging
         first = ApiRequest(client.url(self.mapping.origin), self.connection.body(self.mapping.name.table))
         if request.watermark is not None and endpoint.since:
-            start = since(request.watermark, request.lookback, endpoint.since_format or "", self.mapping.time_zone)
+            start = since(request.watermark, request.lookback, endpoint.since_format, self.mapping.time_zone)
             first = first.having(endpoint.since, start)
         return first if paging.size is None else first.having(paging.limit, paging.size)
 
