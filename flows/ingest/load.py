@@ -27,7 +27,7 @@ from flows.lake.check import Checked
 from flows.lake.counts import Counts
 from flows.lake.file_ledger import known_files
 from flows.lake.null_spikes import describe_null_spikes
-from flows.lake.ops import earlier_tries, record_load
+from flows.lake.ops import LoadRecord, earlier_tries, record_load
 from flows.sources import connect
 from flows.sources.batches import Batch, Connector, Request
 from flows.sources.mapping import identity_of, mapped_cursor
@@ -90,17 +90,8 @@ def run_recorded(plan: LoadPlan, run_id: str, steps: Iterator[Progress]) -> Load
     finally:
         seconds, counts = time.monotonic() - clock, progress.counts
         with recording(error):
-            record_load(
-                lake,
-                load_id=plan.load_id,
-                run_id=run_id,
-                table=name,
-                started_at=started_at,
-                seconds=seconds,
-                counts=counts,
-                batch=raw.batch,
-                error=error,
-            )
+            record = LoadRecord(plan.load_id, run_id, str(name), started_at, seconds, counts, raw.batch, error)
+            record_load(lake, record)
     messages = tuple(progress.describe(name))
     return LoadResult(name, plan.load_id, counts, seconds, raw.batch, messages, earlier_tries(lake, run_id, name))
 

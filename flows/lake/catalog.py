@@ -14,9 +14,9 @@ from pathlib import Path
 import duckdb
 
 from flows.config.contract import SYSTEM_COLUMNS, Contract
-from flows.core.names import TableName, identifier, literal
+from flows.core.names import TableName, identifier
 from flows.core.storage import open_database
-from flows.lake.delta import files_of, open_table
+from flows.lake.delta import open_table, relation_of
 from flows.lake.raw import RawTable, raw_path
 
 
@@ -71,12 +71,8 @@ def _read(path: Path) -> tuple[dict[TableName, Pin], dict[TableName, str], set[T
         return {}, {}, set()
     remedy = "The next run makes it again: python -m flows elt"
     with open_database(path, f"{path.name} cannot be read", remedy) as catalog:
-        relations = {
-            TableName(schema, table)
-            for schema, table in catalog.execute(
-                "select table_schema, table_name from information_schema.tables"
-            ).fetchall()
-        }
+        found = catalog.execute("select table_schema, table_name from information_schema.tables").fetchall()
+        relations = {TableName(schema, table) for schema, table in found}
         if TableName("main", "pins") not in relations:
             return {}, {}, relations
         rows = catalog.execute("select source, table_name, version, batch, shape from main.pins").fetchall()
@@ -108,10 +104,8 @@ def _view_sql(lake: Path, contract: Contract, pin: Pin) -> str:
     types = {**contract.types, **SYSTEM_COLUMNS}
     empty = ", ".join(f"cast(null as {kind}) as {identifier(name)}" for name, kind in types.items())
     delta = open_table(raw_path(lake, contract.name), pin.version) if pin.version is not None else None
-    if delta is None:
-        return f"select {empty} where false"
-    files = files_of(delta)
-    if not files:
+    relation = relation_of(delta)
+    if delta is None or relation is None:
         return f"select {empty} where false"
     present = {field.name.casefold() for field in delta.schema().fields}
     declared = {name.casefold() for name in types}
@@ -120,7 +114,7 @@ def _view_sql(lake: Path, contract: Contract, pin: Pin) -> str:
         for name, kind in types.items()
     ]
     listed += [identifier(field.name) for field in delta.schema().fields if field.name.casefold() not in declared]
-    return f"select {', '.join(listed)} from read_parquet([{', '.join(map(literal, files))}], union_by_name = true)"
+    return f"select {', '.join(listed)} from {relation}"
 
 
 def _shape(contract: Contract) -> str:

@@ -8,8 +8,7 @@ from flows.core.names import identifier, literal
 from flows.core.relation import Relation
 from flows.lake.check import Checked
 
-STORED_MATCHES, BATCH_DUPLICATES, DUPLICATES = "stored_matches", "batch_duplicates", "duplicates"
-CURRENT_ROWS, LAST_ROWS, NEW_ROWS = "current_rows", "last_rows", "new_rows"
+NEW_ROWS = "new_rows"
 
 REPLACED = "replaced"
 """The position of a tombstone whose key did not disappear."""
@@ -46,7 +45,7 @@ def deduplicate(checked: Checked, contract: Contract, stored: str | None, *, all
     if contract.load == "full":
         return _full(checked, contract, stored, all_keys_seen)
     payload = checked.payload(contract)
-    matches, repeated = _stored_matches(checked, contract, stored), _batch_duplicates(checked, contract)
+    matches, repeated = _stored_matches(checked, contract, stored), _batch_duplicates(checked.records, contract)
     connection = checked.records.connection
     passed = (
         f"select {_listed(payload)}, _row, _position, false as _deleted from {checked.records} where _reasons is null"
@@ -54,7 +53,7 @@ def deduplicate(checked: Checked, contract: Contract, stored: str | None, *, all
     if not _has_rows(matches) and not _has_rows(repeated):
         return NewRows(Relation.view(connection, NEW_ROWS, passed), checked.extras)
     find = _append_duplicates if contract.load == "append" else _upsert_duplicates
-    duplicates = Relation.table(connection, DUPLICATES, find(checked, contract, matches, repeated))
+    duplicates = Relation.table(connection, "duplicates", find(checked, contract, matches, repeated))
     rows = Relation.view(connection, NEW_ROWS, f"{passed} and _row not in (select _row from {duplicates})")
     if contract.load == "append":
         conflicts = _append_conflicts(checked, contract, matches, duplicates, rows)
@@ -68,16 +67,15 @@ def _stored_matches(checked: Checked, contract: Contract, stored: str | None) ->
 
     The batch is the side that DuckDB hashes: its smallest and largest key decide which row groups are read at all.
     """
-    columns, records = _listed(checked.payload(contract)), checked.records
-    if stored is None:
-        return Relation.table(records.connection, STORED_MATCHES, f"select {columns} from {records} where false")
-    return Relation.table(
-        records.connection,
-        STORED_MATCHES,
-        f"select {columns} from {stored} as stored "
-        f"semi join (select {contract.key_sql} from {records} where _reasons is null) using ({contract.key_sql}) "
-        f"where not _deleted{_lower_bound(records, contract)}",
-    )
+    records, key = checked.records, contract.key_sql
+    matches = f"{records} where false"
+    if stored is not None:
+        matches = (
+            f"{stored} as stored semi join (select {key} from {records} where _reasons is null) using ({key}) "
+            f"where not _deleted{_lower_bound(records, contract)}"
+        )
+    query = f"select {_listed(checked.payload(contract))} from {matches}"
+    return Relation.table(records.connection, "stored_matches", query)
 
 
 def _lower_bound(records: Relation, contract: Contract) -> str:
@@ -92,15 +90,11 @@ def _lower_bound(records: Relation, contract: Contract) -> str:
     return f" and ({cursor} >= cast({literal(smallest)} as {contract.types[contract.cursor]}) or {cursor} is null)"
 
 
-def _batch_duplicates(checked: Checked, contract: Contract) -> Relation:
+def _batch_duplicates(records: Relation, contract: Contract) -> Relation:
     """Return keys, or for upserts states, of which the batch has more than one record."""
-    columns = _listed(_state(contract))
-    return Relation.table(
-        checked.records.connection,
-        BATCH_DUPLICATES,
-        f"select {columns}, min(_row) as _first from {checked.records} "
-        f"where _reasons is null group by {columns} having count(*) > 1",
-    )
+    state = _listed(_state(contract))
+    query = f"select {state}, min(_row) as _first from {records} where _reasons is null group by {state}"
+    return Relation.table(records.connection, "batch_duplicates", f"{query} having count(*) > 1")
 
 
 def _state(contract: Contract) -> list[str]:
@@ -189,10 +183,10 @@ def _full(checked: Checked, contract: Contract, stored: str | None, all_keys_see
         else f"select {columns}, false as _deleted from {records} where false"
     )
     query = f"select * exclude (_deleted) from ({latest}) where not _deleted"
-    current = Relation.table(connection, CURRENT_ROWS, query)
+    current = Relation.table(connection, "current_rows", query)
     last = Relation.table(
         connection,
-        LAST_ROWS,
+        "last_rows",
         f"select {columns}, _row, _position from {records} "
         f"where _reasons is null and _row in (select max(_row) from {records} where _reasons is null group by {key})",
     )

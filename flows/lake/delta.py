@@ -74,15 +74,9 @@ def _require_known_features(protocol: ProtocolVersions, path: Path | str) -> Non
 
 def relation_of(table: DeltaTable | None) -> str | None:
     """Return SQL that reads a table's files, or None if it has no files."""
-    files = files_of(table) if table is not None else []
-    if not files:
-        return None
-    return f"read_parquet([{', '.join(map(literal, files))}], union_by_name = true)"
-
-
-def files_of(table: DeltaTable) -> list[str]:
-    """Return the paths of a table's files; delta-rs escapes spaces and the like as in URLs."""
-    return [unquote(uri) for uri in table.file_uris()]
+    uris = table.file_uris() if table is not None else []  # delta-rs escapes spaces and the like as in URLs
+    files = ", ".join(literal(unquote(uri)) for uri in uris)
+    return f"read_parquet([{files}], union_by_name = true)" if files else None
 
 
 def query(table: DeltaTable | None, sql: str, parameters: Sequence[Any] = ()) -> list[tuple[Any, ...]]:

@@ -1,6 +1,6 @@
 """Runs and loads with their counts, failed ones too, in Delta tables that outlive every release."""
 
-from dataclasses import fields
+from dataclasses import dataclass, fields
 from datetime import datetime
 from pathlib import Path
 
@@ -38,31 +38,24 @@ RUNS = pa.schema(
 )
 
 
-def record_load(
-    lake: Path,
-    *,
-    load_id: str,
-    run_id: str,
-    table: TableName,
-    started_at: datetime,
-    seconds: float,
-    counts: Counts,
-    batch: int,
-    error: str | None,
-) -> None:
-    """Record a load; `error` is None if it was completed."""
-    numbers = zip(COUNTED, counts.values(), strict=True)
-    row = {
-        "load_id": load_id,
-        "run_id": run_id,
-        "table_name": str(table),
-        "started_at": started_at,
-        "seconds": seconds,
-        "outcome": "completed" if error is None else "failed",
-        "error": error,
-        "batch": batch,
-    }
-    append_row(lake / "ops" / "loads", row | dict(numbers), LOADS)
+@dataclass(frozen=True)
+class LoadRecord:
+    """A load as it is recorded; `error` is None if it was completed."""
+
+    load_id: str
+    run_id: str
+    table_name: str
+    started_at: datetime
+    seconds: float
+    counts: Counts
+    batch: int
+    error: str | None
+
+
+def record_load(lake: Path, load: LoadRecord) -> None:
+    """Record a load."""
+    row = vars(load) | vars(load.counts) | {"outcome": "completed" if load.error is None else "failed"}
+    append_row(lake / "ops" / "loads", row, LOADS)
 
 
 def earlier_tries(lake: Path, run_id: str, table: TableName) -> Counts:
