@@ -70,7 +70,8 @@ def test_a_test_of_several_rules_says_which_of_them_a_row_breaks(lake: Lake, inc
     incremental.build(lake)
 
     # When its prices and quantities are tested, by one scan of the lines
-    tested: Any = incremental.dbt(lake, "test", "--select", "fct_order_lines__prices_and_quantities_are_of_sales").result
+    only = ("--select", "fct_order_lines__prices_and_quantities_are_of_sales")
+    tested: Any = incremental.dbt(lake, "test", *only).result
     (query,) = [test.node.compiled_code for test in tested if test.node.resource_type == "test"]
     (plan,) = incremental.rows(f"explain (format json) {query}")
 
