@@ -172,7 +172,7 @@ def read_connections(path: Path, connection_set: str | None = None) -> Connectio
         value,
         subject=path.name,
         place=(name,),
-        remedy="Fix the file; CONTRIBUTING.md, «Bring a source», lists the keys.",
+        remedy="Fix the file; CONTRIBUTING.md, «Keys of a mapping», lists the keys.",
     )
     folder = settings.DataFolder.of(name)
     sources = {

@@ -1,9 +1,10 @@
 """What a connection says of a REST API: who asks, how often, and how an endpoint's records and pages are read."""
 
+import json
 from collections.abc import Mapping
 from typing import Any, Literal, Self
 
-from pydantic import Field, JsonValue, model_validator
+from pydantic import Field, model_validator
 
 from flows.config.validation import ConfigModel, OneOf, Span, Text
 
@@ -113,7 +114,7 @@ class Endpoint(ConfigModel):
     since: str = Field(default="", description="REST: parameter that takes the watermark, or its path in body")
     since_format: Literal["iso", "date", "epoch", "epoch_ms"] | None = None
     method: Literal["get", "post"] = Field(default="get", description="REST: post for searches")
-    body: dict[str, JsonValue] = Field(default={}, description="REST: what is posted; templates are filled in")
+    body: dict[str, Any] = Field(default={}, description="REST: what is posted; templates are filled in")
     paging: Paging = Field(default_factory=Paging.model_construct, description="REST: how pages follow each other")
 
     @model_validator(mode="after")
@@ -129,6 +130,10 @@ class Endpoint(ConfigModel):
     def _require_room_in_body(self) -> None:
         """Raise ValueError unless all that goes into the body has a place there."""
         paging, body = self.paging, self.body
+        try:
+            json.dumps(body)
+        except TypeError:
+            raise ValueError("has a body that cannot be written as JSON; write dates in quotes") from None
         if paging.kind in ("next", "link_header"):
             raise ValueError("posts, and a link cannot be posted to; page by cursor, offset or page")
         for place in filter(None, [self.since, paging.limit, paging.param or paging.at]):

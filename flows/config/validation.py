@@ -34,7 +34,6 @@ PLAIN_ENGLISH = {
     "string_pattern_mismatch": "is empty",
     "literal_error": "is {found!r}; it is {expected}",
     "greater_than_equal": "is {found}; it is at least {ge}",
-    "invalid-json-value": "cannot be written as JSON; write it in quotes",
     "int": "is not a whole number; write it without quotes",
     "float": "is not a number",
     "bool": "is neither true nor false",

@@ -136,20 +136,60 @@ def test_naive_times_are_of_the_mappings_zone_and_others_of_their_own(shop: Shop
 @pytest.mark.parametrize(
     ("said", "text"),
     [
-        ({"key": []}, "declare its key"),
+        ({"key": []}, "it has no key; declare one"),
         ({"key": ["nothing"]}, r"its key \['nothing'\] is not among its columns"),
         ({"cursor": "nothing"}, "its cursor 'nothing' is not among its columns"),
-        ({"load": "merge"}, "its load 'merge' is none of append, upsert, full"),
+        ({"load": "merge"}, "load is 'merge'; it is 'append', 'upsert' or 'full'"),
         ({"columns": {"order_id": "varchar", "_row": "integer"}}, "names that begin with _"),
         (
             {"columns": {"order_id": "varchar", "ORDER_ID": "varchar"}},
             "two columns differ by case or Unicode form alone",
         ),
-        ({"columns": {"order_id": "varchar", "n": "ubigint"}}, r"the data_type decimal\(20, 0\)"),
-        ({"columns": {"order_id": {"data_type": None}}}, "'order_id' a data_type"),
+        (
+            {"columns": {"order_id": "varchar", "n": "ubigint"}},
+            r"the lake cannot store; write decimal\(20, 0\)",
+        ),
+        ({"columns": {"order_id": {"data_type": None}}}, r"columns\.order_id\.data_type is missing"),
     ],
 )
 def test_a_contract_that_cannot_be_kept_is_refused(said: dict[str, Any], text: str) -> None:
     # When a contract is declared that makes no sense, then the error says what to fix
     with pytest.raises(UsageError, match=text):
         make_contract(**said)
+
+
+@pytest.mark.parametrize(
+    ("said", "text"),
+    [
+        ({"overlap": {"count": 1, "period": "day"}}, r"config\.meta has the key overlap \(it is now called lookback\)"),
+        ({"Lookback": {"count": 1, "period": "day"}}, r"the key Lookback \(did you mean lookback\?\)"),
+        ({"on-extra-columns": "freeze"}, r"the key on-extra-columns \(did you mean on_extra_column\?\)"),
+        ({"laod": "full"}, r"the key laod \(did you mean load\?\)"),
+        ({"curser": "order_id"}, r"the key curser \(did you mean cursor\?\)"),
+        (
+            {"columns": {"order_id": {"data_type": "varchar", "config": {"meta": {"has_hapened": True}}}}},
+            r"columns\.order_id: config\.meta has the key has_hapened \(did you mean has_happened\?\)",
+        ),
+    ],
+)
+def test_a_misspelt_key_of_a_contract_is_refused(said: dict[str, Any], text: str) -> None:
+    # When a contract has a key that is much like one of ours, then the error says which was meant
+    with pytest.raises(UsageError, match=text):
+        make_contract(**said)
+
+
+def test_keys_of_other_tools_are_left_alone() -> None:
+    # Given a contract whose meta has keys that other tools read
+    column = {"data_type": "varchar", "config": {"meta": {"owner": "sales", "is_pii": False, "data_classification": 3}}}
+    meta = {
+        "owner": "sales",
+        "loader": "airbyte",
+        "loaded": 1,
+        "primary_key": "id",
+        "tier": 1,
+        "sla": "daily",
+        "lead": 1,
+    }
+
+    # Then it is the contract without them
+    assert make_contract(columns={"order_id": column}, **meta) == make_contract(columns={"order_id": "varchar"})

@@ -14,7 +14,8 @@ from support.shop import ORDERS, Row, Shop, make_contract
 from flows.config.contract import contracts_of
 from flows.core.errors import SchemaMismatch, UsageError
 from flows.lake.catalog import pin_catalog
-from flows.lake.delta import open_table, relation_of
+from flows.lake.contract_versions import CONTRACTS, changes_since, record_contract_version
+from flows.lake.delta import append_row, open_table, relation_of
 from flows.lake.raw import RawTable
 from flows.lake.schema_evolution import evolve, holds
 
@@ -343,6 +344,32 @@ def test_the_order_of_columns_is_no_version_of_a_contract(shop: Shop) -> None:
     shop.declare(columns=dict(reversed(ORDERS.items())), load="upsert", cursor="updated_at")
     shop.load()
     assert len(versions(shop)) == 1
+
+
+def test_a_contract_that_version_0_1_0_stored_is_no_other_contract(shop: Shop) -> None:
+    # Given what version 0.1.0 stored of a contract, which said `overlap`, and knew no limit of nulls
+    column = {"is_personal": False, "has_happened": False, "checks": []}
+    stored = {
+        "columns": [
+            {"name": "at", "data_type": "timestamp", "is_required": False, **column},
+            {"name": "id", "data_type": "varchar", "is_required": True, **column},
+        ],
+        **{"key": ["id"], "load": "upsert", "cursor": "at", "on_extra_column": "evolve", "quarantine_limit_pct": 50.0},
+        **{"overlap": "10 days, 0:00:00", "future_tolerance": "1 day, 0:00:00", "derivation": None},
+    }
+    row = {"table_name": "sales.orders", "version": 1, "definition": json.dumps(stored), "since": datetime(2026, 3, 1)}
+    append_row(shop.lake / "ops" / "contracts", row, CONTRACTS)
+
+    # When the same contract is loaded, then nothing has changed
+    columns = {"at": "timestamp", "id": "varchar not null"}
+    ten_days = {"count": 10, "period": "day"}
+    shop.declare(columns=columns, key=["id"], load="upsert", cursor="at", lookback=ten_days)
+    assert record_contract_version(shop.lake, shop.contract) == 1
+
+    # And what changes later is told by today's names
+    shop.declare(columns=columns, key=["id"], load="upsert", cursor="at")
+    assert record_contract_version(shop.lake, shop.contract) == 2
+    assert changes_since(shop.lake, shop.contract, 1) == "lookback 10 days, 0:00:00 → 1:00:00"
 
 
 def test_a_day_and_a_column_of_the_day_are_apart(shop: Shop, tmp_path: Path) -> None:

@@ -1,22 +1,13 @@
-"""`connections.yml`: how columns become the contract's, and what is said of a file that cannot be followed."""
+"""Mappings: how a source's columns become the contract's."""
 
-from pathlib import Path
 from typing import Any
 
 import pytest
 from support.shop import Shop
 
-from flows.config.connections import read_connections
-from flows.config.settings import SET_VARIABLE
 from flows.core.errors import SchemaMismatch, SourceFailed, UsageError
 
 COLUMNS = {"id": "varchar not null", "name": "varchar", "size": "integer"}
-
-
-@pytest.fixture(autouse=True)
-def no_set_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Take the first set of a file: another test's flow may have named its own in this process."""
-    monkeypatch.delenv(SET_VARIABLE, raising=False)
 
 
 @pytest.fixture
@@ -139,66 +130,3 @@ def test_a_mapping_may_say_how_its_source_is_loaded(items: Shop) -> None:
     items.map(**{"from": "*.csv", "cursor": "nothing", "columns": {"id": "No"}})
     with pytest.raises(UsageError, match=r"the cursor 'nothing' of shop\.items is not in its contract"):
         items.load()
-
-
-@pytest.mark.parametrize(
-    ("text", "says"),
-    [
-        ("", "holds no set of connections"),
-        ("- a list", "holds no set of connections"),
-        ("{", "is no YAML at line 1"),
-        ("a: {crm: nothing}", "a.crm is no map"),
-        ("a: {crm: {tables: {}}}", "a.crm has no url"),
-        ("a: {crm: {url: 'file:x', token: y}}", "a.crm has unknown keys: token"),
-        ("a: {crm: {url: 'file:x', tables: {people: {form: y}}}}", "a.crm.tables.people has unknown keys: form"),
-        ("a: {crm: {url: 'file:x', tables: {people: {query: y, where: z}}}}", "both a query and where or columns"),
-        ("a: {crm: {url: 'file:x', tables: {people: {load: merge}}}}", "people.load is 'merge'"),
-        ("a: {crm: {url: 'file:x', tables: {people: {columns: [id]}}}}", "people.columns is no map"),
-        ("a: {crm: {url: 'file:x', tables: {people: {where: true}}}}", "people.where is no text"),
-    ],
-)
-def test_a_connections_file_that_cannot_be_followed_is_told(tmp_path: Path, text: str, says: str) -> None:
-    # Given such a file
-    path = tmp_path / "connections.yml"
-    path.write_text(text)
-
-    # When it is read, then the error says what and where
-    with pytest.raises(UsageError, match=says):
-        read_connections(path)
-
-
-def test_a_set_is_chosen_by_name_or_is_the_first(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    # Given two sets
-    path = tmp_path / "connections.yml"
-    path.write_text("one: {crm: {url: 'file:a', tables: {people: }}}\ntwo: {crm: {url: 'file:b'}}\n")
-    monkeypatch.delenv("ML_WAREHOUSE_SET", raising=False)
-
-    # When one is read, then it is the one that was named, on the command line before the environment, else the first
-    assert read_connections(path).name == "one"
-    assert read_connections(path).sources["crm"].mapping("people").origin == "people"
-    monkeypatch.setenv("ML_WAREHOUSE_SET", "two")
-    assert read_connections(path).name == "two"
-    assert read_connections(path, "one").name == "one"
-    with pytest.raises(UsageError, match="holds no set 'three'; it holds one, two"):
-        read_connections(path, "three")
-    with pytest.raises(UsageError, match="no connections file"):
-        read_connections(tmp_path / "nothing.yml")
-
-
-@pytest.mark.parametrize(
-    ("url", "says"),
-    [
-        ("{{ env_var('NOT_SET_AT_ALL') }}", "needs the environment variable NOT_SET_AT_ALL, which is not set"),
-        ("{{ nothing }}", "crm: cannot read the template"),
-        ("{{ env_var() }}", "crm: cannot read the template"),
-        ("{{ env_var('X'", "crm: cannot read the template"),
-    ],
-)
-def test_a_template_that_cannot_be_read_is_told(tmp_path: Path, url: str, says: str) -> None:
-    # Given a URL with such a template
-    path = tmp_path / "connections.yml"
-    path.write_text(f'a: {{crm: {{url: "{url}"}}}}')
-
-    # When it is used, then the error says what is wrong
-    with pytest.raises(UsageError, match=says):
-        read_connections(path).sources["crm"].url()

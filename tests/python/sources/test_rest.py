@@ -9,7 +9,7 @@ import pytest
 from support.rest_api import COLUMNS, RESET, SILENCE, TOKEN, Answer, Asked, Serve, connect, page, people, person
 from support.shop import Shop
 
-from flows.core.errors import SourceFailed, UsageError
+from flows.core.errors import SourceFailed
 from flows.sources.rest import client as rest_client
 from flows.sources.rest import table as rest
 
@@ -289,33 +289,3 @@ def test_numbers_of_an_api_keep_their_digits(shop: Shop, serve: Serve) -> None:
     # When it is loaded, then it is exact
     shop.load()
     assert [str(amount) for amount in shop.rows("amount")] == ["99999999999999.9999"]
-
-
-@pytest.mark.parametrize(
-    ("mapping", "says"),
-    [
-        ({"paging": {}}, "paging says no way"),
-        ({"paging": "next"}, "paging is no map"),
-        ({"paging": {"next": "a", "offset": "b"}}, r"paging has next and offset.\nIt has exactly one of next, link"),
-        ({"paging": {"next": "a", "first": 1}}, "paging has unknown keys: first"),
-        ({"paging": {"next": 7}}, "paging.next is no text"),
-        ({"paging": {"cursor": "a"}}, "paging has no param"),
-        ({"paging": {"offset": "a", "limit": "b"}}, "only one of limit and size"),
-        ({"paging": {"offset": "a", "limit": "b", "size": "c"}}, "size or first page that is no number"),
-        ({"paging": {"page": "a", "first": True}}, "size or first page that is no number"),
-        ({"method": "put"}, "method is 'put'"),
-        ({"body": {"a": 1}}, "a body and no method: post"),
-        ({"method": "post", "body": {"a": 1}, "since": "a.b"}, "body has no place for 'a.b'"),
-        ({"method": "post", "paging": {"next": "a"}}, "a link cannot be posted to"),
-        ({"since_format": "iso"}, "since_format is 'iso'"),
-        ({"since": "a", "since_format": "julian"}, "since_format is 'julian'"),
-    ],
-)
-def test_an_endpoint_that_cannot_be_asked_so_is_told(shop: Shop, mapping: dict[str, Any], says: str) -> None:
-    # Given such a mapping
-    shop.connect("https://api.example.com")
-    shop.map(**mapping)
-
-    # When connections.yml is read, then the error says what and where
-    with pytest.raises(UsageError, match=says):
-        shop.load()

@@ -1,0 +1,224 @@
+"""`connections.yml`: what is said of a file that cannot be followed, and the schema by which editors check it."""
+
+import json
+from datetime import date
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+from jsonschema import Draft202012Validator
+from support.shop import Shop
+
+from flows.config.connections import connections_schema, read_connections
+from flows.config.settings import PROJECT, SET_VARIABLE
+from flows.core.errors import UsageError
+
+
+@pytest.fixture(autouse=True)
+def no_set_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Take the first set of a file: another test's flow may have named its own in this process."""
+    monkeypatch.delenv(SET_VARIABLE, raising=False)
+
+
+@pytest.mark.parametrize(
+    ("text", "says"),
+    [
+        ("", "holds no set of connections"),
+        ("- a list", "holds no set of connections"),
+        ("{", "is no YAML at line 1"),
+        ("a: {crm: nothing}", "a.crm is not a map"),
+        ("a: {crm: {tables: {}}}", "a.crm.url is missing"),
+        ("a: {crm: {url: 'file:x', token: y}}", "a.crm has unknown keys: token"),
+        (
+            "a: {crm: {url: 'file:x', tables: {people: {form: y}}}}",
+            r"a.crm.tables.people has unknown keys: form \(did you mean from",
+        ),
+        ("a: {crm: {url: 'file:x', tables: {people: {query: y, where: z}}}}", "both a query and where or columns"),
+        ("a: {crm: {url: 'file:x', tables: {people: {load: merge}}}}", "people.load is 'merge'"),
+        ("a: {crm: {url: 'file:x', tables: {people: {columns: [id]}}}}", "people.columns is not a map"),
+        ("a: {crm: {url: 'file:x', tables: {people: {where: true}}}}", "people.where is not text"),
+    ],
+)
+def test_a_connections_file_that_cannot_be_followed_is_told(tmp_path: Path, text: str, says: str) -> None:
+    # Given such a file
+    path = tmp_path / "connections.yml"
+    path.write_text(text)
+
+    # When it is read, then the error says what and where
+    with pytest.raises(UsageError, match=says):
+        read_connections(path)
+
+
+def test_a_set_is_chosen_by_name_or_is_the_first(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    # Given two sets
+    path = tmp_path / "connections.yml"
+    path.write_text("one: {crm: {url: 'file:a', tables: {people: }}}\ntwo: {crm: {url: 'file:b'}}\n")
+    monkeypatch.delenv("ML_WAREHOUSE_SET", raising=False)
+
+    # When one is read, then it is the one that was named, on the command line before the environment, else the first
+    assert read_connections(path).name == "one"
+    assert read_connections(path).sources["crm"].mapping("people").origin == "people"
+    monkeypatch.setenv("ML_WAREHOUSE_SET", "two")
+    assert read_connections(path).name == "two"
+    assert read_connections(path, "one").name == "one"
+    with pytest.raises(UsageError, match="holds no set 'three'; it holds one, two"):
+        read_connections(path, "three")
+    with pytest.raises(UsageError, match="no connections file"):
+        read_connections(tmp_path / "nothing.yml")
+
+
+@pytest.mark.parametrize(
+    ("url", "says"),
+    [
+        ("{{ env_var('NOT_SET_AT_ALL') }}", "needs the environment variable NOT_SET_AT_ALL, which is not set"),
+        ("{{ nothing }}", "crm.url is a template that cannot be read"),
+        ("{{ env_var() }}", "crm.url is a template that cannot be read"),
+        ("{{ env_var('X'", "crm.url is a template that cannot be read"),
+    ],
+)
+def test_a_template_that_cannot_be_read_is_told(tmp_path: Path, url: str, says: str) -> None:
+    # Given a URL with such a template
+    path = tmp_path / "connections.yml"
+    path.write_text(f'a: {{crm: {{url: "{url}"}}}}')
+
+    # When it is used, then the error says what is wrong
+    with pytest.raises(UsageError, match=says):
+        read_connections(path).sources["crm"].url()
+
+
+@pytest.mark.parametrize(
+    ("mapping", "says"),
+    [
+        ({"paging": {}}, "paging has no kind; it needs one of next, link"),
+        ({"paging": "next"}, "paging is not a map"),
+        ({"paging": {"next": "a", "offset": "b"}}, "paging has next and offset; it needs one of next, link"),
+        ({"paging": {"next": "a", "first": 1}}, "paging has unknown keys: first"),
+        ({"paging": {"next": 7}}, "paging.next is not text"),
+        ({"paging": {"cursor": "a"}}, "paging has no param"),
+        ({"paging": {"offset": "a", "limit": "b"}}, "only one of limit and size"),
+        ({"paging": {"offset": "a", "limit": "b", "size": "c"}}, "paging.size is not a whole number"),
+        ({"paging": {"page": "a", "first": True}}, "paging.first is not a whole number"),
+        ({"method": "put"}, "method is 'put'"),
+        ({"body": {"a": 1}}, "a body and no method: post"),
+        ({"method": "post", "body": {"a": 1}, "since": "a.b"}, "has no place in its body for 'a.b'"),
+        ({"method": "post", "paging": {"next": "a"}}, "a link cannot be posted to"),
+        ({"since_format": "iso"}, "has since_format and no since"),
+        ({"since": "a", "since_format": "julian"}, "since_format is 'julian'"),
+    ],
+)
+def test_an_endpoint_that_cannot_be_asked_so_is_told(shop: Shop, mapping: dict[str, Any], says: str) -> None:
+    # Given such a mapping
+    shop.connect("https://api.example.com")
+    shop.map(**mapping)
+
+    # When connections.yml is read, then the error says what and where
+    with pytest.raises(UsageError, match=says):
+        shop.load()
+
+
+def test_all_mistakes_of_a_set_are_told_at_once_and_no_value_that_may_be_secret(tmp_path: Path) -> None:
+    # Given a set with a mistake in each source, and secrets that should not be in the file
+    path = tmp_path / "connections.yml"
+    crm = {"url": "https://c4nary.example.com", "auth": {"basic": {"user": "c4nary", "pasword": "c4nary"}}}
+    shop = {"url": ["c4nary"], "auth": {"bearer": 1234567}, "rate": {"count": 5, "period": "week"}}
+    body = {"token": "c4nary", "since": date(2026, 3, 1)}
+    tables = {"people": {"method": "post", "body": body}, "orders": {"body": ["c4nary"], "where": {"c4nary": 1}}}
+    path.write_text(yaml.safe_dump({"a": {"crm": crm, "shop": shop, "sales": {"url": "file:x", "tables": tables}}}))
+
+    # When it is read
+    with pytest.raises(UsageError) as failure:
+        read_connections(path)
+
+    # Then each mistake has a line that says where it is
+    *mistakes, remedy = str(failure.value).splitlines()
+    assert mistakes == [
+        "connections.yml: a.crm.auth.basic has unknown keys: pasword (did you mean password?); "
+        "known are password, user.",
+        "connections.yml: a.sales.tables.orders.body is not a map of names.",
+        "connections.yml: a.sales.tables.orders.where is not text; write it in quotes.",
+        "connections.yml: a.sales.tables.people has a body that cannot be written as JSON; write dates in quotes.",
+        "connections.yml: a.shop.url is not text; write it in quotes.",
+        "connections.yml: a.shop.auth.bearer is not text; write it in quotes.",
+        "connections.yml: a.shop.rate.period is 'week'; it is 'second', 'minute', 'hour' or 'day'.",
+    ]
+    assert "Keys of a mapping" in remedy
+    assert "c4nary" not in str(failure.value) + repr(failure.value)
+    assert "1234567" not in str(failure.value)
+    assert failure.value.__context__ is None
+
+
+def test_a_key_of_an_earlier_version_is_refused_by_its_new_name(tmp_path: Path) -> None:
+    # Given a mapping that was written before a key was renamed
+    path = tmp_path / "connections.yml"
+    path.write_text("a: {crm: {url: 'file:x', tables: {people: {overlap: {count: 1, period: day}}}}}")
+
+    # When it is read, then the error says what the key is called now
+    with pytest.raises(UsageError, match=r"people has unknown keys: overlap \(it is now called lookback\)"):
+        read_connections(path)
+
+
+def test_a_mapping_is_parsed_once_and_frozen(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    # Given a mapping whose templates need a variable
+    path = tmp_path / "connections.yml"
+    people = {"from": "{{ env_var('PEOPLE') }}", "columns": {"id": 7}, "method": "post", "body": {"at": ["{{ data }}"]}}
+    path.write_text(yaml.safe_dump({"a": {"crm": {"url": "https://x", "tables": {"people": people}}}}))
+    crm = read_connections(path).sources["crm"]
+
+    # When it is used, then the variable is needed, and only then
+    with pytest.raises(UsageError, match="needs the environment variable PEOPLE, which is not set"):
+        crm.require_environment()
+    monkeypatch.setenv("PEOPLE", "people.csv")
+    crm.require_environment()
+    mapping = crm.mapping("people")
+    assert (str(mapping.name), mapping.origin, mapping.columns) == ("crm.people", "people.csv", {"id": "7"})
+    assert crm.body("people") == {"at": [str(crm.data)]}
+    assert crm.body("others") is None
+
+    # And it cannot be changed
+    with pytest.raises(ValueError, match="frozen"):
+        mapping.origin = "others.csv"
+
+
+def test_the_schema_for_editors_is_that_of_the_models() -> None:
+    # Given the schema beside connections.yml
+    stored = json.loads((PROJECT / "connections.schema.json").read_text())
+
+    # Then it is what the models give, and connections.yml keeps it
+    assert stored == connections_schema(), "write it again: make schema"
+    assert (PROJECT / "connections.yml").read_text().splitlines()[0].endswith("$schema=connections.schema.json")
+    Draft202012Validator.check_schema(stored)
+    Draft202012Validator(stored).validate(yaml.safe_load((PROJECT / "connections.yml").read_text()))
+
+
+@pytest.mark.parametrize(
+    ("connection", "is_valid"),
+    [
+        ({"url": "file:x"}, True),
+        ({"url": "file:x", "tables": {"people": None, "orders": {"columns": {"n": 1}}}}, True),
+        (
+            {"url": "https://x", "auth": {"key": {"param": "k", "value": "v"}}, "rate": {"count": 1, "period": "day"}},
+            True,
+        ),
+        ({"url": "https://x", "tables": {"people": {"paging": {"page": "p", "first": 0}, "method": "post"}}}, True),
+        ({}, False),
+        ({"url": "file:x", "token": "y"}, False),
+        ({"url": "file:x", "tables": {"people": {"load": "merge"}}}, False),
+        ({"url": "file:x", "tables": {"people": {"columns": {"n": True}}}}, False),
+        ({"url": "file:x", "tables": {"people": {"lookback": {"count": 1, "period": "week"}}}}, False),
+        ({"url": "https://x", "auth": {"bearer": "a", "basic": {"user": "a", "password": "b"}}}, False),
+        ({"url": "https://x", "tables": {"people": {"paging": {"page": "p", "first": True}}}}, False),
+    ],
+)
+def test_an_editor_and_a_run_agree_on_what_is_valid(tmp_path: Path, connection: dict[str, Any], is_valid: bool) -> None:
+    # Given a file
+    path, value = tmp_path / "connections.yml", {"a": {"crm": connection}}
+    path.write_text(yaml.safe_dump(value))
+
+    # When it is read, then both find it valid, or both do not
+    assert Draft202012Validator(connections_schema()).is_valid(value) == is_valid
+    if is_valid:
+        assert read_connections(path).sources["crm"].url_template == connection["url"]
+    else:
+        with pytest.raises(UsageError):
+            read_connections(path)
