@@ -45,61 +45,6 @@ results as (
     union all
 
     select
-        'interpolate' as macro_name,
-        cast({{ interpolate('15', '4.0', '0', '8.0', '30', '60') }} as varchar) as result,
-        '6.0' as worked_result
-
-    union all
-
-    select
-        'interpolate over too long a gap' as macro_name,
-        cast({{ interpolate('15', '4.0', '0', '8.0', '30', '10') }} as varchar) as result,
-        cast(null as varchar) as worked_result
-
-    union all
-
-    select
-        'is_out_of_reach' as macro_name,
-        cast({{ is_out_of_reach('40', '1', '5', '0', '5', '2', '1', '9') }} as varchar) as result,
-        'true' as worked_result
-
-    union all
-
-    select
-        'is_out_of_reach behind it' as macro_name,
-        cast({{ is_out_of_reach('5', '2', '40', '1', '5', '3', '1', '9') }} as varchar) as result,
-        'false' as worked_result
-
-    union all
-
-    select
-        'is_stuck' as macro_name,
-        cast({{ is_stuck('11', '6', '12', '6', [
-            {'is_there': 'true', 'began_at_us': '6', 'ended_at_us': '11'},
-        ]) }} as varchar) as result,
-        'true' as worked_result
-
-    union all
-
-    select
-        'is_stuck where nothing else changes' as macro_name,
-        cast({{ is_stuck('11', '6', '12', '6', [
-            {'is_there': 'true', 'began_at_us': '6', 'ended_at_us': '12'},
-        ]) }} as varchar) as result,
-        'false' as worked_result
-
-    union all
-
-    select
-        'is_stuck where there is no other' as macro_name,
-        cast({{ is_stuck('11', '6', '12', '6', [
-            {'is_there': 'false', 'began_at_us': 'null', 'ended_at_us': 'null'},
-        ]) }} as varchar) as result,
-        'true' as worked_result
-
-    union all
-
-    select
         'convert_to_kelvin' as macro_name,
         cast({{ convert_to_kelvin('4.85') }} as varchar) as result,
         '278.00' as worked_result
