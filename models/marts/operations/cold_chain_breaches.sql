@@ -22,59 +22,36 @@ sensor_rules as (
 
 ),
 
-values_listed as (
-
-    select
-        unit_id,
-        'temperature_celsius' as quantity,
-        cleaned_temperature_celsius as cleaned_value,
-        is_door_open,
-        read_at,
-        next_read_at
-    from readings_cleaned
-    where cleaned_temperature_celsius is not null
-
-    union all
-
-    select
-        unit_id,
-        'humidity_pct' as quantity,
-        cleaned_humidity_pct as cleaned_value,
-        is_door_open,
-        read_at,
-        next_read_at
-    from readings_cleaned
-    where cleaned_humidity_pct is not null
-
-),
-
 values_beyond_limits as (
 
     select
-        values_listed.unit_id,
-        values_listed.quantity,
+        readings_cleaned.unit_id,
+        readings_cleaned.quantity,
         case
-            when values_listed.cleaned_value > unit_limits.highest_allowed then 'above'
+            when readings_cleaned.cleaned_value > unit_limits.highest_allowed then 'above'
             else 'below'
         end as direction,
         unit_limits.lowest_allowed,
         unit_limits.highest_allowed,
         unit_limits.breach_minutes,
         unit_limits.recovery_minutes,
-        values_listed.cleaned_value,
-        values_listed.is_door_open,
-        values_listed.read_at,
-        values_listed.next_read_at
-    from values_listed
+        readings_cleaned.cleaned_value,
+        readings_cleaned.is_door_open,
+        readings_cleaned.read_at,
+        readings_cleaned.next_read_at
+    from readings_cleaned
     inner join unit_limits
         on
-            values_listed.unit_id = unit_limits.unit_id
-            and values_listed.quantity = unit_limits.quantity
-            and values_listed.read_at >= unit_limits.valid_from
-            and values_listed.read_at < unit_limits.valid_to
+            readings_cleaned.unit_id = unit_limits.unit_id
+            and readings_cleaned.quantity = unit_limits.quantity
+            and readings_cleaned.read_at >= unit_limits.valid_from
+            and readings_cleaned.read_at < unit_limits.valid_to
     where
-        values_listed.cleaned_value > unit_limits.highest_allowed
-        or values_listed.cleaned_value < unit_limits.lowest_allowed
+        readings_cleaned.quantity in ('temperature_celsius', 'humidity_pct')
+        and (
+            readings_cleaned.cleaned_value > unit_limits.highest_allowed
+            or readings_cleaned.cleaned_value < unit_limits.lowest_allowed
+        )
 
 ),
 

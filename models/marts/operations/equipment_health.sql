@@ -41,20 +41,20 @@ hours_judged as (
         60.0 * count(
             case
                 when
-                    readings_cleaned.cleaned_temperature_celsius < unit_limits.lowest_allowed
-                    or readings_cleaned.cleaned_temperature_celsius > unit_limits.highest_allowed
+                    readings_cleaned.cleaned_value < unit_limits.lowest_allowed
+                    or readings_cleaned.cleaned_value > unit_limits.highest_allowed
                     then 1
             end
-        ) / nullif(count(readings_cleaned.cleaned_temperature_celsius), 0)
-            as out_of_range_minutes,
+        ) / nullif(count(readings_cleaned.cleaned_value), 0) as out_of_range_minutes,
         date_trunc('hour', readings_cleaned.read_at) as hour_at
     from readings_cleaned
     inner join unit_limits
         on
             readings_cleaned.unit_id = unit_limits.unit_id
+            and readings_cleaned.quantity = unit_limits.quantity
             and readings_cleaned.read_at >= unit_limits.valid_from
             and readings_cleaned.read_at < unit_limits.valid_to
-    where unit_limits.quantity = 'temperature_celsius'
+    where readings_cleaned.quantity = 'temperature_celsius'
     group by readings_cleaned.unit_id, date_trunc('hour', readings_cleaned.read_at)
 
 ),

@@ -28,47 +28,8 @@ last_readings as (
 
 values_not_believed as (
 
-    select
-        unit_id,
-        'temperature_celsius' as quantity,
-        temperature_celsius_finding as finding,
-        temperature_celsius as sensor_value,
-        read_at
-    from readings_cleaned
-    where temperature_celsius_finding is not null
-
-    union all
-
-    select
-        unit_id,
-        'humidity_pct' as quantity,
-        humidity_pct_finding as finding,
-        humidity_pct as sensor_value,
-        read_at
-    from readings_cleaned
-    where humidity_pct_finding is not null
-
-    union all
-
-    select
-        unit_id,
-        'vibration_mm_s' as quantity,
-        vibration_mm_s_finding as finding,
-        vibration_mm_s as sensor_value,
-        read_at
-    from readings_cleaned
-    where vibration_mm_s_finding is not null
-
-    union all
-
-    select
-        unit_id,
-        'power_watts' as quantity,
-        power_watts_finding as finding,
-        power_watts as sensor_value,
-        read_at
-    from readings_cleaned
-    where power_watts_finding is not null
+    select * from readings_cleaned
+    where finding is not null
 
 ),
 

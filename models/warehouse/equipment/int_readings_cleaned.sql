@@ -24,9 +24,108 @@ sensor_rules as (
 
 ),
 
-readings_cleaned as (
+readings_timed as (
 
-    {{ clean_readings('readings', 'sensor_rules', sensor_quantities()) }}
+    select
+        unit_id,
+        {{ sensor_quantities() | join(', ') }},
+        door_open as is_door_open,
+        {{ convert_to_epoch_us('read_at') }} as at_us,
+        read_at,
+        lead(read_at) over within_a_day as following_read_at,
+        max(_loaded_at) over within_a_day as _loaded_at,
+        min(_is_backfill) over within_a_day as _is_backfill
+    from readings
+    window within_a_day as (
+        partition by unit_id order by {{ convert_to_epoch_us('read_at') }}
+        range between 86400000000 preceding and 86400000000 following
+    )
+
+),
+
+-- Numbered, since a number is sorted faster than a text.
+quantities as (
+
+    select
+        quantities_numbered.quantity_number,
+        quantities_numbered.quantity,
+        sensor_rules.lowest_possible,
+        sensor_rules.highest_possible,
+        sensor_rules.largest_change_per_minute / 60000000 as largest_change_per_us,
+        sensor_rules.stuck_minutes * cast(60000000 as bigint) as stuck_us,
+        sensor_rules.smoothing_minutes * cast(60000000 as bigint) as smoothing_us,
+        sensor_rules.longest_gap_minutes * cast(60000000 as bigint) as longest_gap_us
+    from (
+        values {% for quantity in sensor_quantities() -%}
+            ({{ loop.index }}, '{{ quantity }}'){{ ', ' if not loop.last }}
+        {%- endfor %}
+    ) as quantities_numbered (quantity_number, quantity)
+    left join sensor_rules on quantities_numbered.quantity = sensor_rules.quantity
+
+),
+
+values_listed as (
+
+    select
+        readings_timed.unit_id,
+        quantities.quantity_number,
+        quantities.lowest_possible,
+        quantities.highest_possible,
+        quantities.longest_gap_us,
+        case quantities.quantity
+            {%- for quantity in sensor_quantities() %}
+                when '{{ quantity }}' then readings_timed.{{ quantity }}
+            {%- endfor %}
+        end as sensor_value,
+        readings_timed.is_door_open,
+        readings_timed.at_us,
+        readings_timed.read_at,
+        case
+            when
+                readings_timed.following_read_at
+                <= {{ dbt.dateadd('day', 1, 'readings_timed.read_at') }}
+                then readings_timed.following_read_at
+        end as next_read_at,
+        readings_timed._loaded_at,
+        readings_timed._is_backfill
+    from readings_timed
+    cross join quantities
+
+),
+
+values_bounded as (
+
+    select
+        *,
+        case
+            when
+                sensor_value between coalesce(lowest_possible, sensor_value)
+                and coalesce(highest_possible, sensor_value)
+                then sensor_value
+        end as possible_value
+    from values_listed
+
+),
+
+values_judged as (
+
+    {{ judge_sensor_values('values_bounded', rules='quantities') | indent(4) }}
+
+),
+
+values_cleaned as (
+
+    {{ clean_sensor_values('values_judged') | indent(4) }}
+
+),
+
+values_named as (
+
+    select
+        values_cleaned.*,
+        quantities.quantity
+    from values_cleaned
+    inner join quantities on values_cleaned.quantity_number = quantities.quantity_number
 
 ),
 
@@ -35,7 +134,7 @@ days_named as (
     select
         *,
         {{ name_unit_day() }} as unit_day
-    from readings_cleaned
+    from values_named
 
 ),
 
@@ -44,23 +143,12 @@ int_readings_cleaned as (
     select
         unit_id,
         unit_day,
-        temperature_celsius_finding,
-        humidity_pct_finding,
-        vibration_mm_s_finding,
-        power_watts_finding,
-        temperature_celsius,
-        cleaned_temperature_celsius,
-        humidity_pct,
-        cleaned_humidity_pct,
-        vibration_mm_s,
-        cleaned_vibration_mm_s,
-        power_watts,
-        cleaned_power_watts,
+        quantity,
+        finding,
+        sensor_value,
+        cleaned_value,
         is_door_open,
-        is_temperature_celsius_imputed,
-        is_humidity_pct_imputed,
-        is_vibration_mm_s_imputed,
-        is_power_watts_imputed,
+        is_imputed,
         read_at,
         next_read_at,
         _loaded_at,

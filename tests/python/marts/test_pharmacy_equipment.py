@@ -80,9 +80,9 @@ def test_every_breach_is_found_and_none_else_and_tells_whether_the_door_was_open
 
 def test_what_a_sensor_sent_is_kept_beside_what_is_believed(pharmacy: "Pharmacy") -> None:
     (counted,) = pharmacy.rows(
-        "select count(*) filter (temperature_celsius = -127) as errors, "
-        "count(*) filter (temperature_celsius = -127 and temperature_celsius_finding is null) as believed, "
-        "max(abs(cleaned_temperature_celsius)) as furthest from core.int_readings_cleaned"
+        "select count(*) filter (sensor_value = -127) as errors, "
+        "count(*) filter (sensor_value = -127 and finding is null) as believed, "
+        "max(abs(cleaned_value)) as furthest from core.int_readings_cleaned where quantity = 'temperature_celsius'"
     )
     assert counted["errors"] > 0
     assert counted["believed"] == 0
