@@ -3,6 +3,7 @@
 import ast
 import re
 from collections import Counter
+from datetime import date
 from pathlib import Path
 from typing import Any
 
@@ -101,6 +102,42 @@ def test_functions_alone_are_built_without_a_contract(manifest: Manifest) -> Non
     functions = {model.name for model in models if model.config.materialized == "table_function"}
     assert {model.name for model in models if not model.contract.enforced} == functions
     assert {model.name for model in models if "example" in model.config.meta} == functions
+
+
+def test_every_source_model_seed_and_snapshot_has_an_owner(manifest: Manifest) -> None:
+    """dbt has no groups for sources: the meta of a source names the group."""
+    groups = {group.name for group in manifest.groups.values() if group.owner.name}
+    owners = {node.unique_id: node.config.group for node in own_nodes(manifest, "model", "seed", "snapshot")}
+    owners |= {source.unique_id: source.config.meta.get("owner") for source in manifest.sources.values()}
+    assert {node: owner for node, owner in owners.items() if owner not in groups} == {}
+
+
+def test_every_tolerance_of_a_data_test_has_a_date_a_cause_and_an_owner(manifest: Manifest) -> None:
+    """A data test tolerates what only warns, or what fails from a number of rows on, or what an argument allows."""
+    groups = {group.name for group in manifest.groups.values()}
+    tolerant = [test for test in own_nodes(manifest, "test") if is_tolerant(test)]
+    assert tolerant
+    assert {test.name for test in tolerant if not is_explained(test.config.meta.get("tolerance", {}), groups)} == set()
+
+
+def is_tolerant(test: Any) -> bool:
+    arguments = getattr(getattr(test, "test_metadata", None), "kwargs", {})
+    limits = {test.config.warn_if, test.config.error_if}
+    return (
+        str(test.config.severity).lower() == "warn"
+        or limits != {"!= 0"}
+        or any("tolerance" in name for name in arguments)
+    )
+
+
+def is_explained(tolerance: dict[str, str], groups: set[str]) -> bool:
+    """Return whether it says since when, why and for whom; since is the day on which the test was added."""
+    return (
+        tolerance.keys() == {"since", "cause", "owner"}
+        and date.fromisoformat(tolerance["since"]) <= date.today()
+        and bool(tolerance["cause"])
+        and tolerance["owner"] in groups
+    )
 
 
 def test_every_unit_test_gives_its_reason(manifest: Manifest) -> None:

@@ -124,8 +124,8 @@ credit_histories as (
         {%- endfor %}
         months_compared.principal_amount,
         months_compared.outstanding_principal_amount,
-        months_compared.due_amount,
-        months_compared.paid_amount,
+        months_compared.due_in_month_amount,
+        months_compared.paid_in_month_amount,
         months_compared.due_to_date_amount,
         months_compared.paid_to_date_amount,
         months_compared.overdue_amount,

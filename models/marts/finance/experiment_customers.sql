@@ -64,7 +64,7 @@ orders_summed as (
         currency,
         ordered_at,
         max(case when is_sale then 1 else 0 end) as has_sale,
-        sum(net_amount) as net_amount
+        sum(net_amount) as net_sales_amount
     from order_lines
     where
         is_in_net_sales
@@ -81,7 +81,7 @@ orders_within_windows as (
         states_told.participation,
         orders_summed.currency,
         orders_summed.has_sale,
-        orders_summed.net_amount,
+        orders_summed.net_sales_amount,
         orders_summed.ordered_at
     from states_told
     inner join orders_summed on states_told.customer_id = orders_summed.customer_id
@@ -113,8 +113,8 @@ purchases_counted as (
         sum(orders_within_windows.has_sale) as order_count,
         sum(
             case when currencies_ranked.currency is null then 0 else 1 end
-            * orders_within_windows.net_amount
-        ) as net_amount,
+            * orders_within_windows.net_sales_amount
+        ) as window_net_sales_amount,
         min(
             case when orders_within_windows.has_sale = 1 then orders_within_windows.ordered_at end
         ) as first_ordered_at
@@ -136,7 +136,8 @@ experiment_customers as (
         states_told.variant,
         states_told.participation,
         currencies_ranked.currency,
-        cast(coalesce(purchases_counted.net_amount, 0) as decimal(18, 4)) as net_amount,
+        cast(coalesce(purchases_counted.window_net_sales_amount, 0) as decimal(18, 4))
+            as window_net_sales_amount,
         cast(coalesce(purchases_counted.order_count, 0) as bigint) as order_count,
         states_told.is_control,
         coalesce(purchases_counted.order_count, 0) >= states_told.minimum_order_count

@@ -110,17 +110,19 @@ experiment_results as (
         differences_judged.z_score,
         2e0 * {{ compute_normal_tail('differences_judged.z_score') }} as p_value,
         cast(differences_judged.control_mean_amount as decimal(18, 4))
-            as control_net_amount_per_customer,
-        cast(differences_judged.mean_amount as decimal(18, 4)) as net_amount_per_customer,
-        cast(differences_judged.amount_difference as decimal(18, 4)) as net_amount_difference,
+            as control_net_sales_amount_per_customer,
+        cast(differences_judged.mean_amount as decimal(18, 4))
+            as net_sales_amount_per_customer,
+        cast(differences_judged.amount_difference as decimal(18, 4))
+            as net_sales_amount_difference,
         cast(
             differences_judged.amount_difference - differences_judged.amount_reach
             as decimal(18, 4)
-        ) as net_amount_difference_lower,
+        ) as net_sales_amount_difference_lower,
         cast(
             differences_judged.amount_difference + differences_judged.amount_reach
             as decimal(18, 4)
-        ) as net_amount_difference_upper,
+        ) as net_sales_amount_difference_upper,
         splits_judged.sample_ratio_chi_square,
         splits_judged.sample_ratio_p_value,
         cast(splits_judged.waiting_count as bigint) as waiting_count,

@@ -23,9 +23,11 @@ customers_counted as (
         count(case when participation = 'unexposed' then 1 end) as unexposed_count,
         count(case when participation = 'contaminated' then 1 end) as contaminated_count,
         count(case when participation = 'removed' then 1 end) as removed_count,
-        avg(case when participation = 'compared' then net_amount end) as mean_amount,
-        var_samp(case when participation = 'compared' then cast(net_amount as double) end)
-            as amount_variance
+        avg(case when participation = 'compared' then window_net_sales_amount end)
+            as mean_amount,
+        var_samp(
+            case when participation = 'compared' then cast(window_net_sales_amount as double) end
+        ) as amount_variance
     from experiment_customers
     group by experiment_name, variant
 

@@ -154,8 +154,9 @@ int_loan_months_summed as (
 
     select
         loan_months.loan_id,
-        cast(coalesce(changes_by_month.due_amount, 0) as decimal(18, 4)) as due_amount,
-        cast(coalesce(changes_by_month.paid_amount, 0) as decimal(18, 4)) as paid_amount,
+        cast(coalesce(changes_by_month.due_amount, 0) as decimal(18, 4)) as due_in_month_amount,
+        cast(coalesce(changes_by_month.paid_amount, 0) as decimal(18, 4))
+            as paid_in_month_amount,
         cast(coalesce(sum(changes_by_month.due_amount) over to_date, 0) as decimal(18, 4))
             as due_to_date_amount,
         cast(coalesce(sum(changes_by_month.paid_amount) over to_date, 0) as decimal(18, 4))

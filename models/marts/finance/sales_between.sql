@@ -14,7 +14,7 @@ sales_between as (
         count(distinct case when is_sale then order_id end) as order_count,
         cast(sum(case when is_sale then quantity else 0 end) as bigint) as units_sold,
         cast(sum(case when is_return then quantity else 0 end) as bigint) as units_returned,
-        cast(sum(net_amount) as decimal(18, 4)) as net_amount
+        cast(sum(net_amount) as decimal(18, 4)) as net_sales_amount
     from order_lines
     where
         is_in_net_sales

@@ -48,7 +48,8 @@ customers_described as (
         int_customer_favourites.favourite_channel,
         int_customer_favourites.favourite_category,
         int_customer_favourites.currency,
-        coalesce(int_customer_favourites.net_amount, 0) as net_amount,
+        coalesce(int_customer_favourites.main_currency_net_sales_amount, 0)
+            as main_currency_net_sales_amount,
         coalesce(int_customer_favourites.currency_count, 0) as currency_count,
         coalesce(int_customer_purchases.order_count, 0) as order_count,
         coalesce(int_customer_purchases.cancelled_order_count, 0) as cancelled_order_count,
@@ -113,7 +114,7 @@ customer_360 as (
         customers_described.favourite_channel,
         customers_described.favourite_category,
         customers_described.currency,
-        customers_described.net_amount,
+        customers_described.main_currency_net_sales_amount,
         customers_described.currency_count,
         customers_described.order_count,
         customers_described.cancelled_order_count,

@@ -50,9 +50,9 @@ customer_lifetime_value as (
         customer_id,
         currency,
         cast(sum(case when is_history then net_amount else 0 end) as decimal(18, 4))
-            as history_net_amount,
+            as history_net_sales_amount,
         cast(sum(case when is_history then 0 else net_amount end) as decimal(18, 4))
-            as horizon_net_amount,
+            as horizon_net_sales_amount,
         count(distinct case when is_history and is_sale then order_id end) as history_order_count,
         count(distinct case when not is_history and is_sale then order_id end)
             as horizon_order_count,

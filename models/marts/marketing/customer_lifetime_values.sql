@@ -31,7 +31,7 @@ purchases_by_day as (
         order_lines.currency,
         order_lines.ordered_date,
         sum(case when order_lines.is_sale then order_lines.net_amount else 0 end) as sold_amount,
-        sum(order_lines.net_amount) as net_amount,
+        sum(order_lines.net_amount) as net_sales_amount,
         count(case when order_lines.is_sale then 1 end) as sold_line_count
     from order_lines
     inner join dim_customer
@@ -61,7 +61,7 @@ purchases_summed as (
     select
         purchases_by_day.customer_id,
         purchases_by_day.currency,
-        sum(purchases_by_day.net_amount) as net_amount,
+        sum(purchases_by_day.net_sales_amount) as net_sales_amount,
         avg(
             case
                 when
@@ -113,7 +113,7 @@ scored as (
         {{ score_quintiles('recency_days desc', by='currency') }} as recency_score,
         {{ score_quintiles('repeat_purchase_count', by='currency', ties='first') }}
             as frequency_score,
-        {{ score_quintiles('net_amount', by='currency') }} as monetary_score
+        {{ score_quintiles('net_sales_amount', by='currency') }} as monetary_score
     from days_measured
 
 ),
@@ -146,12 +146,12 @@ customer_lifetime_values as (
         scored.customer_id,
         scored.currency,
         segments_ranked.rfm_segment,
-        cast(scored.net_amount as decimal(18, 4)) as net_amount,
+        cast(scored.net_sales_amount as decimal(18, 4)) as net_sales_amount,
         cast(scored.repeat_purchase_amount as decimal(18, 4)) as repeat_purchase_amount,
         cast(
             case
                 when scored.observed_days >= {{ var('run_rate_minimum_days') }}
-                    then scored.net_amount * 365 / scored.observed_days
+                    then scored.net_sales_amount * 365 / scored.observed_days
             end as decimal(18, 4)
         ) as yearly_run_rate_amount,
         scored.repeat_purchase_count,

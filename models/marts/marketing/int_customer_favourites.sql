@@ -15,7 +15,7 @@ currencies_ranked as (
     select
         customer_id,
         currency,
-        sum(net_amount) as net_amount,
+        sum(net_amount) as net_sales_amount,
         count(*) over (partition by customer_id) as currency_count,
         row_number() over (
             partition by customer_id
@@ -69,7 +69,8 @@ int_customer_favourites as (
         channels_ranked.channel as favourite_channel,
         categories_ranked.category as favourite_category,
         currencies_ranked.currency,
-        cast(currencies_ranked.net_amount as decimal(18, 4)) as net_amount,
+        cast(currencies_ranked.net_sales_amount as decimal(18, 4))
+            as main_currency_net_sales_amount,
         currencies_ranked.currency_count
     from currencies_ranked
     left join channels_ranked

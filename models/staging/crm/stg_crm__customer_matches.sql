@@ -45,11 +45,9 @@ values_counted as (
 
     select
         *,
-        count(*) over (partition by person_name) as person_name_count,
-        count(*) over (partition by email) as email_count,
-        count(*) over (partition by phone) as phone_count,
-        count(*) over (partition by birth_date) as birth_date_count,
-        count(*) over (partition by address) as address_count,
+        {% for field in fields -%}
+            count(*) over (partition by {{ field }}) as {{ field }}_count,
+        {% endfor -%}
         count(*) over () as customer_count
     from identities_normalised
 
@@ -67,27 +65,15 @@ words_of_names as (
 
 blocks as (
 
-    select
-        customer_id,
-        'email ' || email as block
-    from identities_normalised
+    {% for field in ['email', 'phone', 'address'] -%}
+        select
+            customer_id,
+            '{{ field }} ' || {{ field }} as block
+        from identities_normalised
 
-    union all
+        union all
 
-    select
-        customer_id,
-        'phone ' || phone as block
-    from identities_normalised
-
-    union all
-
-    select
-        customer_id,
-        'address ' || address as block
-    from identities_normalised
-
-    union all
-
+    {% endfor -%}
     select
         customer_id,
         'postcode ' || postcode || ' ' || person_name as block
@@ -142,54 +128,22 @@ pairs_compared as (
     select
         candidate_pairs.customer_id,
         candidate_pairs.other_customer_id,
-        case
-            when one.person_name = peer.person_name then 'same'
-            when {{ measure_similarity('one.person_name', 'peer.person_name') }} >= 0.9
-                then 'similar'
-            when {{ share_a_word('one.person_name', 'peer.person_name') }} then 'partly'
-            when one.person_name <> peer.person_name then 'different'
-        end as person_name_agreement,
-        case
-            when one.email = peer.email then 'same'
-            when
-                one.email_digits = peer.email_digits
-                and (
-                    {{ measure_similarity('one.email', 'peer.email') }} >= 0.92
-                    or (length(peer.email) >= 6 and contains(one.email, peer.email))
-                    or (length(one.email) >= 6 and contains(peer.email, one.email))
-                )
-                then 'similar'
-            when one.email <> peer.email then 'different'
-        end as email_agreement,
-        case
-            when one.phone = peer.phone then 'same'
-            when one.phone <> peer.phone then 'different'
-        end as phone_agreement,
-        case
-            when one.birth_date = peer.birth_date then 'same'
-            when
-                cast(day(one.birth_date) = day(peer.birth_date) as integer)
-                + cast(month(one.birth_date) = month(peer.birth_date) as integer)
-                + cast(year(one.birth_date) = year(peer.birth_date) as integer) = 2
-                or (
-                    day(one.birth_date) = month(peer.birth_date)
-                    and month(one.birth_date) = day(peer.birth_date)
-                    and year(one.birth_date) = year(peer.birth_date)
-                )
-                then 'similar'
-            when one.birth_date <> peer.birth_date then 'different'
-        end as birth_date_agreement,
-        case
-            when one.address = peer.address then 'same'
-            when {{ measure_similarity('one.address', 'peer.address') }} >= 0.93
-                then 'similar'
-            when one.address <> peer.address then 'different'
-        end as address_agreement,
-        one.person_name_count,
-        one.email_count,
-        one.phone_count,
-        one.birth_date_count,
-        one.address_count,
+        {{ compare_values('person_name', {
+            'similar': measure_similarity('one.person_name', 'peer.person_name') ~ ' >= 0.9',
+            'partly': share_a_word('one.person_name', 'peer.person_name'),
+        }) }} as person_name_agreement,
+        {{ compare_values('email', {'similar': is_similar_mailbox('one', 'peer')}) }}
+            as email_agreement,
+        {{ compare_values('phone') }} as phone_agreement,
+        {{ compare_values('birth_date', {
+            'similar': is_similar_date('one.birth_date', 'peer.birth_date')
+        }) }} as birth_date_agreement,
+        {{ compare_values('address', {
+            'similar': measure_similarity('one.address', 'peer.address') ~ ' >= 0.93'
+        }) }} as address_agreement,
+        {% for field in fields -%}
+            one.{{ field }}_count,
+        {% endfor -%}
         one.customer_count
     from candidate_pairs
     inner join values_counted as one on candidate_pairs.customer_id = one.customer_id
@@ -204,33 +158,17 @@ pairs_weighed as (
     select
         pairs_compared.customer_id,
         pairs_compared.other_customer_id,
-        pairs_compared.person_name_agreement,
-        pairs_compared.email_agreement,
-        pairs_compared.phone_agreement,
-        pairs_compared.birth_date_agreement,
-        pairs_compared.address_agreement,
+        {% for field in fields -%}
+            pairs_compared.{{ field }}_agreement,
+        {% endfor -%}
         {{ weigh_agreements(fields) }} as match_weight
     from pairs_compared
-    left join match_rules as person_name_rules
-        on
-            pairs_compared.person_name_agreement = person_name_rules.agreement
-            and person_name_rules.field = 'person_name'
-    left join match_rules as email_rules
-        on
-            pairs_compared.email_agreement = email_rules.agreement
-            and email_rules.field = 'email'
-    left join match_rules as phone_rules
-        on
-            pairs_compared.phone_agreement = phone_rules.agreement
-            and phone_rules.field = 'phone'
-    left join match_rules as birth_date_rules
-        on
-            pairs_compared.birth_date_agreement = birth_date_rules.agreement
-            and birth_date_rules.field = 'birth_date'
-    left join match_rules as address_rules
-        on
-            pairs_compared.address_agreement = address_rules.agreement
-            and address_rules.field = 'address'
+    {% for field in fields -%}
+        left join match_rules as {{ field }}_rules
+            on
+                pairs_compared.{{ field }}_agreement = {{ field }}_rules.agreement
+                and {{ field }}_rules.field = '{{ field }}'
+    {% endfor %}
 
 ),
 

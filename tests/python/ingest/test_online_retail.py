@@ -143,7 +143,7 @@ def require_facts(home: Path, outcome: Any) -> None:
         ) == (220,)
         assert one("select count(list_price) from core.dim_product") == (0,)
         assert one("select count(*) from core.dim_customer where contains(customer_id, '.')") == (0,)
-        assert one("select sum(net_amount) from finance.daily_sales") == (Decimal("9747747.934"),)
+        assert one("select sum(net_sales_amount) from finance.daily_sales") == (Decimal("9747747.934"),)
         assert one("select min(ordered_at)::varchar, max(ordered_at)::varchar from core.fct_order_lines") == (
             "2010-12-01 08:26:00",
             "2011-12-09 12:50:00",

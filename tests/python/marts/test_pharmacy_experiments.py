@@ -96,7 +96,7 @@ def test_figures_equal_those_of_scipy(pharmacy: "Pharmacy") -> None:
             "p_value": 2 * stats.norm.sf(abs(z_score)),
         }
         # and Welch's interval, and the split of all who count
-        amounts = [np.array([float(row["net_amount"]) for row in side]) for side in sides]
+        amounts = [np.array([float(row["window_net_sales_amount"]) for row in side]) for side in sides]
         interval = stats.ttest_ind(amounts[1], amounts[0], equal_var=False).confidence_interval()
         counting = [
             sum(row["participation"] in ("compared", "waiting") and row["is_control"] is is_control for row in rows)
@@ -109,9 +109,9 @@ def test_figures_equal_those_of_scipy(pharmacy: "Pharmacy") -> None:
         assert {column: result[column] for column in expected} == pytest.approx(expected, rel=1e-7)
         assert (result["control_customer_count"], result["customer_count"]) == tuple(trials)
         for column, value in {
-            "net_amount_difference": amounts[1].mean() - amounts[0].mean(),
-            "net_amount_difference_lower": interval.low,
-            "net_amount_difference_upper": interval.high,
+            "net_sales_amount_difference": amounts[1].mean() - amounts[0].mean(),
+            "net_sales_amount_difference_lower": interval.low,
+            "net_sales_amount_difference_upper": interval.high,
         }.items():
             assert float(result[column]) == pytest.approx(value, abs=1e-4), column
 

@@ -111,7 +111,7 @@ def test_purchases_of_ten_customers_counted_by_hand(pharmacy: "Pharmacy") -> Non
             row["purchase_span_days"],
             row["observed_days"],
             None if row["repeat_purchase_amount"] is None else round(float(row["repeat_purchase_amount"]), 3),
-            row["net_amount"],
+            row["net_sales_amount"],
         )
         for row in rows
     }

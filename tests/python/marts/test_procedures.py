@@ -40,7 +40,7 @@ def test_a_function_returns_the_columns_and_the_key_that_are_documented(
 def test_a_function_is_asked_by_its_name_alone(pharmacy: "Pharmacy") -> None:
     folder = DataFolder(pharmacy.folder)
     asked = "from customer_lifetime_value(as_of := date '2026-01-01', horizon_days := 90) limit 1"
-    assert run_query(folder, asked, "csv", 1).startswith("customer_id,currency,history_net_amount")
+    assert run_query(folder, asked, "csv", 1).startswith("customer_id,currency,history_net_sales_amount")
 
 
 def test_a_function_reads_the_file_it_stands_in_whatever_that_is_called(pharmacy: "Pharmacy") -> None:
@@ -81,11 +81,12 @@ def test_the_worked_results_hold(incremental: Warehouse) -> None:
     incremental.build(lake)
 
     # When they are asked, then history, horizon and days are parted where the docs say
-    columns = "history_net_amount, history_order_count, horizon_net_amount, horizon_order_count, is_horizon_over"
+    columns = "history_net_sales_amount, history_order_count, horizon_net_sales_amount, horizon_order_count"
+    columns += ", is_horizon_over"
     asked = f"select {columns} from marketing.customer_lifetime_value(as_of := '2026-01-01', horizon_days := 90)"
     assert incremental.rows(asked) == [(Decimal(30), 1, Decimal(9), 1, True)]
     assert incremental.rows(asked.replace("90", "91")) == [(Decimal(30), 1, Decimal(108), 2, False)]
-    columns = "order_count, units_sold, units_returned, net_amount"
+    columns = "order_count, units_sold, units_returned, net_sales_amount"
     days = f"select {columns} from finance.sales_between('2026-01-01', '2026-03-31')"
     assert incremental.rows(days) == [(1, 6, -1, Decimal(9))]
 
@@ -138,8 +139,8 @@ def test_the_lifetime_value_of_ten_customers_computed_by_hand(pharmacy: "Pharmac
     assert len(expected) >= 10
     assert expected == {
         (row["customer_id"], row["currency"]): (
-            row["history_net_amount"],
-            row["horizon_net_amount"],
+            row["history_net_sales_amount"],
+            row["horizon_net_sales_amount"],
             row["history_order_count"],
             row["horizon_order_count"],
         )

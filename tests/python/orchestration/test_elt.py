@@ -95,7 +95,7 @@ def test_a_shop_of_another_shape_is_published_and_grows_by_what_is_new(
 
     # And the published file is read without the lake
     lake = shop.folder.lake.rename(shop.folder.lake.with_name("away"))
-    assert shop.rows("select sum(net_amount) > 0 from finance.daily_sales") == [(True,)]
+    assert shop.rows("select sum(net_sales_amount) > 0 from finance.daily_sales") == [(True,)]
     lake.rename(shop.folder.lake)
 
     # When a third day comes while a reader has the release open, which holds a table that no model makes any more
