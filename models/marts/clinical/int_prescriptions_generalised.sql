@@ -1,4 +1,4 @@
-{# What is known of a patient, from all to the least: the first counts that enough share. #}
+{# Details of a patient, from all to the fewest: the first set that enough patients share counts. #}
 {%- set steps = [
     ['country', 'postcode_area', 'age_from_years', 'gender'],
     ['country', 'age_from_years', 'gender'],
@@ -15,7 +15,7 @@ with prescriptions as (
 
 latest_prescription as (
 
-    -- Of a date to come none is older today, whoever mistyped it.
+    -- A mistyped date in the future must not make patients older.
     select max(least(prescribed_date, cast(_loaded_at as date))) as as_of_date
     from prescriptions
 

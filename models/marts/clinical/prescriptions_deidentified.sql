@@ -80,8 +80,8 @@ patients_placed as (
 
 ),
 
--- From patient number k to the last but so many: one mistaken year must not stretch the span by
--- centuries, in which every series would find room.
+-- The span leaves out the first and the last k - 1 patients. One mistyped year would otherwise
+-- stretch it by centuries, and every series could begin on many days.
 data_spanned as (
 
     select

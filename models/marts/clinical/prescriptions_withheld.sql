@@ -31,8 +31,8 @@ outcomes_counted as (
 
 ),
 
--- What is published adds up to the rows of prescriptions_deidentified, so of two outcomes the one
--- would tell the other.
+-- The published outcomes add up to the rows of prescriptions_deidentified, so the count of one
+-- would reveal the count of the other.
 small_counts_left_out as (
 
     select

@@ -82,7 +82,7 @@ parameters_fitted as (
 
 ),
 
-{# Sums of doubles differ in their last digits from build to build: what is kept is the same. #}
+{# Sums of doubles differ in their last digits between builds; rounded values do not. #}
 customer_feature_scaling as (
 
     select

@@ -84,7 +84,7 @@ nodes_with_degrees as (
 
 ),
 
--- Nodes without an edge are one to the walker: they are many, and their ranks equal.
+-- Nodes without an edge share one number: they are many, and their ranks are equal.
 int_graph_nodes_numbered as (
 
     select

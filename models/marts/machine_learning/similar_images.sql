@@ -16,7 +16,7 @@ contents as (
 
 ),
 
--- Plain pictures have one hash, whatever they show: it says nothing of what is alike.
+-- Plain pictures share one hash, so that hash does not show similarity.
 telling_hashes as (
 
     select average_hash
@@ -26,8 +26,8 @@ telling_hashes as (
 
 ),
 
--- Of hashes that differ in three bits at most, one of four parts is the same: only such are
--- compared. A part is every fourth bit, so that a white margin does not make it the same for all.
+-- Hashes that differ in at most three bits agree in at least one of four parts, so only these are
+-- compared. A part is every fourth bit, so a white margin does not make a part equal for all.
 parts as (
 
     select

@@ -34,7 +34,7 @@ reviews as (
 
 ),
 
--- What happened; a date that is due or planned would stretch the calendar into the future.
+-- Only past facts count: due or planned dates would stretch the calendar into the future.
 days_spanned as (
 
     select

@@ -1,4 +1,4 @@
-{# A view, so that no release holds it: what it says of a person undoes what the mart withholds. #}
+{# A view, so that no release contains it: its details would undo the anonymity of the mart. #}
 {{ config(materialized='view') }}
 
 with prescriptions as (

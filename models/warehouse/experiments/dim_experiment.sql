@@ -63,7 +63,7 @@ variants_weighed as (
 
 ),
 
--- Where there is a plan, one of its variants is the control, whatever else was seen.
+-- If there is a plan, the control is one of its variants, even if other variants were seen.
 controls_found as (
 
     select

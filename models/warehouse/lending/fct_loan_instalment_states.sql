@@ -29,8 +29,8 @@ first_states as (
 
 ),
 
--- An instalment that is new on a later day than the plan joined it then. Books that keep only the
--- last state change it later, too: by money, when it is overdue, or as of the load if without time.
+-- An instalment that first appears on a later day than the plan joined the plan then. Books that
+-- keep only the last state also give a later time: that of a payment, an overdue state or the load.
 instalments_joined as (
 
     select
@@ -63,8 +63,8 @@ versions_placed as (
 
 ),
 
--- Money was known of when it was booked, and not before it came: books without times of booking
--- show from the first what came later.
+-- A payment is known from its booking, and never before the money came. Books without booking
+-- times show later payments from the beginning.
 versions_timed as (
 
     select
