@@ -166,4 +166,4 @@ def test_a_split_that_is_not_as_planned_stops_a_release(full: Warehouse, treated
     # When they are compared, then a split that chance gives less than once in a thousand times closes the gate
     built: Any = full.dbt(lake, "build", "--select", "+experiment_results").result
     gates = {result.node.name: str(result.status) for result in built.results}
-    assert gates["customers_are_split_between_variants_as_planned"] == gate
+    assert gates["experiment_results__sample_ratio_is_as_planned"] == gate

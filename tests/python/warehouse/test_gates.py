@@ -59,7 +59,7 @@ def test_each_warning_counts_what_is_odd(lake: Lake, incremental: Warehouse) -> 
         "fct_order_lines__prices_and_quantities_are_of_sales": ("warn", 3),
         "sales_order_lines__order_is_known": ("warn", 1),
         "sales_orders__customer_is_known": ("warn", 1),
-        "every_country_that_orders_go_to_has_holiday_rules": ("warn", 1),
+        "int_ship_countries_matched__countries_have_holiday_rules": ("warn", 1),
         "stg_shop__product_history__product_name_is_there": ("warn", 2),
         "stg_shop__product_history__keys_differ_by_more_than_case": ("warn", 1),
     }
@@ -104,33 +104,33 @@ def test_a_rule_that_does_not_hold_is_named_with_its_model(
 HARMS = {
     "insert into core.fct_order_lines from core.fct_order_lines where line_number = 3": {
         "fct_order_lines__order_id_and_line_number_are_unique",
-        "every_unit_sold_is_in_the_demand_of_its_day",
+        "product_demand_by_day__reconciles_to_order_lines",
         "fct_order_lines__reconciles_to_order_lines",
-        "every_line_is_earned_given_back_or_cancelled",
+        "daily_sales__reconciles_to_order_lines",
     },
     "update core.fct_order_lines set customer_key = 'nobody' where line_number = 3": {
         "fct_order_lines__customer_key_is_in_dim_customer",
     },
     "update core.fct_order_lines set net_amount = net_amount + 1 where line_number = 3": {
         "fct_order_lines__reconciles_to_order_lines",
-        "every_line_is_earned_given_back_or_cancelled",
+        "daily_sales__reconciles_to_order_lines",
     },
     "delete from core.fct_order_lines where line_number = 3": {
-        "every_unit_sold_is_in_the_demand_of_its_day",
+        "product_demand_by_day__reconciles_to_order_lines",
         "fct_order_lines__reconciles_to_order_lines",
-        "every_line_is_earned_given_back_or_cancelled",
+        "daily_sales__reconciles_to_order_lines",
     },
     "update core.dim_customer set valid_to = valid_to - interval 1 day where customer_id = 'C1'": {
-        "a_customer_has_one_version_at_every_moment",
+        "dim_customer__versions_cover_all_time",
     },
     "insert into core.dim_customer select * replace (customer_key || '?' as customer_key) from core.dim_customer": {
-        "a_customer_has_one_version_at_every_moment",
+        "dim_customer__versions_cover_all_time",
     },
     "delete from core.dim_date": {"fct_order_lines__ordered_date_is_in_dim_date"},
     "delete from core.dim_channel": {"fct_order_lines__channel_is_in_dim_channel"},
     "insert into growth.churn_states select * replace (valid_to + 1 as valid_from, valid_to + 2 as valid_to) "
     "from growth.churn_states": {
-        "a_customers_states_leave_no_day_out_and_none_is_in_two",
+        "churn_states__states_follow_each_other",
     },
 }
 
