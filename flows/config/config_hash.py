@@ -1,7 +1,7 @@
-"""The hash of a configuration: if it changes, nothing counts as read before, and everything is read again.
+"""The hash of a configuration. If it changes, the next load reads everything again.
 
-It is made of what people write, by the keys that they write. So neither the names of classes and fields nor their
-order count, nor a key that a later version adds with a default. Whoever changes a default must see to it otherwise.
+It covers the keys and values of the configuration files. So it does not depend on the names of classes and fields, on
+their order, or on keys that a later version adds with a default. A changed default does not change the hash.
 """
 
 import hashlib
@@ -12,7 +12,7 @@ from flows.config.contract import Contract, Derivation
 
 
 def hash_config(mapping: TableMapping, contract: Contract) -> str:
-    """Return a hash of what decides which records are read, and which are accepted."""
+    """Return a hash of all that decides which records are read and which are accepted."""
     accepted = contract.model_dump(
         mode="json", exclude_defaults=True, include={"columns", "key", "load", "on_extra_column", "future_tolerance"}
     )
@@ -22,7 +22,7 @@ def hash_config(mapping: TableMapping, contract: Contract) -> str:
 
 
 def hash_derivation(derivation: Derivation, step_version: int) -> str:
-    """Return a hash of what decides which rows a step makes."""
+    """Return a hash of all that decides which rows a step makes."""
     return _hash({"derived": derivation.model_dump(mode="json"), "version": step_version})
 
 

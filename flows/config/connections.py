@@ -19,7 +19,7 @@ from flows.core.names import TableName
 
 def _read_sql(value: Any) -> Any:
     if isinstance(value, bool) or not isinstance(value, str | int | float):
-        raise ValueError(f"is read as {value!r}, not as SQL; write it in quotes, since YAML takes No for a boolean")
+        raise ValueError(f"is read as {value!r}, not as SQL; write it in quotes, since YAML reads No as a boolean")
     return str(value)
 
 
@@ -27,23 +27,21 @@ Sql = Annotated[str, BeforeValidator(_read_sql, json_schema_input_type=str | int
 
 
 class TableOptions(Endpoint):
-    """How one contract table is read; what is left out is taken by the contract's own names."""
+    """How one contract table is read. Absent columns are read by the contract's own names."""
 
-    origin: str = Field(
-        default="", alias="from", description="Table, path, endpoint or glob; default: the table's own name"
-    )
+    origin: str = Field(default="", alias="from", description="Table, path, endpoint or glob; default: the name")
     where: str = Field(default="", description="DuckDB SQL; only records that pass are read")
     columns: dict[str, Sql] = Field(default={}, description="Contract column: DuckDB SQL over the source's columns")
-    query: str = Field(default="", description="SQL in place of columns and where")
-    load: LoadMode | None = Field(default=None, description="In place of the contract's")
-    cursor: str = Field(default="", description="In place of the contract's")
+    query: str = Field(default="", description="SQL that replaces columns and where")
+    load: LoadMode | None = Field(default=None, description="Replaces that of the contract")
+    cursor: str = Field(default="", description="Replaces that of the contract")
     lookback: Duration | None = Field(default=None, description="How far before the watermark the source is read again")
     time_zone: str = Field(default="UTC", description="Of times without an offset")
 
     @model_validator(mode="after")
     def _require_query_or_columns(self) -> Self:
         if "query" in self.model_fields_set and self.model_fields_set & {"where", "columns"}:
-            raise ValueError("has both a query and where or columns; a query is written in place of them")
+            raise ValueError("has both a query and where or columns; a query replaces them")
         return self
 
 
@@ -52,21 +50,14 @@ class TableMapping(TableOptions):
 
     name: TableName
 
-    @property
-    def endpoint(self) -> Endpoint:
-        """The options that are about an endpoint of a REST API."""
-        return self
-
 
 class ConnectionOptions(ConfigModel):
     """One source: where it is, and how its tables are read."""
 
     url_template: Text = Field(alias="url", description="Such as sqlite:///shop.sqlite, https://… or file:FOLDER")
-    auth: Auth = Field(default_factory=Auth.model_construct, description="REST: who asks")
-    rate: Rate | None = Field(default=None, description="REST: how many requests are sent at most")
-    tables: Mapping[str, TableOptions | None] = Field(
-        default={}, description="Contract tables; default: all of the source's"
-    )
+    auth: Auth = Field(default_factory=Auth.model_construct, description="REST: credentials")
+    rate: Rate | None = Field(default=None, description="REST: the highest rate of requests")
+    tables: Mapping[str, TableOptions | None] = Field(default={}, description="Contract tables; default: all of them")
 
 
 class Connection(ConnectionOptions):
@@ -81,11 +72,11 @@ class Connection(ConnectionOptions):
         return SECONDS[self.rate.period] / self.rate.count if self.rate else 0.0
 
     def url(self) -> str:
-        """Return the URL with the environment's values in it; raises UsageError if one is missing."""
+        """Return the URL with the environment's values; raises UsageError if one is missing."""
         return self._render("url", self.url_template)
 
     def credentials(self) -> Mapping[str, str]:
-        """Return what `auth` says, with the environment's values in it; raises UsageError for what cannot be sent."""
+        """Return the credentials with the environment's values; raises UsageError for one that cannot be sent."""
         kind = self.auth.kind
         values = {name: self._render(f"auth.{kind}", template).strip() for name, template in self.auth.values.items()}
         for name, value in values.items():
@@ -105,7 +96,7 @@ class Connection(ConnectionOptions):
         return TableMapping.model_construct(**{**dict(options), **named})
 
     def body(self, table: str) -> Any:
-        """Return what is posted to a table's endpoint, with the environment's values in it; None if nothing is."""
+        """Return the body to post to a table's endpoint, with the environment's values; None for a get."""
         options = self._options(table)
         return self._render_all(f"tables.{table}.body", options.body) if options.method == "post" else None
 
@@ -164,7 +155,7 @@ def connections_schema() -> dict[str, Any]:
 def read_connections(path: Path, connection_set: str | None = None) -> Connections:
     """Read one set of a connections file; without a name, the environment's or the first.
 
-    Raises UsageError for a file or set that is not there, and for all that cannot be followed in the set.
+    Raises UsageError for a file or set that does not exist, and for every mistake in the set.
     """
     name, value = read_set(path, connection_set)
     parsed = parse(

@@ -43,7 +43,7 @@ UNKEPT_TYPES: Mapping[str, str] = {
 """DuckDB's types that Delta has none for, each with one that holds its values."""
 
 MISSPELT = 0.81
-"""How like a key of ours another must be to be refused as a misspelt one: `curser` is, `loader` is not."""
+"""How much another key must be like an own one to be refused as misspelt: `curser` is, `loader` is not."""
 
 REMEDY = "Fix it in its sources.yml; CONTRIBUTING.md, «Add a table of your own», lists what a contract can declare."
 
@@ -111,7 +111,7 @@ class Contract(ConfigModel):
     def _require_names_that_fit(self) -> Self:
         names = self.types
         for is_wrong, mistake in (
-            (not self.key, "it has no key; declare one, a list of columns"),
+            (not self.key, "it has no key; write a list of columns"),
             (not names.keys() >= set(self.key), f"its key {list(self.key)} is not among its columns"),
             (self.cursor not in (None, *names), f"its cursor {self.cursor!r} is not among its columns"),
             (any(name.startswith("_") for name in names), "names that begin with _ are the lake's own"),
@@ -139,7 +139,7 @@ class Contract(ConfigModel):
 
 TABLE_KEYS = {field.alias or name for name, field in Contract.model_fields.items()} - {"name", "columns"}
 COLUMN_KEYS = {"has_happened", "null_limit_pct"}
-"""Keys under `config.meta` that are ours; all others belong to other tools, unless they are misspelt ones of ours."""
+"""The project's own keys under `config.meta`. Other keys belong to other tools, unless they look like misspelt ones."""
 
 
 def contracts_of(sources: Iterable[Any]) -> dict[TableName, Contract]:
@@ -192,7 +192,7 @@ def _meta(node: dict[str, Any]) -> dict[str, Any]:
 
 
 def _own(meta: dict[str, Any], keys: Collection[str], subject: str) -> dict[str, Any]:
-    """Return the keys that are ours of a map that other tools use too; raises UsageError for a misspelt one."""
+    """Return the own keys of a map that other tools use too; raises UsageError for a misspelt one."""
     for word in meta.keys() - keys - PERSONAL_TAGS:
         if hint := suggest_key(word, keys, MISSPELT):
             raise UsageError(f"{subject}: config.meta has the key {word}{hint}.", REMEDY)

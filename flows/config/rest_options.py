@@ -1,4 +1,4 @@
-"""What a connection says of a REST API: who asks, how often, and how an endpoint's records and pages are read."""
+"""Options of a REST API: its credentials, its rate limit, and how an endpoint's records and pages are read."""
 
 import json
 from collections.abc import Mapping
@@ -10,7 +10,7 @@ from flows.config.validation import ConfigModel, OneOf, Span, Text
 
 
 class Rate(Span):
-    """How many requests are sent at most in a second, minute, hour or day."""
+    """The highest rate of requests."""
 
     count: int = Field(strict=True, ge=1)
 
@@ -43,7 +43,7 @@ class OAuth2(ConfigModel):
 
 
 class Auth(OneOf):
-    """Who asks; all values are templates until they are used, and secrets come from env_var."""
+    """Credentials. All values are templates until they are used; take secrets from env_var."""
 
     kinds = ("bearer", "basic", "key", "oauth2")
 
@@ -54,7 +54,7 @@ class Auth(OneOf):
 
     @property
     def values(self) -> Mapping[str, str]:
-        """The templates by name."""
+        """The templates of the credentials, by name."""
         if self.bearer:
             return {"token": self.bearer}
         chosen: ConfigModel | None = getattr(self, self.kind, None)
@@ -73,20 +73,20 @@ FURTHER_KEYS = {
 
 
 class Paging(OneOf):
-    """How pages follow each other."""
+    """Pagination."""
 
     kinds = tuple(FURTHER_KEYS)
 
-    next: Text = Field(default="", description="Path of the next page's link in the answer, such as links.next")
+    next: Text = Field(default="", description="Path of the next page's link in the response, such as links.next")
     link_header: Text = Field(default="", description="Name of the next page's link in the Link header: next")
-    cursor: Text = Field(default="", description="Path of the next page's cursor in the answer")
+    cursor: Text = Field(default="", description="Path of the next page's cursor in the response")
     offset: Text = Field(default="", description="Parameter for the number of records to skip")
     page: Text = Field(default="", description="Parameter for the number of the page")
     param: Text = Field(default="", description="Parameter that takes the cursor, or its path in body")
     first: int = Field(default_factory=lambda data: 1 if data.get("page") else 0, strict=True, ge=0)
     limit: Text = Field(default="", description="Parameter for the size of a page")
     size: int | None = Field(default=None, description="Size of a page", strict=True, ge=1)
-    has_more: Text = Field(default="", description="Path of what says whether there are further pages")
+    has_more: Text = Field(default="", description="Path of a flag for further pages")
 
     @property
     def at(self) -> str:
@@ -97,7 +97,9 @@ class Paging(OneOf):
     def _require_what_belongs_to_its_kind(self) -> Self:
         known = FURTHER_KEYS[self.kind]
         if unknown := sorted(self.model_fields_set - known - {self.kind}):
-            raise ValueError(f"has unknown keys: {', '.join(unknown)}; {self.kind} takes {', '.join(known) or 'none'}")
+            raise ValueError(
+                f"has unknown keys: {', '.join(unknown)}; {self.kind} takes {', '.join(sorted(known)) or 'no other'}"
+            )
         if self.kind == "cursor" and not self.param:
             raise ValueError("has no param: the query parameter that takes the cursor, or its path in body")
         if bool(self.limit) != (self.size is not None):
@@ -106,36 +108,36 @@ class Paging(OneOf):
 
 
 class Endpoint(ConfigModel):
-    """How an endpoint is asked and its JSON is read; paths are dotted, such as `links.next`."""
+    """How an endpoint is requested and its JSON is read. Paths are dotted, such as `links.next`."""
 
     records: str = Field(default="", description="REST: path of the list of records; default: the body itself")
-    total: str = Field(default="", description="REST: path of how many records there are in all")
-    error: str = Field(default="", description="REST: path of what is there only in an answer that is an error")
+    total: str = Field(default="", description="REST: path of the number of all records")
+    error: str = Field(default="", description="REST: path of a field that only error responses have")
     since: str = Field(default="", description="REST: parameter that takes the watermark, or its path in body")
     since_format: Literal["iso", "date", "epoch", "epoch_ms"] | None = None
     method: Literal["get", "post"] = Field(default="get", description="REST: post for searches")
     body: dict[str, Any] = Field(default={}, description="REST: what is posted; templates are filled in")
-    paging: Paging = Field(default_factory=Paging.model_construct, description="REST: how pages follow each other")
+    paging: Paging = Field(default_factory=Paging.model_construct, description="REST: pagination")
 
     @model_validator(mode="after")
     def _require_what_can_be_asked(self) -> Self:
         if self.since_format and not self.since:
-            raise ValueError("has since_format and no since, the parameter that it is about")
+            raise ValueError("has since_format and no since; write the parameter that takes the watermark")
         if self.method == "post":
             self._require_room_in_body()
         elif "body" in self.model_fields_set:
-            raise ValueError("has a body and no method: post; parameters of a get are written after `from`, as ?…")
+            raise ValueError("has a body and no method: post; write the parameters of a get after `from`, as ?…")
         return self
 
     def _require_room_in_body(self) -> None:
-        """Raise ValueError unless all that goes into the body has a place there."""
+        """Raise ValueError for a parameter without a place in the body."""
         paging, body = self.paging, self.body
         try:
             json.dumps(body)
         except TypeError:
-            raise ValueError("has a body that cannot be written as JSON; write dates in quotes") from None
+            raise ValueError("has a body that is not JSON; write dates in quotes") from None
         if paging.kind in ("next", "link_header"):
-            raise ValueError("posts, and a link cannot be posted to; page by cursor, offset or page")
+            raise ValueError("posts, and a link cannot be posted to; write paging by cursor, offset or page")
         for place in filter(None, [self.since, paging.limit, paging.param or paging.at]):
             try:
                 body = placed(body, place, "")

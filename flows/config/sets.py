@@ -1,4 +1,4 @@
-"""The sets of a connections file: which there are, and which one is meant. Light, since every command asks for it."""
+"""The sets of a connections file. The module imports no pydantic, since every command needs to know the set."""
 
 import re
 from pathlib import Path
@@ -13,9 +13,9 @@ SET_NAME = r"^[A-Za-z0-9_-]+$"
 
 
 def read_set(path: Path, connection_set: str | None = None) -> tuple[str, Any]:
-    """Return a set's name, and what the file says of it; without a name, the environment's or the first.
+    """Return a set's name and its unparsed value; without a name, the environment's or the first.
 
-    Raises UsageError for a file that cannot be read, and for a set that is not there or has a name of its own.
+    Raises UsageError for a file that cannot be read, and for a set that does not exist or has an invalid name.
     """
     try:
         sets = yaml.safe_load(path.read_text())

@@ -1,4 +1,4 @@
-"""How what people write is parsed: the base of every model, and pydantic's errors in plain English."""
+"""Parsing of configuration: the base of all models, and pydantic's errors in plain English."""
 
 from collections.abc import Collection, Mapping
 from datetime import timedelta
@@ -25,15 +25,14 @@ Text = Annotated[str, StringConstraints(pattern=r"\S")]
 
 SECONDS = {"second": 1, "minute": 60, "hour": 3_600, "day": 86_400}
 RENAMED = {"overlap": "lookback"}
-"""Keys of earlier versions, with their names of today."""
+"""Keys of earlier versions, and their names now."""
 
 PLAIN_ENGLISH = {
     "missing": "is missing",
-    "extra_forbidden": "is not a known key",
     "string_type": "is not text; write it in quotes",
     "string_pattern_mismatch": "is empty",
-    "literal_error": "is {found!r}; it is {expected}",
-    "greater_than_equal": "is {found}; it is at least {ge}",
+    "literal_error": "is {found!r}; write {expected}",
+    "greater_than_equal": "is {found}; write {ge} or more",
     "int": "is not a whole number; write it without quotes",
     "float": "is not a number",
     "bool": "is neither true nor false",
@@ -41,11 +40,11 @@ PLAIN_ENGLISH = {
     "dict": "is not a map of names",
     "tuple": "is not a list",
 }
-"""What is said of pydantic's errors, by type or its first word; no value is shown where people write what they like."""
+"""Messages by pydantic's type of error, or its first word. Free text may be a secret, so they show none of it."""
 
 
 class ConfigModel(BaseModel):
-    """A map that people write. A key without a value counts as left out."""
+    """A map in a configuration file. A key without a value counts as absent."""
 
     model_config = ConfigDict(frozen=True, extra="forbid", hide_input_in_errors=True)
 
@@ -57,12 +56,12 @@ class ConfigModel(BaseModel):
         known = [field.alias or name for name, field in cls.model_fields.items()]
         if unknown := [str(key) for key in value if key not in known]:
             hinted = ", ".join(key + suggest_key(key, known) for key in unknown)
-            raise ValueError(f"has unknown keys: {hinted}; known are {', '.join(sorted(known))}")
+            raise ValueError(f"has unknown keys: {hinted}; write one of {', '.join(sorted(known))}")
         return {key: one for key, one in value.items() if one is not None}
 
 
 class OneOf(ConfigModel):
-    """A map with exactly one of some keys, which is its kind."""
+    """A map with exactly one key of several `kinds`."""
 
     model_config = ConfigDict(
         json_schema_extra=lambda schema, model: schema.update(oneOf=[{"required": [kind]} for kind in model.kinds])
@@ -71,7 +70,7 @@ class OneOf(ConfigModel):
 
     @property
     def kind(self) -> str:
-        """The key that it has; empty for a default that nobody wrote."""
+        """The key that it has; empty for the default of an absent map."""
         return next((name for name in self.kinds if getattr(self, name)), "")
 
     @model_validator(mode="before")
@@ -80,19 +79,19 @@ class OneOf(ConfigModel):
         if isinstance(value, Mapping):
             found = [name for name in cls.kinds if value.get(name) is not None]
             if len(found) != 1:
-                raise ValueError(f"has {' and '.join(found) or 'no kind'}; it needs one of {', '.join(cls.kinds)}")
+                raise ValueError(f"has {' and '.join(found) or 'no kind'}; write one of {', '.join(cls.kinds)}")
         return value
 
 
 class Span(ConfigModel):
-    """A length of time, as dbt writes it."""
+    """A length of time, in dbt's format."""
 
     count: int
     period: Literal["second", "minute", "hour", "day"]
 
     @property
     def length(self) -> timedelta:
-        """The time that it takes."""
+        """Its length."""
         return timedelta(seconds=self.count * SECONDS[self.period])
 
 
@@ -101,7 +100,7 @@ def _read_duration(value: Any) -> timedelta:
         return value if isinstance(value, timedelta) else Span.model_validate(value).length
     except ValidationError:
         periods = ", ".join(SECONDS)
-    raise ValueError(f"is {value!r}; a duration is written {{count: 10, period: day}}, with a period of {periods}")
+    raise ValueError(f"is {value!r}; write a duration such as {{count: 10, period: day}}, with a period of {periods}")
 
 
 Duration = Annotated[
@@ -110,7 +109,7 @@ Duration = Annotated[
 
 
 def suggest_key(key: str, known: Collection[str], likeness: float = 0.6) -> str:
-    """Return a hint at the key that was probably meant; empty if there is none that is alike enough."""
+    """Return a hint at the key that was probably meant; empty if no key is that much alike."""
     if key in RENAMED:
         return f" (it is now called {RENAMED[key]})"
     word = key.casefold().replace("-", "_")
@@ -119,7 +118,7 @@ def suggest_key(key: str, known: Collection[str], likeness: float = 0.6) -> str:
 
 
 def parse(kind: type[Parsed], value: Any, *, subject: str, place: tuple[str, ...] = (), remedy: str) -> Parsed:
-    """Return a value as its model has it; raises UsageError that tells each mistake, where it is, and no secret."""
+    """Return the parsed value; raises UsageError with each mistake and its place, and with no secret."""
     try:
         return TypeAdapter(kind).validate_python(value)
     except ValidationError as error:
@@ -132,7 +131,7 @@ def parse(kind: type[Parsed], value: Any, *, subject: str, place: tuple[str, ...
 
 
 def _describe(place: tuple[str, ...], error: ErrorDetails) -> str:
-    """Say in plain English what pydantic says of one value."""
+    """Describe one of pydantic's errors in plain English."""
     where = ".".join(map(str, (*place, *(part for part in error["loc"] if part != "[key]"))))
     kind, context = error["type"], error.get("ctx", {})
     if kind == "value_error":  # raised by a validator of ours

@@ -22,9 +22,12 @@ from tests.benchmarks.measures import Measure, report
 COMMITS, ROWS = 500, 200
 REPEATS = 9
 TABLE = Contract(
-    TableName("bench", "events"),
-    (Column("event_id", "varchar", True), Column("amount", "decimal(18, 4)", False)),
-    ("event_id",),
+    name=TableName("bench", "events"),
+    columns=(
+        Column(name="event_id", data_type="varchar", is_required=True),
+        Column(name="amount", data_type="decimal(18, 4)", is_required=False),
+    ),
+    key=("event_id",),
 )
 
 

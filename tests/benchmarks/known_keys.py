@@ -53,13 +53,13 @@ def prepared(
 ) -> tuple[Callable[[], object], Callable[[], object]]:
     """Return the look-up as a load does it, and a scan of all keys."""
     contract = Contract(
-        TableName("web", "events"),
-        (
-            Column("event_id", "varchar", True),
-            Column("visitor", "bigint", False),
-            Column("occurred_at", "timestamp", False),
+        name=TableName("web", "events"),
+        columns=(
+            Column(name="event_id", data_type="varchar", is_required=True),
+            Column(name="visitor", data_type="bigint", is_required=False),
+            Column(name="occurred_at", data_type="timestamp", is_required=False),
         ),
-        ("event_id",),
+        key=("event_id",),
     )
     relation = relation_of(open_table(table))
     assert relation is not None, "the table was just written"

@@ -25,23 +25,23 @@ class PageReader:
 
     def page(self, response: httpx.Response) -> Page:
         """Return a response's page; raises SourceFailed if it is cut short, an error, or has no records."""
-        text, endpoint = self._text(response), self.mapping.endpoint
+        text, mapping = self._text(response), self.mapping
         try:
             values = self._values(text)
-            if values.get(endpoint.error):
-                raise self._failed(f"{response.url.path} answered with an error, at {endpoint.error}", OWNER)
+            if values.get(mapping.error):
+                raise self._failed(f"{response.url.path} answered with an error, at {mapping.error}", OWNER)
             records = self._records(text)
         except duckdb.Error:
             raise self._failed("its answer is no JSON", "Check the url and the endpoint.") from None
-        following = values.get(endpoint.paging.at)
-        if endpoint.paging.kind == "link_header":
-            following = response.links.get(endpoint.paging.at, {}).get("url")
+        following = values.get(mapping.paging.at)
+        if mapping.paging.kind == "link_header":
+            following = response.links.get(mapping.paging.at, {}).get("url")
         return Page(
             records=records.column("_record").combine_chunks(),
             identities=tuple(records.column("_identity").to_pylist()),
             following=following,
-            has_more=_to_bool(values.get(endpoint.paging.has_more)),
-            total=_to_count(values.get(endpoint.total)),
+            has_more=_to_bool(values.get(mapping.paging.has_more)),
+            total=_to_count(values.get(mapping.total)),
         )
 
     def _text(self, response: httpx.Response) -> str:
@@ -52,19 +52,19 @@ class PageReader:
 
     def _values(self, text: str) -> dict[str, Any]:
         """Return the values that a response holds beside its records, by dotted path."""
-        endpoint, paging = self.mapping.endpoint, self.mapping.endpoint.paging
+        mapping, paging = self.mapping, self.mapping.paging
         following = paging.at if paging.kind in ("next", "cursor") else ""
-        wanted = [dotted for dotted in {endpoint.error, endpoint.total, paging.has_more, following} if dotted]
+        wanted = [dotted for dotted in {mapping.error, mapping.total, paging.has_more, following} if dotted]
         paths = ", ".join(map(_json_path, wanted))
         found = self.connection.execute(f"select json_extract($page, [{paths}]::varchar[])", {"page": text}).fetchall()
         values = [None if value is None else json.loads(value) for value in found[0][0]]
         return dict(zip(wanted, values, strict=True))
 
     def _records(self, text: str) -> pa.Table:
-        path = _json_path(self.mapping.endpoint.records)
+        path = _json_path(self.mapping.records)
         kind = self.connection.execute(f"select json_type($page, {path})", {"page": text}).fetchall()[0][0]
         if kind != "ARRAY":
-            where = self.mapping.endpoint.records or "the body itself"
+            where = self.mapping.records or "the body itself"
             raise self._failed(f"its answer has no list of records at {where}", "Fix `records` in its mapping.")
         columns = ", ".join(literal(json_pointer([column])) for column in self.identity)
         key = f"json_extract_string(_record, [{columns}])" if columns else "null"

@@ -40,7 +40,7 @@ class RestTable:
             reader = PageReader(connection, self.mapping, request.identity)
             pages = Paginator(
                 first=self._first_request(client, request),
-                paging=self.mapping.endpoint.paging,
+                paging=self.mapping.paging,
                 read=lambda page_request: reader.page(client.fetch(page_request)),
                 link=lambda page_request, link: replace(page_request, url=client.join(page_request.url, link)),
                 failed=client.failed,
@@ -57,11 +57,11 @@ class RestTable:
             yield replace(last, notes=tuple(self._notes(buffer, pages.shifts)), is_whole=is_whole)
 
     def _first_request(self, client: RestClient, request: Request) -> ApiRequest:
-        endpoint, paging = self.mapping.endpoint, self.mapping.endpoint.paging
+        mapping, paging = self.mapping, self.mapping.paging
         first = ApiRequest(client.url(self.mapping.origin), self.connection.body(self.mapping.name.table))
-        if request.watermark is not None and endpoint.since:
-            start = since(request.watermark, request.lookback, endpoint.since_format, self.mapping.time_zone)
-            first = first.having(endpoint.since, start)
+        if request.watermark is not None and mapping.since:
+            start = since(request.watermark, request.lookback, mapping.since_format, self.mapping.time_zone)
+            first = first.having(mapping.since, start)
         return first if paging.size is None else first.having(paging.limit, paging.size)
 
     def _land(
@@ -70,12 +70,12 @@ class RestTable:
         records, rejected = land_json(Relation.from_arrow(connection, LANDED, buffer.table()), str(self.mapping.name))
         cursor = request.cursor if request.cursor in records.types else None
         watermark = advance_watermark(records, cursor, watermark)
-        watermark = not_past_now(watermark, self.mapping.endpoint.since_format)
+        watermark = not_past_now(watermark, self.mapping.since_format)
         return Batch(records, read=buffer.rows, rejected=rejected, watermark=watermark)
 
     def _notes(self, buffer: "PageBuffer", shifts: int) -> Iterator[str]:
         """Yield reasons to doubt that all records were read; pages that were read again count twice."""
-        name, path, total, count = self.mapping.name, self.mapping.endpoint.total, buffer.total, buffer.count
+        name, path, total, count = self.mapping.name, self.mapping.total, buffer.total, buffer.count
         if shifts:
             yield f"{name}: its pages shifted while they were read; the reader stepped back {shifts:,} times"
         if path and total is None:

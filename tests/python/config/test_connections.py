@@ -90,9 +90,9 @@ def test_a_template_that_cannot_be_read_is_told(tmp_path: Path, url: str, says: 
 @pytest.mark.parametrize(
     ("mapping", "says"),
     [
-        ({"paging": {}}, "paging has no kind; it needs one of next, link"),
+        ({"paging": {}}, "paging has no kind; write one of next, link"),
         ({"paging": "next"}, "paging is not a map"),
-        ({"paging": {"next": "a", "offset": "b"}}, "paging has next and offset; it needs one of next, link"),
+        ({"paging": {"next": "a", "offset": "b"}}, "paging has next and offset; write one of next, link"),
         ({"paging": {"next": "a", "first": 1}}, "paging has unknown keys: first"),
         ({"paging": {"next": 7}}, "paging.next is not text"),
         ({"paging": {"cursor": "a"}}, "paging has no param"),
@@ -134,13 +134,13 @@ def test_all_mistakes_of_a_set_are_told_at_once_and_no_value_that_may_be_secret(
     *mistakes, remedy = str(failure.value).splitlines()
     assert mistakes == [
         "connections.yml: a.crm.auth.basic has unknown keys: pasword (did you mean password?); "
-        "known are password, user.",
+        "write one of password, user.",
         "connections.yml: a.sales.tables.orders.body is not a map of names.",
         "connections.yml: a.sales.tables.orders.where is not text; write it in quotes.",
-        "connections.yml: a.sales.tables.people has a body that cannot be written as JSON; write dates in quotes.",
+        "connections.yml: a.sales.tables.people has a body that is not JSON; write dates in quotes.",
         "connections.yml: a.shop.url is not text; write it in quotes.",
         "connections.yml: a.shop.auth.bearer is not text; write it in quotes.",
-        "connections.yml: a.shop.rate.period is 'week'; it is 'second', 'minute', 'hour' or 'day'.",
+        "connections.yml: a.shop.rate.period is 'week'; write 'second', 'minute', 'hour' or 'day'.",
     ]
     assert "Keys of a mapping" in remedy
     assert "c4nary" not in str(failure.value) + repr(failure.value)

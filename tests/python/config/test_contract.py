@@ -136,10 +136,10 @@ def test_naive_times_are_of_the_mappings_zone_and_others_of_their_own(shop: Shop
 @pytest.mark.parametrize(
     ("said", "text"),
     [
-        ({"key": []}, "it has no key; declare one"),
+        ({"key": []}, "it has no key; write a list of columns"),
         ({"key": ["nothing"]}, r"its key \['nothing'\] is not among its columns"),
         ({"cursor": "nothing"}, "its cursor 'nothing' is not among its columns"),
-        ({"load": "merge"}, "load is 'merge'; it is 'append', 'upsert' or 'full'"),
+        ({"load": "merge"}, "load is 'merge'; write 'append', 'upsert' or 'full'"),
         ({"columns": {"order_id": "varchar", "_row": "integer"}}, "names that begin with _"),
         (
             {"columns": {"order_id": "varchar", "ORDER_ID": "varchar"}},

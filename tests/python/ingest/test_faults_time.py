@@ -80,7 +80,7 @@ def test_fault_20_a_cursor_from_the_future_is_quarantined(meters: Shop, data_typ
     meters.declare("site.readings", columns, key=["id"], load="upsert", cursor="at", future_tolerance=tolerance)
     meters.load()
     assert meters.rows("id") == ["0", "1", "2", "3"]
-    with pytest.raises(UsageError, match="future_tolerance is 'much'; a duration is written"):
+    with pytest.raises(UsageError, match="future_tolerance is 'much'; write a duration"):
         make_contract(future_tolerance="much")
 
 

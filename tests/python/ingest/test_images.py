@@ -490,7 +490,7 @@ def test_a_derived_table_of_nothing_known_is_refused() -> None:
         derived_tables({lost.name: lost})  # type: ignore[attr-defined, dict-item]
     with pytest.raises(UsageError, match="of each other"):
         derived_tables({one.name: one, other.name: other})  # type: ignore[attr-defined, dict-item]
-    with pytest.raises(UsageError, match="how it is derived"):
+    with pytest.raises(UsageError, match=r"derived\.of is missing"):
         make_contract("a.b", {"id": "varchar"}, key=["id"], derived={"by": "image_features"})
 
 

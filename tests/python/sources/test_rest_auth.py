@@ -208,10 +208,10 @@ def test_fault_42_47_a_token_that_cannot_be_had_fails_the_load(
 @pytest.mark.parametrize(
     ("further", "says"),
     [
-        ({"auth": {}}, "auth has no kind; it needs one of bearer, basic"),
+        ({"auth": {}}, "auth has no kind; write one of bearer, basic"),
         ({"auth": {"bearer": "a", "basic": {}}}, "auth has bearer and basic"),
         ({"auth": {"basic": {"user": "a"}}}, "auth.basic.password is missing"),
-        ({"auth": {"key": {"value": "a"}}}, "auth.key has no kind; it needs one of header, param"),
+        ({"auth": {"key": {"value": "a"}}}, "auth.key has no kind; write one of header, param"),
         ({"auth": {"key": {"header": "a", "param": "b", "value": "c"}}}, "auth.key has header and param"),
         ({"auth": {"key": {"header": "a", "value": "c", "prefix": "d"}}}, "auth.key has unknown keys: prefix"),
         (
@@ -220,8 +220,8 @@ def test_fault_42_47_a_token_that_cannot_be_had_fails_the_load(
         ),
         ({"auth": {"bearer": "{{ env_var('PEOPLE_PLAIN') }}ü"}}, "no HTTP header can carry"),
         ({"auth": {"bearer": "{{ env_var('PEOPLE_EMPTY', '') }}"}}, "is empty"),
-        ({"rate": {"count": 0, "period": "second"}}, "rate.count is 0; it is at least 1"),
-        ({"rate": {"count": 1, "period": "week"}}, "rate.period is 'week'; it is 'second', 'minute'"),
+        ({"rate": {"count": 0, "period": "second"}}, "rate.count is 0; write 1 or more"),
+        ({"rate": {"count": 1, "period": "week"}}, "rate.period is 'week'; write 'second', 'minute'"),
         ({"url": "https://me:you@api.example.com"}, "holds a user"),
         ({"url": "https://api.example.com:port"}, "the url of crm is not a valid URL"),
     ],
