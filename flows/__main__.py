@@ -1,7 +1,9 @@
 """The one command line.
 
-Exit codes for schedulers: 0 done, 1 a defect of the project, 2 wrong use, 3 a gate failed, 4 a source failed,
-5 another run holds the data folder, 6 the storage failed.
+Exit codes for schedulers:
+
+- 0 done, 1 a defect of the project, 2 wrong use, 3 a gate failed;
+- 4 a source failed, 5 another run holds the data folder, 6 the storage failed.
 """
 
 import atexit

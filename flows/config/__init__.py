@@ -1,1 +1,1 @@
-"""What people write, parsed and validated once: connections, contracts, settings."""
+"""Connections, contracts and settings as people write them, parsed and validated once."""

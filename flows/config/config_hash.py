@@ -1,7 +1,7 @@
 """The hash of a configuration. If it changes, the next load reads everything again.
 
-It covers the keys and values of the configuration files. So it does not depend on the names of classes and fields, on
-their order, or on keys that a later version adds with a default. A changed default does not change the hash.
+It covers the keys and values of the configuration files. So it does not depend on the names of classes and fields, or
+on their order. A key that a later version adds with a default does not change it, nor does a changed default.
 """
 
 import hashlib

@@ -21,8 +21,8 @@ SYSTEM_COLUMNS: Mapping[str, str] = {
     "_deleted": "boolean",
     "_is_backfill": "boolean",
 }
-"""What the lake adds to each row, with DuckDB types: when and with which load and batch it arrived, its order within
-the batch, where it stood in the source, whether it is a tombstone, and whether it came with the table's first load."""
+"""Columns that the lake adds to each row, with DuckDB types: time, load and batch of arrival, order in the batch.
+Further: the place in the source, whether the row is a tombstone, and whether the table's first load brought it."""
 
 PERSONAL_TAGS = {"pii", "phi"}
 """A column with one of these in its meta holds personal data: its values are never shown."""
@@ -94,7 +94,7 @@ class Derivation(ConfigModel):
 
 
 class Contract(ConfigModel):
-    """What every record of a source table must meet, and how its loads are read."""
+    """The data contract of a source table: the rules for every record, and how loads read the table."""
 
     name: TableName
     columns: tuple[Column, ...]

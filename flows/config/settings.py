@@ -68,7 +68,7 @@ def environment() -> dict[str, str]:
 
 @dataclass(frozen=True)
 class PseudonymKey:
-    """The key under which ids become pseudonyms, and whether it protects nobody because it lies beside the data."""
+    """The key under which ids become pseudonyms, and whether it protects no person because it lies beside the data."""
 
     text: str = field(repr=False)
     is_made_up: bool
@@ -125,7 +125,7 @@ class DataFolder:
 
     @property
     def work(self) -> Path:
-        """What loads spill and unpack while they run; nothing in it outlives a run."""
+        """Files that loads spill and unpack while they run; the next run deletes all of them."""
         return self.path / "work"
 
     @property
@@ -135,7 +135,7 @@ class DataFolder:
 
     @property
     def made_up_key(self) -> Path:
-        """The key of data that are made up themselves; whoever makes them writes it."""
+        """The key for made-up data, written by the program that makes the data."""
         return self.path / "made-up-pseudonym.key"
 
     @property

@@ -29,10 +29,10 @@ def folded(name: str) -> str:
 
 
 def identifier(name: str) -> str:
-    """Quote a name for SQL, whatever stands in it."""
+    """Quote a name for SQL; any character may be in it."""
     return '"' + name.replace('"', '""') + '"'
 
 
 def literal(text: str) -> str:
-    """Quote a text for SQL, whatever stands in it."""
+    """Quote a text for SQL; any character may be in it."""
     return "'" + text.replace("'", "''") + "'"

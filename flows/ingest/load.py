@@ -37,7 +37,7 @@ logger = logging.getLogger(__name__)
 
 @dataclass(frozen=True)
 class LoadResult:
-    """What a completed load did: counts, seconds, the last committed batch, and messages for the user.
+    """The result of a completed load: counts, seconds, the last committed batch, and messages for the user.
 
     `earlier` is what failed tries of the same run had committed before it.
     """
@@ -52,7 +52,7 @@ class LoadResult:
 
     @property
     def total(self) -> Counts:
-        """What the run did to the table, over all tries."""
+        """The counts of the run for the table, over all tries."""
         return self.counts + self.earlier
 
 
@@ -63,7 +63,7 @@ def load_table(
 
     The source is read by the connector given, or the one for the connection's URL.
 
-    Raises SourceFailed, SchemaMismatch, or GateFailed if more records are rejected than the contract allows; batches
+    Raises SourceFailed, SchemaMismatch, or GateFailed if more records are rejected than the contract allows. Batches
     that were committed before stay, and the next load continues after them.
     """
     plan = plan_load(connection, contract, lake)

@@ -31,7 +31,7 @@ THREADS = min(os.cpu_count() or 1, 4)
 
 @dataclass(frozen=True)
 class LoadPlan:
-    """What is fixed before a load or replay of one table reads a record; `take_contract` fills the last three fields.
+    """The facts of a load or replay that are fixed before it reads a record; `take_contract` fills the last three.
 
     A backfill is all that is loaded until the table's first load is complete.
     """
@@ -106,8 +106,8 @@ def take_contract(plan: LoadPlan, duck: duckdb.DuckDBPyConnection) -> tuple[Load
 def working_connection(plan: LoadPlan) -> Iterator[tuple[duckdb.DuckDBPyConnection, Path]]:
     """Open a DuckDB that spills to a folder of its own, in the time zone of the source's naive times.
 
-    What it spills holds personal data, so it stays below the set's data folder; what a killed load leaves there is
-    deleted by the next run.
+    Spilled files hold personal data, so they stay below the set's data folder. The next run deletes the files that a
+    killed load left there.
     """
     work, time_zone = DataFolder(plan.connection.data).work, plan.mapping.time_zone
     work.mkdir(parents=True, exist_ok=True)

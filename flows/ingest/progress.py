@@ -1,4 +1,4 @@
-"""What a load has done so far, and what its user should know of it."""
+"""The work of a load so far, and messages for the user."""
 
 from collections import Counter
 from collections.abc import Iterator
@@ -10,11 +10,11 @@ from flows.lake.counts import Counts
 
 @dataclass(frozen=True)
 class Progress:
-    """What one step of a load did; the sum of all steps is what the load did.
+    """The work of one step of a load; the sum of all steps is the work of the load.
 
-    `nulls` counts them by column of the accepted rows. Of the source's columns, `ignored` are those that the contract
-    leaves out, `new` those that the lake did not have, `missing` those of the contract that the source does not have;
-    `suggestions` are mappings that may be meant for these. `undeleted` says why a full copy deleted nothing.
+    `nulls` counts them by column of the accepted rows. `ignored` are columns of the source that the
+    contract leaves out, and `new` those that the lake did not have. `missing` are columns of the contract that the
+    source does not have; `suggestions` are likely mappings for them. `undeleted` says why a full copy deleted nothing.
     """
 
     counts: Counts = field(default_factory=Counts)

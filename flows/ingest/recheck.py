@@ -40,8 +40,8 @@ class QuarantinedRecords:
 class Rechecked:
     """Records of a quarantine that were checked again.
 
-    `outcomes` has `_hash` and `_row` of each, `_reasons` (a list, null if it passes), and `is_known`: whether it passes
-    and the lake has an equal row.
+    `outcomes` has `_hash`, `_row` and `_reasons` of each (a list, null if it passes). It also has `is_known`:
+    whether the record passes and the lake has an equal row.
     """
 
     checked: Checked
@@ -158,7 +158,7 @@ def _outcomes(plan: LoadPlan, checked: Checked, landed: Relation) -> Relation:
     """Compare checked records with the stored rows.
 
     A record that would count as the newest of its key, though its key came again in a later batch, does not pass:
-    events are told apart by their key, and states of different times by their cursor; the rest is ordered by arrival.
+    keys tell events apart, and states of different times by their cursor; the rest is ordered by arrival.
     """
     stored, contract = plan.stored(checked), plan.contract
     is_known = came_again = "false"

@@ -21,9 +21,9 @@ SEPARATOR = "\x1f"
 class Checked:
     """Records that were checked, good ones and rejected ones; `read` is how many there were.
 
-    `records` has the contract's columns typed and the extra columns as they came, then `_row` (the order within the
-    batch, from 1), `_file`, `_position`, `_reasons` (null if the record passes, else joined by SEPARATOR), `_raw` (the
-    record as it came, if it does not pass) and `_schema` (its RecordSchema).
+    `records` has the contract's columns typed and the extra columns as they came. Then come `_row` (the order within
+    the batch, from 1), `_file`, `_position` and `_reasons` (null if the record passes, else joined by SEPARATOR).
+    `_raw` is a rejected record as it came, `_schema` its RecordSchema.
     """
 
     records: Relation
@@ -182,8 +182,9 @@ def _check_rule(column: Column, check: Check, *, is_careful: bool) -> Rule:
 
 
 def _future_rules(contract: Contract) -> list[Rule]:
-    """Reject times from the future: as a cursor one spoils the order of a history for good, and one order of the year
-    2062 would make the last orders of all others old.
+    """Reject times from the future.
+
+    Such a cursor spoils the order of a history for good. One order of the year 2062 would make all others look old.
     """
     rules = []
     for column in contract.columns:
@@ -204,7 +205,7 @@ def _dst_rules(connection: duckdb.DuckDBPyConnection, contract: Contract, found:
             continue
         if (is_ambiguous := ambiguous_local_time(f"_m{at}", column.name, found[at])) is not None:
             holds = f"not coalesce({is_ambiguous}, false)"
-            reason = literal(f"{column.name}: is no one moment, clocks were changed")
+            reason = literal(f"{column.name}: ambiguous local time (DST change)")
             rules.append(Rule(holds, f"case when not {holds} then {reason} end"))
     return rules
 

@@ -1,4 +1,4 @@
-"""What became of the records of a batch, load or run."""
+"""The outcome of the records of a batch, load or run."""
 
 from dataclasses import astuple, dataclass
 

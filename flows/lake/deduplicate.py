@@ -39,7 +39,7 @@ def deduplicate(checked: Checked, contract: Contract, stored: str | None, *, all
     """Return the records that passed the check and are new.
 
     `stored` is SQL for the rows that the lake holds, or None if it holds none. Changes are looked up among stored rows
-    from the batch's own smallest cursor value on; events among all, because a key may come again with another cursor.
+    from the batch's own smallest cursor value on. Events are looked up among all rows, because a key may come again with another cursor.
     Without `all_keys_seen`, a full copy deletes nothing.
     """
     if contract.load == "full":
@@ -171,7 +171,7 @@ def _full(checked: Checked, contract: Contract, stored: str | None, all_keys_see
     """Compare a whole copy of the source with the current rows: changes are appended, what is gone leaves a tombstone.
 
     Of a key that comes twice in a copy the last record counts. An empty copy deletes nothing: it is likelier a broken
-    export. A copy is right even if its cursor does not rise: then a tombstone goes before it, because a key's history
+    export. A copy is right even if its cursor does not rise. Then a tombstone goes before it, because a key's history
     is ordered by cursor until the key disappears.
     """
     payload, records = checked.payload(contract), checked.records

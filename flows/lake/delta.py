@@ -43,8 +43,8 @@ EARLIER_NAMES = {"position": "watermark", "definition": "config_hash"}
 def open_table(path: Path | str, version: int | None = None) -> DeltaTable | None:
     """Return a Delta table, at a version or the newest; None if it does not exist.
 
-    Raises UsageError for a path that the Delta library cannot have, StorageFailed for a table that cannot be read or
-    was written by a newer engine.
+    Raises UsageError for a path that the Delta library cannot have. Raises StorageFailed for a table that cannot be
+    read or was written by a newer engine.
     """
     if any(sign in str(path) for sign in UNUSABLE):
         raise UsageError(

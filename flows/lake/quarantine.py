@@ -42,7 +42,7 @@ def quarantine_path(lake: Path, name: TableName) -> Path:
 
 
 def quarantined_rows(raw: RawTable) -> str | None:
-    """Return SQL for the rejected records of committed batches, or None if there are none."""
+    """Return SQL for the rejected records of committed batches, or None if there is no such record."""
     relation = relation_of(open_table(quarantine_path(raw.lake, raw.name)))
     if relation is None:
         return None

@@ -66,7 +66,7 @@ def flushing(url: str) -> Iterator[None]:
         while cause is not None and not isinstance(cause, WarehouseError):
             cause = cause.__context__
         raise cause or WarehouseError(
-            f"Prefect was lost during the run, so it does not show how the run ended: {scrub(url)}\n"
+            f"Prefect was lost during the run, so it does not show how the run ended: {scrub(url)}.\n"
             "The work of the run is kept; readers have the last good release. Run again to be sure."
         ) from None
     finally:

@@ -60,7 +60,7 @@ class Batch:
 
 @dataclass(frozen=True)
 class Request:
-    """What a load asks a connector for; `identity` are the source's columns that tell one record from another."""
+    """The request of a load to a connector; `identity` are the source's columns that tell one record from another."""
 
     watermark: str | None
     cursor: str | None

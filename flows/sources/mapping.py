@@ -26,8 +26,8 @@ ExtraColumns = Literal["evolve", "ignore", "freeze"]
 class MappedBatch:
     """Records whose expressions yield the contract's columns, and what else the source offers.
 
-    `expressions` are by contract column. `extras` are the source's further columns that the lake takes as they are,
-    `ignored` those that the contract leaves out, `missing` the nullable columns that the source does not have.
+    `expressions` are by contract column. `extras` are further columns of the source that the lake takes as they
+    are, and `ignored` those that the contract leaves out. `missing` are nullable columns that the source does not have.
     `is_text` tells whether each record came as a text, RECORD; otherwise it came as columns, by its `schema`.
     """
 

@@ -32,7 +32,7 @@ UNREADABLE = (
     *(OSError, EOFError, struct.error, zlib.error, Image.DecompressionBombError),
     *(SyntaxError, ValueError, IndexError, KeyError, TypeError, OverflowError),
 )
-"""What Pillow raises for a file that is not an image, damaged or cut short."""
+"""Errors of Pillow for a file that is not an image, damaged or cut short."""
 
 NAMED = [("path", pa.string()), ("size_bytes", pa.int64()), ("sha256", pa.string())]
 POSITION = [("_file", pa.string()), ("_row", pa.int64())]

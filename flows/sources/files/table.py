@@ -41,7 +41,7 @@ BYTES_A_BATCH_OF_DOCUMENTS = 16 * 1024 * 1024
 """Memory holds the bytes of a document several times while it is read."""
 
 FILE_ERRORS = (OSError, EOFError, zlib.error, tarfile.TarError, zipfile.BadZipFile, RuntimeError)
-"""What the standard library raises for a file or archive that is cut short, damaged, encrypted or out of reach."""
+"""Errors of the standard library for a file or archive that is cut short, damaged, encrypted or out of reach."""
 
 
 @dataclass(frozen=True)

@@ -1,7 +1,7 @@
 """Pagination: by links and cursors as the API gives them, and by offset or page number so that no shift loses records.
 
 A list that is read by offset or page number may change between two requests. If a record is deleted, all records after
-it move up, and one of them moves from the next page to a page that was read. So each page must join the page before.
+it move up. One of them moves from the next page to a page that was read. So each page must join the page before.
 """
 
 from collections import Counter

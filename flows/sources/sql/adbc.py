@@ -23,7 +23,7 @@ from flows.sources.watermark import Cursor, from_watermark
 
 ROWS, LARGEST_LIMIT = "source_rows", 2**63 - 1
 DRIVER_ERRORS = (AdbcError, OSError, pa.ArrowInvalid)
-"""What a driver raises: the last two while it fetches."""
+"""Errors of a driver; it raises the last two while it fetches."""
 
 
 class MixedTypesError(Exception):
@@ -39,7 +39,7 @@ class InexactError(Exception):
 
 
 class Dialect(Protocol):
-    """What differs between the databases that ADBC reads."""
+    """The differences between the databases that ADBC reads."""
 
     def connect(self) -> Database:
         """Open a session that cannot write, and begin its one transaction."""

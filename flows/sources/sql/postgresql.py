@@ -55,7 +55,7 @@ INTERRUPTED = re.compile(
 HARMLESS = re.compile(
     r"cannot execute [\w() ]+ in a read-only transaction|permission denied for \w+ \w+|division by zero|out of memory"
 )
-"""What may be shown of errors that come while rows are fetched: the driver gives them no SQLSTATE."""
+"""Errors while rows are fetched that may be shown; the driver gives them no SQLSTATE."""
 
 
 @dataclass(frozen=True, repr=False)

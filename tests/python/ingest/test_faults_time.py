@@ -13,7 +13,7 @@ from support.shop import Shop, make_contract
 from flows.core.errors import UsageError
 
 COLUMNS = {"id": "varchar not null", "at": "timestamp"}
-UNCLEAR = "at: is no one moment, clocks were changed"
+UNCLEAR = "at: ambiguous local time (DST change)"
 
 
 @pytest.fixture
