@@ -28,7 +28,7 @@ dim_customer as (
 
 ),
 
--- A loan that was deleted and came back has no gap: what was lent is known throughout.
+-- A loan that was deleted and came back has no gap: its principal is known throughout.
 loan_states as (
 
     select * from loan_history
@@ -44,8 +44,8 @@ loan_versions as (
 
 ),
 
--- The loan as it was known at the month's end, and the plan's own length: however often the plan
--- was changed, nothing is owed of the principal once all of it is paid.
+-- The loan as known at the month's end, and the plan's own length. With this length the outstanding
+-- principal is 0 once the loan is paid back, however often the plan has changed.
 months_described as (
 
     select
@@ -89,7 +89,7 @@ months_classed as (
 
 ),
 
--- The highest of severity and month in one number is the worst month, and of equals the last.
+-- One number holds severity and month, so its maximum is the worst month; ties go to the last.
 months_compared as (
 
     select

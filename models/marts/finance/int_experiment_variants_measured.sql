@@ -64,7 +64,7 @@ variants_described as (
 
 ),
 
--- The bounds are those of the score interval of the rate.
+-- The bounds are those of the rate's score interval.
 int_experiment_variants_measured as (
 
     select

@@ -44,7 +44,7 @@ loan_months as (
 
 ),
 
--- A state holds from one month's end to another, at which it does not hold any more.
+-- A state holds from one month's end to another; it does not hold at the second.
 states_placed as (
 
     select
@@ -81,7 +81,7 @@ states_by_month as (
 
 ),
 
--- Each state adds to the sums when it begins and when it falls due, and is taken off when it ends.
+-- A state adds to the sums when it begins and when it falls due; its end subtracts it.
 changes as (
 
     select

@@ -68,7 +68,7 @@ days_of_change as (
 
 ),
 
--- Until the next activity, that day included, nothing but time can change a state.
+-- Through the day of the next activity, only time can change a state.
 days_within_pauses as (
 
     select * from days_of_change

@@ -20,8 +20,8 @@ funnel_steps as (
 
 ),
 
--- A session that did abbacd came to step b if its letters are like %a%b%, and so on: in that order,
--- whatever lies between. Of one moment the earlier step counts first.
+-- A letter is a step. A session with the letters abbacd reached step b because they match
+-- %a%b%: in this order, with any letters between. At one moment the earlier step counts first.
 steps_with_way as (
 
     select
@@ -93,7 +93,7 @@ steps_reached as (
 
 ),
 
--- Every step of every day on which there was a session, come to or not.
+-- All steps of each day with a session, reached or not.
 steps_counted as (
 
     select

@@ -34,7 +34,7 @@ customers_active as (
 
     union
 
-    -- A login at the visit's end may be the first to name the customer, and may be after midnight.
+    -- Only a login at the visit's end may identify the customer, and it may be after midnight.
     select
         customer_id,
         cast(ended_at as date) as active_date,

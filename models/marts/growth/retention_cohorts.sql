@@ -52,7 +52,7 @@ members_counted as (
 
 ),
 
--- Whoever came in a month came first in the month that names their cohort.
+-- A cohort's first month contains all its members, so its count is the size of the cohort.
 cohorts as (
 
     select

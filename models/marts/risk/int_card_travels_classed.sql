@@ -29,7 +29,7 @@ card_payments as (
 
 ),
 
--- Pairs compare by time, and of one time by name: which country was last is not left to chance.
+-- Pairs compare by time, then by country name, so the last country does not depend on chance.
 payments_located as (
 
     select

@@ -22,8 +22,8 @@ frauds as (
 
 ),
 
--- A recent fraud is taken off again after 30 days, so that running sums are enough: a till has so
--- many payments that a window of each would cost more than everything else of a payment.
+-- A recent fraud is subtracted after 30 days, so running sums are enough. A terminal has so many
+-- payments that a window for each would cost more than all other features together.
 terminal_events as (
 
     select

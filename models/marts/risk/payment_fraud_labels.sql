@@ -36,8 +36,8 @@ latest_moment as (
 
 ),
 
--- Whether nobody was defrauded or nobody told, silence does not say: it counts as long as the last
--- chargeback shows that they are told.
+-- A lack of reports may mean no fraud or no reporting. It counts as evidence only until the last
+-- chargeback was reported or loaded.
 reports_known as (
 
     select max(greatest(reported_at, _loaded_at)) as known_until
