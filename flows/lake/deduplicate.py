@@ -39,8 +39,8 @@ def deduplicate(checked: Checked, contract: Contract, stored: str | None, *, all
     """Return the records that passed the check and are new.
 
     `stored` is SQL for the rows that the lake holds, or None if it holds none. Changes are looked up among stored rows
-    from the batch's own smallest cursor value on. Events are looked up among all rows, because a key may come again with another cursor.
-    Without `all_keys_seen`, a full copy deletes nothing.
+    from the batch's own smallest cursor value on. Events are looked up among all rows, because a key may come again
+    with another cursor. Without `all_keys_seen`, a full copy deletes nothing.
     """
     if contract.load == "full":
         return _full(checked, contract, stored, all_keys_seen)
