@@ -101,24 +101,34 @@ def test_a_rule_that_does_not_hold_is_named_with_its_model(
         require_gates(dbt, build)
 
 
+SALES_MARTS = {
+    "daily_sales__reconciles_to_order_lines",
+    "daily_sales__sums_reconcile_to_order_lines",
+    "customer_360__net_sales_reconcile_to_order_lines",
+    "customer_lifetime_values__net_sales_reconcile_to_order_lines",
+}
+UNITS_OF_CUSTOMERS = "customer_360__units_reconcile_to_order_lines"
+
 HARMS = {
     "insert into core.fct_order_lines from core.fct_order_lines where line_number = 3": {
         "fct_order_lines__order_id_and_line_number_are_unique",
         "product_demand_by_day__reconciles_to_order_lines",
         "fct_order_lines__reconciles_to_order_lines",
-        "daily_sales__reconciles_to_order_lines",
+        UNITS_OF_CUSTOMERS,
+        *SALES_MARTS,
     },
     "update core.fct_order_lines set customer_key = 'nobody' where line_number = 3": {
         "fct_order_lines__customer_key_is_in_dim_customer",
     },
     "update core.fct_order_lines set net_amount = net_amount + 1 where line_number = 3": {
         "fct_order_lines__reconciles_to_order_lines",
-        "daily_sales__reconciles_to_order_lines",
+        *SALES_MARTS,
     },
     "delete from core.fct_order_lines where line_number = 3": {
         "product_demand_by_day__reconciles_to_order_lines",
         "fct_order_lines__reconciles_to_order_lines",
-        "daily_sales__reconciles_to_order_lines",
+        UNITS_OF_CUSTOMERS,
+        *SALES_MARTS,
     },
     "update core.dim_customer set valid_to = valid_to - interval 1 day where customer_id = 'C1'": {
         "dim_customer__versions_cover_all_time",
