@@ -55,7 +55,7 @@ values_beyond_limits as (
 
 ),
 
--- Between a reading and the next one nobody saw the unit recover: they are as far apart as it is
+-- No reading between these two shows a recovery: they are as far apart as the unit is
 -- read. Where the next one has no value, either cleaning has filled it or the gap is too long.
 values_compared as (
 

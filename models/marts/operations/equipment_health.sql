@@ -59,7 +59,7 @@ hours_judged as (
 
 ),
 
--- The day up to the hour against the day that ended three days before it.
+-- The 24 hours up to this one, and the 24 that ended 72 hours ago.
 days_averaged as (
 
     select

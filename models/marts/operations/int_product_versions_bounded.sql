@@ -48,7 +48,7 @@ listings_bounded as (
 
 ),
 
--- From when it was listed or sold, to when it was taken off the list or the data end.
+-- From the first listing or sale to the removal from the list or the end of the data.
 products_bounded as (
 
     select

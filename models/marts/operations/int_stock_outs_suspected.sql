@@ -39,7 +39,7 @@ shop_orders_counted as (
 
 ),
 
--- Time is counted in orders of the whole shop: a day without any order says nothing.
+-- Time is counted in orders of the whole shop: a day without any order does not count.
 shop_orders_summed as (
 
     select

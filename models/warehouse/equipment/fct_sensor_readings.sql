@@ -35,7 +35,7 @@ longest_gap as (
 
 ),
 
--- Whole hours without a reading, within gaps that the rules of any quantity allow to be filled.
+-- Whole hours without a reading, in gaps that the rule of at least one quantity fills.
 gaps_found as (
 
     select
@@ -136,7 +136,7 @@ values_listed as (
 
 ),
 
--- Rounded, since threads add up doubles in any order: a rebuild must give the same rows.
+-- Rounded: threads add doubles in any order, and a rebuild must give the same rows.
 hours as (
 
     select

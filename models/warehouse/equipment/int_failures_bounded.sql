@@ -30,7 +30,7 @@ failures_followed as (
 
 ),
 
--- What breaks down anew was in order before, though nobody noted since when.
+-- A unit that breaks down again worked before, though no record says since when.
 failures_ended as (
 
     select

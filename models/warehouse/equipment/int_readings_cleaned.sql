@@ -1,4 +1,4 @@
-{#- Cleaning looks a day to either side: a reading touches its unit's day and its neighbours. -#}
+{#- Cleaning looks one day to either side: a reading changes its day and the two next to it. -#}
 {{ config(
     materialized='incremental',
     incremental_strategy='append',
@@ -43,7 +43,7 @@ readings_timed as (
 
 ),
 
--- Numbered, since a number is sorted faster than a text.
+-- Numbered, because DuckDB sorts numbers faster than text.
 quantities as (
 
     select
@@ -109,7 +109,7 @@ values_bounded as (
 
 values_judged as (
 
-    {{ judge_sensor_values('values_bounded', rules='quantities') | indent(4) }}
+    {{ check_sensor_values('values_bounded', rules='quantities') | indent(4) }}
 
 ),
 

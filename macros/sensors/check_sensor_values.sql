@@ -1,4 +1,4 @@
-{% macro judge_sensor_values(sensor_values, rules) -%}
+{% macro check_sensor_values(sensor_values, rules) -%}
     with neighbours_found as (
 
         select
@@ -50,7 +50,7 @@
 
     ),
 
-    -- Only values that are repeated: a run of one value alone is never long enough.
+    -- Only repeated values: a run of a single reading is never long enough.
     runs_found as (
 
         select
@@ -81,7 +81,7 @@
 
     ),
 
-    -- When any sensor of the unit last began to show another value, and when one next stops.
+    -- The last time that any sensor of the unit changed its value, and the next time.
     units_compared as (
 
         select
