@@ -14,7 +14,7 @@ horizon as (
 
 ),
 
--- A day may still bring orders while it is the latest in the data.
+-- The latest day in the data may still receive orders.
 horizon_compared as (
 
     select

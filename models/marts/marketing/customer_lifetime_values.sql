@@ -23,7 +23,7 @@ latest_order as (
 
 ),
 
--- Orders of one day are one purchase: a second basket within hours is no coming back.
+-- Orders of one day are one purchase: a second basket within hours is not a repeat.
 purchases_by_day as (
 
     select

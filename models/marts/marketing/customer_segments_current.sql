@@ -13,7 +13,7 @@
 
 with customer_segments_current as (
 
-    {# A build with --empty knows no customers; it must not note that all of them have gone. #}
+    {# A build with --empty reads no customers; it must not record that all of them are gone. #}
     select
         customer_id,
         segment

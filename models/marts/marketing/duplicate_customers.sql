@@ -32,7 +32,7 @@ links as (
 
 ),
 
--- Who is linked to one who is linked to another is that other too.
+-- Accounts that are linked through a third one belong to the same person.
 accounts_reached as (
 
     select

@@ -30,7 +30,7 @@ baskets_measured as (
 
 ),
 
--- A basket of n products holds n * (n - 1) / 2 pairs: a wholesaler's would outweigh thousands.
+-- A basket of n products has n * (n - 1) / 2 pairs: a wholesaler's would outweigh thousands.
 baskets_counted as (
 
     select
@@ -55,7 +55,7 @@ products_counted as (
 
 ),
 
--- A pair cannot stand in more baskets than the rarer of its two products.
+-- A pair cannot be in more baskets than the rarer of its two products.
 products_that_may_pair as (
 
     select
@@ -105,7 +105,7 @@ product_affinity as (
         cast(pairs_counted.pair_basket_count as double) * baskets_counted.basket_count
         / (cast(products_counted.basket_count as double) * other_products_counted.basket_count)
             as lift,
-        -- Null, neither true nor false, if one is not and of the other it is not known.
+        -- Null if the flag of one is unknown and that of the other is not true.
         dim_product.is_prescription_only or other_dim_product.is_prescription_only
             as has_prescription_only
     from pairs_counted

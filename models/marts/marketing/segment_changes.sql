@@ -6,7 +6,7 @@
     on_schema_change='append_new_columns',
 ) }}
 
--- Its rows are written by the triggers on customer_segments_current, whoever makes a change.
+-- The triggers on customer_segments_current write its rows, for every author of a change.
 with segment_changes as (
 
     select

@@ -55,8 +55,8 @@ values_beyond_limits as (
 
 ),
 
--- No reading between these two shows a recovery: they are as far apart as the unit is
--- read. Where the next one has no value, either cleaning has filled it or the gap is too long.
+-- No reading between these two shows a recovery: they are as far apart as the unit is read.
+-- Where the next one has no value, either cleaning has filled it or the gap is too long.
 values_compared as (
 
     select

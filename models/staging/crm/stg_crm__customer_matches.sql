@@ -99,7 +99,7 @@ blocks_counted as (
 
 ),
 
--- A value that very many share, such as the till's own address, tells nothing of anybody.
+-- A value that very many share, such as the shop's own address, identifies no customer.
 informative_blocks as (
 
     select
