@@ -115,7 +115,9 @@ gaps_found as (
         ) as end_date,
         greatest(
             products_bounded.first_date,
-            {{ add_days('product_orders_followed.ordered_date', '-' ~ var('stock_out_history_days')) }}
+            {{ add_days(
+                'product_orders_followed.ordered_date', '-' ~ var('stock_out_history_days')
+            ) }}
         ) as history_start_date
     from product_orders_followed
     inner join products_bounded

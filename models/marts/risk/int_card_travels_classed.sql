@@ -78,8 +78,10 @@ country_changes as (
             'previous_countries.latitude', 'previous_countries.longitude',
             'countries.latitude', 'countries.longitude',
         ) }} - previous_countries.radius_km - countries.radius_km as least_distance_km,
-        ({{ convert_to_epoch_us('previous_locations.transacted_at') }}
-        - previous_locations.previous_us) / cast(3600000000 as double) as passed_hours
+        (
+            {{ convert_to_epoch_us('previous_locations.transacted_at') }}
+            - previous_locations.previous_us
+        ) / cast(3600000000 as double) as passed_hours
     from previous_locations
     left join countries on previous_locations.known_country = countries.country
     left join countries as previous_countries

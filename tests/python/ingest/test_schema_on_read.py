@@ -254,7 +254,7 @@ def test_fault_57_a_stuck_sensor_is_told_by_its_unit_and_gives_no_number(tmp_pat
     outcome = shop.elt()
 
     # Then a release is published with a warning that says which sensor
-    (warning,) = [text for text in outcome.verdict.warnings if "no sensor is stuck" in text]
+    (warning,) = [text for text in outcome.verdict.warnings if "No sensor is stuck" in text]
     assert "unit_id=FRIDGE-7" in warning
     assert "quantity=temperature_celsius" in warning
     assert "FRIDGE-8" not in warning
