@@ -81,6 +81,21 @@
 
     ),
 
+    units_suspected as (
+
+        select distinct unit_id
+        from long_runs_found
+
+    ),
+
+    changes_suspected as (
+
+        select changes_found.*
+        from changes_found
+        inner join units_suspected on changes_found.unit_id = units_suspected.unit_id
+
+    ),
+
     -- The last time that any sensor of the unit changed its value, and the next time.
     units_compared as (
 
@@ -97,8 +112,7 @@
                 partition by unit_id order by at_us
                 rows between current row and unbounded following
             ) as next_ended_at_us
-        from changes_found
-        where unit_id in (select unit_id from long_runs_found)
+        from changes_suspected
         group by unit_id, at_us
 
     ),
