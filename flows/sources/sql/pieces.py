@@ -102,7 +102,7 @@ def to_batches(
             f"all of its rows lie before the {request.cursor} that was read already. It is an older copy, such as a "
             "backup or a replica that lags",
             "Read from a copy that is up to date. If its newest rows were deleted on purpose, change its mapping, for "
-            "example to `where: true`: then all of it is read again, and rows that the lake has are duplicates.",
+            "example to `where: 'true'`: then all of it is read again, and rows that the lake has are duplicates.",
             is_transient=True,
         )
 
