@@ -324,9 +324,10 @@ def test_a_plain_hash_that_is_meant_is_stated_with_its_reason(clinic: Lake, incr
     assert list(find_unkeyed_hashes(incremental.manifest, built)) == []
 
 
-STANDS_OUT = "nobody_stands_out_by_"
-BY_PLACE, BY_DIAGNOSIS, BY_DRUG = "where_they_live_age_or_gender", "diagnosis", "drug"
-BY_LENGTH = "how_long_a_series_lasts"
+MART = "prescriptions_deidentified__"
+BY_PLACE, BY_DIAGNOSIS = "area_age_and_gender_are_k_anonymous", "diagnosis_is_k_anonymous"
+BY_DRUG, BY_LENGTH = "drug_is_k_anonymous", "series_length_is_uncertain"
+ANONYMITY = {f"{MART}{gate}" for gate in (BY_PLACE, BY_DIAGNOSIS, BY_DRUG, BY_LENGTH)}
 
 
 @dataclass(frozen=True)
@@ -396,10 +397,10 @@ def test_fault_70_a_person_who_stands_out(clinic: Lake, incremental: Warehouse) 
 def failed_gates(warehouse: Warehouse, lake: Lake, select: str) -> set[str]:
     """Build and test, and return which of the anonymity gates failed."""
     built = warehouse.dbt(lake, "build", "--select", select, "--exclude", "resource_type:unit_test").result
-    gates = [node for node in built if node.node.name.startswith(STANDS_OUT)]
+    gates = [node for node in built if node.node.name in ANONYMITY]
     assert {str(gate.status) for gate in gates} <= {"pass", "fail"}
     assert len(gates) == 4
-    return {gate.node.name.removeprefix(STANDS_OUT) for gate in gates if str(gate.status) == "fail"}
+    return {gate.node.name.removeprefix(MART) for gate in gates if str(gate.status) == "fail"}
 
 
 def test_those_who_stand_out_are_withheld_or_blurred(clinic: Lake, incremental: Warehouse) -> None:

@@ -186,7 +186,7 @@ def test_broken_gates_publish_nothing(published: FlowShop) -> None:
     assert f"{published.folder.candidate}" in said
     assert {
         "model or source": "fct_order_lines",
-        "finding": "test fct_order_lines__channel_is_in_dim_channel",
+        "finding": "test fct_order_lines__channel_is_in_dim_channel: Every channel is in dim_channel",
         "failures": 2,
         "failing row": "order_id=1-4, line_number=1",
     } in rows
@@ -204,7 +204,7 @@ def test_prefect_shows_each_model_with_its_tests_and_what_was_loaded(published: 
     task_runs = prefect_view.task_runs(run)
     shown = {one.task_key: one for one in task_runs if one.task_key in models}
     assert len(shown) == sum(one.task_key in models for one in task_runs) == len(models)
-    named = [re.fullmatch(r"(\w+)(?: \((\d+) tests?\))?", one.name) for one in task_runs if "." in one.task_key]
+    named = [re.fullmatch(r"([\w.]+)(?: \((\d+) tests?\))?", one.name) for one in task_runs if "." in one.task_key]
     assert {match[1] for match in named} >= {node["name"] for node in models.values()}
     tests = published.rows("select cardinality(tests) from release")[0][0]
     assert sum(int(match[2] or 0) for match in named) == tests - first_run.outcome.verdict.earlier

@@ -343,7 +343,7 @@ def test_fault_50_an_older_copy_of_a_source_is_not_taken_for_it(shop: Shop, sche
     # When the copy answers, then the error says what it is, and that it may pass
     path.write_bytes(copy)
     with pytest.raises(
-        SourceFailed, match="before the updated_at that was read already. It is an older copy"
+        SourceFailed, match=r"before the updated_at that was read already\. It is an older copy"
     ) as failure:
         shop.load()
     assert failure.value.is_transient
