@@ -1,3 +1,5 @@
+{{ config(materialized='view') }}
+
 with experiment_customers as (
 
     select * from {{ ref('experiment_customers') }}

@@ -29,7 +29,8 @@ int_holidays_weighed as (
     select
         max(case when countries_shared.country_rank = 1 then dim_holiday.holiday_name end)
             as holiday_name,
-        sum(countries_shared.order_share) as order_share,
+        -- In one order: a sum of doubles depends on it in its last digit.
+        sum(countries_shared.order_share order by countries_shared.country) as order_share,
         dim_holiday.holiday_date
     from dim_holiday
     inner join countries_shared on dim_holiday.country = countries_shared.country
