@@ -3,12 +3,7 @@
 
         select
             *,
-            {{ last_known('possible_value') }} over before as last_value,
-            {{ last_known('case when possible_value is not null then at_us end') }}
-                over before as last_at_us,
-            {{ first_known('possible_value') }} over following as next_value,
-            {{ first_known('case when possible_value is not null then at_us end') }}
-                over following as next_at_us
+            {{ find_neighbours('possible_value') }}
         from {{ sensor_values }}
         window
             before as (

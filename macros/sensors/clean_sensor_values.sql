@@ -1,10 +1,10 @@
-{% macro clean_sensor_values(judged_values) -%}
+{% macro clean_sensor_values(checked_values) -%}
     with good_values_kept as (
 
         select
             *,
             case when finding is null then sensor_value end as good_value
-        from {{ judged_values }}
+        from {{ checked_values }}
 
     ),
 
@@ -31,12 +31,7 @@
             longest_gap_us,
             smooth_value,
             at_us,
-            {{ last_known('smooth_value') }} over before as last_value,
-            {{ last_known('case when smooth_value is not null then at_us end') }}
-                over before as last_at_us,
-            {{ first_known('smooth_value') }} over following as next_value,
-            {{ first_known('case when smooth_value is not null then at_us end') }}
-                over following as next_at_us
+            {{ find_neighbours('smooth_value') }}
         from values_smoothed
         where is_near_gap
         window
