@@ -1,6 +1,5 @@
 """The largest memory of a load, by kind of source: a process of its own each, with its imports counted."""
 
-import resource
 import subprocess
 import sys
 import tempfile
@@ -8,6 +7,7 @@ from pathlib import Path
 
 from tests.benchmarks.measures import Measure, report
 from tests.benchmarks.shop import Bench, make_csv, make_json_lines, make_sqlite
+from tests.python.support.memory import largest_resident_mb
 
 LIMIT_MB = 1000
 MADE = {
@@ -35,7 +35,7 @@ def load(folder: str, name: str) -> None:
     is_sqlite = name.endswith(".sqlite")
     url = f"sqlite:///{folder}/{name}" if is_sqlite else f"file:{folder}"
     Bench(Path(folder)).load(url, {"load": "append"} if is_sqlite else {"from": name, "load": "append"})
-    sys.stdout.write(f"{resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024:.0f}\n")
+    sys.stdout.write(f"{largest_resident_mb():.0f}\n")
 
 
 if __name__ == "__main__":
