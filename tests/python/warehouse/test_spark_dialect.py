@@ -29,7 +29,7 @@ def sample(macro: str, argument: str) -> str | list[str]:
     return ["one", "other"] if TYPES[macro, argument].startswith("list of") else f"a_{argument}"
 
 
-@pytest.mark.parametrize("name", spark_bodies())
+@pytest.mark.parametrize("name", sorted(spark_bodies()))
 def test_a_body_for_spark_is_sql(name: str) -> None:
     # Given a column for each argument of the macro
     body = spark_bodies()[name]
