@@ -31,10 +31,17 @@ def shared_data() -> Path:
     return path
 
 
+@pytest.fixture(autouse=True)
+def prefect_has_its_settings(request: pytest.FixtureRequest) -> Iterator[None]:
+    """Let a test fail that imports Prefect before `flow_home` has set what Prefect reads while it is imported."""
+    was_imported = "prefect" in sys.modules
+    yield
+    assert was_imported or "flow_home" in request.fixturenames or "prefect" not in sys.modules, "use flow_home"
+
+
 @pytest.fixture(scope="session")
 def flow_home(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
     """A data folder for whole flows, with a Prefect that keeps their runs in it."""
-    assert "prefect" not in sys.modules, "a test imported Prefect, which reads its settings then, without flow_home"
     home = tmp_path_factory.mktemp("flows")
     with prefect_for_tests(home):
         yield home

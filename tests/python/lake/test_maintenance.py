@@ -164,8 +164,9 @@ def test_a_table_that_cannot_be_compacted_is_told_and_the_others_are(
     assert [text.partition(":")[0] for text in told] == ["ops/files could not be compacted"]
 
 
+@pytest.mark.usefixtures("flow_home")
 def test_nothing_is_deleted_while_a_release_cannot_be_read(small: Shop, monkeypatch: pytest.MonkeyPatch) -> None:
-    # Given a release whose file is damaged, so that nobody knows which versions it names
+    # Given a release whose file is damaged, so that the versions that it names are unknown
     from flows import elt
 
     told: list[str] = []
