@@ -79,7 +79,7 @@ class _PageRequest:
             after = _read_cursor(query["after"]) if "after" in query else None
         except ValueError as error:
             raise _RefusedError(
-                HTTPStatus.BAD_REQUEST, "limit is a number, updated_since an ISO time, after what a next link says"
+                HTTPStatus.BAD_REQUEST, "limit must be a number, updated_since an ISO time, and after the value of a next link"
             ) from error
         if limit < 1:
             raise _RefusedError(HTTPStatus.BAD_REQUEST, "limit is at least 1")

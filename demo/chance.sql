@@ -1,29 +1,30 @@
--- Chance and time, for every other file. A draw depends on the seed, its purpose and what it is
--- for, and on nothing else: a day comes out the same however it was reached, on every machine.
--- All arithmetic is of integers; md5 rather than hash(), which may differ between versions.
+-- Random draws and time, for every other file. A draw depends only on the seed, its purpose and its
+-- subject. So a day has the same data on every machine, after one step or many. All arithmetic uses
+-- integers. The hash is md5, because hash() may differ between versions.
 create macro bits_of(purpose, subject) as cast(
     md5_number(getvariable('seed') || ':' || purpose || ':' || subject)
     & 18446744073709551615 as ubigint
 );
 
--- 64 bits hold four draws of 16 bits, in places 0 to 3: each from 0 to choices - 1.
+-- Draw a number from 0 to choices - 1. 64 bits hold four draws of 16 bits, in places 0 to 3.
 create macro draw(bits, place, choices) as (
     cast((bits >> (16 * place)) & 65535 as bigint) * choices // 65536
 );
 
--- For many choices: 32 bits, in place 0 (where draw has 0 and 1) or 1 (where it has 2 and 3).
+-- Draw from many choices, with 32 bits. Place 0 has the bits of places 0 and 1 of draw(), and place
+-- 1 has those of places 2 and 3.
 create macro draw_of_many(bits, place, choices) as (
     cast((bits >> (32 * place)) & 4294967295 as bigint) * choices // 4294967296
 );
 
--- Low numbers come more often, as the square of an even draw; uses the lowest 20 bits.
+-- Draw low numbers more often: the square of a uniform draw. It uses the lowest 20 bits.
 create macro draw_skewed(bits, choices) as (
     (cast(bits & 1048575 as bigint) * cast(bits & 1048575 as bigint) * choices) >> 40
 );
 
 create macro draw_from(bits, place, list) as list[1 + draw(bits, place, len(list))];
 
--- Days are numbered from the first day of history, which is 0.
+-- The first day of the history has the number 0.
 create macro moment(day_number, seconds) as (
     cast(getvariable('history_starts') as timestamp)
     + to_seconds(cast(day_number * 86400 + seconds as bigint))
@@ -33,22 +34,24 @@ create macro day_of(moment) as (
     date_diff('day', getvariable('history_starts'), cast(moment as date))
 );
 
--- How many days a change takes to show up in its source, by a draw of 1000. The usual delay is a
--- day or two, the long one four to nine: a loader that looks back two days misses the long ones.
+-- Return the delay in days until a change appears in its source. The usual delay is one or two
+-- days, and the long delay is four to nine. A loader with a lookback of two days misses the long
+-- delays.
 create macro days_late(draw_of_1000, usual_permille, long_permille) as case
     when draw_of_1000 < usual_permille then 1 + draw_of_1000 % 2
     when draw_of_1000 < usual_permille + long_permille then 4 + draw_of_1000 % 6
     else 0
 end;
 
--- Shown in the source by the clock's day; shown for the first time since the last one.
+-- Return whether the source shows a row on the clock's day.
 create macro is_shown(day_number) as coalesce(day_number <= getvariable('until_day'), false);
 
+-- Return whether the source shows a row on the clock's day, and did not on its previous day.
 create macro is_news(day_number) as (
     is_shown(day_number) and day_number > getvariable('since_day')
 );
 
--- A variable takes the narrowest type that its value fits, which products of it would overflow.
+-- DuckDB gives a variable the narrowest type for its value; products would overflow that type.
 create macro scale_permille() as cast(getvariable('scale_permille') as bigint);
 
 create macro customers_by(day_number) as (
@@ -63,12 +66,12 @@ create macro customer_id_of(customer_number) as lpad(cast(customer_number + 1 as
 
 create macro order_id_of(order_number) as lpad(cast(order_number + 1 as varchar), 9, '0');
 
--- Stock codes are scattered, so that their order says nothing; 1000003 is a prime.
+-- Scatter the product ids, so that their order has no meaning. 1000003 is a prime number.
 create macro product_id_of(product_number) as (
     lpad(cast((product_number * 7919 + 101) % 1000003 as varchar), 7, '0')
 );
 
--- By Gauss's rule, which holds from 1900 to 2099.
+-- Compute Easter by Gauss's algorithm, which is valid from 1900 to 2099.
 create macro moon_days(year) as (19 * (year % 19) + 24) % 30;
 
 create macro sunday_days(year) as (
@@ -85,14 +88,14 @@ create macro easter_of(year) as (
     )
 );
 
--- The public holidays of all of Germany, where most customers live.
+-- Return whether a day is a holiday in all of Germany, the country with the most customers.
 create macro is_holiday(day) as (
     strftime(day, '%m-%d') in ('01-01', '05-01', '10-03', '12-25', '12-26')
     or day - easter_of(year(day)) in (-2, 1, 39, 50)
 );
 
--- What a day's demand is of an ordinary one's, by season: gifts are bought from late November to
--- 23 December, and little on holidays.
+-- Return the demand of a day in per cent of an ordinary day. Customers buy gifts from 24 November
+-- to 23 December, and little on holidays.
 create macro holiday_pct(day) as case
     when strftime(day, '%m-%d') between '12-24' and '12-26' then 45
     when strftime(day, '%m-%d') in ('12-31', '01-01') then 55
@@ -132,7 +135,7 @@ demand_shaped as (
 
 ),
 
--- The fraction of an order that is left over becomes one by chance, so that small scales are right.
+-- Round the fraction of an order up or down by chance, so that small scales have the right mean.
 orders_counted as (
 
     select

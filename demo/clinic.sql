@@ -1,5 +1,5 @@
--- What people are treated for, so many of a thousand patients: some conditions have so few that
--- whoever knows the diagnosis knows the person. A chronic one is prescribed again and again.
+-- Conditions, each with its share of the patients in permille. A rare diagnosis identifies its
+-- patient. A chronic condition (interval_days > 0) has repeat prescriptions.
 create table conditions as
 
 select
@@ -32,7 +32,7 @@ from (
     condition_number, diagnosis_code, drug_code, dosage, interval_days, share_permille
 );
 
--- A part of the customers sends prescriptions in; who is chronically ill does so for good.
+-- 40 % of the customers send in prescriptions. Patients with a chronic condition never stop.
 create table patients as
 
 with drawn as (
@@ -74,8 +74,8 @@ patients as (
 
 select * from patients;
 
--- Every prescription up to the clock's day, shown or not yet. Some are entered days late, and some
--- are corrected later; nothing else of them changes.
+-- Every prescription up to the clock's day, including those that no source shows yet. Some are
+-- entered days late, and some are corrected once. Nothing else changes.
 create table prescriptions as
 
 with repeated as (
@@ -104,7 +104,7 @@ drawn as (
 
 ),
 
--- No one comes on the very day: up to eight days later.
+-- A patient comes zero to eight days after the due day.
 prescribed as (
 
     select
@@ -123,9 +123,9 @@ prescriptions as (
         draw(entry_bits, 3, 1000) < 2 as has_no_time,
         draw(prescription_bits, 1, 1000) < 20 as has_no_diagnosis,
         draw(prescription_bits, 2, 1000) < 10 as has_no_customer,
-        draw(prescription_bits, 2, 1000) between 10 and 14 as has_strange_customer,
+        draw(prescription_bits, 2, 1000) between 10 and 14 as has_walk_in,
         day_number + days_late(draw(entry_bits, 2, 1000), 60, 10) as shown_day_number,
-        -- Ten days at least, so that no correction shows up before what it corrects.
+        -- At least ten days later, so that a correction never appears before its prescription.
         day_number + 10 + corrected_after as correction_shown_day_number,
         moment(day_number, 28800 + draw(note_bits, 3, 36000)) as prescribed_at
     from prescribed
@@ -134,8 +134,8 @@ prescriptions as (
 
 select * from prescriptions;
 
--- Prescriptions as the clinic's database shows them on the clock's day. Its notes name the people
--- that they are about, as such notes do.
+-- Prescriptions as the clinic's database shows them on the clock's day. The notes contain names of
+-- people, as real notes do.
 create table clinic_prescriptions as
 
 with shown as (
@@ -172,7 +172,7 @@ clinic_prescriptions as (
             as prescription_id,
         case
             when has_no_customer then null
-            when has_strange_customer then 'walk-in ' || customer_number
+            when has_walk_in then 'walk-in ' || customer_number
             else customer_id_of(customer_number)
         end as customer_id,
         if(has_no_diagnosis, null, diagnosis_code) as diagnosis_code,

@@ -1,4 +1,4 @@
--- What customers write, phrase by phrase: a feeling in a language, and what says nothing of it.
+-- Phrases of the reviews, by language and sentiment. A neutral phrase shows no sentiment.
 create table phrases as
 
 select *
@@ -60,7 +60,7 @@ from (
     ])
 ) as written (language, sentiment, phrases);
 
--- Every fourth order that was kept is spoken of, by who placed it, on its first product.
+-- 27 % of the completed orders of known customers have a review of their first product.
 create table reviews as
 
 with drawn as (
@@ -84,7 +84,7 @@ rated as (
 
     select
         *,
-        -- A third of the products are good, a third bad.
+        -- One third of the products are good, and one third are bad.
         draw_from(review_bits, 1, case draw(bits_of('quality', product_number), 0, 3)
             when 0 then [5, 5, 5, 5, 5, 4, 4, 4, 3, 1]
             when 1 then [5, 5, 5, 4, 4, 4, 3, 3, 2, 1]
@@ -102,48 +102,50 @@ rated as (
 
 ),
 
-felt as (
+stars_intended as (
 
     select
         *,
-        -- One in twenty has mixed up which end of the stars is the good one.
-        if(draw(form_bits, 1, 20) = 0, 6 - stars, stars) as meant_stars
+        -- In one review of twenty the stars are reversed: the customer took one star for the best.
+        if(draw(form_bits, 1, 20) = 0, 6 - stars, stars) as intended_stars
     from rated
 
 ),
 
-spoken as (
+sentiments_assigned as (
 
     select
         *,
         case
-            when meant_stars = 3 then 'neutral'
-            when meant_stars in (2, 4) and draw(form_bits, 2, 4) = 0 then 'neutral'
-            when meant_stars > 3 then 'positive'
+            when intended_stars = 3 then 'neutral'
+            when intended_stars in (2, 4) and draw(form_bits, 2, 4) = 0 then 'neutral'
+            when intended_stars > 3 then 'positive'
             else 'negative'
         end as sentiment,
         draw(form_bits, 3, 100) < 6 as is_empty
-    from felt
+    from stars_intended
 
 ),
 
--- Phrases of one feeling: one or two, with one that says nothing before or behind.
+-- One or two phrases with the sentiment of the review, after a neutral phrase.
 phrases_chosen as (
 
     select
-        spoken.*,
-        draw_from(spoken.word_bits, 0, feeling.phrases) as first_phrase,
+        sentiments_assigned.*,
+        draw_from(sentiments_assigned.word_bits, 0, chosen.phrases) as first_phrase,
         if(
-            draw(spoken.word_bits, 1, 3) = 0,
-            draw_from(spoken.word_bits, 2, feeling.phrases),
+            draw(sentiments_assigned.word_bits, 1, 3) = 0,
+            draw_from(sentiments_assigned.word_bits, 2, chosen.phrases),
             null
         ) as second_phrase,
-        draw_from(spoken.word_bits, 3, remark.phrases) as remark_phrase
-    from spoken
-    inner join phrases as feeling
-        on spoken.language = feeling.language and spoken.sentiment = feeling.sentiment
+        draw_from(sentiments_assigned.word_bits, 3, remark.phrases) as remark_phrase
+    from sentiments_assigned
+    inner join phrases as chosen
+        on
+            sentiments_assigned.language = chosen.language
+            and sentiments_assigned.sentiment = chosen.sentiment
     inner join phrases as remark
-        on spoken.language = remark.language and remark.sentiment = 'neutral'
+        on sentiments_assigned.language = remark.language and remark.sentiment = 'neutral'
 
 ),
 
@@ -152,14 +154,14 @@ joined as (
     select
         *,
         draw_from(fate_bits, 0, ['. ', '! ', '. ', '… ', '.' || chr(10), '!!! ']) as mark,
-        draw(fate_bits, 1, 1000) as dress_draw,
+        draw(fate_bits, 1, 1000) as style_draw,
         draw(fate_bits, 2, 1000) as fate_draw,
         draw(fate_bits, 3, 1000) as lateness_draw
     from phrases_chosen
 
 ),
 
-dressed as (
+styled as (
 
     select
         *,
@@ -180,11 +182,11 @@ reviews as (
         sentiment,
         is_empty,
         case
-            when is_empty then if(dress_draw < 500, '', null)
-            when dress_draw < 120 then plain || emoji
-            when dress_draw < 180 then upper(plain) || '!!'
-            when dress_draw < 220 then '<p>' || replace(plain, '&', '&amp;') || '</p><br/>'
-            when dress_draw < 235
+            when is_empty then if(style_draw < 500, '', null)
+            when style_draw < 120 then plain || emoji
+            when style_draw < 180 then upper(plain) || '!!'
+            when style_draw < 220 then '<p>' || replace(plain, '&', '&amp;') || '</p><br/>'
+            when style_draw < 235
                 then plain || '. ann.sample' || order_number % 1000 || '@example.org, 020 7946 0999'
             else plain || '.'
         end as body,
@@ -195,13 +197,13 @@ reviews as (
         fate_draw between 30 and 49 as is_edited,
         day_of(written_at) + days_late(lateness_draw, 20, 15) as shown_day_number,
         written_at
-    from dressed
+    from styled
 
 )
 
 select * from reviews;
 
--- Reviews as the shop's exports bring them: as they were written, again, and as they were changed.
+-- Reviews in the shop's exports: as written, some of them repeated, and some of them edited.
 create table content_reviews as
 
 with sent as (
@@ -258,7 +260,7 @@ written as (
 content_reviews as (
 
     select
-        -- The export breaks off now and then, and sends the line again the next day.
+        -- The export truncates a few lines.
         if(is_broken, left(whole_record, length(whole_record) // 2), whole_record) as record,
         order_number * 2 + version as _place,
         _sent_day_number
@@ -269,8 +271,8 @@ content_reviews as (
 
 select * from content_reviews;
 
--- Pictures of the packs, one a product: what shape and colour, and which white fields on the label.
--- A few come twice under another name, a few once more but brighter, and a few files are cut short.
+-- One picture per product: the shape and colour of its pack, and the white fields of the label. A
+-- few products have a second file: a copy, a brighter picture or a truncated picture.
 create table pictures as
 
 with numbered as (

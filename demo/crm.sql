@@ -1,4 +1,4 @@
--- Every customer with all that ever happens to them, shown or not, now or later.
+-- Every customer with all their events, including future ones and ones that no source shows yet.
 create table customers as
 
 with registered as (
@@ -32,7 +32,7 @@ account_drawn as (
 
 ),
 
--- Some register twice: a second account takes its person from an older one.
+-- Some people register twice: a second account has the person number of an older account.
 persons_found as (
 
     select
@@ -64,13 +64,14 @@ person_drawn as (
 
 ),
 
--- Changes of one customer keep to days of their own, 20 apart in every 60, so that none is shown
--- before an older one, however late that is. Who gave a bad address is mostly asked for another.
+-- The kinds of change have separate days, 20 days apart in every 60. So a change never appears
+-- before an older one, even if that one is late-arriving. Two thirds of the customers with an
+-- invalid email address change it later.
 timed as (
 
     select
         *,
-        -- Every fortieth customer talks of the pharmacy to all and sundry.
+        -- Half of the referrals come from every fortieth customer.
         if(
             customer_number > 0 and draw(relation_bits, 3, 100) < 8,
             draw_of_many(account_bits, 0, customer_number)
@@ -189,7 +190,7 @@ described as (
 
 ),
 
--- Names in other scripts have no letters to make an address of: the number alone stands then.
+-- An email address here has Latin letters only. A name in another script leaves only the number.
 emails_made as (
 
     select
@@ -205,7 +206,8 @@ emails_made as (
 
 ),
 
--- A second account is not typed in like the first: capitals, plain vowels, an initial, a slip.
+-- A second account spells the name in another way: capitals, no umlauts, an initial or a typing
+-- error.
 respelled as (
 
     select
@@ -281,8 +283,8 @@ crm_customers as (
 
 select * from crm_customers;
 
--- What the pharmacy tries out on half of its customers. Of a thousand who met the treatment, so
--- many order within the window who would not have thought of it.
+-- Experiments of the pharmacy; half of the participants get the treatment. uplift_permille is the
+-- number of additional orders within the window, per 1,000 treated customers.
 create table experiments as
 
 select *
@@ -301,7 +303,7 @@ from (
     first_day_number, day_count, window_days, uplift_permille, has_exposures
 );
 
--- One row per experiment and customer that ever takes part in it, now or later.
+-- One row per experiment and participant, including future participants.
 create table experiment_customers as
 
 with drawn as (
@@ -314,7 +316,7 @@ with drawn as (
         customers.lapsed_day_number,
         bits_of(
             'experiment', experiments.experiment_number || '/' || customers.customer_number
-        ) as part_bits,
+        ) as participation_bits,
         bits_of(
             'exposure', experiments.experiment_number || '/' || customers.customer_number
         ) as exposure_bits
@@ -327,20 +329,20 @@ assigned as (
 
     select
         *,
-        draw(part_bits, 0, 2) = 1 as is_treated,
-        first_day_number + draw(part_bits, 1, day_count) as assigned_day_number,
-        draw(part_bits, 2, 1000) as fate_draw,
-        draw(part_bits, 3, 1000) as response_draw
+        draw(participation_bits, 0, 2) = 1 as is_treated,
+        first_day_number + draw(participation_bits, 1, day_count) as assigned_day_number,
+        draw(participation_bits, 2, 1000) as fate_draw,
+        draw(participation_bits, 3, 1000) as response_draw
     from drawn
 
 ),
 
--- Who has lapsed before the window ends has nothing to be won by.
-taking_part as (
+-- Leave out customers who lapse before the window ends: no treatment changes their orders.
+participants as (
 
     select
         *,
-        assigned_day_number + draw(exposure_bits, 0, 4) as met_day_number
+        assigned_day_number + draw(exposure_bits, 0, 4) as exposure_day_number
     from assigned
     where
         draw(exposure_bits, 3, 100) < 85
@@ -349,7 +351,7 @@ taking_part as (
 
 ),
 
-fated as (
+outcomes_drawn as (
 
     select
         *,
@@ -358,8 +360,8 @@ fated as (
         fate_draw between 75 and 86 as is_removed,
         fate_draw between 87 and 94 as is_broken,
         moment(assigned_day_number, draw(exposure_bits, 1, 80000)) as assigned_at,
-        moment(met_day_number, 80000 + draw(exposure_bits, 2, 6400)) as would_be_exposed_at
-    from taking_part
+        moment(exposure_day_number, 80000 + draw(exposure_bits, 2, 6400)) as would_be_exposed_at
+    from participants
 
 ),
 
@@ -370,21 +372,21 @@ experiment_customers as (
         if(has_exposures and not is_never_exposed, would_be_exposed_at, null) as exposed_at,
         if(has_exposures, would_be_exposed_at, assigned_at) as started_at,
         moment(assigned_day_number + 5 + fate_draw % 7, 43200) as amended_at,
-        -- The day of the order that is the treatment's doing.
+        -- The day of the order that the treatment caused.
         if(
             is_treated and not is_never_exposed and not is_contaminated
             and not is_removed and not is_broken and response_draw < uplift_permille,
             assigned_day_number + 5 + draw(exposure_bits, 2, window_days - 6),
             null
         ) as response_day_number
-    from fated
+    from outcomes_drawn
 
 )
 
 select * from experiment_customers;
 
--- Assignments as the CRM shows them on the clock's day: a log, in which who was assigned again has
--- two entries, and who wanted out is marked.
+-- Assignments as the CRM shows them on the clock's day. A customer who was assigned again has two
+-- entries. removed_at marks a customer who left the experiment.
 create table crm_experiment_assignments as
 
 with entries as (

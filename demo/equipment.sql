@@ -1,6 +1,7 @@
--- Cold-chain fridges and freezers. All times are seconds since the history's first midnight, all
--- temperatures hundredths of a degree. Devices report from December 2025 on, so that a fleet of 48
--- at scale 1 sends some 300,000 readings; even the smallest has one of each firmware.
+-- Cold-chain fridges and freezers. Times are in seconds since the first midnight of the history,
+-- and temperatures in hundredths of a degree Celsius. Devices report from December 2025 on. At
+-- scale 1, 48 devices send about 300,000 readings. The smallest fleet has one device of each
+-- firmware.
 set variable telemetry_day = 334;
 
 set variable sites = [
@@ -13,7 +14,7 @@ create macro unit_id_of(unit_number) as 'U' || lpad(cast(unit_number + 1 as varc
 
 create macro day_of_second(second) as second // 86400;
 
--- Numbers as JSON writes them, exact: 497 hundredths are 4.97.
+-- Convert an integer to an exact decimal number for JSON: 497 hundredths become 4.97.
 create macro hundredths(number) as cast(number * 0.01 as decimal(12, 2));
 
 create macro tenths(number) as cast(number * 0.1 as decimal(12, 1));
@@ -39,13 +40,13 @@ units as (
         if(unit_number % 4 = 3, 'FZ-120', if(unit_number % 8 < 4, 'CF-200', 'CF-400')) as model,
         if(unit_number % 4 = 3, -2000, 500) as setpoint,
         if(unit_number % 4 = 3, -1500, 800) as upper_limit,
-        -- A freezer is further from the room's temperature, and warms up faster.
+        -- A freezer warms up faster, because it is much colder than the room.
         if(unit_number % 4 = 3, 2, 1) as warming,
         draw_from(unit_bits, 0, getvariable('sites')) as site,
         draw_from(unit_bits, 1, getvariable('sites')) as next_site,
         draw(unit_bits, 2, 30) as phase_days,
         draw(unit_bits, 3, 60) as offset_seconds,
-        -- A quarter are new, the others were there years before they could report.
+        -- A quarter of the units are new. The others are older than the telemetry.
         if(
             draw(move_bits, 0, 4) = 0,
             getvariable('telemetry_day') + draw(move_bits, 1, 40),
@@ -65,9 +66,9 @@ select
     greatest(installed_day_number, getvariable('telemetry_day')) as first_day_number
 from units;
 
--- What happens to a unit in each 30 days of its life, at most one of a kind and never two that
--- would hide each other: a clock that is reset on day 0, a sensor that is stuck from day 1 to 5, a
--- device that is offline on days 6 and 7, a failure on days 8 to 26, a door left open afterwards.
+-- Events of a unit in each cycle of 30 days, at most one of each kind. No event hides another.
+-- Day 0: a clock reset. Days 1 to 5: a stuck sensor. Days 6 and 7: an offline device. Days 8 to 25:
+-- the start of a failure. Day 27 or 28: a door left open.
 create table unit_cycles as
 
 with cycles as (
@@ -98,7 +99,7 @@ drawn as (
 
 ),
 
-begun as (
+events_drawn as (
 
     select
         *,
@@ -144,7 +145,7 @@ begun as (
 
 ),
 
--- The drift before a failure lasts five days: a unit must have been there for them.
+-- Drop events from before the installation. A failure needs the five days of drift before it.
 unit_cycles as (
 
     select
@@ -161,13 +162,13 @@ unit_cycles as (
         400 + stuck_draw as stuck_humidity,
         10800 + draw(failure_bits, 1, 25200) as repair_seconds,
         days_late(draw(failure_bits, 0, 1000), 100, 0) as entered_late_days
-    from begun
+    from events_drawn
 
 )
 
 select * from unit_cycles;
 
--- Readings as the devices take them; only days of which something may be news.
+-- Readings as the devices take them, only of days that may have new rows.
 create table readings_taken as
 
 with days as (
@@ -230,7 +231,7 @@ conditions as (
         coalesce(second between offline_second and offline_second + offline_seconds, false)
             as is_offline,
         coalesce(second between reset_second and reset_second + reset_seconds, false) as is_reset,
-        -- How far a failing unit has come, in permille of the five days before it fails.
+        -- The progress of a failure, in permille of the five days before it.
         case
             when second between failed_second - 432000 and failed_second + repair_seconds
                 then least(1000, (second - failed_second + 432000) * 1000 // 432000)
@@ -303,7 +304,7 @@ readings_taken as (
             is_stuck and stuck_quantity = 'humidity_pct', stuck_humidity, true_humidity
         ) as humidity,
         is_in_use or is_door_left_open as is_door_open,
-        -- A device that was offline sends what it kept in one burst, or has kept nothing.
+        -- Half of the offline devices store their readings, and send them all at once afterwards.
         case
             when is_offline then day_of_second(offline_second + offline_seconds) + 1
             when chance between 9900 and 9999 then day_number + 1
@@ -322,7 +323,7 @@ readings_taken as (
 select * from readings_taken
 where is_news(sent_day_number) or is_news(sent_day_number + 1);
 
--- The messages, as each firmware writes them; some are sent twice, a few are cut short.
+-- The messages in the format of each firmware. Some are sent twice, and a few are truncated.
 create table equipment_readings as
 
 with sent as (
@@ -396,7 +397,7 @@ select
 from written
 where is_news(_sent_day_number);
 
--- Units as the register lists them: a row for each that is new, or was moved to another site.
+-- The register of units: one row per new unit, and one per move to another site.
 create table equipment_units as
 
 with states as (
@@ -435,7 +436,7 @@ select
 from states
 where is_news(_sent_day_number);
 
--- The service desk's jobs: one row when a job is opened, another when it is done.
+-- Jobs of the service desk: one row per failure or service.
 create table equipment_jobs as
 
 select
@@ -468,6 +469,7 @@ select
 from unit_cycles
 where serviced_second is not null;
 
+-- The export of the service desk: one row when a job is opened, and one when it ends.
 create table equipment_maintenance as
 
 with states as (

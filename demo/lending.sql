@@ -1,4 +1,4 @@
--- Every loan with all that ever happens to it: one customer in ten borrows once.
+-- Every loan with all its events, including future ones. One customer in ten has one loan.
 create table loans as
 
 with drawn as (
@@ -39,7 +39,7 @@ timed as (
             when agreed.behaviour_draw < 92 then 'in parts'
             else 'defaulting'
         end as behaviour,
-        -- From this instalment on nothing comes any more.
+        -- The borrower pays nothing from this instalment on.
         if(agreed.behaviour_draw < 92, null, 2 + draw(agreed.borrower_bits, 3, 4))
             as first_unpaid_number,
         moment(agreed.opened_day_number, 28800 + draw(agreed.loan_bits, 3, 36000)) as opened_at
@@ -60,8 +60,8 @@ loans as (
 
 select * from loans;
 
--- The plan, and how each instalment will be paid: late by so many days, in two parts, by a debit
--- that bounces, or never.
+-- The payment plan, with the manner of each payment: whole, in parts, bounced or never. late_days
+-- is the delay in days.
 create table instalments as
 
 with numbered as (
@@ -117,7 +117,7 @@ instalments as (
 
 select * from instalments;
 
--- States of instalments in the order in which the books had them; all that is ever booked.
+-- All states of each instalment in the lender's books, including future ones.
 create table repayment_states as
 
 with planned as (
@@ -148,7 +148,7 @@ paid as (
 
 ),
 
-first_money as (
+first_payments as (
 
     select
         loan_id,
@@ -164,7 +164,7 @@ first_money as (
 
 ),
 
-money_gone_back as (
+bounced_payments as (
 
     select
         loan_id,
@@ -181,7 +181,7 @@ money_gone_back as (
 
 ),
 
-last_money as (
+last_payments as (
 
     select
         loan_id,
@@ -202,11 +202,11 @@ all_states as (
 
     select * from planned
     union all
-    select * from first_money
+    select * from first_payments
     union all
-    select * from money_gone_back
+    select * from bounced_payments
     union all
-    select * from last_money
+    select * from last_payments
 
 ),
 
@@ -233,7 +233,7 @@ repayment_states as (
 
 select * from repayment_states;
 
--- Loans as files hold them: when they are paid out, and again when they are given up.
+-- Loans in the lender's files: one row at the payout, and one at the default.
 create table lending_loans as
 
 with states as (
@@ -279,8 +279,8 @@ lending_loans as (
 
 select * from lending_loans;
 
--- Instalments as files hold them: each state that was booked, some exported twice, the second time
--- without an amount now and then.
+-- Instalments in the lender's files: one row per booked state. Some are exported twice, and a few
+-- of these repeats lack the amount.
 create table lending_repayments as
 
 with exported as (

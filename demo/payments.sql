@@ -1,5 +1,5 @@
--- Tokens as a payment provider gives them out: the same for the same card or device, telling
--- nothing.
+-- Tokens like those of a payment provider: the same for the same card or device, without any other
+-- information.
 create macro token_of(prefix, subject) as (
     prefix || left(md5(getvariable('seed') || ':' || prefix || ':' || subject), 16)
 );
@@ -17,14 +17,14 @@ create macro till_of(country, till_number) as (
     'till-' || country || '-' || lpad(cast(till_number as varchar), 3, '0')
 );
 
--- How many of something that happens so many times in a million a day, at scale 1.
-create macro happening(bits, place, times_in_a_million) as (
-    (scale_permille() * times_in_a_million // 1000 + draw_of_many(bits, place, 1000000))
+-- Draw the number of events of a day; at scale 1, the mean is events_per_million_days / 1000000.
+create macro draw_event_count(bits, place, events_per_million_days) as (
+    (scale_permille() * events_per_million_days // 1000 + draw_of_many(bits, place, 1000000))
     // 1000000
 );
 
--- Payments for orders, and money given back for what was returned. One in twelve orders is paid by
--- bank transfer, and a marketplace is paid itself: neither is a card payment.
+-- Card payments for orders, and refunds of returned lines. Orders paid by bank transfer (one in
+-- twelve) and orders of a marketplace have no card payment.
 create table order_payments as
 
 with order_amounts as (
@@ -115,8 +115,8 @@ order_payments as (
 
 select * from order_payments;
 
--- What customers pay at the tills of the shop's pharmacies, near home but for a week abroad now and
--- then.
+-- Payments of customers at the tills of the pharmacies. Customers pay in their home country, and
+-- abroad in 2 % of the weeks.
 create table till_payments as
 
 with numbered as (
@@ -196,9 +196,9 @@ till_payments as (
 
 select * from till_payments;
 
--- Fraud, all of it since the beginning, because it is reported months later. A ring tries stolen
--- cards of several customers at one terminal with one device, small amounts first and then large
--- ones, the last of them from the other end of the world. A lone thief pays once or twice.
+-- All fraud since the beginning, because reports arrive up to two months later. A ring uses the
+-- stolen cards of several customers at one terminal with one device. It pays small amounts first,
+-- then large ones, and the last one in a distant country. A lone thief pays once or twice.
 create table frauds as
 
 with days_drawn as (
@@ -215,7 +215,7 @@ rings as (
 
     select
         *,
-        unnest(range(0, happening(fraud_bits, 0, 100000))) as ring_number
+        unnest(range(0, draw_event_count(fraud_bits, 0, 100000))) as ring_number
     from days_drawn
 
 ),
@@ -283,7 +283,7 @@ thieves as (
 
     select
         *,
-        unnest(range(0, happening(fraud_bits, 1, 600000))) as thief_number
+        unnest(range(0, draw_event_count(fraud_bits, 1, 600000))) as thief_number
     from days_drawn
 
 ),
@@ -342,7 +342,7 @@ reports_drawn as (
 
 ),
 
--- Three to sixty days later the card's holder sees it, or never does.
+-- The cardholder reports 85 % of the fraud, 3 to 60 days later.
 frauds as (
 
     select
@@ -358,7 +358,7 @@ frauds as (
 
 select * from frauds;
 
--- All payments, with the day on which the provider reported each.
+-- All payments, with the day on which the provider reports each.
 create table payments as
 
 with all_payments as (
@@ -434,7 +434,8 @@ payments as (
 
 select * from payments;
 
--- Payments as files hold them: some twice, some a little out of order, a few broken.
+-- Payments in the provider's files: some are repeated, some slightly out of order, and a few
+-- invalid.
 create table payments_transactions as
 
 with reported as (
@@ -489,8 +490,8 @@ payments_transactions as (
 
 select * from payments_transactions;
 
--- Chargebacks, with the day on which each shows up. Besides fraud, quarrels about goods, and
--- holders who forgot that they bought; these come within a month.
+-- Chargebacks, with the day on which each appears. The causes are fraud, disputes about goods, and
+-- cardholders who do not recognise their own purchase. The last two arrive within a month.
 create table chargebacks as
 
 with fraud_reports as (
@@ -511,26 +512,26 @@ honest_drawn as (
 
     select
         *,
-        bits_of('quarrel', subject) as quarrel_bits
+        bits_of('quarrel', subject) as dispute_bits
     from payments
     where kind is null and charged_cents > 0
 
 ),
 
-quarrels as (
+disputes as (
 
     select
         subject,
         case
-            when draw(quarrel_bits, 0, 10000) < 6 then 'not_recognised'
+            when draw(dispute_bits, 0, 10000) < 6 then 'not_recognised'
             else draw_from(
-                quarrel_bits, 1, ['not_received', 'not_as_described', 'duplicate', 'wrong_amount']
+                dispute_bits, 1, ['not_received', 'not_as_described', 'duplicate', 'wrong_amount']
             )
         end as reason,
-        transacted_at + to_seconds(3 * 86400 + draw_of_many(quarrel_bits, 1, 25 * 86400))
+        transacted_at + to_seconds(3 * 86400 + draw_of_many(dispute_bits, 1, 25 * 86400))
             as reported_at
     from honest_drawn
-    where draw(quarrel_bits, 0, 10000) < if(order_number is null, 6, 30)
+    where draw(dispute_bits, 0, 10000) < if(order_number is null, 6, 30)
 
 ),
 
@@ -542,7 +543,7 @@ reports_drawn as (
     from (
         select * from fraud_reports
         union all
-        select * from quarrels
+        select * from disputes
     ) as reports
 
 ),
@@ -559,7 +560,7 @@ chargebacks as (
 
 select * from chargebacks;
 
--- Chargebacks as files hold them, some twice.
+-- Chargebacks in the provider's files; some are repeated.
 create table payments_chargebacks as
 
 with reported_again as (

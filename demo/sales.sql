@@ -1,4 +1,4 @@
--- Orders that an experiment has brought about: the first ones of their day.
+-- Orders that an experiment caused. They are the first orders of their day.
 create table response_orders as
 
 with responses as (
@@ -29,7 +29,8 @@ response_orders as (
 
 select * from response_orders;
 
--- Orders young enough to change still, or all: with every step of their lives, shown or not.
+-- Orders that may still change, with all their steps, including future ones. The first call of the
+-- demo makes all orders.
 create table orders as
 
 with numbered as (
@@ -71,7 +72,8 @@ drawn as (
 
 ),
 
--- Of every hundred customers, a few buy often and many seldom; who has just come buys at once.
+-- In every hundred customers, a few buy often and many rarely. One order in ten is from a new
+-- customer.
 buyers_proposed as (
 
     select
@@ -95,7 +97,7 @@ buyers_proposed as (
 
 ),
 
--- Who has lapsed buys nothing more; another does, in the end the newest of all.
+-- A lapsed customer places no order. The next choice takes it, and in the end the newest customer.
 buyers_chosen as (
 
     select
@@ -132,7 +134,7 @@ fates_drawn as (
         draw(fate_bits, 0, 1000) < 40 and responding_customer_number is null as is_cancelled,
         draw(fate_bits, 0, 1000) between 40 and 99 as is_returned,
         draw(manner_bits, 0, 10) < 4 as is_returned_whole,
-        -- Every customer has a product that they come back for.
+        -- Every customer has a favourite product.
         if(
             draw(basket_bits, 2, 10) < 4 and customer_number is not null,
             customer_number * 7919 % products_by(-1),
@@ -153,7 +155,7 @@ paid as (
         *,
         channel in ('phone', 'marketplace', 'store') as is_imported,
         draw(fate_bits, 3, 1000) as lateness_draw,
-        -- One in twelve pays in advance by bank transfer, which takes days.
+        -- One order in twelve is paid by bank transfer, which takes days.
         ordered_at + to_seconds(
             if(draw(manner_bits, 1, 12) = 0, 86400, 20)
             + draw(time_bits, 2, if(draw(manner_bits, 1, 12) = 0, 259200, 900))
@@ -194,8 +196,8 @@ returned as (
         if(
             is_returned, completed_at + to_seconds(864000 + draw(fate_bits, 2, 1036800)), null
         ) as returned_at,
-        -- What comes in by telephone, in the store or through a marketplace is imported, now and
-        -- then days later; of the others, it is the carrier's word on delivery that may be late.
+        -- Orders by telephone, from a store or from a marketplace are imported, sometimes days
+        -- later. For other orders, the report of the delivery may be late-arriving.
         day_number + if(
             is_imported, days_late(lateness_draw, 250, 30), 0
         ) as placement_shown_day_number,
@@ -295,8 +297,8 @@ sales_orders as (
 
 select * from sales_orders;
 
--- Lines of those orders as they are bought, with what the buyer would have taken: not everything is
--- wanted at every season, and not everything is in stock.
+-- Lines of these orders, with the product that the buyer considered, wanted and bought. The three
+-- differ out of season and out of stock.
 create table order_lines as
 
 with lines as (
@@ -319,8 +321,8 @@ drawn as (
 
 ),
 
--- Half of what else is in a basket goes with its first product: ointment and plasters.
-products_thought_of as (
+-- Half of the other lines belong to the first product, like plasters to an ointment.
+products_considered as (
 
     select
         *,
@@ -329,7 +331,7 @@ products_thought_of as (
             when draw(line_bits, 2, 2) = 0
                 then (first_product_number * 37 + line_number * 101) % products_by(-1)
             else draw_skewed(line_bits, product_count)
-        end as first_thought_number,
+        end as considered_product_number,
         draw_from(line_bits, 3, getvariable('quantities_by_share')) as quantity
     from drawn
 
@@ -338,16 +340,16 @@ products_thought_of as (
 products_wanted as (
 
     select
-        products_thought_of.*,
+        products_considered.*,
         if(
-            draw(products_thought_of.price_bits, 3, 1000)
-            < coalesce(seasons.month_permille[month(products_thought_of.ordered_at)], 1000),
-            products_thought_of.first_thought_number,
-            draw_skewed(products_thought_of.price_bits, products_thought_of.product_count)
+            draw(products_considered.price_bits, 3, 1000)
+            < coalesce(seasons.month_permille[month(products_considered.ordered_at)], 1000),
+            products_considered.considered_product_number,
+            draw_skewed(products_considered.price_bits, products_considered.product_count)
         ) as wanted_product_number
-    from products_thought_of
+    from products_considered
     inner join products
-        on products_thought_of.first_thought_number = products.product_number
+        on products_considered.considered_product_number = products.product_number
     left join seasons on products.category = seasons.category
 
 ),
@@ -369,7 +371,7 @@ order_lines as (
 
 select * from order_lines;
 
--- What they cost, before customer service corrected anything.
+-- Lines with their prices, before customer service corrects any price.
 create table priced_lines as
 
 with priced as (
@@ -388,7 +390,7 @@ with priced as (
                 ) + 50
             ) // 100
         ) as price_cents,
-        -- Customer service takes something off now and then, before the parcel is long gone.
+        -- Customer service reduces a few prices, within days of the order.
         if(
             draw(order_lines.price_bits, 0, 1000) < 4 and not order_lines.is_gift,
             order_lines.ordered_at
@@ -420,7 +422,7 @@ priced_lines as (
 
 select * from priced_lines;
 
--- Lines as the sales API shows them: those bought, and those sent back under numbers of their own.
+-- Lines as the sales API shows them. A returned line has a line number of its own.
 create table sales_order_lines as
 
 with valued as (

@@ -1,4 +1,4 @@
--- Every product with all that ever happens to it by the clock's day, shown or not yet.
+-- Every product up to the clock's day, including those that the shop does not show yet.
 create table products as
 
 with launched as (
@@ -46,7 +46,7 @@ products as (
         draw(drawn.launch_bits, 2, 1000) < 20 as has_no_brand,
         draw(drawn.launch_bits, 3, 1000) < 10 as has_no_prescription_flag,
         drawn.launched_day_number,
-        -- Who enters a product late enters it after it was sold for the first time.
+        -- A late-arriving product may appear after its first sale.
         drawn.launched_day_number
         + days_late(draw(drawn.launch_bits, 1, 1000), 150, 0) as launch_shown_day_number,
         moment(
@@ -60,8 +60,9 @@ products as (
 
 select * from products;
 
--- A product changes at most once a month, in its first 18 days: so no change is shown before an
--- older one, however late that is. One row a product and month, with the price on either side.
+-- One row per product and month, with the price before and after a change. A product changes at
+-- most once a month, on one of its first 18 days. So a change never appears before an older one,
+-- even if that one is late-arriving.
 create table product_months as
 
 with months as (
@@ -147,7 +148,7 @@ product_months as (
 
 select * from product_months;
 
--- Each month a few products run out for one to two weeks, the much bought sooner than others.
+-- Each month a few products, mostly popular ones, are out of stock for one to two weeks.
 create table stock_outs as
 
 with months as (
@@ -181,8 +182,8 @@ stock_outs as (
 
 select * from stock_outs;
 
--- One row a product and day without stock, with what is bought in its place: another pack or make
--- of its kind, or whatever is next to it.
+-- One row per product and day without stock, with the substitute that customers buy. The substitute
+-- is another product of the same kind, or the product with the next number.
 create table stock_out_days as
 
 with days as (

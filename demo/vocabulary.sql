@@ -1,6 +1,6 @@
--- What the made-up people and products are made of. Nobody here exists: domains are those reserved
--- for examples, telephone numbers the ranges kept free for drama, where a country has one.
--- Given names are a woman's and a man's in turn.
+-- The parts of made-up people and products; no person here is real. Telephone numbers are from
+-- ranges that a country reserves for films, if it has such ranges. Given names of women and men
+-- alternate.
 create table countries as
 
 select *
@@ -90,13 +90,13 @@ from (
     given_names, family_names, streets, places, phones
 );
 
--- One entry for each per cent of share, so that an even draw is a weighted one.
+-- Repeat each country once per per cent of its share: a uniform draw is then a weighted one.
 set variable countries_by_share = ( -- noqa: PRS
     select flatten(list(list_transform(range(share_pct), lambda _: country) order by country))
     from countries
 );
 
--- Hours of the day, and what a shop's orders are made of, each as often as it is in the list.
+-- Hours of the day, and properties of orders. A value that the list repeats is drawn more often.
 set variable hours_by_demand = [
     0, 1, 6, 7, 7, 8, 8, 8, 9, 9, 9, 10, 10, 10, 11, 11, 12, 12, 12, 13, 13, 14, 14, 15, 15, 16, 16,
     17, 17, 18, 18, 18, 19, 19, 19, 19, 20, 20, 20, 20, 20, 21, 21, 21, 21, 22, 22, 22, 23, 23
@@ -155,7 +155,7 @@ from (
     kind_number, category, title, packs, lowest_cents, highest_cents, is_prescription_only
 );
 
--- Of a thousand who want something of a category, how many still do so in each month of the year.
+-- The demand for a category in each month of the year, in permille of its best month.
 create table seasons as
 
 select *

@@ -1,7 +1,7 @@
--- Clickstream of the web shop and the app. A visitor is a browser; a customer has up to two, and is
--- known on it from the event of logging in. What a visit comes to is its depth: 0 nothing, 1 a
--- product was seen, 2 put in the cart, 3 the checkout begun, 4 bought, each after the one before.
--- Visits that lead to an order end with it; what an order has not come by, the clickstream lacks.
+-- Clickstream of the web shop and the app. A visitor is a browser or an app. The customer id is
+-- known from the login on. A visit with an order ends with the order. depth is the last step that a
+-- visit reaches in order: 0 none, 1 product viewed, 2 added to the cart, 3 checkout started,
+-- 4 bought.
 create table web_visits as
 
 with buying as (
@@ -18,7 +18,7 @@ with buying as (
 
 ),
 
--- Twice as many visits as orders lead nowhere, whatever the season; some are of robots.
+-- There are twice as many visits without an order as orders, in every season. Some are by bots.
 browsing as (
 
     select
@@ -75,7 +75,7 @@ visits as (
     select
         browsers_proposed.visit_id,
         browsers_proposed.day_number,
-        -- Who has lapsed comes no more.
+        -- A lapsed customer does not visit; the visit becomes that of a guest.
         if(
             coalesce(customers.lapsed_day_number <= browsers_proposed.day_number, false),
             null,
@@ -106,8 +106,8 @@ drawn as (
 
 ),
 
--- One in eight orders of those who browse goes straight from the cart, another way round or by one
--- click: then steps are missing, or come before those that they should follow.
+-- Of eight orders, six have the usual steps. One skips steps (one click), and one has steps in
+-- another order (again).
 courses_drawn as (
 
     select
@@ -138,7 +138,7 @@ courses_drawn as (
 
 ),
 
--- The last events of a visit, after those that only look around.
+-- The last events of a visit, after the events of browsing.
 planned as (
 
     select
@@ -161,7 +161,7 @@ planned as (
             when 'look' then 0
             else 1
         end as depth,
-        -- Some leave the page open: for less than half an hour, exactly that, or for longer.
+        -- Some visitors pause: for less than half an hour, for exactly half an hour, or for longer.
         case
             when kind <> 'human' or draw(visit_bits, 1, 100) >= 12 then 0
             when course not in ('look', 'view') or draw(visit_bits, 1, 100) < 7
@@ -173,7 +173,7 @@ planned as (
 
 ),
 
--- Without jitter about a pause, so that half an hour is that.
+-- The times have no random noise, so that a pause of half an hour is exact.
 timed as (
 
     select
@@ -208,7 +208,7 @@ visitors_found as (
                         || if(is_app, 'app', if(draw(course_bits, 3, 97) < 20, 'second', 'first'))
                     ), 1, 15
                 )
-            -- Nobody is known by name who did not log in; a browser comes back now and then.
+            -- A visit without a customer has only a browser id. The same browser may return later.
             else 'g' || substring(
                 md5(
                     getvariable('seed') || '/' || draw_of_many(
@@ -221,7 +221,7 @@ visitors_found as (
 
 ),
 
--- A visit so soon after another one of its visitor leaves no trace: something blocked the tracker.
+-- A blocker hides a visit that starts within six hours of the previous visit of its visitor.
 visits_apart as (
 
     select
@@ -240,7 +240,8 @@ web_visits as (
 
     select
         * exclude (is_tracked, course_bits),
-        -- The event with which the customer logs in; buyers do by the checkout, others rarely.
+        -- The number of the event that logs the customer in. Buyers log in before the purchase, and
+        -- half of the other customers log in.
         case
             when customer_number is null then null
             when ordered_at is not null then 1 + draw(course_bits, 2, event_count - 1)
@@ -291,8 +292,8 @@ web_visits as (
 
 select * from web_visits;
 
--- Every event with the day on which it is sent: at once, hours late by a telephone that was
--- offline, or days late.
+-- Every event with the day on which it is sent. Most are sent at once. A telephone without a
+-- connection sends its events hours or days later.
 create table web_visit_events as
 
 with places as (
@@ -320,7 +321,7 @@ timed as (
     select
         *,
         if(place > look_count, last_events[place - look_count], null) as last_event,
-        -- A visit pauses before its last event of those that look around.
+        -- The pause comes before the last event of browsing.
         started_at + to_milliseconds(
             (place - 1) * pace_milliseconds + if(place >= look_count, pause_milliseconds, 0)
         )
@@ -372,8 +373,8 @@ select
     day_of(occurred_at + to_seconds(delay_seconds)) as sent_day_number
 from typed;
 
--- What the tracker's files hold: events about in their order, some again days later, and now and
--- then a line that is none.
+-- Events in the tracker's files, nearly in the order of time. Some are repeated days later, and a
+-- few lines are invalid.
 create table web_events as
 
 with described as (

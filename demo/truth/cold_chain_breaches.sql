@@ -1,8 +1,9 @@
--- Hours that a unit was truly too warm, before noise: a door left open, or a failure and the hours
--- around it.
+-- Times when a unit was really too warm, without measurement noise. The cause is an open door or a
+-- failure.
 with causes as (
 
-    -- Warmth rises by 0.12 degrees a minute, twice as fast in a freezer, and falls as fast.
+    -- The temperature rises by 0.12 degrees Celsius per minute, twice as fast in a freezer. It
+    -- falls at the same rate.
     select
         unit_number,
         'door' as cause,
@@ -15,7 +16,8 @@ with causes as (
 
     union all
 
-    -- It has drifted by 2 degrees when it begins to rise by 2.5 an hour, four hours before failure.
+    -- Four hours before the failure, the drift has reached 2 degrees Celsius. From then on, the
+    -- temperature rises by 2.5 degrees per hour, twice as fast in a freezer.
     select
         unit_number,
         'failure' as cause,

@@ -1,4 +1,4 @@
--- What the season makes of each day's demand, in per cent of an ordinary day.
+-- The effect of the season on the demand of each day, in per cent of an ordinary day.
 select
     cast(moment(day_number, 0) as date) as date_day,
     holiday_pct,

@@ -1,4 +1,4 @@
--- Accounts of one person: every account but the person's first, and the one that it repeats.
+-- Duplicate accounts, each with the first account of the same person.
 select
     customer_id_of(customer_number) as customer_id,
     customer_id_of(person_number) as first_customer_id

@@ -1,5 +1,5 @@
--- Who took part in each experiment, and the uplift that was planted: of a thousand treated
--- customers, so many order within the window beside those who would have done so anyway.
+-- The participants of each experiment, and the planted uplift: the number of additional orders
+-- within the window, per 1,000 treated customers.
 select
     experiments.experiment_name,
     if(people.is_treated, experiments.treatment, experiments.control) as variant,

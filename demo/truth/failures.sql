@@ -1,5 +1,5 @@
--- Units that broke down: from failed_at until repaired_at; their temperature drifts up for five
--- days before.
+-- Failures of units, from failed_at until repaired_at. The temperature drifts up for five days
+-- before.
 select
     unit_id,
     maintenance_id,

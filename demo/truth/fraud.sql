@@ -1,5 +1,5 @@
--- Payments that were fraud, by a ring of thieves or a lone one, and when the holder of the card saw
--- it; null if that was never reported, or not by the clock's day.
+-- Fraudulent payments, by a ring of thieves or by a lone thief.
+-- reported_at: null if the cardholder did not report the fraud by the clock's day.
 select
     payments.transaction_id,
     payments.kind,

@@ -1,5 +1,5 @@
--- Sessions of humans by the day on which they began, and how many were planned to come to each step
--- of the way to an order: 1 product seen, 2 put in the cart, 3 checkout begun, 4 bought.
+-- Sessions of humans by their first day, with the number that was planned to reach each step.
+-- step_number: 1 product viewed, 2 added to the cart, 3 checkout started, 4 bought.
 -- is_whole: all events of the day's sessions were sent.
 with sessions as (
 

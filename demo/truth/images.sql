@@ -1,5 +1,5 @@
--- What the pictures show: a pack's colour fills most of it, a copy is the same file, a brighter one
--- the same pack, and a broken file is no picture at all.
+-- The content of each picture. The colour of the pack fills most of it. A copy is the same file, a
+-- brighter picture shows the same pack, and a broken file is not a valid image.
 select
     picture_id as image_id,
     product_id_of(product_number) as product_id,

@@ -1,4 +1,4 @@
--- Customers who stopped buying: from lapsed_date on they place no order, whatever they did before.
+-- Customers who stopped buying: they place no order from lapsed_date on.
 select
     customer_id_of(customer_number) as customer_id,
     cast(moment(lapsed_day_number, 0) as date) as lapsed_date

@@ -1,5 +1,5 @@
--- How every loan is paid back: each state of an instalment that the books have shown by the clock's
--- day, with the borrower's way of paying.
+-- Each state of an instalment in the lender's books by the clock's day, with the payment behaviour
+-- of the borrower.
 select
     loan_id,
     behaviour,

@@ -1,5 +1,6 @@
--- Prescriptions by diagnosis: how many, of how many patients, how many of them over 89, and whether
--- so few that the diagnosis alone would name them. No diagnosis: the prescriber left it out.
+-- Prescriptions by diagnosis, with the number of patients and of patients over 89.
+-- diagnosis_code: null if the prescriber left it out.
+-- is_rare: fewer than 11 patients have the diagnosis, so it may identify them.
 with shown as (
 
     select
@@ -13,7 +14,7 @@ with shown as (
         is_shown(prescriptions.shown_day_number)
         and not prescriptions.has_no_time
         and not prescriptions.has_no_customer
-        and not prescriptions.has_strange_customer
+        and not prescriptions.has_walk_in
 
 )
 

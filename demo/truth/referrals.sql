@@ -1,4 +1,4 @@
--- Who brought most customers, the first twenty, with the edges and the referrers that there are.
+-- The 20 customers with the most referrals, and the total numbers of referrals and of referrers.
 with edges as (
 
     select

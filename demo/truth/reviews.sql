@@ -1,5 +1,5 @@
--- What each review means, whatever its stars: one in twenty has mixed them up. A neutral one has no
--- word that shows a feeling.
+-- The true sentiment of each review; in one review of twenty the stars are reversed. A neutral
+-- review has no word that shows a sentiment.
 select
     'R' || order_id_of(order_number) as review_id,
     language,

@@ -1,5 +1,6 @@
--- Sessions as planned, of what was sent: a visit is one, or two if the visitor was away for more
--- than half an hour. has_late_events: an event was sent more than three days after it happened.
+-- Planned sessions, of the events that were sent. A visit is one session, or two if the visitor
+-- paused for more than half an hour.
+-- has_late_events: an event was sent three days after it happened, or later.
 select
     visitor_id,
     min(occurred_at) as started_at,

@@ -1,4 +1,4 @@
--- Products that were out of stock, on which days, and how many lines fell to another product.
+-- Products that were out of stock, on which days, and the number of lines that sold a substitute.
 with days as (
 
     select

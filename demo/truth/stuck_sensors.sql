@@ -1,5 +1,5 @@
--- Sensors that showed one value for hours, while the unit's others went on; only those that lasted
--- eight hours by the clock's day.
+-- Sensors that showed one value for at least eight hours by the clock's day, while the other
+-- sensors of the unit worked.
 select
     unit_id_of(unit_number) as unit_id,
     stuck_quantity as quantity,
