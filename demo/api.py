@@ -79,7 +79,8 @@ class _PageRequest:
             after = _read_cursor(query["after"]) if "after" in query else None
         except ValueError as error:
             raise _RefusedError(
-                HTTPStatus.BAD_REQUEST, "limit must be a number, updated_since an ISO time, and after the value of a next link"
+                HTTPStatus.BAD_REQUEST,
+                "limit must be a number, updated_since an ISO time, and after the value of a next link",
             ) from error
         if limit < 1:
             raise _RefusedError(HTTPStatus.BAD_REQUEST, "limit is at least 1")

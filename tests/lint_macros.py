@@ -1,7 +1,7 @@
 """Lint the SQL in macros: `python -m tests.lint_macros`.
 
-sqlfluff's dbt templater compiles models, and ignores what a macro writes into them. Here each macro's body is linted
-as a query of its own, with the arguments of its first example, or else with a name for each argument.
+sqlfluff's dbt templater lints models, but not the SQL that comes from a macro. Here, each macro's body is linted as its
+own query. The arguments are those of the macro's first example, otherwise a name for each argument.
 """
 
 import re
@@ -23,19 +23,19 @@ OFF = (
     *("layout.indent", "layout.end_of_file", "aliasing.expression", "aliasing.unique.table"),
     *("references.from", "references.consistent", "references.keywords"),
 )
-"""Rules that do not hold of a body, since its place, its alias and the names of its tables are the caller's."""
+"""Rules that do not apply to a body: the caller sets its indentation, its alias and the names of its tables."""
 PARTS = 2
-"""Processes at a time."""
+"""The number of parallel processes."""
 LONG = 80
 QUERY = re.compile(r"\s*(with|select)\b")
 NOT_READ = re.compile(r"\b(return\(|this\b|incremental_state|arg_dict|using key)")
-"""In a macro that returns a value, in the statements of a hook, in what sqlfluff cannot parse."""
+"""Signs that a macro is not linted: it returns a value, is a hook, or has SQL that sqlfluff cannot parse."""
 CLAUSE = re.compile(r"\s*(partition|order|rows|where)\b|\W*\w*\W*$")
-"""What a macro writes that is a part of a query, not a column or a query."""
+"""The output of a macro that is a clause of a query, not a column or a whole query."""
 
 
 class Dbt:
-    """dbt's own macros that differ between engines, as they are for DuckDB."""
+    """dbt's macros that differ between engines, in their version for DuckDB."""
 
     type_string = staticmethod(lambda: "varchar")
     hash = staticmethod(lambda field: f"md5({field})")
@@ -46,7 +46,7 @@ class Dbt:
 
 @dataclass(frozen=True)
 class Macro:
-    """A macro with the place of its body in a file."""
+    """A macro with the line of its body in a file."""
 
     name: str
     path: Path
@@ -91,7 +91,7 @@ def read_arguments(source: str, entry: dict[str, Any]) -> dict[str, Any]:
 
 
 def make_context() -> dict[str, Any]:
-    """Return the macros, and what dbt adds to Jinja."""
+    """Return the context of Jinja: the macros, and the functions that dbt adds."""
     variables = yaml.safe_load((PROJECT / "dbt_project.yml").read_text())["vars"]
     context: dict[str, Any] = {"dbt": Dbt, "var": variables.get, "is_incremental": lambda: False, "return": str}
     context |= {"source": lambda *names: ".".join(names), "ref": str, "modules": {"re": re}}
@@ -111,9 +111,9 @@ def names_of_macros() -> list[str]:
 
 
 def forward(bodies: dict[str, Any], name: str) -> Callable[..., str]:
-    """Return a macro for the use of others, which is looked up when it is called.
+    """Return a macro for use in other macros; its body is looked up at each call.
 
-    A long expression is shown by the macro's name: it is linted on its own.
+    A long expression is replaced by the macro's name: it is linted on its own.
     """
 
     def call(*values: Any, **named: Any) -> str:
@@ -125,14 +125,14 @@ def forward(bodies: dict[str, Any], name: str) -> Callable[..., str]:
 
 
 def lint(macro: Macro, linter: Linter, context: dict[str, Any]) -> Iterator[str]:
-    """Yield what is wrong with a macro, by the line of its file."""
+    """Yield the problems of a macro, with the line in its file."""
     arguments = macro.arguments
     rendered = JINJA.from_string(macro.body, globals=context).render(arguments)
     if CLAUSE.match(rendered):
         return
     before, after = ("select * from (\n    ", "\n) as body\n") if QUERY.match(rendered) else ("select\n    ", "\n")
     given = {**context, **arguments, "before": before, "after": after}
-    linter.templater.get_context = lambda fname, config: given  # as they are: sqlfluff would make lists of texts
+    linter.templater.get_context = lambda fname, config: given  # unchanged values: sqlfluff would turn texts into lists
     source = "{{ before }}{#- -#}" + macro.body + "{#- -#}{{ after }}"
     for violation in linter.lint_string(source, fname=f"{macro.name}.sql").get_violations():
         line = macro.line + violation.line_no
@@ -140,7 +140,7 @@ def lint(macro: Macro, linter: Linter, context: dict[str, Any]) -> Iterator[str]
 
 
 def lint_part(part: int) -> list[str]:
-    """Lint one macro of every PARTS."""
+    """Lint every macro whose number modulo PARTS is `part`."""
     excluded = FluffConfig.from_path(str(PROJECT)).get("exclude_rules")
     overrides = {"templater": "jinja", "exclude_rules": ",".join((excluded, *OFF))}
     linter = Linter(FluffConfig.from_path(str(PROJECT), overrides=overrides))
@@ -150,7 +150,7 @@ def lint_part(part: int) -> list[str]:
 
 
 def main() -> int:
-    """Print what is wrong with the macros; return 1 if anything is."""
+    """Print the problems of the macros; return 1 if there are any."""
     with ProcessPoolExecutor(PARTS) as pool:
         found = sorted(problem for problems in pool.map(lint_part, range(PARTS)) for problem in problems)
     sys.stdout.write("".join(f"{problem}\n" for problem in found))

@@ -1,4 +1,4 @@
-"""`make bench`: measures, each beside its reference in the same run, in processes of their own; prints one table.
+"""`make bench`: run each benchmark in its own process, next to its reference, and print one table.
 
 `python -m tests.benchmarks NAME …` runs some of them; see CASES.
 """
@@ -14,7 +14,7 @@ CASES = ("loads", "memory", "known_keys", "commits", "indexes", "first_run", "bu
 
 
 def main(names: list[str]) -> int:
-    """Run cases, print the table, and say how many bars were missed."""
+    """Run cases, print the table, and count the measures that miss their bar."""
     measures: list[Measure] = []
     failed = []
     for name in names or CASES:

@@ -1,4 +1,6 @@
-"""What Prefect adds to a build: the flow's build step, a task run a model, against plain dbt on the same candidate."""
+"""The cost of Prefect in a build: the flow's build step, one task run per model, against plain dbt on the same
+candidate.
+"""
 
 import os
 import shutil
@@ -28,7 +30,7 @@ def measure(repetitions: int = REPETITIONS) -> dict[str, Any]:
     each flow showed; raises AssertionError if one does not end as Completed or Failed under its own flow run.
     """
     with tempfile.TemporaryDirectory() as place:
-        prepared = settings.data_root() / "prefect" / "prefect.db"  # making one takes ten seconds
+        prepared = settings.data_root() / "prefect" / "prefect.db"  # making a database takes ten seconds
         home = Path(place) / "prefect"
         home.mkdir()
         if prepared.exists():
@@ -58,7 +60,7 @@ def _measure(repetitions: int) -> dict[str, Any]:
 
     times: dict[str, list[Times]] = {"plain": [], "in_flow": []}
     runs = []
-    for repetition in range(repetitions + 1):  # the first of each warms up
+    for repetition in range(repetitions + 1):  # the first of each warms up the process
         prepare_candidate(dbt.folder)
         by_dbt = timed(lambda: dbt.run("build", *WITHOUT_UNIT_TESTS))  # as the flow does
         prepare_candidate(dbt.folder)
@@ -81,14 +83,14 @@ def _measure(repetitions: int) -> dict[str, Any]:
 
 
 def timed(build: Callable[[], object]) -> Times:
-    """Return the seconds that a build takes, by the clock and of this process's work."""
+    """Return the seconds of a build: elapsed time, and CPU time of this process."""
     clock, work = time.perf_counter(), time.process_time()
     build()
     return time.perf_counter() - clock, time.process_time() - work
 
 
 def _require_truthful(flow_runs: list[UUID]) -> int:
-    """Wait until every flow run shows all of its task runs as ended; return how many each has."""
+    """Wait until all task runs of each flow run have ended; return their number per flow run."""
     from prefect.client.orchestration import get_client
     from prefect.client.schemas.filters import FlowRunFilter, FlowRunFilterId
 
@@ -118,4 +120,4 @@ def main() -> None:
 if __name__ == "__main__":
     main()
     sys.stdout.flush()
-    os._exit(0)  # else DuckDB lists what Prefect's threads still hold
+    os._exit(0)  # otherwise DuckDB lists the objects of Prefect's threads

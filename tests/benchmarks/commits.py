@@ -1,4 +1,4 @@
-"""What many small commits cost a reader: seconds to open a table and to read its view, before and after compaction."""
+"""The cost of many small commits: seconds to open a table and to read its view, before and after compaction."""
 
 import statistics
 import tempfile
@@ -32,7 +32,7 @@ TABLE = Contract(
 
 
 def measure() -> dict[str, float]:
-    """Return median seconds by name: `open` is a RawTable with its watermark, `read` a count and a sum of its view."""
+    """Return median seconds by name: `open` opens a RawTable with its watermark, `read` counts and sums its view."""
     with tempfile.TemporaryDirectory(prefix="commits-") as folder:
         one, many = Path(folder) / "one", Path(folder) / "many"
         write_commits(one, 1, COMMITS * ROWS)
@@ -45,7 +45,7 @@ def measure() -> dict[str, float]:
 
 
 def write_commits(lake: Path, commits: int, rows: int) -> None:
-    """Load a table by so many batches of so many rows each."""
+    """Load a table in a number of batches of a given size."""
     with duckdb.connect() as connection:
         table = RawTable(lake, TABLE.name)
         for batch in range(1, commits + 1):
@@ -84,7 +84,7 @@ def _median(work: Callable[[], object]) -> float:
 
 
 def main() -> None:
-    """Compare a table of many small commits, compacted, with one of a single commit."""
+    """Compare a table of many small commits, after compaction, with a table of one commit."""
     found, many = measure(), f"{COMMITS}_commits"
     for state, bar in ((many, None), (f"{many}_compacted", 1.5)):
         ours = found[f"{state}_open"] + found[f"{state}_read"]

@@ -1,4 +1,4 @@
-"""A run that brings one new day, against the first run that brings all of them: seconds behind dbt's start-up."""
+"""A run with one new day, against the first run with all days, in seconds without dbt's parsing."""
 
 import os
 import sys
@@ -38,7 +38,7 @@ def measure(work: Path, scale: float = SCALE) -> tuple[float, float, dict[str, i
 
 
 def _time_parsing() -> list[float]:
-    """Take note of how long dbt's parsing takes, which is start-up and no work on data."""
+    """Record the seconds of dbt's parsing: it is start-up, not work on data."""
     from flows.warehouse.dbt import Dbt
 
     parse, taken = Dbt.parse, []
@@ -55,12 +55,12 @@ def _time_parsing() -> list[float]:
 
 
 def bytes_of(folder: Path) -> int:
-    """Return how many bytes the files below a folder have."""
+    """Return the number of bytes of all files below a folder."""
     return sum(path.stat().st_size for path in folder.rglob("*") if path.is_file())
 
 
 def main() -> None:
-    """Measure at scale, and tell how many bytes source, lake and release have."""
+    """Measure at scale, and report the bytes of source, lake and release."""
     with tempfile.TemporaryDirectory(prefix="bench-") as folder:
         day, first, sizes = measure(Path(folder))
     report(Measure(f"A run with one new day, scale {SCALE:g}", "the first run", day, first, at_most=0.2))
@@ -71,4 +71,4 @@ def main() -> None:
 if __name__ == "__main__":
     main()
     sys.stdout.flush()
-    os._exit(0)  # else DuckDB lists what Prefect's threads still hold
+    os._exit(0)  # otherwise DuckDB lists the objects of Prefect's threads

@@ -1,4 +1,6 @@
-"""JSON lines to a Delta table by dlt, in the environment that has it; prints the seconds: dlt_load.py FILE FOLDER."""
+"""Load JSON lines into a Delta table by dlt, and print the seconds: dlt_load.py FILE FOLDER. Needs the environment of
+dlt.
+"""
 
 import os
 import sys

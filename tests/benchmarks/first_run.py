@@ -1,4 +1,4 @@
-"""`make run` at scale 1 after set-up, from the demo's sources to the release, beside the minute that it may take."""
+"""`make run` at scale 1 after set-up, from the demo's sources to the release, against its limit of one minute."""
 
 import os
 import subprocess
@@ -15,11 +15,11 @@ PARSING = (
     "from flows.config.settings import DataFolder; from flows.warehouse.dbt import Dbt; "
     "Dbt.parse(DataFolder.of('demo'))"
 )
-"""As in the Makefile's `setup`."""
+"""The same steps as in the Makefile's `setup`."""
 
 
 def main() -> None:
-    """Time the command in a data folder of its own, in which everything is done that set-up does."""
+    """Time the command in a new data folder, after the steps of set-up."""
     with tempfile.TemporaryDirectory(prefix="bench-") as folder:
         data = Path(folder) / "data"
         environment = os.environ | {"ML_WAREHOUSE_DATA": str(data), "PREFECT_HOME": str(data / "prefect")}
@@ -33,7 +33,7 @@ def main() -> None:
 
 
 def run(arguments: list[str], environment: dict[str, str]) -> None:
-    """Run Python on arguments in the project; raises CalledProcessError, with what was said above it."""
+    """Run Python with arguments in the project; raises CalledProcessError after its output was written."""
     subprocess.run([sys.executable, *arguments], cwd=PROJECT, env=environment, stdout=sys.stderr, check=True)
 
 

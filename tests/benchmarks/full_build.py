@@ -1,7 +1,7 @@
-"""The build of a whole warehouse: dbt against the same SQL straight in DuckDB; within 1 GB; by scale; and of one day.
+"""A build of the whole warehouse: dbt against the same SQL in DuckDB, within 1 GB, by scale, and of one day.
 
-`python -m tests.benchmarks.full_build 1 10 50` measures other scales than those of `make bench`; above 10 a single full
-build, for how seconds grow.
+`python -m tests.benchmarks.full_build 1 10 50` measures other scales than `make bench`. Above scale 10 it runs one full
+build, to show how the seconds grow.
 """
 
 import logging
@@ -39,10 +39,10 @@ from tests.benchmarks.measures import Measure, report
 
 SCALES = (1.0, 10.0)
 GROWTH_ONLY_ABOVE = 10.0
-"""The lake alone takes a quarter of an hour at scale 50: eleven builds on it would take more than one hour."""
+"""At scale 50, making the lake takes 15 minutes; eleven builds of it would take more than one hour."""
 REPEATS = 3
 NODE_SECONDS = 0.04
-"""What a node may cost on top of its SQL: dbt renders it, keeps its state, and tells of it."""
+"""The allowed cost of a node besides its SQL: dbt renders it, keeps its state, and reports it."""
 MEMORY_LIMIT = "1GB"
 
 Statements = dict[str, list[str]]
@@ -50,7 +50,7 @@ Statements = dict[str, list[str]]
 
 @dataclass
 class Shop:
-    """The demo's sources and lake at a scale, and builds of a warehouse from it."""
+    """The sources and the lake of the demo at one scale, and builds of a warehouse from them."""
 
     scale: float
     dbt: Dbt
@@ -59,7 +59,7 @@ class Shop:
 
     @classmethod
     def open(cls, work: Path, scale: float) -> "Shop":
-        """Make sources and lake with their first day."""
+        """Make the sources and the lake with their first day."""
         settings.export(**{settings.DATA_VARIABLE: str(work / f"scale-{scale:g}")})
         shop = cls(scale, Dbt.parse(DataFolder.of(SET)))
         shop.move_on()
@@ -67,11 +67,11 @@ class Shop:
 
     @property
     def folder(self) -> DataFolder:
-        """Where everything is."""
+        """The data folder with all files of the benchmark."""
         return self.dbt.folder
 
     def move_on(self) -> None:
-        """Bring the sources and the lake to their next day."""
+        """Add the next day to the sources and the lake."""
         advance(self.folder.path / "source", scale=self.scale)
         self.folder.made_up_key.write_text(MADE_UP_KEY)
         contracts = contracts_of(self.dbt.manifest.sources.values())
@@ -83,13 +83,13 @@ class Shop:
         pin_catalog(self.folder.catalog, self.folder.lake, contracts)
 
     def count_rows(self) -> int:
-        """Count what the lake holds, in all tables."""
+        """Count the rows of all tables in the lake."""
         with duckdb.connect(str(self.folder.catalog), read_only=True) as catalog:
             tables = catalog.execute("select schema_name, view_name from duckdb_views() where not internal").fetchall()
             return sum(catalog.execute(f'select count(*) from "{s}"."{t}"').fetchall()[0][0] for s, t in tables)
 
-    def build_anew(self, **settings_of_duckdb: str) -> float:
-        """Build everything into an empty candidate; return the seconds, and keep the SQL that dbt sent."""
+    def build_all(self, **settings_of_duckdb: str) -> float:
+        """Build everything into an empty candidate; record dbt's SQL, and return the seconds."""
         prepare_candidate(self.folder, empty=True)
         return self.build(**settings_of_duckdb)
 
@@ -98,7 +98,7 @@ class Shop:
         sent: defaultdict[str, list[str]] = defaultdict(list)
 
         def see(event: Any) -> None:
-            if event.info.name == "SQLQuery":  # of no node: what makes the schemas, first
+            if event.info.name == "SQLQuery":  # without a node: the first statements, which make the schemas
                 node = event.data.node_info.unique_id
                 sent[node or event.data.conn_name].append(self._unabridged(node, event.data.sql))
 
@@ -124,7 +124,7 @@ class Shop:
         return seconds
 
     def build_straight(self) -> float:
-        """Send DuckDB what dbt sent it in the last full build, node by node; return the seconds."""
+        """Send DuckDB the SQL of the last full build, node by node; return the seconds."""
         database = self.folder.path / "straight" / self.folder.candidate.name
         shutil.rmtree(database.parent, ignore_errors=True)
         database.parent.mkdir()
@@ -141,7 +141,7 @@ class Shop:
         return seconds
 
     def _unabridged(self, unique_id: str, statement: str) -> str:
-        """Return a statement; of a seed's rows dbt tells the beginning only."""
+        """Return a complete statement: dbt abridges the rows of a seed, so a seed becomes a copy statement."""
         if not (unique_id.startswith("seed.") and statement.endswith("...")):
             return statement
         seed = self.dbt.manifest.nodes[unique_id]
@@ -156,7 +156,7 @@ class Shop:
         return yaml.safe_load((PROJECT / "profiles.yml").read_text())
 
     def _write_profile(self, settings_of_duckdb: dict[str, str]) -> Path:
-        """Write the project's profiles with further settings of DuckDB; return their folder."""
+        """Write the project's profiles with additional settings of DuckDB; return their folder."""
         profiles = self._profiles
         profiles["ml_warehouse"]["outputs"]["candidate"]["settings"] |= settings_of_duckdb
         place = self.folder.path / "profiles"
@@ -166,7 +166,7 @@ class Shop:
 
 
 def _send(connection: duckdb.DuckDBPyConnection, statements: list[str]) -> None:
-    """Send a node's statements; dbt leaves what only reads without an end, and it is rolled back."""
+    """Send the statements of a node; dbt leaves a read-only transaction open, so it is rolled back."""
     in_transaction = False
     for statement in statements:
         if statement == "BEGIN" and in_transaction:
@@ -186,12 +186,12 @@ def _row_counts(database: Path) -> dict[str, int]:
 
 
 def median(work: Callable[[], float]) -> float:
-    """Return the median of some turns' seconds."""
+    """Return the median seconds of repeated builds."""
     return statistics.median(work() for _ in range(REPEATS))
 
 
 def measure_day(shop: Shop) -> float:
-    """Return the seconds of a build that finds the last full one and one new day."""
+    """Return the seconds of a build on top of the last full build, with one new day."""
     yesterday = shop.folder.path / "yesterday.duckdb"
     shutil.copy(shop.folder.candidate, yesterday)
     shop.move_on()
@@ -204,20 +204,20 @@ def measure_day(shop: Shop) -> float:
 
 
 def measure(work: Path, scale: float) -> tuple[float, int]:
-    """Measure the builds at one scale, and report; return the seconds of a full build, and the rows in the lake."""
+    """Measure and report the builds at one scale; return the seconds of a full build, and the rows in the lake."""
     shop = Shop.open(work, scale)
     rows = shop.count_rows()
     if scale > GROWTH_ONLY_ABOVE:
-        return shop.build_anew(), rows
-    shop.build_anew()  # warms up, as does the first run straight
+        return shop.build_all(), rows
+    shop.build_all()  # warms up, like the first build without dbt
     shop.build_straight()
     full, straight = (
         statistics.median(seconds)
-        for seconds in zip(*((shop.build_anew(), shop.build_straight()) for _ in range(REPEATS)), strict=True)
+        for seconds in zip(*((shop.build_all(), shop.build_straight()) for _ in range(REPEATS)), strict=True)
     )
     nodes = shop.nodes
-    limited = median(lambda: shop.build_anew(memory_limit=MEMORY_LIMIT))
-    shop.build_anew()
+    limited = median(lambda: shop.build_all(memory_limit=MEMORY_LIMIT))
+    shop.build_all()
     day = measure_day(shop)
     allowed = 1.3 * straight + nodes * NODE_SECONDS
     what = f"Full build, scale {scale:g}, {rows:,} rows"
@@ -232,7 +232,7 @@ def measure(work: Path, scale: float) -> tuple[float, int]:
 
 
 def main(scales: tuple[float, ...]) -> None:
-    """Measure at each scale, and how seconds grow from one to the next."""
+    """Measure at each scale, and report how the seconds grow from one scale to the next."""
     logging.getLogger("flows").setLevel(logging.WARNING)
     smaller: tuple[float, int, float] | None = None
     for scale in scales:
@@ -250,4 +250,4 @@ def main(scales: tuple[float, ...]) -> None:
 if __name__ == "__main__":
     main(tuple(map(float, sys.argv[1:])) or SCALES)
     sys.stdout.flush()
-    os._exit(0)  # else DuckDB lists what Prefect's threads still hold
+    os._exit(0)  # otherwise DuckDB lists the objects of Prefect's threads

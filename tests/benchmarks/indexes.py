@@ -1,4 +1,4 @@
-"""Look-ups of one key with an index, beside a scan and a sorted table; joins, which take none; what writing costs."""
+"""Look-ups of one key by an index, against a scan and a sorted table; joins, which use none; the cost of writes."""
 
 import tempfile
 from collections.abc import Callable, Sequence
@@ -6,7 +6,7 @@ from pathlib import Path
 
 import duckdb
 
-from tests.benchmarks.measures import Measure, by_turns, report
+from tests.benchmarks.measures import Measure, report, run_alternately
 
 CUSTOMERS, LINES, LOOKUPS, TOUCHED = 100_000, 1_000_000, 100, 1_000
 
@@ -37,20 +37,22 @@ KEYS = {"customers": "customer_id", "order_lines": "order_id"}
 
 
 def main() -> None:
-    """Measure a mart of customers and a fact of a million lines, each plain, indexed and sorted by its key."""
+    """Measure a mart of customers and a fact table of a million lines, each without an index, with one, and sorted by
+    key.
+    """
     for table in TABLES:
         with tempfile.TemporaryDirectory(prefix="bench-") as folder:
             measure(Path(folder), table, KEYS[table])
 
 
 def measure(folder: Path, table: str, key: str) -> None:
-    """Write a table three times, and report what looking up, joining and changing it takes."""
+    """Write a table three times, and report the seconds of look-ups, joins and changes."""
     plain, indexed, ordered = (folder / f"{kind}.duckdb" for kind in ("plain", "indexed", "ordered"))
     index = f"create index by_key on {table} ({key})"
-    costs = by_turns(lambda: write(indexed, table, index), lambda: write(plain, table), repeats=3)
+    costs = run_alternately(lambda: write(indexed, table, index), lambda: write(plain, table), repeats=3)
     write(ordered, table, order_by=key)
     report_look_ups(table, plain, indexed, ordered)
-    changes = by_turns(lambda: rewrite(indexed, table), lambda: rewrite(plain, table))
+    changes = run_alternately(lambda: rewrite(indexed, table), lambda: rewrite(plain, table))
     report(
         Measure(f"Joining all {table} by {key}, indexed", "without", *timed_joins(table, indexed, plain)),
         Measure(f"Writing {table} with an index", "without", *costs),
@@ -60,7 +62,7 @@ def measure(folder: Path, table: str, key: str) -> None:
 
 
 def write(place: Path, table: str, *then: str, order_by: str | None = None) -> None:
-    """Write a table into a file of its own."""
+    """Write a table into its own file."""
     place.unlink(missing_ok=True)
     with connect(place) as database:
         order = f"select * from ({TABLES[table]}) order by {order_by}" if order_by else TABLES[table]
@@ -69,7 +71,7 @@ def write(place: Path, table: str, *then: str, order_by: str | None = None) -> N
 
 
 def report_look_ups(table: str, plain: Path, indexed: Path, ordered: Path) -> None:
-    """Compare the median of many look-ups, the way that a service asks: a statement, one key."""
+    """Compare the medians of many look-ups, each a statement for one key, as a service sends them."""
     key = KEYS[table]
     with connect(plain) as database:
         wanted = [
@@ -78,14 +80,14 @@ def report_look_ups(table: str, plain: Path, indexed: Path, ordered: Path) -> No
     with connect(indexed) as by_index, connect(plain) as by_scan, connect(ordered) as by_order:
         asked = f"select * from {table} where {key} = ?"
         for kind, found_by in (("indexed", by_index), ("sorted", by_order)):
-            times = by_turns(looking_up(found_by, asked, wanted), looking_up(by_scan, asked, wanted))
+            times = run_alternately(looking_up(found_by, asked, wanted), looking_up(by_scan, asked, wanted))
             ours, theirs = (seconds * 1000 / len(wanted) for seconds in times)
             what = f"One of {table} looked up by {key}, {kind}"
             report(Measure(what, "a scan", ours, theirs, unit="ms"))
 
 
 def looking_up(database: duckdb.DuckDBPyConnection, asked: str, wanted: Sequence[str]) -> Callable[[], None]:
-    """Return what looks up each key by itself."""
+    """Return a function that looks up each key by its own statement."""
 
     def look_up() -> None:
         for key in wanted:
@@ -95,15 +97,15 @@ def looking_up(database: duckdb.DuckDBPyConnection, asked: str, wanted: Sequence
 
 
 def timed_joins(table: str, indexed: Path, plain: Path) -> tuple[float, float]:
-    """Return the seconds of joining the whole table to itself by its key."""
+    """Return the seconds of joining the table to itself by its key."""
     key = KEYS[table]
     joined = f"select count(*) from {table} as one inner join {table} as other using ({key})"
     with connect(indexed) as by_index, connect(plain) as by_scan:
-        return by_turns(lambda: by_index.execute(joined).fetchall(), lambda: by_scan.execute(joined).fetchall())
+        return run_alternately(lambda: by_index.execute(joined).fetchall(), lambda: by_scan.execute(joined).fetchall())
 
 
 def rewrite(place: Path, table: str) -> None:
-    """Delete and insert some keys' rows in one transaction, as an incremental model does."""
+    """Delete and insert the rows of some keys in one transaction, as an incremental model does."""
     key = KEYS[table]
     with connect(place) as database:
         database.execute(f"create temp table touched as select {key} from {table} using sample {TOUCHED}")
@@ -113,12 +115,12 @@ def rewrite(place: Path, table: str) -> None:
 
 
 def connect(place: Path) -> duckdb.DuckDBPyConnection:
-    """Open a file as the project does, on two threads."""
+    """Open a file with the project's settings, on two threads."""
     return duckdb.connect(str(place), config={"threads": 2, "memory_limit": "1GB"})
 
 
 def size(place: Path) -> float:
-    """Return a file's megabytes."""
+    """Return the size of a file in megabytes."""
     return place.stat().st_size / 1e6
 
 

@@ -1,4 +1,4 @@
-"""Duplicates of a small batch looked for in a table of twenty million rows, against reading all of its keys."""
+"""Duplicates of a small batch, searched in a table of 20 million rows, against reading all of its keys."""
 
 import tempfile
 from collections.abc import Callable
@@ -13,7 +13,7 @@ from flows.core.relation import Relation
 from flows.lake.check import Checked
 from flows.lake.deduplicate import deduplicate
 from flows.lake.delta import WRITTEN, open_table, relation_of
-from tests.benchmarks.measures import Measure, by_turns, report
+from tests.benchmarks.measures import Measure, report, run_alternately
 
 ROWS, BATCHES, NEW = 20_000_000, 10, 1_000
 KINDS = {
@@ -23,20 +23,20 @@ KINDS = {
 
 
 def main() -> None:
-    """Measure for keys that rise with time, as numbers and UUIDs of version 7 do, and for keys at random."""
+    """Measure keys that increase with time (numbers and UUIDs of version 7), and random keys."""
     for kind, key in KINDS.items():
         with tempfile.TemporaryDirectory(prefix="bench-") as folder, duckdb.connect() as connection:
             connection.execute("set threads = 2")
             connection.execute("set memory_limit = '400MB'")
             fill(connection, Path(folder), key)
             look_up, scan = prepared(connection, Path(folder), key)
-            ours, theirs = by_turns(look_up, scan)
+            ours, theirs = run_alternately(look_up, scan)
             what = f"{NEW:,} new keys looked up among {ROWS:,}, {kind}"
             report(Measure(what, "reading every key", ours, theirs, at_most=0.5))
 
 
 def fill(connection: duckdb.DuckDBPyConnection, table: Path, key: str) -> None:
-    """Write the table as loads would: a file a batch."""
+    """Write the table as loads do: one file per batch."""
     size = ROWS // BATCHES
     for batch in range(BATCHES):
         rows = connection.sql(
@@ -51,7 +51,7 @@ def fill(connection: duckdb.DuckDBPyConnection, table: Path, key: str) -> None:
 def prepared(
     connection: duckdb.DuckDBPyConnection, table: Path, key: str
 ) -> tuple[Callable[[], object], Callable[[], object]]:
-    """Return the look-up as a load does it, and a scan of all keys."""
+    """Return the look-up of a load, and a scan of all keys."""
     contract = Contract(
         name=TableName("web", "events"),
         columns=(

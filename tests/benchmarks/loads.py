@@ -1,4 +1,4 @@
-"""Loads against bare copies of the same data by the same libraries: what checking, counting and exactly-once cost."""
+"""Loads against bare copies of the same data by the same libraries: the cost of checks, counts and exactly-once."""
 
 import os
 import shutil
@@ -14,7 +14,7 @@ import yaml
 from deltalake import write_deltalake
 
 from flows.config.settings import PROJECT
-from tests.benchmarks.measures import REPEATS, Measure, by_turns, report
+from tests.benchmarks.measures import REPEATS, Measure, report, run_alternately
 from tests.benchmarks.shop import Bench, make_json_lines, make_sqlite
 
 RETAIL_COLUMNS = [
@@ -76,7 +76,7 @@ def measure_online_retail(bench: Bench) -> None:
         ("columns", {"from": pattern, "load": "append", "columns": columns}, 0.5),
         ("query", query, 0.25),
     ):
-        ours, theirs = by_turns(lambda mapping=mapping: bench.load(f"file:{days}", mapping), bare)
+        ours, theirs = run_alternately(lambda mapping=mapping: bench.load(f"file:{days}", mapping), bare)
         what = f"Online Retail, 305 CSV files by {way}"
         report(Measure(what, "DuckDB read_csv, explicit texts → Delta", ours, theirs, at_least=share))
 
@@ -94,7 +94,7 @@ def measure_sqlite(bench: Bench) -> None:
             cursor.execute("select * from order_lines")
             write_deltalake(bench.work / "bare", cursor.fetch_record_batch())
 
-    ours, theirs = by_turns(lambda: bench.load(f"sqlite:///{place}", {"load": "append"}), bare)
+    ours, theirs = run_alternately(lambda: bench.load(f"sqlite:///{place}", {"load": "append"}), bare)
     report(Measure("SQLite, 2,000,000 rows", "ADBC → Delta", ours, theirs, at_least=0.8))
 
 
@@ -111,14 +111,14 @@ def measure_json_lines(bench: Bench) -> None:
     def load() -> None:
         bench.load(f"file:{bench.work}", {"from": place.name, "load": "append"})
 
-    ours, theirs = by_turns(load, bare)
+    ours, theirs = run_alternately(load, bare)
     report(Measure("JSON lines, 1,000,000", "DuckDB read_json → Delta", ours, theirs, at_least=0.5))
     dlt = by_dlt(place, bench.work / "dlt")
     report(Measure("JSON lines, 1,000,000", "dlt → Delta", ours, dlt, at_least=2))
 
 
 def by_dlt(place: Path, work: Path) -> float:
-    """Return the seconds that dlt takes, its imports apart, in an environment of its own."""
+    """Return the seconds of dlt in its own environment, without its imports."""
     script = Path(__file__).with_name("dlt_load.py")
     done = subprocess.run(
         [str(DLT_PYTHON), str(script), str(place), str(work)], check=True, capture_output=True, text=True

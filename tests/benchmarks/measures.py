@@ -1,4 +1,4 @@
-"""What every benchmark reports: a figure of ours beside the reference's, their ratio, and the bar for it."""
+"""The result of every benchmark: our figure, the reference's figure, their ratio, and the bar."""
 
 import json
 import statistics
@@ -12,10 +12,10 @@ REPEATS = 5
 
 @dataclass(frozen=True)
 class Measure:
-    """One line of the table; `ours` and `theirs` are of one unit, medians of several turns taken one after the other.
+    """One line of the table; `ours` and `theirs` have the same unit, and are medians of several alternating runs.
 
-    `at_least` is the share of the reference's rate that is asked for, `at_most` the multiple of its figure that is
-    allowed; a measure has one of them, or neither if it is only told.
+    `at_least` is the required share of the reference's rate. `at_most` is the allowed multiple of the reference's
+    figure. A measure has one of them, or neither if it has no bar.
     """
 
     what: str
@@ -33,7 +33,7 @@ class Measure:
 
     @property
     def verdict(self) -> str:
-        """Say whether the bar is met."""
+        """Return whether the bar is met, with the bar."""
         if self.at_least is not None:
             return f"≥ {self.at_least:g}  {'met' if self.ratio >= self.at_least else 'MISSED'}"
         if self.at_most is not None:
@@ -41,8 +41,10 @@ class Measure:
         return ""
 
 
-def by_turns(ours: Callable[[], object], theirs: Callable[[], object], repeats: int = REPEATS) -> tuple[float, float]:
-    """Run two things by turns, once each to warm up, and return the median seconds of each: a noisy hour hits both."""
+def run_alternately(
+    ours: Callable[[], object], theirs: Callable[[], object], repeats: int = REPEATS
+) -> tuple[float, float]:
+    """Run two functions alternately, after one run each to warm up; return median seconds. Noise then affects both."""
     seconds: tuple[list[float], list[float]] = ([], [])
     for repeat in range(repeats + 1):
         for taken, work in zip(seconds, (ours, theirs), strict=True):
@@ -54,7 +56,7 @@ def by_turns(ours: Callable[[], object], theirs: Callable[[], object], repeats: 
 
 
 def report(*measures: Measure) -> None:
-    """Hand measures on to the process that prints the table."""
+    """Send measures to the process that prints the table."""
     for measure in measures:
         sys.stdout.write(json.dumps(asdict(measure)) + "\n")
     sys.stdout.flush()

@@ -1,4 +1,4 @@
-"""The largest memory of a load, by kind of source: a process of its own each, with its imports counted."""
+"""The largest memory of a load, by kind of source. Each load is a process of its own, and its imports count."""
 
 import subprocess
 import sys
@@ -18,7 +18,7 @@ MADE = {
 
 
 def main() -> None:
-    """Make each source, and load it in a process that tells its largest resident memory."""
+    """Make each source, and load it in a process that prints its largest resident memory."""
     for kind, (make, name, rows) in MADE.items():
         with tempfile.TemporaryDirectory(prefix="bench-") as folder:
             make(Path(folder) / name, rows)

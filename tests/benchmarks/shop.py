@@ -1,4 +1,4 @@
-"""A source table of one's own for the benchmarks: order lines, as many as wanted, and a lake to load them into."""
+"""Generated order lines in several formats, and a lake to load them into, for the benchmarks."""
 
 import logging
 import shutil
@@ -39,13 +39,13 @@ ROWS = """
 
 @dataclass(frozen=True)
 class Bench:
-    """A working folder, with the project's own contract of order lines."""
+    """A working folder, with the project's contract of order lines."""
 
     work: Path
 
     @cached_property
     def contract(self) -> Contract:
-        """Return the contract as dbt's manifest has it."""
+        """Return the contract as it is in dbt's manifest."""
         logging.getLogger("flows").setLevel(logging.WARNING)
         settings.export(**{settings.DATA_VARIABLE: str(self.work / "data")})
         folder = DataFolder.of(SET)
@@ -57,7 +57,7 @@ class Bench:
         return self.load_on(url, mapping)
 
     def load_on(self, url: str, mapping: Mapping[str, Any]) -> LoadResult:
-        """Load the table into the lake as it is."""
+        """Load the table into the existing lake."""
         place = self.work / "connections.yml"
         place.write_text(yaml.safe_dump({SET: {"sales": {"url": url, "tables": {LINES.table: dict(mapping)}}}}))
         connection = read_connections(place, SET).sources["sales"]
@@ -77,7 +77,7 @@ def make_csv(place: Path, rows: int) -> None:
 
 
 def make_sqlite(place: Path, rows: int) -> None:
-    """Write order lines into a SQLite table, amounts as texts, since SQLite knows no decimals."""
+    """Write order lines into a SQLite table; amounts are texts, since SQLite has no decimals."""
     with closing(sqlite3.connect(place)) as database, duckdb.connect() as connection:
         database.execute(
             "create table order_lines (order_id text, line_number integer, product_id text, quantity integer, "

@@ -1,13 +1,13 @@
 {#
-    Runs the examples of every macro, config.meta.examples in its YAML. Jinja sees no meta of macros,
-    so the files are read.
+    Runs the examples of every macro (config.meta.examples in its YAML). Jinja cannot read the meta
+    of macros, so this test reads the files.
 
-    call    the macro call, as it is written within two braces
+    call    the macro call, without its double braces
     given   relations for the call, as in a `with` clause; optional
-    query   the query around the call, for which {} stands; by default `select {}` from the first
-            relation that is given
+    query   the query around the call, with {} in its place; by default `select {}` from the first
+            relation in `given`
     gives   a value, or a list of rows in any order; blanks separate the values of a row
-    case    what the example shows, for readers
+    case    a title for readers
 #}
 {%- set files = [] -%}
 {%- if execute -%}

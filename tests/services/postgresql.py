@@ -18,7 +18,7 @@ from typing import Any
 from urllib.parse import quote
 
 PASSWORD = "p@ss:w/rd?#1 50%"
-"""Has every sign that a URL must escape."""
+"""Contains every character that a URL must escape."""
 
 READY_SECONDS = 60
 STOP_SECONDS = 30
@@ -26,7 +26,7 @@ STOP_SECONDS = 30
 
 @contextmanager
 def postgresql() -> Iterator["PostgresqlServer"]:
-    """Yield a running server; stop it and remove its data afterwards."""
+    """Yield a running server; afterwards stop it and remove its data."""
     programs = _find_programs()
     with tempfile.TemporaryDirectory(prefix="postgresql-") as folder:
         server = PostgresqlServer(programs, Path(folder), _free_port())
@@ -91,7 +91,7 @@ class PostgresqlServer:
             self._process.wait()
 
     def execute(self, sql: str, database: str | None = None) -> str:
-        """Run SQL by psql, and return its output: one line a row, `|` between values."""
+        """Run SQL by psql, and return its output: one line per row, `|` between values."""
         done = subprocess.run(
             self._psql(database or self.database), input=sql, text=True, capture_output=True, env=self._environment
         )
@@ -101,7 +101,7 @@ class PostgresqlServer:
 
     @contextmanager
     def locked(self, table: str) -> Iterator[None]:
-        """Hold a lock on a table that keeps readers out."""
+        """Hold a lock on a table that blocks readers."""
         with subprocess.Popen(
             self._psql(self.database), stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, env=self._environment
         ) as session:
@@ -128,7 +128,7 @@ class PostgresqlServer:
 
 
 def _find_programs() -> Path:
-    """Return the folder of the newest server's programs; install Debian's package if there is none."""
+    """Return the program folder of the newest server; install Debian's package if there is no server."""
     if not (found := _installed()):
         if os.geteuid() != 0:
             raise RuntimeError("PostgreSQL is not installed. Fix: apt-get install postgresql")

@@ -1,9 +1,8 @@
-"""Kill runs at every step and at random moments, begin again, and compare with runs that nobody has disturbed.
+"""Kill runs at every step and at random moments, start them again, and compare the result with undisturbed runs.
 
-`make torture KILLS=200 SEED=1`. A round is the shop's days from the first to the last; each day some runs are killed,
-those that begin again too, until one comes to its end. A round's kills follow from seed and number alone: `ROUND=3`
-repeats the third. `STEP=publish` kills at that step only; `BREAK=watermark-first` breaks a promise in the child on
-purpose, which must be found.
+`make torture KILLS=200 SEED=1`. A round is all days of the shop. On each day some runs are killed, restarted runs too,
+until one run completes. Seed and round number determine the kills: `ROUND=3` repeats the third round. `STEP=publish`
+kills at that step only. `BREAK=watermark-first` breaks a guarantee in the child on purpose; the torture must find it.
 """
 
 import random
@@ -33,18 +32,18 @@ from flows.config.settings import DataFolder
 KILLS_A_DAY = 5
 KILLS_A_ROUND = KILLS_A_DAY * DAYS
 POINTS_A_ROUND = 15
-"""So many of a round's kills come at a step, the others at any moment."""
+"""The number of kills of a round that are aimed at a step; the others come at any moment."""
 
 SHORT = ("delete", "mkdir", "rename", "replace", "symlink", "unlink")
-"""Calls to the system, which are not killed while they go on: their before and after are all there is."""
+"""System calls, which are killed only before or after: they are too short to kill within."""
 
 PAUSE_SECONDS = 0.2
-"""How long the reader rests between two looks, so that it leaves the cores to the runs."""
+"""The pause of the reader between two looks, so that the runs have the cores."""
 
 
 @dataclass(frozen=True)
 class Undisturbed:
-    """What a run that nobody disturbs goes through and leaves, on a part of a day."""
+    """The steps and the resulting state of an undisturbed run on a part of a day."""
 
     state: State
     ended: Ended
@@ -52,7 +51,7 @@ class Undisturbed:
 
 @dataclass
 class Tally:
-    """What was done so far, and what was found."""
+    """The counts of kills, of violations and of what the reader saw."""
 
     kills: int = 0
     found: int = 0
@@ -61,13 +60,13 @@ class Tally:
     seen: Seen = field(default_factory=Seen)
 
     def count(self, step: str, what: str) -> None:
-        """Count a kill, or what was found behind it, at a step."""
+        """Count a kill, or a violation after it, at a step."""
         self.by_step.setdefault(step, Counter())[what] += 1
 
 
 @dataclass
 class Torture:
-    """The shop, its data folder, what undisturbed runs leave of it, and the tally."""
+    """The shop, its data folder, the states after undisturbed runs, and the tally."""
 
     home: Path
     seed: int
@@ -88,7 +87,7 @@ class Torture:
     # Undisturbed
 
     def look_at_undisturbed_runs(self) -> None:
-        """Run through all days without a kill; they must meet what they are there for."""
+        """Run all days without a kill; check that they meet every case that they are for."""
         self.sources.clear()
         for day, part in days():
             self.sources.add(day, part)
@@ -104,7 +103,7 @@ class Torture:
         assert any("True" in row for row in last["lake shop.products"]), "nothing was deleted"
 
     def points(self) -> list[Point]:
-        """Return every point at which a kill can be told apart from others, in the order that the seed gives them."""
+        """Return every point that a kill can hit, in an order that depends on the seed."""
         steps = {visit.step for undisturbed in self.undisturbed.values() for visit in undisturbed.ended.visits}
         found = []
         for step in sorted(steps):
@@ -117,7 +116,7 @@ class Torture:
         return found
 
     def seconds_of_steps(self) -> dict[str, float]:
-        """Return how long each step takes, at most."""
+        """Return the longest duration of each step."""
         longest: dict[str, float] = {}
         for undisturbed in self.undisturbed.values():
             for visit in undisturbed.ended.visits:
@@ -127,7 +126,7 @@ class Torture:
     # Rounds
 
     def go_round(self, number: int, kills: int) -> None:
-        """Go through all days with up to so many kills; what is found ends the round."""
+        """Run all days with at most this number of kills; a violation ends the round."""
         chance = random.Random(f"{self.seed}-{number}")
         points = self.points()
         first = number * POINTS_A_ROUND
@@ -140,19 +139,19 @@ class Torture:
                 today = Day(self, number, day, chance, waiting, reader)
                 kills -= today.go(kills)
                 if today.found:
-                    self.tell(number, today)
+                    self.report(number, today)
                     return
                 if not kills:
                     break
         self.tally.orphans += orphans(self.folder)
 
-    def tell(self, number: int, today: "Day") -> None:
-        """Say what was found and how to see it again; keep the folder for a look."""
+    def report(self, number: int, today: "Day") -> None:
+        """Report the violations and the command that repeats them; keep a copy of the folder."""
         self.tally.found += 1
         kept = self.home.with_name(f"{self.home.name}-round-{number}")
         shutil.copytree(self.folder.path, kept, symlinks=True, dirs_exist_ok=True)
         options = "".join(f" {name}={value}" for name, value in (("STEP", self.step), ("BREAK", self.broken)) if value)
-        say(f"\nVIOLATION: seed {self.seed}, round {number}, day {today.day}, behind kill {self.tally.kills}")
+        say(f"\nVIOLATION: seed {self.seed}, round {number}, day {today.day}, after kill {self.tally.kills}")
         for line in today.killed or ["no run was killed that day"]:
             say(f"  killed     {line}")
         for line in list(dict.fromkeys(today.found))[:10]:
@@ -163,7 +162,7 @@ class Torture:
 
 @dataclass
 class Day:
-    """One day of a round: runs that are killed, and one that comes to its end."""
+    """One day of a round: killed runs, and one run that completes."""
 
     torture: Torture
     round: int
@@ -175,7 +174,7 @@ class Day:
     found: list[str] = field(default_factory=list)
 
     def go(self, kills: int) -> int:
-        """Kill at most so many runs; return how many it were. What is wrong stands in `found`."""
+        """Kill at most this number of runs; return the number of killed runs. Violations are in `found`."""
         left = min(kills, KILLS_A_DAY)
         part: Part = "morning"
         self.torture.sources.add(self.day, part)
@@ -184,20 +183,20 @@ class Day:
             place = aim.step if aim is not None else ended.last.split()[-1]
             if ended.was_killed:
                 left -= 1
-                self._note(ended, aim)
+                self._record_kill(ended, aim)
                 self.torture.tally.count(place, "any" if aim is None else aim.when)
             self._check(ended, part)
             if self.found:
                 self.torture.tally.count(place, "violations")
             elif not ended.was_killed and part == "evening":
                 break
-            elif part == "morning":  # the rest of the day comes before the run begins again
+            elif part == "morning":  # the rest of the day arrives before the next run
                 part = "evening"
                 self.torture.sources.add(self.day, part)
         return len(self.killed)
 
     def _run(self, part: Part, is_armed: bool) -> tuple[Ended, Point | None]:
-        """Run, if armed to the death at a point or at any moment; return how it ended and what was aimed at."""
+        """Run once, with a kill at a point or at any moment if armed; return how the run ended, and the point."""
         run = self.torture.run(self.day, broken=self.torture.broken)
         if not is_armed:
             return run.run(), None
@@ -214,13 +213,13 @@ class Day:
         return ended, aim
 
     def _timed(self, point: Point, part: Part) -> Point:
-        """Choose which time a step is killed at, and how long after it began."""
+        """Choose which repetition of a step is killed, and how long after its start."""
         times = max(1, self.torture.undisturbed[self.day, part].ended.steps[point.step])
         seconds = self.torture.seconds_of_steps()[point.step] if point.when == "within" else 0.0
         time_of_step = self.chance.randint(1, times) if not self.killed else 1
         return Point(point.step, point.when, time_of_step, self.chance.uniform(0, seconds))
 
-    def _note(self, ended: Ended, aim: Point | None) -> None:
+    def _record_kill(self, ended: Ended, aim: Point | None) -> None:
         tally = self.torture.tally
         tally.kills += 1
         nth = f"again, {len(self.killed)}" if self.killed else "first run"
@@ -229,7 +228,7 @@ class Day:
         say(f"kill {tally.kills:3}  {where}  {ended.seconds:4.1f} s  {self.killed[-1]}")
 
     def _check(self, ended: Ended, part: Part) -> None:
-        """Compare what is there with what must be, and what the reader saw with what may be seen."""
+        """Compare the folder with its expected state, and the reader's releases with the allowed ones."""
         torture = self.torture
         if ended.error is not None:
             self.found.append(f"a run that begins again should come to its end; it ended in {ended.error}")
@@ -256,13 +255,13 @@ def days() -> Iterator[tuple[int, Part]]:
 
 
 def say(text: str) -> None:
-    """Say it at once, also into a file."""
+    """Print a text without delay."""
     typer.echo(text)
     sys.stdout.flush()
 
 
 def summarise(torture: Torture, seconds: float) -> None:
-    """Print a row for each step, and what it comes to."""
+    """Print the counts of kills and violations for each step."""
     tally = torture.tally
     columns = ("before", "within", "after", "any", "violations")
     order = [*torture.seconds_of_steps()]
@@ -287,7 +286,7 @@ def main(
     step: Annotated[str | None, typer.Option(help="Kill at this step and its parts alone.")] = None,
     broken: Annotated[str | None, typer.Option("--break", help=f"Break a promise: {', '.join(BREAKS)}.")] = None,
 ) -> None:
-    """Kill runs, begin again, compare; exit code 1 if something was found."""
+    """Kill runs, start them again, compare; exit code 1 if there is a violation."""
     if broken is not None and broken not in BREAKS:
         raise typer.BadParameter(f"--break is one of {', '.join(BREAKS)}")
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))

@@ -1,4 +1,4 @@
-"""Whole runs of the flow in a child, on a clock that stands still for a day of the shop."""
+"""Runs of the whole flow in a child process, with a clock that is fixed for each day of the shop."""
 
 from datetime import datetime, timedelta
 from functools import partial
@@ -12,7 +12,7 @@ from flows.core import clock
 from flows.warehouse import release
 
 RELEASES_KEPT = 3
-"""So few that old ones are deleted within a round."""
+"""A small number, so that old releases are deleted within a round."""
 
 preload(
     "flows.elt",
@@ -32,7 +32,7 @@ preload(
 
 
 def run_of(sources: Sources, day_began: datetime, broken: str | None, home: Path) -> Child:
-    """Return a run of the whole flow on a day; what it prints, and its temporary files, are kept under `home`."""
+    """Return a run of the whole flow on a day; its output and temporary files are kept under `home`."""
     constants = SMALL | {"tempfile:tempdir": str(home)}
     preparations = [partial(set_constants, constants), partial(stop_clock, day_began), keep_few_releases]
     if broken is not None:
@@ -42,15 +42,15 @@ def run_of(sources: Sources, day_began: datetime, broken: str | None, home: Path
 
 
 def stop_clock(moment: datetime) -> None:
-    """Make rows that a killed run has loaded as old as those of the next one: deletions are dated by it."""
+    """Give rows of a killed run and of the next run the same load time, which dates deletions."""
     replace_everywhere(clock, "utc_now", lambda: moment)
 
 
 def keep_few_releases() -> None:
-    """Let old releases be deleted."""
+    """Keep only a few releases, so that old ones are deleted."""
     replace_everywhere(release, "prune_releases", partial(release.prune_releases, keep=RELEASES_KEPT))
 
 
 def first_day() -> datetime:
-    """Return when the shop's first day began: real enough for the freshness that its sources promise."""
+    """Return the start of the shop's first day: recent enough for the freshness that its sources promise."""
     return clock.utc_now() - timedelta(hours=1)

@@ -1,8 +1,8 @@
-"""A shop whose sources have, each day, all that a load can meet; the same days, whoever asks.
+"""A shop whose sources bring every case that a load can meet; the same days in each round.
 
-Customers are rows of a SQLite table that change, products a full copy in CSV files, orders states in JSON lines, order
-lines events in CSV files, images pictures in a folder, of which further tables are derived. A day comes in two parts,
-so that the second can arrive between a kill and the next run.
+Customers are rows of a SQLite table, which change. Products are a full copy in CSV files. Orders are states in JSON
+lines, and order lines are events in CSV files. Images are pictures in a folder, with tables derived from them. A day
+has two parts, so that the second part can arrive between a kill and the next run.
 """
 
 import json
@@ -30,7 +30,7 @@ SMALL = {
     "flows.sources.sql.pieces:ROWS_A_FETCH": 5,
     "flows.ingest.derived_tables:PARENTS_A_BATCH": 2,
 }
-"""Batches so small that a day of this shop is several."""
+"""Small batches, so that a day of this shop has several."""
 
 TABLES: dict[str, dict[str, Any]] = {
     "crm.customers": {
@@ -55,7 +55,7 @@ TABLES: dict[str, dict[str, Any]] = {
 ARTICLES = "code,label,price,currency,changed"
 LINES = "order_id,line_number,product_id,quantity,unit_price"
 FILES = 3
-"""How many files the records of a part of a day are spread over."""
+"""The number of files for the records of a part of a day."""
 
 
 @dataclass(frozen=True)
@@ -66,11 +66,11 @@ class Sources:
 
     @property
     def connections(self) -> Path:
-        """Where the shop's set is declared."""
+        """The path of the connections file with the shop's set."""
         return self.folder / "connections.yml"
 
     def clear(self) -> None:
-        """Go back to before the first day."""
+        """Reset to the state before the first day."""
         shutil.rmtree(self.folder, ignore_errors=True)
         self.folder.mkdir(parents=True)
         entries: dict[str, Any] = {}
@@ -83,7 +83,7 @@ class Sources:
             database.execute("create table people (number text primary key, mail text, land text, changed text)")
 
     def add(self, day: int, part: Part) -> None:
-        """Bring a part of a day."""
+        """Add a part of a day."""
         with closing(sqlite3.connect(self.folder / "people.sqlite")) as database:
             database.executemany("insert or replace into people values (?, ?, ?, ?)", list(_people(day, part)))
             database.commit()
@@ -101,7 +101,7 @@ class Sources:
             (self.folder / f"{name}-{number + 1}{ending}").write_text("".join(f"{line}\n" for line in lines))
 
     def _draw(self, day: int, part: Part) -> None:
-        """Draw two pictures; a third is cut short."""
+        """Draw two pictures, and a third one that is truncated."""
         images = self.folder / "images"
         images.mkdir(exist_ok=True)
         for number in range(1, 4):
@@ -111,7 +111,7 @@ class Sources:
             place.write_bytes(content[:40] if number == 3 else content)
 
     def _send_again(self, day: int) -> None:
-        """Let a file come again under another name, and the records of another in another order."""
+        """Send a file again under another name, and the records of another file in another order."""
         sent = [self.folder / f"orders-{day - 1:02}-morning-{number}.jsonl" for number in (1, 2)]
         shutil.copyfile(sent[0], self.folder / f"orders-{day:02}-again-1.jsonl")
         lines = sent[1].read_text().splitlines(keepends=True)
@@ -123,7 +123,7 @@ def _at(day: int, hour: int, minute: int = 0) -> str:
 
 
 def _people(day: int, part: Part) -> Iterator[tuple[str, str, str, str]]:
-    """New and changed people; some mails are none, and in the evening one shows up that is dated before breakfast."""
+    """Yield new and changed people; some emails are invalid. In the evening, one person is late-arriving."""
     if part == "evening":
         yield f"{100 + day}", f"late.{day}@example.com", "SE", _at(day, 5, 40)
         yield f"{200 + day}", "not an address", "SE", _at(day, 20)
@@ -136,7 +136,7 @@ def _people(day: int, part: Part) -> Iterator[tuple[str, str, str, str]]:
 
 
 def _articles(day: int) -> Iterator[str]:
-    """All articles there are that day: some have another price, some are gone or back, one breaks the contract."""
+    """Yield the articles of a day: some have a new price, some are deleted or back, and one breaks the contract."""
     for number in range(1, 19):
         if number % 6 == day:
             continue
@@ -146,7 +146,7 @@ def _articles(day: int) -> Iterator[str]:
 
 
 def _orders(day: int, part: Part) -> Iterator[str]:
-    """New orders and changed ones; in the evening one of the day before; a status that is none, half a line."""
+    """Yield new and changed orders, a late-arriving one in the evening, one with an invalid status, and half a line."""
     if part == "morning" and day > 1:
         for number in range(1, 13, 2):
             yield _order(day - 1, number, "cancelled" if number % 5 == 0 else "completed", _at(day, 7, number))
@@ -174,7 +174,7 @@ def _order(day: int, number: int, status: str, updated_at: str) -> str:
 
 
 def _lines(day: int, part: Part) -> Iterator[str]:
-    """Two lines an order, some before their order and some twice; one that came otherwise before, two broken ones."""
+    """Yield two lines per order: some before their order, some twice, one with another payload, two invalid."""
     early = [13] if part == "morning" else [number for number in _numbers(part) if number != 13]
     for number in [*(_numbers(part) if part == "morning" else []), *early]:
         for line in (1, 2):

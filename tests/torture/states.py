@@ -1,4 +1,4 @@
-"""What a set's data folder holds: to compare with an undisturbed run's, and what must be true of it at any time."""
+"""The state of a set's data folder, to compare with an undisturbed run, and the invariants that always hold."""
 
 from collections import Counter
 from collections.abc import Iterator
@@ -26,14 +26,14 @@ HISTORY = "select customer_id, segment from {} where dbt_valid_to is null"
 
 @dataclass(frozen=True)
 class State:
-    """The rows of every table of lake and release, less what says when and by which run they were made."""
+    """The rows of every table of lake and release, without load times and run ids."""
 
     rows: dict[str, Counter[str]]
     digest: str
 
     @classmethod
     def of(cls, folder: DataFolder) -> "State":
-        """Look at a folder in which a run has ended well."""
+        """Read the state of a folder after a completed run."""
         rows = {f"release {name}": table for name, table in fingerprint_of(folder.warehouse.resolve()).items()}
         for name in lake_tables(folder):
             table = RawTable(folder.lake, name)
@@ -52,7 +52,7 @@ class State:
             return cls({name: Counter(map(repr, found)) for name, found in rows.items()}, digest_of(database))
 
     def differences(self, expected: "State") -> Iterator[str]:
-        """Say which rows are missing and which there are too many of."""
+        """Yield the missing rows and the surplus rows."""
         for name in sorted(self.rows.keys() | expected.rows.keys()):
             found, wanted = self.rows.get(name, Counter()), expected.rows.get(name, Counter())
             for word, rows in (("missing", wanted - found), ("too many", found - wanted)):
@@ -67,7 +67,7 @@ def lake_tables(folder: DataFolder) -> list[TableName]:
 
 
 def violations(folder: DataFolder) -> Iterator[str]:
-    """Say what is wrong with a folder, whether or not a run was killed in it."""
+    """Yield the violations of a folder, after a run that was killed or not."""
     for name in lake_tables(folder):
         yield from _unlike_ledger(folder, name)
     yield from _not_reconciled(folder)
@@ -85,7 +85,7 @@ def violations(folder: DataFolder) -> Iterator[str]:
 
 
 def _unlike_ledger(folder: DataFolder, name: TableName) -> Iterator[str]:
-    """Recount, by load, what the commits of a table say that they accepted, deleted and quarantined."""
+    """Recount, by load, the accepted, deleted and quarantined rows that the commits of a table state."""
     table = RawTable(folder.lake, name)
     stated: dict[str, Counter[str]] = {}
     for commit in DeltaTable(str(table.path)).history():
@@ -115,7 +115,7 @@ def _numbers(counts: str) -> list[int]:
 
 
 def _not_reconciled(folder: DataFolder) -> Iterator[str]:
-    """Recount what completed loads say of themselves."""
+    """Recount the rows that completed loads state."""
     loads = relation_of(open_table(folder.lake / "ops" / "loads"))
     if loads is None:
         return
@@ -136,7 +136,7 @@ def _not_reconciled(folder: DataFolder) -> Iterator[str]:
 
 
 def _not_whole(folder: DataFolder, release: Path) -> Iterator[str]:
-    """Check that a release is what it says, and that all of it was made of the same state of the lake."""
+    """Check that a release has the right name, and that all models were built from one state of the lake."""
     try:
         with duckdb.connect(str(release), read_only=True) as database:
             name = database.execute("select release_name from main.release").fetchall()[0][0]
@@ -156,7 +156,7 @@ def _not_whole(folder: DataFolder, release: Path) -> Iterator[str]:
 
 
 def orphans(folder: DataFolder) -> int:
-    """Count data files of the lake's history that no commit names: of kills between writing and committing."""
+    """Count data files of the lake that no commit names; a kill between writing and committing leaves them."""
     found = 0
     for name in lake_tables(folder):
         path = RawTable(folder.lake, name).path
@@ -166,5 +166,5 @@ def orphans(folder: DataFolder) -> int:
 
 
 def _ask(sql: str) -> list[Any]:
-    """Return rows, none of a table that is not there."""
+    """Return rows; an empty list if the table does not exist."""
     return [] if "from None" in sql else duckdb.sql(sql).fetchall()

@@ -1,4 +1,4 @@
-{# One scan for all expressions; what is kept of it are the rows that break one. #}
+{# One scan for all expressions; it keeps only the rows that break one. #}
 {% test expressions_are_true(model, expressions) %}
 
     {%- set key = get_key() | join(', ') %}

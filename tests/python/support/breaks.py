@@ -1,4 +1,4 @@
-"""Promises broken on purpose, in a child alone: who looks for lost rows and mixtures must find these."""
+"""Broken guarantees, in a child process only: tests for lost rows and mixed releases must find these."""
 
 import shutil
 from typing import Any
@@ -25,7 +25,7 @@ def commit_watermark_first() -> None:
 
 
 def add_to_quarantine() -> None:
-    """Leave what a batch that died has written to quarantine, and write it again (fault 5)."""
+    """Keep the quarantined records of a dead batch, and write them again (fault 5)."""
 
     def append(path: Any, rows: Any, _predicate: str) -> None:
         if rows.num_rows:
@@ -35,7 +35,7 @@ def add_to_quarantine() -> None:
 
 
 def publish_in_place() -> None:
-    """Write the new release over the file that readers have, instead of flipping a link to it (fault 4)."""
+    """Overwrite the file that readers have, instead of switching a link to the new release (fault 4)."""
     flip = release._flip
 
     def copy_over(folder: DataFolder, place: Any) -> None:

@@ -1,4 +1,4 @@
-"""A shop where everything goes wrong that may, for tests that build incrementally."""
+"""A shop with every irregularity, for tests of incremental builds."""
 
 import random
 from datetime import datetime, timedelta
@@ -9,7 +9,7 @@ NOON = datetime(2026, 3, 1, 12)
 
 
 class Chance:
-    """A shop where everything goes wrong that may, the same way for the same seed."""
+    """A shop with every irregularity; the same seed gives the same shop."""
 
     def __init__(self, seed: int) -> None:
         self.random = random.Random(seed)
@@ -17,7 +17,7 @@ class Chance:
         self.lake = Lake()
 
     def load(self) -> None:
-        """Let some tables have another batch, arriving at a clock that may have gone back."""
+        """Add a batch to some tables; the clock may go back between batches."""
         self.clock += timedelta(hours=self.random.randint(-30, 48))
         batches = {
             "crm__customers": self.customer,
@@ -34,12 +34,12 @@ class Chance:
             self.rewrite(self.random.choice(list(self.lake.arrived)))
 
     def rewrite(self, table: str) -> None:
-        """Lose some of a table's history, as an erasure does, or a lake that is made anew."""
+        """Remove a part of a table's history, like an erasure or a rebuilt lake."""
         rows = self.lake.arrived[table]
         self.lake.rewrite(table, [row for row in rows if self.random.random() < 0.7])
 
     def state(self, key: Row, attributes: Row) -> Row:
-        """Return a tombstone, or a state whose time may be missing, equal to another's, or long past."""
+        """Return a tombstone, or a state; its time may be missing, equal to another one, or long past."""
         if self.random.random() < 0.15:
             return {**key, "_deleted": True}
         updated_at = None if self.random.random() < 0.15 else self.time()

@@ -1,12 +1,12 @@
-"""The catalogue of faults, from the tests themselves: `make faults` runs them and prints what each came to.
+"""The catalogue of faults, made from the tests: `make faults` runs them and prints each result.
 
-A test is called `test_fault_07_…`, or `test_fault_07_13_…` if it shows two; its docstring is a sentence that says what
-was done and, in brackets or behind a colon, what it must come to:
+A test is named `test_fault_07_…`, or `test_fault_07_13_…` if it covers two faults. Its docstring is a sentence that
+describes the fault. The required outcome follows, in brackets or after a colon:
 
-- I: doing it again leaves the same final state
-- Q: quarantined, the record as it came and the reason
+- I: a repetition leaves the same final state
+- Q: quarantined, with the record as it came and the reason
 - F: failed closed, with a clear error; the published release stays
-- A: somebody is told
+- A: a person is alerted
 """
 
 import re
@@ -17,7 +17,7 @@ from dataclasses import dataclass, field
 import pytest
 
 COVERED = (*range(1, 6), *range(7, 51), *range(57, 63), 65, 70, 71, 72)
-"""The numbers of the faults that this version answers for; the others belong to parts that are not built yet."""
+"""The numbers of the faults that this version covers; the others belong to parts that are not built yet."""
 
 NAMED = re.compile(r"test_fault_((?:\d{2,3}_)+)")
 OUTCOME = re.compile(r"(?: [(]|: )([IQFA](?:, [IQFA])*)[).]")
@@ -26,7 +26,7 @@ UNSAID = "?"
 
 @dataclass(frozen=True, order=True)
 class Fault:
-    """A fault of the catalogue as a test does it."""
+    """A fault of the catalogue, as a test reproduces it."""
 
     number: int
     done: str
@@ -34,7 +34,7 @@ class Fault:
 
 
 def faults_of(name: str, docstring: str | None) -> list[Fault]:
-    """Return the faults that a test shows by its name, none if it is of another kind; what it does not say is a «?»."""
+    """Return the faults in the name of a test, an empty list for other tests; a missing outcome is «?»."""
     named, text = NAMED.match(name), " ".join((docstring or "").split())
     outcome = ", ".join(OUTCOME.findall(text)) or UNSAID
     done = OUTCOME.sub("", text).rstrip(".") or name
@@ -52,7 +52,7 @@ def pytest_configure(config: pytest.Config) -> None:
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Note on each test which faults it shows."""
+    """Record the faults of each test in its properties."""
     for item in items:
         function = getattr(item, "originalname", item.name)
         for fault in faults_of(function, getattr(getattr(item, "function", None), "__doc__", None)):
@@ -61,7 +61,7 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 
 @dataclass
 class Catalogue:
-    """Gathers what the tests came to, from all workers, and prints it once."""
+    """Collects the results of all workers, and prints them once."""
 
     results: dict[Fault, Counter[str]] = field(default_factory=lambda: defaultdict(Counter))
 
@@ -81,7 +81,7 @@ class Catalogue:
             terminalreporter.write_line(line)
 
     def wanting(self) -> list[str]:
-        """Say which faults have no test, one that did not pass, or one that does not say what it must come to."""
+        """Return the faults without a test, with a failed test, or with a test that states no outcome."""
         passed = {fault.number for fault, counts in self.results.items() if counts["passed"]}
         failed = {fault.number for fault, counts in self.results.items() if counts["failed"]}
         findings = {
@@ -96,7 +96,7 @@ class Catalogue:
         ]
 
     def lines(self) -> Iterable[str]:
-        """Yield the table, a row a test: number, what it must come to, whether it did, what was done."""
+        """Yield the table, one row per fault: number, required outcome, result, description."""
         for fault in sorted(self.results):
             counts = self.results[fault]
             came_to = "FAILED" if counts["failed"] else "passed" if counts["passed"] else "skipped"

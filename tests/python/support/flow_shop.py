@@ -1,4 +1,4 @@
-"""A shop of a shape that the project has never seen, brought in by YAML alone, and runs of the whole flow on it."""
+"""A shop with its own schema, added by YAML only, and runs of the whole flow on it."""
 
 import csv
 import os
@@ -22,7 +22,7 @@ from flows.warehouse.dbt import Dbt
 
 SET = "own_shop"
 CANARY = "canary.person@example.com"
-"""A customer's address: it may stand in the lake and nowhere else."""
+"""The email address of a customer, which must be in the lake only."""
 
 Row = tuple[Any, ...]
 ARRIVAL = "('_loaded_at', '_is_backfill')"
@@ -93,7 +93,9 @@ class FlowShop:
             csv.writer(file, delimiter=";").writerows([header, *rows])
 
     def drop_day(self, day: int, orders: int = 30) -> None:
-        """Put a day of sales, clients and articles there; every day some clients move and some articles are renamed."""
+        """Put a day of sales, clients and articles there; every day some clients move, and some articles get a new
+        name.
+        """
         moment = f"2026-01-{day:02d}"
         self.drop(
             f"clients-{day}.csv",
@@ -136,13 +138,13 @@ class FlowShop:
         )
 
     def elt(self, **options: Any) -> Any:
-        """Run the flow as the command line does; raises what it raises."""
+        """Run the flow like the command line; raises the flow's errors."""
         from flows.elt import elt
 
         return elt(SET, str(self.connections), **options)
 
     def rows(self, sql: str, values: Sequence[object] = ()) -> list[tuple[Any, ...]]:
-        """Ask the published release."""
+        """Query the published release."""
         with duckdb.connect(str(self.folder.warehouse.resolve()), read_only=True) as connection:
             return connection.execute(sql, list(values)).fetchall()
 
@@ -152,18 +154,18 @@ class FlowShop:
         return self.folder.warehouse.resolve().parent.name
 
     def fingerprint(self) -> dict[str, list[Row]]:
-        """Return every published table's rows, less what says when and by which run they were made."""
+        """Return the rows of every published table, without load times and run ids."""
         return fingerprint_of(self.folder.warehouse.resolve())
 
     def written_bytes(self) -> Iterator[tuple[Path, bytes]]:
-        """Yield all files outside the lake's own data: what people and tools come to see."""
+        """Yield all files that people and tools read: those outside the lake's data."""
         for path in self.folder.path.rglob("*"):
             if path.is_file() and self.folder.lake not in path.parents:
                 yield path, path.read_bytes()
 
 
 def fingerprint_of(database: Path) -> dict[str, list[Row]]:
-    """Return the rows of every table, less what says when and by which run they were made."""
+    """Return the rows of every table, without load times and run ids."""
     with duckdb.connect(str(database), read_only=True) as connection:
         return {
             table: sorted(connection.execute(f"from ({told})").fetchall(), key=repr)
@@ -172,7 +174,7 @@ def fingerprint_of(database: Path) -> dict[str, list[Row]]:
 
 
 def comparable_tables(connection: duckdb.DuckDBPyConnection) -> list[tuple[str, str]]:
-    """Return the tables that two runs on the same data leave alike, each with SQL for what is alike in it."""
+    """Return the tables that are equal after two runs on the same data, each with SQL for its equal columns."""
     tables = connection.execute(
         "select schema_name, table_name from duckdb_tables() "
         "where schema_name not in ('main', 'history') and table_name <> 'incremental_state' order by all"
@@ -182,7 +184,7 @@ def comparable_tables(connection: duckdb.DuckDBPyConnection) -> list[tuple[str, 
 
 
 def make_shop(root: Path, data: Path) -> FlowShop:
-    """Make a shop that was never loaded."""
+    """Make a shop without any loads."""
     folder = DataFolder(data / SET)
     clear(folder)
     drops = root / "drops"
@@ -194,7 +196,7 @@ def make_shop(root: Path, data: Path) -> FlowShop:
 
 
 def clear(folder: DataFolder) -> None:
-    """Empty a data folder but for the parsed dbt project, which takes seconds to make."""
+    """Empty a data folder, but keep the parsed dbt project, which takes seconds to make."""
     for path in folder.path.iterdir() if folder.path.exists() else ():
         if path != folder.target:
             shutil.rmtree(path) if path.is_dir() and not path.is_symlink() else path.unlink()
@@ -208,13 +210,13 @@ def keep_copy(folder: DataFolder, place: Path) -> None:
 
 
 def put_back(folder: DataFolder, place: Path) -> None:
-    """Make a data folder what it was when it was copied."""
+    """Reset a data folder to its copy."""
     clear(folder)
     shutil.copytree(place, folder.path, symlinks=True, dirs_exist_ok=True)
 
 
 def leave_out_unit_tests(patched: pytest.MonkeyPatch) -> None:
-    """Take the unit tests for passed, as a run does whose code has passed them; they take half of a first run."""
+    """Record the unit tests as passed, as if the same code had passed them; they take half of a first run."""
 
     def all_passed(dbt: Dbt, _code: str) -> dict[str, str]:
         return {test.name: "pass" for test in dbt.manifest.unit_tests.values()}
@@ -223,7 +225,7 @@ def leave_out_unit_tests(patched: pytest.MonkeyPatch) -> None:
 
 
 def bring_prefect_database(home: Path) -> None:
-    """Copy the database that `make setup` has made into a data folder; making one takes ten seconds."""
+    """Copy the database of `make setup` into a data folder; making a database takes ten seconds."""
     made_by_setup = settings.PROJECT / "data" / "prefect" / "prefect.db"
     (home / "prefect").mkdir(parents=True)
     if made_by_setup.exists():
@@ -232,7 +234,7 @@ def bring_prefect_database(home: Path) -> None:
 
 @contextmanager
 def prefect_for_tests(home: Path) -> Iterator[None]:
-    """Serve Prefect from a database in a data folder; one a process, as Prefect reads its settings once."""
+    """Serve Prefect from a database in a data folder; one per process, because Prefect reads its settings once."""
     bring_prefect_database(home)
     os.environ[settings.DATA_VARIABLE] = str(home)
     prepare_prefect()
@@ -248,5 +250,5 @@ def prefect_for_tests(home: Path) -> Iterator[None]:
 
 
 def command(*arguments: str) -> list[str]:
-    """Return the command line that a user types."""
+    """Return the command line of a user."""
     return [sys.executable, "-m", "flows", *arguments]

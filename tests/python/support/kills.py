@@ -1,7 +1,7 @@
-"""Killing a process at a step: a child is forked where nothing was started yet, runs something, and dies where told.
+"""Kill a process at a step: a child process is forked, runs a function, and dies at a given point.
 
-A step is named by the steps around it, such as `publish/flip/replace`. Functions are named as `module:name` and looked
-up in the child, where hooks stand around them.
+The child is forked from a server in which no work has started. The name of a step contains the steps around it, such as
+`publish/flip/replace`. A function is named `module:name`. The child looks it up and puts a hook around it.
 """
 
 import importlib
@@ -45,7 +45,7 @@ STEPS = {
     "docs": "flows.warehouse.docs:write_docs",
     "record_run": "flows.lake.ops:record_run",
 }
-"""What a run goes through, in its order."""
+"""The steps of a run, in their order."""
 
 PARTS = {
     "seal": "flows.warehouse.release:_seal",
@@ -62,16 +62,16 @@ PARTS = {
     "bytes": "shutil:copyfileobj",
     "delete": "shutil:rmtree",
 }
-"""What changes something on disk; each counts only within a step."""
+"""The functions that change data on disk; each counts only within a step."""
 
 PATIENCE_SECONDS = 300
-"""A child that takes longer hangs."""
+"""The limit in seconds after which a child counts as hung."""
 
 context = multiprocessing.get_context("forkserver")
 
 
 def preload(*modules: str) -> None:
-    """Say what children find imported; call it before the first of them."""
+    """Set the modules that children have imported already; call it before the first child."""
     context.set_forkserver_preload(list(modules))
 
 
@@ -82,7 +82,10 @@ preload(
 
 @dataclass(frozen=True)
 class Point:
-    """Where a child dies: before or after a step, or so many seconds after it began; its first, second … time."""
+    """The point at which a child dies: before or after a step, or some seconds after its start.
+
+    `time` is the repetition of the step: the first, the second and so on.
+    """
 
     step: str
     when: When
@@ -95,7 +98,7 @@ class Point:
 
 
 class Countdown:
-    """Counts the calls of what it stands around, once before and once behind each, and dies at the count it is told."""
+    """Counts each call of a function twice, before and after, and kills the process at a given count."""
 
     def __init__(self) -> None:
         self.taken = self.killed_at = 0
@@ -118,7 +121,7 @@ class Countdown:
 
 @dataclass(frozen=True)
 class Visit:
-    """A step that a child went through; `seconds` is None if it did not come to its end."""
+    """A step of a child; `seconds` is None if the step did not end."""
 
     step: str
     began: float
@@ -127,7 +130,7 @@ class Visit:
 
 @dataclass(frozen=True)
 class Ended:
-    """How a child ended: killed, with an error (its traceback), or well; the steps are in the order of their begin."""
+    """The end of a child: killed, failed (with its traceback), or completed; steps are in the order of their start."""
 
     was_killed: bool
     error: str | None
@@ -136,22 +139,22 @@ class Ended:
 
     @property
     def steps(self) -> Counter[str]:
-        """How often it came to each step."""
+        """The number of times that each step started."""
         return Counter(visit.step for visit in self.visits)
 
     @property
     def last(self) -> str:
-        """Where it was: the innermost step that was begun and not ended, else the last one that was ended."""
+        """The last known step: the innermost one that did not end, else the last one that ended."""
         unended = [visit.step for visit in self.visits if visit.seconds is None]
         if unended:
             return f"in {unended[-1]}"
         ended = max(self.visits, key=lambda visit: visit.began + (visit.seconds or 0), default=None)
-        return f"behind {ended.step}" if ended else "at the start"
+        return f"after {ended.step}" if ended else "at the start"
 
 
 @dataclass(frozen=True)
 class Child:
-    """What a child runs: a function by name, what it is called with, and what is done to the child before."""
+    """A function for a child, by name, with its arguments and the preparations in the child."""
 
     target: str
     arguments: Sequence[Any] = ()
@@ -160,7 +163,7 @@ class Child:
     output: str = os.devnull
 
     def run(self, at: Point | None = None, after_seconds: float | None = None) -> Ended:
-        """Run it to its end, or to its death at a point or after some seconds."""
+        """Run the child to its end, or until it is killed at a point or after some seconds."""
         with NamedTemporaryFile(prefix="steps-") as trace:
             mine, its = context.Pipe()
             started = time.monotonic()
@@ -169,7 +172,7 @@ class Child:
             its.close()
             try:
                 error = _watch(process, mine, at, after_seconds)
-            except BaseException:  # who is interrupted here leaves no child behind
+            except BaseException:  # an interrupted parent leaves no child running
                 process.kill()
                 raise
             process.join()
@@ -178,7 +181,7 @@ class Child:
 
 
 def _watch(process: Any, child: Connection, at: Point | None, after_seconds: float | None) -> str | None:
-    """Wait for a child's end, and kill it when its time has come; return its error."""
+    """Wait for the end of a child, or kill it when its time is over; return its error."""
     deadline = time.monotonic() + (PATIENCE_SECONDS if after_seconds is None else after_seconds)
     while True:
         ready = wait([child, process.sentinel], max(0.0, deadline - time.monotonic()))
@@ -211,14 +214,14 @@ def _live(child: Child, at: Point | None, trace: str, environment: Mapping[str, 
             prepare()
         owner, name = find(child.target)
         getattr(owner, name)(*child.arguments, **child.options)
-    except BaseException:  # noqa: BLE001 - whatever it is, the parent judges it
+    except BaseException:  # noqa: BLE001 - the parent checks any error
         parent.send(traceback.format_exc())
         os._exit(1)
-    os._exit(0)  # Prefect's and DuckDB's threads are not waited for
+    os._exit(0)  # does not wait for the threads of Prefect and DuckDB
 
 
 class Hooks:
-    """Writes down each step as it begins and ends, and kills the process at one of them."""
+    """Records the start and the end of each step, and kills the process at one of them."""
 
     def __init__(self, trace: int, at: Point | None, call: Callable[[], None]) -> None:
         self.trace, self.at, self.call = trace, at, call
@@ -242,7 +245,7 @@ class Hooks:
         return hooked
 
     def _connect(self, connect: Callable[..., Any]) -> Callable[..., Any]:
-        """A source is read whenever its next batch is asked for."""
+        """Hook each batch: a source is read when its next batch is requested."""
 
         def connect_hooked(*arguments: Any) -> Any:
             connector = connect(*arguments)
@@ -251,7 +254,7 @@ class Hooks:
         return connect_hooked
 
     def step(self, name: str, action: Callable[[], Any]) -> Any:
-        """Go through a step; a part that is not within a step is just done."""
+        """Run a step; a part outside of a step runs without a hook."""
         path: tuple[str, ...] = getattr(self.around, "path", ())
         if not path and name in PARTS:
             return action()
@@ -262,13 +265,13 @@ class Hooks:
             number = self.times[step]
         is_here = self.at is not None and (self.at.step, self.at.time) == (step, number)
         self._die_or_call(is_here, "before", "within")
-        begun = self._note("+", step, number)
+        begun = self._record("+", step, number)
         self.around.path = path
         try:
             result = action()
         finally:
             self.around.path = path[:-1]
-        self._note("-", step, number, begun)
+        self._record("-", step, number, begun)
         self._die_or_call(is_here, "after")
         return result
 
@@ -280,7 +283,7 @@ class Hooks:
         else:
             os.kill(os.getpid(), signal.SIGKILL)
 
-    def _note(self, sign: str, step: str, number: int, begun: float | None = None) -> float:
+    def _record(self, sign: str, step: str, number: int, begun: float | None = None) -> float:
         now = time.monotonic()
         os.write(self.trace, f"{sign}\t{step}\t{number}\t{now if begun is None else now - begun}\n".encode())
         return now
@@ -288,7 +291,7 @@ class Hooks:
 
 @dataclass(frozen=True)
 class HookedConnector:
-    """A connector each batch of which is a step."""
+    """A connector that makes each batch a step."""
 
     runs_query: bool
     original: Callable[..., Iterator[Any]]
@@ -312,7 +315,7 @@ def _read(trace: Path) -> Iterator[Visit]:
 
 
 def find(place: str) -> tuple[Any, str]:
-    """Return the owner and the attribute's name of what `module:name` or `module:Class.name` says."""
+    """Return the owner and the attribute that `module:name` or `module:Class.name` names."""
     module, _, path = place.partition(":")
     *classes, attribute = path.split(".")
     owner: Any = importlib.import_module(module)
@@ -322,7 +325,7 @@ def find(place: str) -> tuple[Any, str]:
 
 
 def replace_everywhere(owner: Any, attribute: str, value: Any) -> None:
-    """Put something else in the place of a function, wherever the project has imported it by its name."""
+    """Replace a function in all modules of the project that have imported it by its name."""
     original = getattr(owner, attribute)
     setattr(owner, attribute, value)
     for name, module in list(sys.modules.items()):
@@ -331,6 +334,6 @@ def replace_everywhere(owner: Any, attribute: str, value: Any) -> None:
 
 
 def set_constants(values: Mapping[str, Any]) -> None:
-    """Give constants, named as `module:NAME`, other values: such as batches of two files."""
+    """Set constants, named as `module:NAME`, to other values, such as batches of two files."""
     for place, value in values.items():
         setattr(*find(place), value)

@@ -1,4 +1,4 @@
-"""A lake of a few rows, written by hand, and a warehouse that dbt builds from it in this process."""
+"""A lake with a few rows, written by hand, and a warehouse that dbt builds from it in this process."""
 
 import os
 import shutil
@@ -38,7 +38,7 @@ Row = dict[str, Any]
 
 ROUNDS = int(os.environ.get("INCREMENTAL_ROUNDS", "3"))
 SEEDS = [pytest.param(seed, marks=[] if seed == 0 else pytest.mark.slow) for seed in range(ROUNDS)]
-"""Seeds of chance for tests that compare what was built incrementally with a full refresh."""
+"""Random seeds for tests that compare an incremental build with a full refresh."""
 
 
 @dataclass
@@ -68,7 +68,7 @@ class Lake:
             )
 
     def rewrite(self, table: str, rows: list[Row]) -> None:
-        """Put other rows in the place of a table's history, as one batch of a new load."""
+        """Replace a table's history by other rows, as one batch of a new load."""
         self.arrived[table] = []
         for row in rows:
             row.update(_batch=1)
@@ -76,7 +76,7 @@ class Lake:
         self.arrived[table] = [{**row, "_load_id": f"load-{self.loads}", "_row": n} for n, row in enumerate(rows)]
 
     def write(self, path: Path, manifest: Manifest) -> None:
-        """Write a catalog with a table for each declared source, typed as its contract says."""
+        """Write a catalog with a table for each declared source, with the types of its contract."""
         path.unlink(missing_ok=True)
         with duckdb.connect(str(path)) as catalog:
             for source in manifest.sources.values():
@@ -92,7 +92,7 @@ class Lake:
 
 
 class Warehouse:
-    """A database of its own, built by dbt from whatever a lake held at the time."""
+    """A separate database, which dbt builds from the present state of a lake."""
 
     def __init__(self, folder: Path, manifest: Manifest) -> None:
         self.folder = folder
@@ -101,18 +101,18 @@ class Warehouse:
         folder.mkdir(parents=True)
 
     def build(self, lake: Lake, *options: str) -> dbtRunnerResult:
-        """Build models and seeds, without tests; raise what made dbt fail."""
+        """Build models and seeds, without tests; raises dbt's error."""
         result = self.dbt(lake, "build", "--resource-type", "model", "--resource-type", "seed", *options)
         assert result.success, result.exception or [node.message for node in result.result if node.message != "OK"]
         return result
 
     def dbt(self, lake: Lake, *command: str) -> dbtRunnerResult:
-        """Run a dbt command on the lake as it is now."""
+        """Run a dbt command on the present lake."""
         lake.write(self.folder / "catalog.duckdb", self.manifest)
         return run_dbt(self.folder, *command, manifest=self.manifest)
 
     def tables(self) -> list[str]:
-        """List what is to be the same however it was built: no seeds, and not when or from what it was built."""
+        """Return the tables that must be the same after every kind of build: no seeds, no times and no states."""
         seeds = {node.name for node in self.manifest.nodes.values() if node.resource_type == "seed"}
         with self.connect() as warehouse:
             found = warehouse.execute(
@@ -123,7 +123,7 @@ class Warehouse:
 
     @contextmanager
     def connect(self) -> Iterator[duckdb.DuckDBPyConnection]:
-        """Open the database, for reading or for doing it harm."""
+        """Open the database, to read it or to damage it."""
         with duckdb.connect(str(self.path)) as connection:
             yield connection
 
@@ -133,7 +133,7 @@ class Warehouse:
             return warehouse.execute(query).fetchall()
 
     def differences(self, other: "Warehouse") -> dict[str, list[tuple[Any, ...]]]:
-        """Return, by table, the rows that one of the two has and the other lacks."""
+        """Return, by table, the rows that only one of the two databases has."""
         assert self.tables() == other.tables()
         found: dict[str, list[tuple[Any, ...]]] = {}
         with self.connect() as warehouse:
@@ -149,7 +149,7 @@ class Warehouse:
 
 
 def run_dbt(folder: Path, *command: str, manifest: Manifest | None = None) -> dbtRunnerResult:
-    """Run dbt in this process, on the project as it is, with everything it writes under a folder."""
+    """Run dbt in this process on the project, with all of its output under a folder."""
     os.environ["LAKE_BY_HAND"] = str(folder)
     profiles = folder / "profiles"
     profiles.mkdir(exist_ok=True)
@@ -164,12 +164,12 @@ def run_dbt(folder: Path, *command: str, manifest: Manifest | None = None) -> db
             ]
         )
     finally:
-        # dbt keeps its connection, and with it the file's lock, until it is told otherwise.
+        # dbt keeps its connection, and so the lock of the file, until the connection is closed.
         DuckDBConnectionManager.close_all_connections()
 
 
 def parse(folder: Path) -> Manifest:
-    """Parse the project once; every build after it takes the manifest and parses nothing."""
+    """Parse the project once; every build uses this manifest and does not parse again."""
     shutil.rmtree(folder, ignore_errors=True)
     folder.mkdir(parents=True)
     manifest = run_dbt(folder, "parse").result

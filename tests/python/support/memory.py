@@ -1,4 +1,4 @@
-"""The largest memory that this process had."""
+"""The largest memory of this process."""
 
 from pathlib import Path
 

@@ -1,4 +1,4 @@
-"""The demo pharmacy's warehouse, made once for all tests; a module asks by its `pytest_plugins`."""
+"""The demo pharmacy's warehouse, made once for all tests; a module requests it by its `pytest_plugins`."""
 
 import fcntl
 import json
@@ -24,13 +24,13 @@ Row = dict[str, Any]
 
 @dataclass(frozen=True)
 class Pharmacy:
-    """A release of the demo at scale 0.1, two days of it, and what was planted in it; tests only read."""
+    """A release of the demo at scale 0.1 after two days, and the planted truth; tests only read it."""
 
     folder: Path
     said: str
-    """What the last run printed."""
+    """The output of the last run."""
     left_running: list[str]
-    """The command lines of the processes that the runs left behind."""
+    """The command lines of processes that the runs left running."""
 
     def rows(self, query: str) -> list[Row]:
         """Return the rows of a query on the release, as dicts."""
@@ -52,7 +52,7 @@ class Pharmacy:
 
 @pytest.fixture(scope="session")
 def pharmacy(tmp_path_factory: pytest.TempPathFactory) -> Pharmacy:
-    """The pharmacy after two runs of `python -m flows demo`, shared by the processes that test side by side."""
+    """The pharmacy after two runs of `python -m flows demo`, shared by all parallel test processes."""
     shared = tmp_path_factory.getbasetemp()
     if os.environ.get("PYTEST_XDIST_WORKER"):
         shared = shared.parent
@@ -84,12 +84,12 @@ def _make(home: Path) -> dict[str, Any]:
 
 
 def _processes_with(text: str) -> list[str]:
-    """Return the command lines of the processes whose environment has a text in it."""
+    """Return the command lines of the processes whose environment contains a text."""
     found = []
     for environment in Path("/proc").glob("[0-9]*/environ"):
         try:
             if text.encode() in environment.read_bytes():
                 found.append(environment.with_name("cmdline").read_text().replace("\0", " "))
-        except OSError:  # it has just ended, or is not ours
+        except OSError:  # the process has just ended, or belongs to another user
             continue
     return found

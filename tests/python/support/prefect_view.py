@@ -1,6 +1,6 @@
-"""What Prefect shows of a run, read by its API as its UI does.
+"""The records of a run in Prefect, read by the same API as Prefect's UI.
 
-Prefect is imported within the functions: it reads its settings when it is imported, and the tests set them before.
+Prefect is imported within the functions: it reads its settings at the import, and the tests set them before.
 """
 
 import json
@@ -48,14 +48,14 @@ def task_runs(run: "FlowRun") -> list["TaskRun"]:
 
 
 def states(run: "TaskRun") -> list[str]:
-    """Return the names of all states that a task run went through."""
+    """Return the names of all states of a task run."""
     with _client() as client:
         found = client.read_task_run_states(run.id)
         return [state.name for state in sorted(found, key=lambda state: state.timestamp)]
 
 
 def artifact(run: "FlowRun") -> tuple[str, str, list[dict[str, Any]]]:
-    """Return key, description and rows of the one artifact with a key that a flow run left."""
+    """Return key, description and rows of the one artifact of a flow run with a key."""
     from prefect.client.schemas.filters import ArtifactFilter, ArtifactFilterFlowRunId
 
     with _client() as client:
@@ -67,7 +67,7 @@ def artifact(run: "FlowRun") -> tuple[str, str, list[dict[str, Any]]]:
 
 
 def logs(run_id: str) -> str:
-    """Return what a flow run logged, once it was sent."""
+    """Return the log of a flow run, after it was sent."""
     from prefect.client.schemas.filters import LogFilter, LogFilterFlowRunId
 
     flush_logs_and_events()

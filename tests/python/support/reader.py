@@ -1,4 +1,4 @@
-"""A reader that never stops looking: opens the published file by its link, again and again, and tells what it saw."""
+"""A reader that opens the published file by its link, again and again, and reports what it saw."""
 
 import statistics
 import time
@@ -15,10 +15,11 @@ from support.kills import context
 
 @dataclass
 class Seen:
-    """What a reader saw: milliseconds of each opening, releases by name with a digest of their tables, what was wrong.
+    """The observations of a reader: milliseconds per opening, releases by name with a digest of their tables, and
+    errors.
 
-    `failures` are openings or queries that did not work. `mixtures` are files whose content is not that of the release
-    that the link named, or that changed under one name.
+    `failures` are openings or queries that failed. `mixtures` are files whose content is not that of the release that
+    the link named, or that changed under one name.
     """
 
     milliseconds: list[float] = field(default_factory=list)
@@ -27,7 +28,7 @@ class Seen:
     mixtures: list[str] = field(default_factory=list)
 
     def add(self, other: "Seen") -> None:
-        """Add what another reader saw."""
+        """Add the observations of another reader."""
         self.milliseconds += other.milliseconds
         self.failures += other.failures
         self.mixtures += other.mixtures
@@ -42,13 +43,13 @@ class Seen:
 
 
 class Reader:
-    """The reader's process, as who started it sees it."""
+    """The process of the reader, seen from its parent."""
 
     def __init__(self, pipe: Connection) -> None:
         self._pipe = pipe
 
     def ask(self) -> Seen:
-        """Return what it saw since it was asked last, once it has looked once more."""
+        """Return the observations since the last call, after one more look."""
         self._pipe.send(True)
         seen: Seen = self._pipe.recv()
         return seen
@@ -56,7 +57,7 @@ class Reader:
 
 @contextmanager
 def reading(link: Path, pause_seconds: float = 0.0) -> Iterator[Reader]:
-    """Let a process of its own read what a link names until the block ends; ask it before for what it saw."""
+    """Run a reader process on a link until the block ends; ask for its observations within the block."""
     mine, its = context.Pipe()
     process = context.Process(target=_read_on, args=(link, pause_seconds, its))
     process.start()
@@ -84,7 +85,7 @@ def _read_on(link: Path, pause_seconds: float, asked: Connection) -> None:
 
 
 def _look(link: Path, seen: Seen, known: dict[str, str]) -> None:
-    """Open the file once; before the first release there is nothing to see."""
+    """Open the file once; before the first release there is no file."""
     named = _named(link)
     if named is None and not known:
         return
@@ -109,7 +110,7 @@ def _named(link: Path) -> str | None:
 
 
 def digest_of(database: duckdb.DuckDBPyConnection) -> str:
-    """Return a line for every table: its name, the number of its rows and their hash, whatever their order."""
+    """Return a line for every table: its name, its row count and a hash of its rows that ignores their order."""
     return "\n".join(
         f"{table} {rows} {digest}"
         for table, told in comparable_tables(database)

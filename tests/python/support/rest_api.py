@@ -1,4 +1,4 @@
-"""A REST API on loopback that answers as a test says, and misbehaves on demand."""
+"""A REST API on loopback that gives the answers of a test, and misbehaves on demand."""
 
 import json
 import socket
@@ -18,12 +18,12 @@ Answer = tuple[int, dict[str, str], bytes]
 
 RESET: Answer = (0, {}, b"reset")
 SILENCE: Answer = (0, {}, b"silence")
-"""Answers that are none: the connection is torn, or nothing comes for two seconds."""
+"""Missing answers: the connection breaks, or no answer arrives for two seconds."""
 
 
 @dataclass(frozen=True)
 class Asked:
-    """A request: its path with the query, the query's parameters, its headers, and what was posted."""
+    """A request: its path with the query, the query's parameters, its headers, and its body."""
 
     path: str
     headers: dict[str, str]
@@ -51,7 +51,7 @@ Answering = Callable[[Asked], Answer]
 
 @dataclass
 class Api:
-    """A server whose answers are a function of what it is asked; it notes all of that."""
+    """A server whose answers are a function of the request; it records all requests."""
 
     answer: Answering
     url: str = ""
@@ -81,7 +81,7 @@ def people(*numbers: int) -> list[dict[str, str]]:
 
 
 def connect(shop: Shop, api: Api, auth: dict[str, Any] | None = None, **mapping: Any) -> None:
-    """Have the shop's people come from the API."""
+    """Make the API the source of the shop's people."""
     shop.declare("crm.people", COLUMNS, key=["id"], load="upsert", cursor="updated_at")
     shop.connect(api.url + "/v1", **({} if auth is None else {"auth": auth}))
     shop.map(**{"from": "/people", "records": "data", **mapping})

@@ -1,4 +1,4 @@
-"""Servers for the tests of REST sources; a module asks for them by `pytest_plugins = ["support.rest_fixtures"]`."""
+"""Servers for the tests of REST sources; a module requests them by `pytest_plugins = ["support.rest_fixtures"]`."""
 
 import threading
 import time
@@ -30,6 +30,6 @@ def serve() -> Iterator[Serve]:
 
 @pytest.fixture(autouse=True)
 def no_time_to_lose(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Wait a twentieth of what the client would; what it would have waited is its own affair."""
+    """Shorten the client's waits to a twentieth; the full wait is still recorded."""
     slept = time.sleep
     monkeypatch.setattr("tenacity.nap.time.sleep", lambda seconds: slept(min(seconds, 60) / 20))

@@ -1,4 +1,4 @@
-"""A shop with a source, a contract and a lake of its own, in a temporary folder."""
+"""A shop with its own source, contract and lake, in a temporary folder."""
 
 import json
 from collections.abc import Iterable, Mapping, Sequence
@@ -30,7 +30,7 @@ ORDERS = {
     "price": "decimal(18, 4)",
     "updated_at": "timestamp",
 }
-"""Columns of the contract that a shop has if a test declares none."""
+"""The contract's columns of a shop whose test declares no columns."""
 
 
 def make_contract(
@@ -40,7 +40,7 @@ def make_contract(
     key: Sequence[str] = ("order_id",),
     **meta: Any,
 ) -> Contract:
-    """Declare a contract as dbt's source YAML would; a column is `type`, `type not null`, or its whole YAML."""
+    """Declare a contract like dbt's source YAML; a column is `type`, `type not null`, or its whole YAML."""
     name = TableName.parse(table)
     nodes: dict[str, Row] = {}
     for column, said in columns.items():
@@ -59,7 +59,7 @@ def make_contract(
 
 @dataclass
 class Shop:
-    """A source in a folder, a connections file for it, a contract, and the lake that it is loaded into."""
+    """A source in a folder, its connections file, its contract and its lake."""
 
     folder: Path
     contract: Contract
@@ -82,7 +82,7 @@ class Shop:
         return DataFolder.of("test").lake
 
     def declare(self, table: str = "sales.orders", columns: Mapping[str, str | Row] = ORDERS, **said: Any) -> None:
-        """Declare another contract, or the same one anew."""
+        """Declare another contract, or the same one again."""
         self.contract = make_contract(table, columns, **said)
 
     def change(self, **fields: Any) -> None:
@@ -90,7 +90,7 @@ class Shop:
         self.contract = self.contract.model_copy(update=fields)
 
     def map(self, **mapping: Any) -> None:
-        """Say how the table is read, as `tables.<table>` of its connection."""
+        """Set the mapping of the table, as `tables.<table>` of its connection."""
         self.connection["tables"] = {self.name.table: mapping}
 
     def connect(self, url: str, **further: Any) -> None:
@@ -109,12 +109,12 @@ class Shop:
         return self.drop(name, "".join(json.dumps(row, ensure_ascii=False, default=str) + "\n" for row in rows))
 
     def read_connection(self) -> Connection:
-        """Return the source's connection, as the file says it now."""
+        """Return the source's connection, as it is in the file now."""
         self.connections_file.write_text(yaml.safe_dump({"test": {self.name.source: self.connection}}))
         return read_connections(self.connections_file).sources[self.name.source]
 
     def load(self) -> LoadResult:
-        """Load the table; whatever comes of it, no record is lost or counted twice."""
+        """Load the table, and check that no record is lost or counted twice."""
         connection = self.read_connection()
         batch = RawTable(self.lake, self.name).batch if (self.lake / "raw").exists() else 0
         try:
@@ -132,7 +132,7 @@ class Shop:
         return load
 
     def rows(self, *columns: str, where: str = "not _deleted") -> list[Any]:
-        """Return what the lake's history holds, in the order of its arrival."""
+        """Return the rows of the lake's history, in the order of arrival."""
         listed = ", ".join(columns) or "*"
         relation = relation_of(open_table(self.lake / "raw" / self.name.source / self.name.table))
         if relation is None:
@@ -141,25 +141,25 @@ class Shop:
         return [row[0] for row in rows] if len(columns) == 1 else rows
 
     def stored(self) -> set[tuple[Any, ...]]:
-        """Return the contract's columns of all rows, without when and how they came."""
+        """Return the contract's columns of all rows, without load times and ids."""
         return set(self.rows(*(f'"{name}"' for name in self.contract.types)))
 
     def quarantine(self) -> list[tuple[bytes, list[str]]]:
-        """Return the raw record and the reasons of everything in quarantine."""
+        """Return the raw record and the reasons of every quarantined record."""
         relation = quarantined_rows(RawTable(self.lake, self.name))
         if relation is None:
             return []
         return duckdb.sql(f"select _raw, _reasons from {relation} order by _batch, _row").fetchall()
 
     def loads(self) -> list[Row]:
-        """Return what ops/loads says of the table, in the order of time."""
+        """Return the rows of ops/loads for the table, in the order of time."""
         relation = relation_of(open_table(self.lake / "ops" / "loads"))
         found = duckdb.sql(f"select * from {relation} order by started_at")
         return [dict(zip(found.columns, row, strict=True)) for row in found.fetchall()]
 
 
 def make_shop(folder: Path, patched: pytest.MonkeyPatch) -> Shop:
-    """Make a shop whose orders are files, and whose data folder is its own."""
+    """Make a shop whose orders are files, with its own data folder."""
     patched.setenv("ML_WAREHOUSE_DATA", str(folder / "data"))
     for variable in ("ML_WAREHOUSE_SET", "ML_WAREHOUSE_LAKE"):
         patched.delenv(variable, raising=False)

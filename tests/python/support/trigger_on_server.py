@@ -1,4 +1,4 @@
-"""Run by a test: deploys prefect.yaml's example with a trigger, tells of rows and a release, counts what starts."""
+"""Run by a test: deploy the trigger of prefect.yaml's example, emit events of rows and a release, count the runs."""
 
 import sys
 import time
@@ -26,12 +26,12 @@ SECONDS = 60
 
 @flow
 def follow() -> None:
-    """Stand for the flow that is to start; a run of it is made, and no worker takes it."""
+    """A placeholder for the flow that the trigger starts; a run of it is created, and no worker runs it."""
 
 
 @flow
 def tell(accepted: int) -> None:
-    """Tell what elt tells of the set my_shop."""
+    """Emit the events that elt emits for the set my_shop."""
     folder = DataFolder(Path("my_shop"))
     counts = Counts(read=3, accepted=accepted, duplicate=3 - accepted)
     emit_rows_accepted(folder, [LoadResult(TableName("sales", "orders"), "load", counts, 1, 1)])
@@ -53,7 +53,7 @@ def deploy(client: SyncPrefectClient) -> Any:
 
 
 def runs_of(client: SyncPrefectClient, deployment: Any) -> int:
-    """Count the runs that were made of the deployment."""
+    """Count the runs of the deployment."""
     only = DeploymentFilter(id=DeploymentFilterId(any_=[deployment]))
     return len(client.read_flow_runs(deployment_filter=only))
 
@@ -61,7 +61,7 @@ def runs_of(client: SyncPrefectClient, deployment: Any) -> int:
 if __name__ == "__main__":
     with get_client(sync_client=True) as client:
         deployment = deploy(client)
-        time.sleep(2)  # the server reads its automations now and then
+        time.sleep(2)  # the server reads its automations at intervals
         tell(0)
         time.sleep(2)
         without = runs_of(client, deployment)

@@ -1,4 +1,4 @@
-"""Warehouses in folders of their own; a module asks for them by `pytest_plugins = ["support.warehouse_fixtures"]`."""
+"""Warehouses in their own folders; a module requests them by `pytest_plugins = ["support.warehouse_fixtures"]`."""
 
 from pathlib import Path
 
@@ -15,11 +15,11 @@ def manifest(tmp_path_factory: pytest.TempPathFactory) -> Manifest:
 
 @pytest.fixture
 def incremental(tmp_path: Path, manifest: Manifest) -> Warehouse:
-    """A warehouse that is built again and again."""
+    """A warehouse that is built several times."""
     return Warehouse(tmp_path / "incremental", manifest)
 
 
 @pytest.fixture
 def full(tmp_path: Path, manifest: Manifest) -> Warehouse:
-    """A warehouse that is built from nothing, to compare with."""
+    """A warehouse that is built from nothing, for comparison."""
     return Warehouse(tmp_path / "full", manifest)
