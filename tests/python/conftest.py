@@ -1,4 +1,4 @@
-"""Fixtures that tests of several rooms share."""
+"""Fixtures for tests of several rooms."""
 
 import atexit
 import os
@@ -15,13 +15,13 @@ pytest_plugins = ["support.fault_catalogue"]
 
 @pytest.fixture
 def shop(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Shop:
-    """A shop whose orders are files; a test may declare and connect what it likes."""
+    """A shop whose orders are files; a test can declare and connect other tables."""
     return make_shop(tmp_path, monkeypatch)
 
 
 @pytest.fixture(scope="session")
 def shared_data() -> Path:
-    """Real data beside the checkout; without them a test is skipped, or fails where SHARED_DATA_REQUIRED is set."""
+    """Real data next to the checkout; without them a test is skipped, or fails if SHARED_DATA_REQUIRED is set."""
     path = Path(__file__).parents[3] / "shared" / "data"
     if not path.exists():
         reason = "needs the real data of ../shared/data beside the checkout, which are not there"
@@ -33,7 +33,7 @@ def shared_data() -> Path:
 
 @pytest.fixture(autouse=True)
 def prefect_has_its_settings(request: pytest.FixtureRequest) -> Iterator[None]:
-    """Let a test fail that imports Prefect before `flow_home` has set what Prefect reads while it is imported."""
+    """Fail a test that imports Prefect without `flow_home`: Prefect reads its settings at the import."""
     was_imported = "prefect" in sys.modules
     yield
     assert was_imported or "flow_home" in request.fixturenames or "prefect" not in sys.modules, "use flow_home"
@@ -41,7 +41,7 @@ def prefect_has_its_settings(request: pytest.FixtureRequest) -> Iterator[None]:
 
 @pytest.fixture(scope="session")
 def flow_home(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
-    """A data folder for whole flows, with a Prefect that keeps their runs in it."""
+    """A data folder for whole flows, with a Prefect that keeps its runs in this folder."""
     home = tmp_path_factory.mktemp("flows")
     with prefect_for_tests(home):
         yield home
@@ -49,10 +49,10 @@ def flow_home(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
 
 @pytest.fixture
 def unit_tests_passed_before(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Let a first run leave out the unit tests."""
+    """Skip the unit tests in a first run."""
     leave_out_unit_tests(monkeypatch)
 
 
 if "PYTEST_XDIST_WORKER" in os.environ:
-    # Registered first, so it runs last: a worker that is torn down lists what Prefect's threads still hold of DuckDB.
+    # Registered first, so it runs last: otherwise DuckDB lists the objects of Prefect's threads at the end of a worker.
     atexit.register(os._exit, 0)

@@ -1,4 +1,4 @@
-"""The rooms of flows/ depend on each other in one direction, and nothing in them is too long to be read."""
+"""The rooms of flows/ depend on each other in one direction, and files, functions and models have a length limit."""
 
 import ast
 from graphlib import CycleError, TopologicalSorter
@@ -21,7 +21,7 @@ ROOMS = (
     ("cli",),
     ("__main__",),
 )
-"""Rooms and flows, lowest first: each imports from earlier rows alone, and rooms of one row do not know each other."""
+"""Rooms of flows, lowest first: each imports from earlier rows only, and rooms of one row do not import each other."""
 
 LONGEST_FILE, LONGEST_FUNCTION, LONGEST_MODEL = 350, 60, 150
 """Lines of a Python file and of a function, and lines of an SQL model that are not blank."""
@@ -34,7 +34,7 @@ def room_of(module: str) -> str:
 
 
 def imports_of(path: Path) -> set[str]:
-    """Return the modules of flows that a file imports, wherever in it."""
+    """Return the modules of flows that a file imports, at any place in it."""
     found: set[str] = set()
     for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
         if isinstance(node, ast.Import):

@@ -1,4 +1,4 @@
-"""What the project promises of every model, macro and fault's test, read from dbt's manifest and the tests."""
+"""The project's conventions for every model, macro and fault test, checked in dbt's manifest and in the tests."""
 
 import ast
 import re
@@ -60,9 +60,9 @@ def test_every_mart_says_which_question_it_answers_and_shows_a_query(manifest: M
 
 
 def test_every_key_is_tested_to_be_unique(manifest: Manifest) -> None:
-    """A view of which a table has the key is tested there, where it is not computed again for it.
+    """A view whose key is a table's key is tested on the table, where the test does not compute the view again.
 
-    A function is a relation only with its arguments, which no data test gives; test_procedures.py tests its key.
+    A function is a relation only with its arguments, which no data test has; test_procedures.py tests its key.
     """
     tested = {
         (test.attached_node, tuple(test.test_metadata.kwargs["columns"]))
@@ -81,7 +81,7 @@ def test_every_key_is_tested_to_be_unique(manifest: Manifest) -> None:
 
 
 def test_no_table_is_scanned_once_a_rule(manifest: Manifest) -> None:
-    """What is never null or of a list is a constraint; rules over one row stand in one test a model and severity."""
+    """Nulls and accepted values are checked by constraints; rules for one row are one test per model and severity."""
     scans = Counter(
         (test.attached_node, str(test.config.severity).lower())
         for test in own_nodes(manifest, "test")
@@ -113,7 +113,7 @@ def test_every_source_model_seed_and_snapshot_has_an_owner(manifest: Manifest) -
 
 
 def test_every_tolerance_of_a_data_test_has_a_date_a_cause_and_an_owner(manifest: Manifest) -> None:
-    """A data test tolerates what only warns, or what fails from a number of rows on, or what an argument allows."""
+    """A data test is tolerant if it only warns, if it has a threshold of rows, or if an argument is a tolerance."""
     groups = {group.name for group in manifest.groups.values()}
     tolerant = [test for test in own_nodes(manifest, "test") if is_tolerant(test)]
     assert tolerant
@@ -131,7 +131,7 @@ def is_tolerant(test: Any) -> bool:
 
 
 def is_explained(tolerance: dict[str, str], groups: set[str]) -> bool:
-    """Return whether it says since when, why and for whom; since is the day on which the test was added."""
+    """Return whether a tolerance has a date, a cause and an owner; `since` is the day on which the test was added."""
     return (
         tolerance.keys() == {"since", "cause", "owner"}
         and date.fromisoformat(tolerance["since"]) <= date.today()
@@ -145,7 +145,7 @@ def test_every_unit_test_gives_its_reason(manifest: Manifest) -> None:
 
 
 def test_no_tagged_column_leaves_staging_under_its_own_name(manifest: Manifest) -> None:
-    """Gender and clinical content stay as they are, tagged in their contracts; who it is about does not stay."""
+    """Gender and clinical content are kept, tagged in their contracts; identifying columns are not kept."""
     leaked = {
         f"{model.name}.{name}"
         for model in own_nodes(manifest, "model", "snapshot")

@@ -1,4 +1,4 @@
-"""CONTRIBUTING's recipes, followed to the letter in a copy of the project."""
+"""The recipes of CONTRIBUTING, followed literally in a copy of the project."""
 
 import os
 import re
@@ -15,7 +15,7 @@ from flows.config.settings import PROJECT
 
 @pytest.mark.slow
 def test_the_recipes_for_a_source_and_a_table_of_ones_own_work_as_they_stand(tmp_path: Path) -> None:
-    # Given a copy of the project, as a clone has it
+    # Given a copy of the project, like a clone
     project = tmp_path / "project"
     tracked = subprocess.run(
         ["git", "ls-files", "--cached", "--others", "--exclude-standard"],
@@ -39,7 +39,7 @@ def test_the_recipes_for_a_source_and_a_table_of_ones_own_work_as_they_stand(tmp
         ["bash", "-c", script], cwd=project, capture_output=True, text=True, env=environment | {"COLUMNS": "200"}
     )
 
-    # Then all of it works, and the shop's figures are right
+    # Then every block succeeds, and the shop's figures are right
     assert walked.returncode == 0, walked.stdout + walked.stderr
     assert "crm.customers: 1 newly in quarantine" in walked.stdout
     with duckdb.connect(str((project / "data" / "tea" / "warehouse.duckdb").resolve()), read_only=True) as release:

@@ -26,7 +26,7 @@ TERMS = {
     r"\bread to an empty page\b": "pagination",
     r"\b(is|are|was|were|be) told\b": "report, emit",
 }
-"""Private words, and the field's terms that stand for them."""
+"""Private words, and the field's terms that replace them."""
 
 PHRASES = {
     r"\banew\b": "again",
@@ -75,7 +75,7 @@ def texts_of_yaml(path: Path) -> Iterator[str]:
 
 
 def sentences(text: str) -> list[str]:
-    """Split a text into sentences; an item of a list, a cell of a table and a paragraph end one too."""
+    """Split a text into sentences; list items, table cells and paragraphs are sentences of their own."""
     parts = re.split(r"(?<=[.!?])\s+(?=[\"'«`({*A-Z0-9])|\n\s*\n|\n\s*[-|*] |:\n| \| ", text)
     return [" ".join(part.split()) for part in parts if part.strip()]
 

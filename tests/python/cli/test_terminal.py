@@ -1,4 +1,4 @@
-"""What people type: dbt in a terminal at any time, and the command line's codes."""
+"""Commands in a terminal: dbt at any time, and the exit codes of the command line."""
 
 import os
 import subprocess
@@ -21,7 +21,7 @@ DBT = str(Path(sys.executable).with_name("dbt"))
 
 
 def typed(arguments: list[str], home: Path, **variables: str) -> subprocess.CompletedProcess[str]:
-    """Run a command as a user does, on a data folder of the test's own."""
+    """Run a command as a user does, in the test's own data folder."""
     inherited = {name: value for name, value in os.environ.items() if not name.startswith(("ML_", "PREFECT", "COL"))}
     environment = inherited | {"ML_WAREHOUSE_DATA": str(home), "DBT_TARGET_PATH": str(home / "target")} | variables
     return subprocess.run(arguments, cwd=PROJECT, capture_output=True, text=True, env=environment)
@@ -29,9 +29,9 @@ def typed(arguments: list[str], home: Path, **variables: str) -> subprocess.Comp
 
 @pytest.mark.slow
 def test_dbt_build_works_before_anything_was_loaded_and_while_a_run_is_going_on(tmp_path: Path) -> None:
-    # Given a project that was only set up, and a run that holds its data folder
+    # Given a project after set-up, without a run, and a run that holds the lock of its data folder
     with run_lock(DataFolder(tmp_path / "demo")):
-        # When dbt build is typed in a terminal
+        # When a user types dbt build in a terminal
         built = typed([DBT, "build"], tmp_path)
 
     # Then every model and test passes on typed, empty sources
@@ -53,35 +53,35 @@ def test_dbt_build_works_before_anything_was_loaded_and_while_a_run_is_going_on(
     ids=["unknown set", "no file", "unknown option", "nothing published", "help"],
 )
 def test_wrong_use_is_told_apart_from_failure(tmp_path: Path, arguments: list[str], code: int, said: str) -> None:
-    # When a command is typed
+    # When a user types a command
     ended = typed(command(*arguments), tmp_path, COLUMNS="200")
 
-    # Then its code and its words say what to do, without a traceback
+    # Then its exit code and its message say what to do, without a traceback
     assert ended.returncode == code
     assert said in ended.stdout + ended.stderr
     assert "Traceback" not in ended.stderr
 
 
 def test_the_demo_runs_by_one_command_and_its_next_step_can_be_pasted(pharmacy: "Pharmacy") -> None:
-    # Given a small pharmacy that was run by a command
+    # Given a small pharmacy, made by a command
     home = pharmacy.folder.parent
 
-    # Then the query that it prints works as it stands
+    # Then the query that it prints works without a change
     step = next(line for line in pharmacy.said.splitlines() if "look:" in line).partition("look:")[2].strip()
     looked = typed(["bash", "-c", step], home)
     assert looked.returncode == 0, looked.stderr
     assert "│" in looked.stdout
     assert (pharmacy.folder / "docs" / "index.html").exists()
 
-    # And no process of it is left: each would have the data folder in its environment
+    # And the run leaves no process: each process would have the data folder in its environment
     assert pharmacy.left_running == []
 
 
 def test_what_was_planted_is_printed_on_request(pharmacy: "Pharmacy") -> None:
-    # When somebody asks for it
+    # When a user asks for the planted truth
     told = typed(command("demo", "--truth"), pharmacy.folder.parent)
 
-    # Then each subject is there with its rows, and nothing was run
+    # Then each subject has its rows, and no run has started
     assert told.returncode == 0, told.stderr
     for subject in (path.stem for path in (PROJECT / "flows" / "demo" / "truth").glob("*.sql")):
         count = len(pharmacy.planted(subject))

@@ -1,4 +1,4 @@
-"""The hash of a configuration: what changes it, what does not, and that refactorings do not."""
+"""The hash of a configuration: which changes affect it, and that refactorings do not."""
 
 from typing import Any
 
@@ -18,7 +18,7 @@ def hash_of(shop: Shop, contract: Contract = CONTRACT, **mapping: Any) -> str:
 
 
 def test_the_hash_is_the_one_of_every_version_to_come(shop: Shop) -> None:
-    # Given what people wrote, then a version with another hash would read every source again
+    # Given users' configurations: if a new version changed their hashes, it would read every source again
     assert hash_of(shop, **MAPPING) == "00f77cf4cf59a6d0"
     derived = make_contract(derived={"by": "augmented_images", "of": "content.images", "seed": 7}).derivation
     assert derived is not None

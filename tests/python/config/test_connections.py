@@ -1,4 +1,4 @@
-"""`connections.yml`: what is said of a file that cannot be followed, and the schema by which editors check it."""
+"""`connections.yml`: the errors of an invalid file, and the schema with which editors check it."""
 
 import json
 from datetime import date
@@ -17,7 +17,7 @@ from flows.core.errors import UsageError
 
 @pytest.fixture(autouse=True)
 def no_set_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Take the first set of a file: another test's flow may have named its own in this process."""
+    """Read the first set of a file: another test's flow may have set ML_WAREHOUSE_SET in this process."""
     monkeypatch.delenv(SET_VARIABLE, raising=False)
 
 
@@ -45,7 +45,7 @@ def test_a_connections_file_that_cannot_be_followed_is_told(tmp_path: Path, text
     path = tmp_path / "connections.yml"
     path.write_text(text)
 
-    # When it is read, then the error says what and where
+    # When it is read, then the error names the mistake and its place
     with pytest.raises(UsageError, match=says):
         read_connections(path)
 
@@ -56,7 +56,7 @@ def test_a_set_is_chosen_by_name_or_is_the_first(tmp_path: Path, monkeypatch: py
     path.write_text("one: {crm: {url: 'file:a', tables: {people: }}}\ntwo: {crm: {url: 'file:b'}}\n")
     monkeypatch.delenv("ML_WAREHOUSE_SET", raising=False)
 
-    # When one is read, then it is the one that was named, on the command line before the environment, else the first
+    # When one is read, then the command line comes before the environment, and the first set is the default
     assert read_connections(path).name == "one"
     assert read_connections(path).sources["crm"].mapping("people").origin == "people"
     monkeypatch.setenv("ML_WAREHOUSE_SET", "two")
@@ -82,7 +82,7 @@ def test_a_template_that_cannot_be_read_is_told(tmp_path: Path, url: str, says: 
     path = tmp_path / "connections.yml"
     path.write_text(f'a: {{crm: {{url: "{url}"}}}}')
 
-    # When it is used, then the error says what is wrong
+    # When it is used, then the error describes the mistake
     with pytest.raises(UsageError, match=says):
         read_connections(path).sources["crm"].url()
 
@@ -112,13 +112,13 @@ def test_an_endpoint_that_cannot_be_asked_so_is_told(shop: Shop, mapping: dict[s
     shop.connect("https://api.example.com")
     shop.map(**mapping)
 
-    # When connections.yml is read, then the error says what and where
+    # When connections.yml is read, then the error names the mistake and its place
     with pytest.raises(UsageError, match=says):
         shop.load()
 
 
 def test_all_mistakes_of_a_set_are_told_at_once_and_no_value_that_may_be_secret(tmp_path: Path) -> None:
-    # Given a set with a mistake in each source, and secrets that should not be in the file
+    # Given a set with a mistake in each source, and secrets that do not belong in the file
     path = tmp_path / "connections.yml"
     crm = {"url": "https://c4nary.example.com", "auth": {"basic": {"user": "c4nary", "pasword": "c4nary"}}}
     shop = {"url": ["c4nary"], "auth": {"bearer": 1234567}, "rate": {"count": 5, "period": "week"}}
@@ -130,7 +130,7 @@ def test_all_mistakes_of_a_set_are_told_at_once_and_no_value_that_may_be_secret(
     with pytest.raises(UsageError) as failure:
         read_connections(path)
 
-    # Then each mistake has a line that says where it is
+    # Then each mistake has one line with its place
     *mistakes, remedy = str(failure.value).splitlines()
     assert mistakes == [
         "connections.yml: a.crm.auth.basic has unknown keys: pasword (did you mean password?); "
@@ -149,11 +149,11 @@ def test_all_mistakes_of_a_set_are_told_at_once_and_no_value_that_may_be_secret(
 
 
 def test_a_key_of_an_earlier_version_is_refused_by_its_new_name(tmp_path: Path) -> None:
-    # Given a mapping that was written before a key was renamed
+    # Given a mapping with the old name of a key
     path = tmp_path / "connections.yml"
     path.write_text("a: {crm: {url: 'file:x', tables: {people: {overlap: {count: 1, period: day}}}}}")
 
-    # When it is read, then the error says what the key is called now
+    # When it is read, then the error names the new key
     with pytest.raises(UsageError, match=r"people has unknown keys: overlap \(it is now called lookback\)"):
         read_connections(path)
 
@@ -165,7 +165,7 @@ def test_a_mapping_is_parsed_once_and_frozen(tmp_path: Path, monkeypatch: pytest
     path.write_text(yaml.safe_dump({"a": {"crm": {"url": "https://x", "tables": {"people": people}}}}))
     crm = read_connections(path).sources["crm"]
 
-    # When it is used, then the variable is needed, and only then
+    # When it is used, then the variable is required, and not before
     with pytest.raises(UsageError, match="needs the environment variable PEOPLE, which is not set"):
         crm.require_environment()
     monkeypatch.setenv("PEOPLE", "people.csv")
@@ -184,7 +184,7 @@ def test_the_schema_for_editors_is_that_of_the_models() -> None:
     # Given the schema beside connections.yml
     stored = json.loads((PROJECT / "connections.schema.json").read_text())
 
-    # Then it is what the models give, and connections.yml keeps it
+    # Then it equals the schema of the models, and connections.yml is valid under it
     assert stored == connections_schema(), "write it again: make schema"
     assert (PROJECT / "connections.yml").read_text().splitlines()[0].endswith("$schema=connections.schema.json")
     Draft202012Validator.check_schema(stored)
@@ -215,7 +215,7 @@ def test_an_editor_and_a_run_agree_on_what_is_valid(tmp_path: Path, connection: 
     path, value = tmp_path / "connections.yml", {"a": {"crm": connection}}
     path.write_text(yaml.safe_dump(value))
 
-    # When it is read, then both find it valid, or both do not
+    # When it is read, then both find it valid, or both find it invalid
     assert Draft202012Validator(connections_schema()).is_valid(value) == is_valid
     if is_valid:
         assert read_connections(path).sources["crm"].url_template == connection["url"]

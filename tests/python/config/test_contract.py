@@ -1,4 +1,4 @@
-"""The contract check: casts lose nothing, and a contract that cannot be kept is refused."""
+"""The contract check: casts lose no information, and an impossible contract is refused."""
 
 from datetime import date, datetime
 from decimal import Decimal
@@ -69,11 +69,11 @@ def test_a_text_becomes_what_it_says(shop: Shop, data_type: str, values: dict[st
 def test_a_text_that_would_lose_something_is_quarantined_as_it_came(
     shop: Shop, data_type: str, texts: list[str]
 ) -> None:
-    # Given cells that their type cannot hold
+    # Given cells that do not fit their type
     shop.declare(columns={"id": "varchar", "value": data_type}, key=["id"], load="append")
     shop.drop("1.csv", "id,value\n" + "".join(f"1,{text}\n" for text in texts))
 
-    # When they are loaded, then they are not rounded, and not lost
+    # When they are loaded, then they are neither rounded nor lost
     shop.load()
     assert shop.rows() == []
     assert shop.quarantine() == [
@@ -110,7 +110,7 @@ def test_a_typed_value_that_would_lose_something_is_quarantined(
     table = pa.table({"id": [str(n) for n in range(len(values))], "value": values})
     parquet.write_table(table, shop.exports / "1.parquet")
 
-    # When they are loaded, then those that fit are there, and the others in quarantine
+    # When they are loaded, then the values that fit are stored, and the others are quarantined
     shop.load()
     assert shop.rows("value") == good
     assert len(shop.quarantine()) == len(values) - len(good)
@@ -127,7 +127,7 @@ def test_naive_times_are_of_the_mappings_zone_and_others_of_their_own(shop: Shop
     assert shop.rows('"at"') == [datetime(2026, 7, 1, 9), datetime(2026, 1, 1, 10), datetime(2026, 7, 1, 10)]
     assert shop.load().counts.duplicate == 3
 
-    # And a zone that is none is told
+    # And an unknown time zone is reported
     shop.map(**{"from": "*", "time_zone": "Europe/Lundun"})
     with pytest.raises(UsageError, match="'Europe/Lundun' is no time zone"):
         shop.load()
@@ -153,7 +153,7 @@ def test_naive_times_are_of_the_mappings_zone_and_others_of_their_own(shop: Shop
     ],
 )
 def test_a_contract_that_cannot_be_kept_is_refused(said: dict[str, Any], text: str) -> None:
-    # When a contract is declared that makes no sense, then the error says what to fix
+    # When a contract is invalid, then the error says how to fix it
     with pytest.raises(UsageError, match=text):
         make_contract(**said)
 
@@ -173,13 +173,13 @@ def test_a_contract_that_cannot_be_kept_is_refused(said: dict[str, Any], text: s
     ],
 )
 def test_a_misspelt_key_of_a_contract_is_refused(said: dict[str, Any], text: str) -> None:
-    # When a contract has a key that is much like one of ours, then the error says which was meant
+    # When a key of a contract is nearly one of ours, then the error suggests ours
     with pytest.raises(UsageError, match=text):
         make_contract(**said)
 
 
 def test_keys_of_other_tools_are_left_alone() -> None:
-    # Given a contract whose meta has keys that other tools read
+    # Given a contract whose meta has keys of other tools
     column = {"data_type": "varchar", "config": {"meta": {"owner": "sales", "is_pii": False, "data_classification": 3}}}
     meta = {
         "owner": "sales",
@@ -191,5 +191,5 @@ def test_keys_of_other_tools_are_left_alone() -> None:
         "lead": 1,
     }
 
-    # Then it is the contract without them
+    # Then the contract is the same as without them
     assert make_contract(columns={"order_id": column}, **meta) == make_contract(columns={"order_id": "varchar"})

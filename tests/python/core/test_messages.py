@@ -1,4 +1,4 @@
-"""What an error may say: names and rules, never values, never secrets."""
+"""The content of error messages: names and rules, but no values and no secrets."""
 
 import pickle
 
@@ -22,7 +22,7 @@ from flows.core.redaction import scrub, without_values
     ],
 )
 def test_a_database_error_keeps_its_values_to_itself(message: str) -> None:
-    # When an error that quotes the data is told, then its kind is told alone
+    # When an error quotes the data, then only its type is reported
     assert "Canary" not in without_values(message)
 
 
@@ -35,17 +35,17 @@ def test_a_database_error_keeps_its_values_to_itself(message: str) -> None:
     ],
 )
 def test_a_database_error_says_which_column_or_model_it_is_about(message: str, kept: str) -> None:
-    # When an error names columns and rules, then they are told
+    # When an error names columns and rules, then they are reported
     assert kept in without_values(message)
 
 
 def test_fault_58_a_secret_is_hidden_in_whatever_form_it_comes(monkeypatch: pytest.MonkeyPatch) -> None:
-    """A secret was said as URLs, headers and messages write it: F."""
-    # Given secrets with signs that URLs, headers and messages write differently
+    """A secret was quoted in the forms of URLs, headers and messages: F."""
+    # Given secrets with characters that URLs, headers and messages escape differently
     monkeypatch.setenv("CANARY", "hunter2@home/1\n")
     secret = settings.env_var("CANARY")
 
-    # When they are said in any of these forms, then they are hidden
+    # When they are quoted in any of these forms, then they are hidden
     for form in (secret, secret.strip(), repr(secret), "hunter2%40home%2F1", f"postgresql://me:{secret.strip()}@db/x"):
         assert "hunter2" not in scrub(f"failed: {form}")
 
@@ -60,6 +60,6 @@ def test_fault_58_a_secret_is_hidden_in_whatever_form_it_comes(monkeypatch: pyte
     ],
 )
 def test_an_error_crosses_to_another_process_whole(error: WarehouseError) -> None:
-    # When an error is sent to another process, then it says the same there
+    # When an error is sent to another process, then its text is the same there
     there = pickle.loads(pickle.dumps(error))
     assert (type(there), str(there), there.exit_code) == (type(error), str(error), error.exit_code)

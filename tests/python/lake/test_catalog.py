@@ -1,4 +1,4 @@
-"""The catalog: a view a declared table, typed and pinned, whether or not it was loaded."""
+"""The catalog: one view per declared table, typed and pinned, loaded or not."""
 
 from pathlib import Path
 
@@ -25,7 +25,7 @@ def query(catalog: Path, sql: str) -> Rows:
 
 
 def test_a_table_that_was_never_loaded_is_a_typed_and_empty_view(shop: Shop, catalog: Path) -> None:
-    # Given contracts, one of them with names that must be quoted, and no lake
+    # Given contracts, one of them with names that need quotes, and no lake
     evil = make_contract('sales."; drop table x', {'a"b': "decimal(18, 4)"}, key=['a"b'])
     contracts = {shop.name: shop.contract, evil.name: evil}
 
@@ -49,11 +49,11 @@ def test_a_view_shows_the_version_that_it_is_pinned_to(shop: Shop, catalog: Path
     pins = pin_catalog(catalog, shop.lake, {shop.name: shop.contract})
     assert pins == read_pins(catalog) == {shop.name: Pin(0, 1)}
 
-    # When more is loaded
+    # When more batches are loaded
     shop.drop("2.csv", HEADER + "2,Bob,1,1.50,2026-03-02 10:00:00\n")
     shop.load()
 
-    # Then the view shows what it was pinned to, also after a completion, until it is pinned anew
+    # Then the view shows the pinned version, also after a completion, until it is pinned again
     complete_catalog(catalog, shop.lake, {shop.name: shop.contract})
     assert query(catalog, "select order_id from sales.orders") == [("1",)]
     other = make_contract("crm.people", {"id": "varchar"}, key=["id"])
@@ -64,14 +64,14 @@ def test_a_view_shows_the_version_that_it_is_pinned_to(shop: Shop, catalog: Path
 
 
 def test_columns_that_came_later_are_shown_and_null_before(shop: Shop, catalog: Path) -> None:
-    # Given a source that has a column more later on, and a contract that declares yet another
+    # Given a source that has an additional column later, and a contract that declares another one
     shop.drop("1.csv", HEADER + "1,Ada,1,1.50,2026-03-01 10:00:00\n")
     shop.load()
     shop.drop("2.csv", "order_id,gift,updated_at\n2,yes,2026-03-02 10:00:00\n")
     shop.load()
     shop.declare(columns={**ORDERS, "GIFT": "varchar", "note": "varchar"}, load="upsert", cursor="updated_at")
 
-    # When it is pinned, then all columns are there, once, under the contract's spelling
+    # When it is pinned, then each column is there once, in the contract's spelling
     pin_catalog(catalog, shop.lake, {shop.name: shop.contract})
     assert query(catalog, "select order_id, gift, note from sales.orders order by 1") == [
         ("1", None, None),
@@ -87,7 +87,7 @@ def test_a_changed_contract_changes_the_view_and_not_its_pin(shop: Shop, catalog
     shop.load()
     pin_catalog(catalog, shop.lake, {shop.name: shop.contract})
 
-    # When the contract has a column more
+    # When the contract has an additional column
     shop.declare(columns={**ORDERS, "note": "varchar"})
     complete_catalog(catalog, shop.lake, {shop.name: shop.contract})
 
@@ -104,5 +104,5 @@ def test_a_relation_that_somebody_else_made_is_left_alone(shop: Shop, catalog: P
     # When it is completed
     complete_catalog(catalog, shop.lake, {TableName("sales", "orders"): shop.contract})
 
-    # Then it is as it was
+    # Then it is unchanged
     assert query(catalog, "select * from sales.orders") == [("by hand",)]

@@ -1,4 +1,4 @@
-"""Compaction and pruning: faster to read, and nothing that a release, the catalog or a load relies on is lost."""
+"""Compaction and pruning: reads are faster, and no file is lost that a release, the catalog or a load needs."""
 
 import os
 import shutil
@@ -36,7 +36,7 @@ def drop(shop: Shop, number: int) -> None:
 
 @pytest.fixture
 def small(shop: Shop, monkeypatch: pytest.MonkeyPatch) -> Shop:
-    """A shop with eight batches of an accepted record and a rejected one, where four small files are many."""
+    """A shop with eight batches of an accepted and a rejected record; the limit of small files is four."""
     monkeypatch.setattr("flows.lake.maintenance.MANY", 4)
     monkeypatch.setattr("flows.sources.files.table.FILES_A_BATCH", 1)
     for number in range(8):
@@ -52,7 +52,7 @@ def files(path: Path) -> int:
 
 
 def state(shop: Shop, lake: Path) -> object:
-    """Return all that loads and readers see of a lake."""
+    """Return the state of a lake, as loads and readers see it."""
     table = RawTable(lake, shop.name)
     with duckdb.connect() as connection:
         known = dict(known_files(table, table.last_commit()["config_hash"]))
@@ -66,34 +66,34 @@ def state(shop: Shop, lake: Path) -> object:
 def test_compaction_makes_few_files_and_changes_nothing_that_anybody_relies_on(
     small: Shop, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    # Given many small files, and nobody who looks further back than the last commit
+    # Given many small files, and no reader of versions before the last commit
     monkeypatch.setattr("flows.lake.delta.HISTORY", 1)
     raw, quarantine = RawTable(small.lake, small.name).path, quarantine_path(small.lake, small.name)
     assert (files(raw), files(quarantine), files(small.lake / "ops" / "files")) == (8, 8, 8)
     before, load = state(small, small.lake), small.loads()[-1]
 
-    # When the lake is housekeeping, twice
+    # When the lake is compacted and vacuumed, twice
     first, second = compact_and_vacuum_lake(small.lake, {}), compact_and_vacuum_lake(small.lake, {})
 
-    # Then there is one file each, and the second time there is nothing to do; what was needed today is still there
+    # Then each table has one file, and the second time changes nothing; files of today are still there
     assert (first.compacted, first.deleted) == (24, 0)
     assert (second.compacted, second.deleted) == (0, 0)
     assert (files(raw), files(quarantine), files(small.lake / "ops" / "files")) == (1, 1, 1)
     assert len(list(raw.glob("*.parquet"))) == 9
 
-    # And rows, watermarks, batches, files and counts are as they were
+    # And rows, watermarks, batches, files and counts are unchanged
     assert state(small, small.lake) == before
     counts = Counts(load["read"], load["accepted"], load["quarantined"], load["duplicate"])
     require_reconciliation(small.lake, {small.name: (load["load_id"], counts)})
 
-    # And what is known is known, what is new is loaded, and a batch that died is replaced
+    # And known records are duplicates, new ones are loaded, and a dead batch is replaced
     drop(small, 8)
     again = small.load()
     assert (again.batch, again.counts.accepted, again.counts.quarantined, again.counts.duplicate) == (9, 1, 1, 16)
 
 
 def test_a_release_and_the_catalog_find_every_row_of_the_versions_that_they_name(small: Shop) -> None:
-    # Given a release that names a version, a catalog that shows a later one, and versions that nobody names
+    # Given a release that names a version, a catalog that shows a later one, and versions without any reference
     folder = DataFolder.of("test")
     drop(small, 8)
     small.load()
@@ -110,14 +110,14 @@ def test_a_release_and_the_catalog_find_every_row_of_the_versions_that_they_name
     assert named == {small.name: {3}}
     pins = {small.name: {*named[small.name], read_pins(folder.catalog)[small.name].version or 0}}
 
-    # When the lake is housekeeping and its old files are deleted, once more after further commits
+    # When the lake is compacted and vacuumed, and again after more commits
     first = compact_and_vacuum_lake(small.lake, pins, age=NO_AGE)
     for number in range(10, 15):
         drop(small, number)
     small.load()
     second = compact_and_vacuum_lake(small.lake, pins, age=NO_AGE)
 
-    # Then both find every row of theirs, and the newest version has them all
+    # Then release and catalog find all of their rows, and the newest version has all rows
     assert first.deleted > 0
     assert second.deleted > 0
     for version, rows in ((3, 4), (8, 9), (None, 15)):
@@ -126,7 +126,7 @@ def test_a_release_and_the_catalog_find_every_row_of_the_versions_that_they_name
     with duckdb.connect(str(folder.catalog), read_only=True) as catalog:
         assert catalog.execute("select count(*) from sales.orders").fetchall() == [(9,)]
 
-    # And once nobody names them, their files go too, and the log stays
+    # And without a reference, their files are deleted, and the log stays
     third = compact_and_vacuum_lake(small.lake, {}, age=NO_AGE)
     assert third.deleted > 0
     assert len(list(table.path.glob("*.parquet"))) == files(table.path)
@@ -134,12 +134,12 @@ def test_a_release_and_the_catalog_find_every_row_of_the_versions_that_they_name
 
 
 def test_what_a_killed_write_left_is_deleted_once_it_is_old(small: Shop) -> None:
-    # Given files that no version knows
+    # Given files that no version names
     raw = RawTable(small.lake, small.name).path
     for number in range(4):
         (raw / f"part-{number}.parquet").write_bytes(b"half")
 
-    # When the lake is housekeeping, then they stay while they are young: somebody may be about to commit them
+    # When the lake is compacted and vacuumed, then young files stay: a load may be about to commit them
     assert compact_and_vacuum_lake(small.lake, {}).deleted == 0
     assert len(list(raw.glob("part-?.parquet"))) == 4
     os.utime(raw / "part-0.parquet", (0, 0))
@@ -156,10 +156,10 @@ def test_a_table_that_cannot_be_compacted_is_told_and_the_others_are(
     log = small.lake / "ops" / "files" / "_delta_log"
     (log / f"{7:020}.json").write_text("nothing")
 
-    # When the lake is housekeeping
+    # When the lake is compacted and vacuumed
     housekeeping = compact_and_vacuum_lake(small.lake, {})
 
-    # Then the others are compacted, and somebody is told of it
+    # Then the other tables are compacted, and the damage is reported
     assert housekeeping.compacted == 16
     assert [text.partition(":")[0] for text in told] == ["ops/files could not be compacted"]
 
@@ -177,7 +177,7 @@ def test_nothing_is_deleted_while_a_release_cannot_be_read(small: Shop, monkeypa
     damaged.write_bytes(b"nothing" * 1000)
     raw = RawTable(small.lake, small.name).path
 
-    # When the flow tidies the lake, then it leaves it as it is, and tells; without that release it tidies
+    # When the flow compacts and vacuums the lake, then it changes no file and reports it; without that release it works
     elt.compact_and_vacuum.__wrapped__(folder)  # type: ignore[attr-defined]
     assert files(raw) == 8
     assert told == ["the lake was not compacted, a release cannot be read: IOException"]
@@ -216,21 +216,21 @@ for number in map(int, sys.argv[2:]):
 
 
 def test_compaction_killed_anywhere_and_begun_again_leaves_what_an_undisturbed_one_leaves(small: Shop) -> None:
-    # Given a lake of three tables to compact_and_vacuum, copied
+    # Given a lake of three tables, and copies of it
     before = state(small, small.lake)
     steps, moments = [2, 3, 5, 7, 9], [1008, 1016, 1024]
     copies = [small.lake.with_name(f"lake-{number}") for number in (*steps, *moments)]
     for copy in copies:
         shutil.copytree(small.lake, copy)
 
-    # When compaction is killed before or behind its steps, and in the midst of them
+    # When compaction is killed before, within or after its steps
     arguments = [str(small.lake), *(str(number) for number in (*steps, *moments))]
     environment = {**os.environ, "PYTHONPATH": f"{PROJECT}:{PROJECT / 'tests' / 'python'}"}
     script = [sys.executable, "-c", SCRIPT, *arguments]
     killed = subprocess.run(script, env=environment, capture_output=True, text=True, cwd=PROJECT, timeout=100)
     assert killed.stdout.split()[: len(steps)] == [str(-signal.SIGKILL)] * len(steps), killed.stderr
 
-    # Then a lake is never other than it was, nor when it is housekeeping again
+    # Then each lake has the same state, and still has it after another compaction
     for copy in copies:
         assert state(small, copy) == before, copy.name
         compact_and_vacuum_lake(copy, {}, age=NO_AGE)

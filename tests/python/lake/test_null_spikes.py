@@ -1,4 +1,4 @@
-"""A column that turns empty is told, or stops the load, as its contract says."""
+"""A sudden rise of nulls in a column is reported, or stops the load, as its contract says."""
 
 from collections.abc import Sequence
 
@@ -26,12 +26,12 @@ def test_a_column_that_turns_empty_is_told(shop: Shop) -> None:
     shop.drop_rows("1.jsonl", orders(0, ["Ada"] * 25 + [None] * 5))
     assert shop.load().notes == ()
 
-    # When some come of which most name none, and some in which that is as it was
+    # When some arrive without a customer, and some with the usual share of customers
     shop.drop_rows("2.jsonl", orders(100, ["Bob"] * 3 + [None] * 27))
     told = shop.load().notes
     shop.drop_rows("3.jsonl", orders(200, ["Bob"] * 20 + [None] * 10))
 
-    # Then it is said of the first, once
+    # Then the first batch is reported, once
     assert told == ("sales.orders: customer is null in 90% of 30 new rows, and in 17% of those before",)
     assert shop.load().notes == ()
 
@@ -45,21 +45,21 @@ def test_a_few_nulls_are_no_news(shop: Shop, count: int) -> None:
 
 
 def test_more_nulls_than_a_contract_allows_stop_the_load(shop: Shop) -> None:
-    # Given a contract that allows every fifth order to be a guest's, and orders that keep to it
+    # Given a contract that allows 20 % orders of guests, and orders within this limit
     guests_are_few = {"data_type": "varchar", "config": {"meta": {"null_limit_pct": 20}}}
     shop.declare(columns={**ORDERS, "customer": guests_are_few}, load="upsert", cursor="updated_at")
     shop.drop_rows("1.jsonl", orders(0, ["Ada"] * 30))
     shop.load()
     before = shop.stored()
 
-    # When a file comes whose orders have lost their customers
+    # When a file arrives in which most orders have no customer
     file = shop.drop_rows("2.jsonl", orders(100, ["Bob"] * 5 + [None] * 25))
     with pytest.raises(
         GateFailed, match=r"sales\.orders: customer: null in 25 of 30 new records, of which 20 % may be"
     ):
         shop.load()
 
-    # Then nothing of it is in the lake, and all of it once the source was fixed
+    # Then no record of it is in the lake, and all of them are after the source was fixed
     assert shop.stored() == before
     file.unlink()
     shop.drop_rows("2.jsonl", orders(100, ["Bob"] * 30))

@@ -1,4 +1,4 @@
-"""The quarantine, looked at: reasons, counts and shapes, and never a value."""
+"""The report of the quarantine: reasons, counts and masked samples, but no values."""
 
 import pytest
 from support.shop import Shop
@@ -24,11 +24,11 @@ def test_the_quarantine_tells_reasons_counts_and_shapes(shop: Shop) -> None:
     )
     shop.load()
 
-    # When it is looked at
+    # When the quarantine is summarised
     assert quarantined_tables(shop.lake) == [shop.name]
     reasons = reasons_of(shop.lake, shop.name)
 
-    # Then each reason has its records, and samples show where they stood and what they look like, but no value
+    # Then each reason has its count, and samples show their place and shape, but no value
     assert {reason.reason: reason.records for reason in reasons} == {
         "email: looks_like_an_email": 2,
         "age: is no integer": 2,
@@ -52,11 +52,11 @@ def test_the_quarantine_tells_reasons_counts_and_shapes(shop: Shop) -> None:
     ids=["a line", "an object", "no text"],
 )
 def test_a_record_is_shown_by_its_shape(raw: bytes, shape: str) -> None:
-    # When a record is masked, then its form is left and its content is not
+    # When a record is masked, then its shape stays and its content is hidden
     assert masked(raw) == shape
 
 
 def test_an_empty_quarantine_has_no_reasons(shop: Shop) -> None:
-    # When nothing was ever rejected, then there is nothing to tell
+    # When no record was ever rejected, then the summary is empty
     assert quarantined_tables(shop.lake) == []
     assert reasons_of(shop.lake, shop.name) == []

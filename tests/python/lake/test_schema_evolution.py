@@ -1,4 +1,4 @@
-"""Schema evolution: what a changed source or contract does to the rows that stand, and what is told of it."""
+"""Schema evolution: the effects of a changed source or contract on stored rows, and the reports about it."""
 
 import json
 from datetime import date, datetime
@@ -55,18 +55,18 @@ def test_fault_26_a_widened_type_evolves_and_what_stands_is_seen_under_it(
     old_version = RawTable(shop.lake, shop.name).version
     kept = shop.rows("id", "_batch", "_row", "_position", "_load_id", "_loaded_at", "_is_backfill")
 
-    # When the contract is widened, and a value comes that only the wider type holds
+    # When the contract is widened, and a value arrives that only the wider type holds
     shop.declare(columns={"id": "varchar", "value": after}, key=["id"], load="append")
     shop.drop("3.csv", f"id,value\n4,{new}\n")
     load = shop.load()
 
-    # Then all rows have the wider type, everything else of them is as it was, and what was read before is known
+    # Then all rows have the wider type, their other values are unchanged, and known records are duplicates
     assert counted(load) == (4, 1, 0, 3)
     assert shop.rows("value") == [stored, None, stored, then]
     assert shop.rows("id", "_batch", "_row", "_position", "_load_id", "_loaded_at", "_is_backfill")[:3] == kept
     assert any(note == f"sales.orders: contract version 2: value {before} → {after}" for note in load.notes)
 
-    # And the version that the release names is there as it was
+    # And the version that the release names is unchanged
     raw = shop.lake / "raw" / "sales" / "orders"
     old = duckdb.sql(f"select id, value from {relation_of(open_table(raw, old_version))} order by id").fetchall()
     assert [row[0] for row in old] == ["1", "2", "3"]
@@ -81,8 +81,8 @@ def counted(load: object) -> tuple[int, ...]:
 
 
 def test_fault_26_a_narrowed_type_quarantines_new_offenders_and_refuses_what_stands_with_its_count(shop: Shop) -> None:
-    """A contract's column was narrowed: new offenders are quarantined, stored ones stop the load: Q, F."""
-    # Given stored values, all of which fit a narrower type
+    """A contract's column was narrowed: new offenders are quarantined, stored offenders stop the load: Q, F."""
+    # Given stored values that all fit a narrower type
     shop.declare(columns={**ORDERS, "quantity": "bigint"}, load="upsert", cursor="updated_at")
     shop.drop("1.csv", MARCH)
     shop.load()
@@ -92,11 +92,11 @@ def test_fault_26_a_narrowed_type_quarantines_new_offenders_and_refuses_what_sta
     shop.drop("2.csv", HEADER + "3,Cyd,3000000000,1.50,2026-03-05 10:00:00\n4,Dot,4,1.50,2026-03-05 10:00:00\n")
     load, again = shop.load(), shop.load()
 
-    # Then what does not fit is quarantined, and what stands is known under either type
+    # Then values that do not fit are quarantined, and stored records are known under either type
     assert (counted(load), counted(again)) == ((4, 1, 1, 2), (4, 0, 0, 4))
     assert [reasons for _, reasons in shop.quarantine()] == [["quantity: is no integer"]]
 
-    # And where stored values do not fit, nothing is read, and the error says how many
+    # And if stored values do not fit, no source is read, and the error has their number
     shop.declare(columns={**ORDERS, "price": "integer"}, load="upsert", cursor="updated_at")
     (shop.exports / "2.csv").unlink()
     shop.map(**{"from": "nothing.csv"})
@@ -106,18 +106,18 @@ def test_fault_26_a_narrowed_type_quarantines_new_offenders_and_refuses_what_sta
 
 
 def test_a_rewrite_carries_on_where_the_source_stands(shop: Shop, monkeypatch: pytest.MonkeyPatch) -> None:
-    # Given a loaded source, and nobody who looks further back than the last commit
+    # Given a loaded source, and no reader of versions before the last commit
     monkeypatch.setattr("flows.lake.delta.HISTORY", 1)
     shop.drop("1.csv", MARCH)
     shop.load()
     before = RawTable(shop.lake, shop.name)
 
-    # When the table is rewritten, and the load dies behind that
+    # When the table is rewritten, and the load dies after that
     shop.declare(columns={**ORDERS, "quantity": "bigint"}, load="upsert", cursor="updated_at")
     with duckdb.connect() as connection:
         evolve(connection, RawTable(shop.lake, shop.name), shop.contract, is_known=False)
 
-    # Then its last commit says what the one before it said, under the same batch
+    # Then its last commit has the metadata of the commit before, under the same batch
     after = RawTable(shop.lake, shop.name)
     assert (before.version, after.version) == (0, 1)
     assert set(after.last_commit()) == {"watermark", "config_hash", "contract_version"}
@@ -129,7 +129,7 @@ def test_a_type_is_widened_where_nothing_was_ever_accepted(shop: Shop) -> None:
     shop.drop("1.csv", HEADER + "1,Ada,many,1.50,2026-03-01 10:00:00\n")
     shop.load()
 
-    # When its contract is widened, then it takes what only the wider type holds
+    # When its contract is widened, then it takes values that only the wider type holds
     shop.declare(columns={**ORDERS, "quantity": "bigint"}, load="upsert", cursor="updated_at")
     shop.drop("2.csv", HEADER + "3,Cyd,9007199254740993,1.50,2026-03-05 10:00:00\n")
     shop.load()
@@ -137,7 +137,7 @@ def test_a_type_is_widened_where_nothing_was_ever_accepted(shop: Shop) -> None:
 
 
 def test_what_has_room_for_what() -> None:
-    # When types are compared, then one holds another only if no value is lost
+    # When types are compared, then a type is wider only if no value is lost
     assert holds("BIGINT", "INTEGER")
     assert holds("DECIMAL(38,0)", "BIGINT")
     assert holds("DECIMAL(18,4)", "DECIMAL(10,2)")
@@ -156,8 +156,8 @@ def test_what_has_room_for_what() -> None:
 
 
 def test_fault_26_an_extra_column_whose_type_changes_is_widened(shop: Shop) -> None:
-    """A column that the contract does not have changed its type: it becomes one that holds all its values (I)."""
-    # Given extra columns of whole numbers
+    """A column without a contract changed its type: it becomes a type that holds all its values (I)."""
+    # Given additional columns of whole numbers
     shop.declare(columns={"id": "varchar"}, key=["id"], load="upsert")
 
     def drop(number: int, **columns: pa.Array) -> None:
@@ -167,7 +167,7 @@ def test_fault_26_an_extra_column_whose_type_changes_is_widened(shop: Shop) -> N
     drop(1, n=pa.array([1], pa.int32()), m=pa.array([1]), o=pa.array([7]))
     before = RawTable(shop.lake, shop.name).last_commit()
 
-    # When they come as larger ones, as fractions, as fractions that are whole, as lists, and as nothing
+    # When larger numbers, fractions, whole fractions, lists and nulls arrive in them
     drop(2, n=pa.array([2**40]), m=pa.array([1.5]), o=pa.array([8.0]))
     drop(3, n=pa.array([3]), m=pa.array([[1, 2]]), o=pa.array([None]))
 
@@ -178,17 +178,17 @@ def test_fault_26_an_extra_column_whose_type_changes_is_widened(shop: Shop) -> N
 
 
 def test_a_rejected_record_does_not_widen_anything(shop: Shop) -> None:
-    # Given an extra column of whole numbers
+    # Given an additional column of whole numbers
     shop.declare(columns={"id": "varchar not null"}, key=["id"], load="append")
     parquet.write_table(pa.table({"id": ["1"], "n": [1]}), shop.exports / "1.parquet")
     shop.load()
 
-    # When a record comes in which it is a text, and which is rejected for another reason
+    # When a record with a text in it arrives, and is rejected for another reason
     table = pa.table({"id": pa.array([None, "2"]), "n": ["x", "2"]})
     parquet.write_table(table, shop.exports / "2.parquet")
     shop.load()
 
-    # Then the column is what it was
+    # Then the column is unchanged
     assert shop.rows("id", "n") == [("1", 1), ("2", 2)]
     assert shop.quarantine() == [(b'{"id":null,"n":"x"}', ["id: is missing"])]
 
@@ -197,7 +197,7 @@ def test_a_rejected_record_does_not_widen_anything(shop: Shop) -> None:
 
 
 def test_fault_25_a_renamed_column_is_seen_as_removed_and_added_and_a_mapping_is_suggested(shop: Shop) -> None:
-    """A column was renamed in the source: error or note suggest its new name, nothing is mapped by itself (F, A)."""
+    """A column was renamed in the source: error or note suggest its new name, and no mapping changes (F, A)."""
     # Given a loaded source
     shop.drop("1.csv", MARCH)
     shop.load()
@@ -206,7 +206,7 @@ def test_fault_25_a_renamed_column_is_seen_as_removed_and_added_and_a_mapping_is
     shop.drop("2.csv", "order_id,customer_name,qty,price,updated_at\n3,canary,7,1.50,2026-03-05 10:00:00\n")
     load = shop.load()
 
-    # Then it is null and told, the new one is kept beside it, and the mapping is suggested, by name alone
+    # Then it is null and reported, the new one is stored as additional, and the mapping is suggested by its name
     assert shop.rows("customer", "quantity", "customer_name", "qty")[-1] == (None, None, "canary", "7")
     said = "\n".join(load.notes)
     assert "the source has no customer, quantity; taken as null" in said
@@ -214,7 +214,7 @@ def test_fault_25_a_renamed_column_is_seen_as_removed_and_added_and_a_mapping_is
     assert "Was customer renamed? The source has customer_name" in said
     assert "canary" not in said
 
-    # And if it is required, the error suggests it
+    # And if the column is required, the error suggests the mapping
     shop.drop("3.csv", "order_number,customer\n4,Dot\n")
     with pytest.raises(SchemaMismatch, match=r"Was order_id renamed\? The source has order_number"):
         shop.load()
@@ -222,26 +222,26 @@ def test_fault_25_a_renamed_column_is_seen_as_removed_and_added_and_a_mapping_is
 
 @pytest.mark.parametrize(("one", "other"), [("größe", "GRÖSSE"), ("caf\u00e9", "cafe\u0301"), ("\ufb01ts", "fits")])
 def test_fault_29_names_that_collide_by_case_or_unicode_form_are_refused(shop: Shop, one: str, other: str) -> None:
-    """Columns are called the same but for case or Unicode form, in a source or a contract; nothing is loaded (F)."""
+    """Names of columns differ only by case or Unicode form, in a source or a contract; no record is loaded (F)."""
     # Given a source whose columns collide, as CSV, JSON and Parquet
     shop.declare(columns={"id": "varchar"}, key=["id"], load="append")
     shop.drop("1.csv", f"id,{one},{other}\n1,a,b\n")
     shop.drop("1.jsonl", json.dumps({"id": "1", one: 1, other: 2}, ensure_ascii=False))
     parquet.write_table(pa.table({"id": ["1"], one: [1], other: [2]}), shop.exports / "1.parquet")
     for name in ("1.csv", "1.jsonl", "1.parquet"):
-        # When it is loaded, then the error names both
+        # When it is loaded, then the error names both columns
         shop.map(**{"from": name})
         with pytest.raises(SchemaMismatch, match="must differ by more than case or Unicode form"):
             shop.load()
     assert RawTable(shop.lake, shop.name).version is None
 
-    # And contracts whose columns or tables collide are refused
+    # And contracts with colliding columns or tables are refused
     with pytest.raises(UsageError, match="two columns differ by case or Unicode form alone"):
         make_contract(columns={"id": "varchar", one: "varchar", other: "varchar"}, key=["id"])
 
 
 def test_fault_29_contracts_of_tables_whose_names_collide_are_refused() -> None:
-    """Two source tables are called the same but for case: the contracts are refused before anything is done (F)."""
+    """Names of two source tables differ only by case: the contracts are refused before any work (F)."""
     # Given two tables
     nodes = [
         {
@@ -253,19 +253,19 @@ def test_fault_29_contracts_of_tables_whose_names_collide_are_refused() -> None:
         for name in ("orders", "Orders")
     ]
 
-    # When their contracts are read, then the error names both
+    # When their contracts are read, then the error names both tables
     with pytest.raises(UsageError, match=r"sales\.orders and sales\.Orders differ by case or Unicode form alone"):
         contracts_of(nodes)
 
 
 def test_fault_29_a_column_that_comes_later_in_another_unicode_form_is_refused(shop: Shop) -> None:
-    """A further column is called like a stored one but for its Unicode form, and the batch is refused (F)."""
+    """The name of an additional column differs from a stored one only by Unicode form; the batch is refused (F)."""
     # Given a stored column
     shop.declare(columns={"id": "varchar"}, key=["id"], load="append")
     shop.drop("1.csv", "id,caf\u00e9\n1,a\n")
     shop.load()
 
-    # When another is called the same in decomposed form, then nothing of it is loaded
+    # When another column has the same name in decomposed form, then no record of it is loaded
     shop.drop("2.csv", "id,cafe\u0301\n2,b\n")
     with pytest.raises(SchemaMismatch, match="must differ by more than Unicode form"):
         shop.load()
@@ -298,7 +298,7 @@ def test_fault_30_a_nested_type_that_changed_is_quarantined(
     shop.drop_rows("1.jsonl", rows)
     load, again = shop.load(), shop.load()
 
-    # Then they are in quarantine, as they came, and the others are not
+    # Then these are quarantined as they came, and the others are not
     assert (counted(load), counted(again)) == ((2, 1, 1, 0), (2, 0, 0, 2))
     assert shop.rows("id", "value") == [("1", good)]
     assert shop.quarantine() == [(json.dumps(rows[1]).encode(), [f"value: is no {shop.contract.types['value']}"])]
@@ -321,7 +321,7 @@ def test_each_version_of_a_contract_is_recorded_and_named_by_the_batches_under_i
     notes = shop.load().notes
     shop.load()
 
-    # Then what changed is told once, in words, the version is recorded, and its batches name it
+    # Then the changes are reported once, in words, the version is recorded, and its batches name it
     assert notes[0] == (
         "sales.orders: contract version 2: customer required, note added, quantity integer → bigint, price removed, "
         "load upsert → append"
@@ -340,14 +340,14 @@ def test_the_order_of_columns_is_no_version_of_a_contract(shop: Shop) -> None:
     shop.drop("1.csv", MARCH)
     shop.load()
 
-    # When columns are listed in another order, then that is the same contract
+    # When the columns are listed in another order, then the contract is the same
     shop.declare(columns=dict(reversed(ORDERS.items())), load="upsert", cursor="updated_at")
     shop.load()
     assert len(versions(shop)) == 1
 
 
 def test_a_contract_that_version_0_1_0_stored_is_no_other_contract(shop: Shop) -> None:
-    # Given what version 0.1.0 stored of a contract, which said `overlap`, and knew no limit of nulls
+    # Given a contract as version 0.1.0 stored it: with the field `overlap`, and without a limit of nulls
     column = {"is_personal": False, "has_happened": False, "checks": []}
     stored = {
         "columns": [
@@ -360,27 +360,27 @@ def test_a_contract_that_version_0_1_0_stored_is_no_other_contract(shop: Shop) -
     row = {"table_name": "sales.orders", "version": 1, "definition": json.dumps(stored), "since": datetime(2026, 3, 1)}
     append_row(shop.lake / "ops" / "contracts", row, CONTRACTS)
 
-    # When the same contract is loaded, then nothing has changed
+    # When the same contract is loaded, then no change is reported
     columns = {"at": "timestamp", "id": "varchar not null"}
     ten_days = {"count": 10, "period": "day"}
     shop.declare(columns=columns, key=["id"], load="upsert", cursor="at", lookback=ten_days)
     assert record_contract_version(shop.lake, shop.contract) == 1
 
-    # And what changes later is told by today's names
+    # And later changes are reported by the present names
     shop.declare(columns=columns, key=["id"], load="upsert", cursor="at")
     assert record_contract_version(shop.lake, shop.contract) == 2
     assert changes_since(shop.lake, shop.contract, 1) == "lookback 10 days, 0:00:00 → 1:00:00"
 
 
 def test_a_day_and_a_column_of_the_day_are_apart(shop: Shop, tmp_path: Path) -> None:
-    # Given dates that are widened in a zone of their own
+    # Given dates in a time zone, whose type is widened
     shop.declare(columns={"id": "varchar", "day": "date"}, key=["id"], load="append")
     shop.map(**{"from": "*", "time_zone": "Europe/Berlin"})
     shop.drop("1.csv", "id,day\n1,2026-03-01\n")
     shop.load()
     assert shop.rows("day") == [date(2026, 3, 1)]
 
-    # When they become times, then they are what the same records would be now
+    # When they become times, then they are equal to a new load of the same records
     shop.declare(columns={"id": "varchar", "day": "timestamp"}, key=["id"], load="append")
     shop.drop("2.csv", "id,day\n2,2026-03-01\n")
     shop.load()
