@@ -1,4 +1,4 @@
-"""Content that is odd, huge or hostile: kept exactly or quarantined, and harmless in what is shown of it."""
+"""Odd, huge or hostile content: stored exactly or quarantined, and harmless in every output."""
 
 import csv
 import gzip
@@ -41,14 +41,14 @@ def items(shop: Shop) -> Shop:
 
 
 def test_fault_28_a_value_outside_the_accepted_set_is_quarantined_and_told(items: Shop) -> None:
-    """Records came with a status that the contract does not list, in another case, and empty: Q, A."""
-    # Given a contract that lists what a status may be
+    """Records had a status outside the contract's list, in another case, and empty: Q, A."""
+    # Given a contract that lists the accepted values of status
     accepted = {"type": "check", "name": "is_a_known_status", "expression": "status in ('placed', 'paid')"}
     status = {"data_type": "varchar", "constraints": [accepted]}
     items.declare("shop.items", {"id": "varchar not null", "status": status}, key=["id"], load="append")
     items.drop("1.csv", "id,status\n1,placed\n2,PAID\n3,lost\n4,\n5,placed \n")
 
-    # When they are loaded, then null is no value, and the others are in quarantine and told
+    # When they are loaded, then null is accepted, and the other records are quarantined and reported
     items.load()
     assert items.rows("id") == ["1", "4"]
     assert items.loads()[-1]["quarantined"] == 3
@@ -58,7 +58,7 @@ def test_fault_28_a_value_outside_the_accepted_set_is_quarantined_and_told(items
 
 @pytest.mark.parametrize("kind", ["csv", "csv.gz", "jsonl", "json", "sqlite"])
 def test_fault_31_a_full_copy_of_nothing_is_told_and_brings_nothing_new(items: Shop, kind: str) -> None:
-    """A full copy came with no rows, and with no columns, and counted as read: A."""
+    """A full copy had no rows, or no columns, and counted as read: A."""
     # Given a full copy
     items.change(load="full")
     path = items.exports / f"all.{kind}"
@@ -88,7 +88,7 @@ def test_fault_31_a_full_copy_of_nothing_is_told_and_brings_nothing_new(items: S
             path.write_bytes(contents[kind][number])
         load = items.load()
 
-        # Then that is told, nothing is deleted, and its newest rows are as old as they were
+        # Then that is reported, no row is deleted, and no row has a new load time
         assert (load.counts.read, load.counts.deleted) == (0, 0)
         assert load.notes[-1:] == ("shop.items: the full copy of the source was empty; nothing was deleted",)
         assert max(items.rows("_loaded_at")) == arrived
@@ -101,8 +101,8 @@ def test_fault_31_a_full_copy_of_nothing_is_told_and_brings_nothing_new(items: S
 def test_fault_37_a_huge_cell_is_quarantined_and_its_neighbours_are_read(
     items: Shop, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """CSV had cells larger than a record may be, on a line, over many lines and beyond what is kept: Q, I."""
-    # Given records of up to a thousand bytes, and lines that are longer than that, and than what is kept of them
+    """CSV had cells larger than a record may be: on one line, over many lines, and larger than the kept part: Q, I."""
+    # Given records of at most a thousand bytes, lines longer than that, and lines longer than the kept part
     monkeypatch.setattr("flows.sources.files.csv.LARGEST_RECORD", 1_000)
     monkeypatch.setattr("flows.sources.files.csv.LARGEST_KEPT", 4_000)
     large, larger = b"3," + b"x" * 2_000, b"4," + b"y" * 2_000_000
@@ -112,7 +112,7 @@ def test_fault_37_a_huge_cell_is_quarantined_and_its_neighbours_are_read(
     # When they are loaded, twice
     load, again = items.load(), items.load()
 
-    # Then what is good is read, and the others are kept, as much of them as is bearable, with the reason
+    # Then valid records are read, and the others are kept up to a limit, with the reason
     assert items.rows("id") == ["1", "2", "6"]
     quarantined = {raw: reasons[0] for raw, reasons in items.quarantine()}
     assert quarantined[large] == "is longer than 1,000 bytes"
@@ -139,7 +139,7 @@ print(counts, [len(raw) for raw, _ in shop.quarantine()])
 @pytest.mark.slow
 @pytest.mark.parametrize("megabytes", [100, 400])
 def test_fault_37_a_cell_of_a_hundred_megabytes_is_quarantined_in_bounded_memory(items: Shop, megabytes: int) -> None:
-    """CSV had a cell of 100 MB, and one of 400 MB, which took no more memory for being larger: Q."""
+    """CSV had a cell of 100 MB, and one of 400 MB; the larger one took no more memory: Q."""
     # Given a file with such a cell
     with (items.exports / "1.csv").open("wb") as file:
         file.write(b"id,name\n1,Ada\n2,")
@@ -153,7 +153,7 @@ def test_fault_37_a_cell_of_a_hundred_megabytes_is_quarantined_in_bounded_memory
     command = [sys.executable, "-c", HUGE, str(items.folder)]
     done = subprocess.run(command, env=environment, capture_output=True, text=True, cwd=PROJECT, check=True)
 
-    # Then it is in quarantine, and the process took 1.18 GB at most
+    # Then the record is quarantined, and the process took at most 1.18 GB
     megabytes_taken, counts = done.stdout.splitlines()
     assert counts == f"(3, 2, 1) [{min(megabytes * 1_000_000 + 2, 96 * 1024 * 1024)}]"
     assert float(megabytes_taken) < 1_180
@@ -163,8 +163,8 @@ def test_fault_37_a_cell_of_a_hundred_megabytes_is_quarantined_in_bounded_memory
 
 
 def test_fault_38_numbers_that_do_not_fit_are_quarantined_and_large_ones_are_exact(items: Shop) -> None:
-    """Decimals overflowed, and integers past 2^53 came as texts, JSON numbers, Parquet and from a database: Q."""
-    # Given the same numbers in four forms, of which the last does not fit
+    """Decimals overflowed; integers above 2^53 came as texts, JSON numbers, Parquet and from a database: Q."""
+    # Given the same numbers in four formats; the last number does not fit
     columns = {"id": "varchar not null", "whole": "bigint", "amount": "decimal(18, 4)"}
     items.declare("shop.items", columns, key=["id"], load="append")
     wholes = [2**53 + 1, -(2**63), 2**63 - 1, 2**63]
@@ -180,7 +180,7 @@ def test_fault_38_numbers_that_do_not_fit_are_quarantined_and_large_ones_are_exa
     }
     parquet.write_table(pa.table(table), items.exports / "1.parquet")
 
-    # When they are loaded, then those that fit are exact, and the others in quarantine with both reasons
+    # When they are loaded, then the numbers that fit are exact, and the others are quarantined with both reasons
     for name in ("1.csv", "1.jsonl", "1.parquet"):
         items.map(**{"from": name})
         items.load()
@@ -189,7 +189,7 @@ def test_fault_38_numbers_that_do_not_fit_are_quarantined_and_large_ones_are_exa
         ["whole: is no bigint", "amount: is no decimal(18, 4)"]
     ] * 3
 
-    # And so are those of a database, where numbers beyond its integers are doubles
+    # And numbers from a database are exact too; beyond its integers they are doubles
     path = items.folder / "shop.sqlite"
     with sqlite3.connect(path) as database:
         database.execute("create table items (id text, whole integer, amount text)")
@@ -223,7 +223,7 @@ ODD = [
 
 @pytest.mark.parametrize("kind", ["csv", "jsonl", "parquet", "sqlite"])
 def test_fault_40_odd_texts_are_kept_as_they_are(items: Shop, kind: str) -> None:
-    """Texts held NUL, marks that turn the direction of writing, formulas and HTML, in four forms: I."""
+    """Texts contained NUL, direction marks, formulas and HTML, in four formats: I."""
     # Given such texts
     rows = [(str(n), text) for n, text in enumerate(ODD)]
     if kind == "csv":
@@ -243,7 +243,7 @@ def test_fault_40_odd_texts_are_kept_as_they_are(items: Shop, kind: str) -> None
             database.execute("create table items (id text, name text)")
             database.executemany("insert into items values (?, ?)", rows)
 
-    # When they are loaded, twice, then the lake has them exactly, once
+    # When they are loaded, twice, then the lake has each text once, unchanged
     items.load()
     assert items.load().counts.duplicate == len(rows)
     assert items.rows("id", "name") == rows
@@ -261,14 +261,14 @@ def released(tmp_path: Path, table: str) -> DataFolder:
 
 
 def test_fault_40_62_what_a_query_exports_cannot_run_or_mislead(tmp_path: Path) -> None:
-    """Texts like formulas, HTML, with NUL and marks of direction, and numbers were exported and shown: I."""
-    # Given a release with such texts and with numbers below zero
+    """Texts with formulas, HTML, NUL and direction marks, and numbers, were exported and shown: I."""
+    # Given a release with such texts and with negative numbers
     folder = released(
         tmp_path,
         "select unnest($odd) as text, -5 as number, -1.5::decimal(9, 2) as amount".replace("$odd", repr_sql(ODD)),
     )
 
-    # When they are exported as CSV, then a spreadsheet runs none of them, and numbers are numbers
+    # When they are exported as CSV, then a spreadsheet executes no text, and numbers stay numbers
     exported = list(
         csv.reader(io.StringIO(run_query(folder, 'select text, number, amount as "=2" from texts', "csv", 100)))
     )
@@ -281,26 +281,26 @@ def test_fault_40_62_what_a_query_exports_cannot_run_or_mislead(tmp_path: Path) 
     assert texts[:5] == ["a\\u0000b", "invoice\\u202egpj.exe", "\\u2066left\\u2069", "'=1+1", "'+49 30 1234"]
     assert texts[-3:] == ["<script>alert(1)</script>", "plain", "1-2"]
 
-    # And as JSON they are exact, in letters that no program can mistake
+    # And JSON has the exact texts, in ASCII characters only
     said = run_query(folder, "from texts", "json", 100)
     assert said.isascii()
     assert [json.loads(line)["text"] for line in said.splitlines()] == ODD
 
-    # And in a terminal nothing turns the direction or ends the text
+    # And in a terminal, no text changes the direction or ends the output
     shown = run_query(folder, "from texts", "table", 100)
     assert not {*"\0\x1b\u202e\u2066\u2069"} & {*shown}
 
 
 def repr_sql(texts: list[str]) -> str:
-    """Write texts as a list in SQL, whatever signs they have."""
+    """Write texts as an SQL list, with any characters."""
     return (
         "[" + ", ".join("'" + text.replace("'", "''").replace("\0", "' || chr(0) || '") + "'" for text in texts) + "]"
     )
 
 
 def test_fault_62_names_of_a_source_cannot_run_in_the_docs(tmp_path: Path) -> None:
-    """A column was called like the end of a script and the beginning of another: it is a name in the docs site: I."""
-    # Given what dbt has written about such a column
+    """The name of a column contained the end and the beginning of a script: the docs site has it as a name: I."""
+    # Given dbt's artifacts with such a column
     name = "</script><script>alert(1)</script><!--"
     (tmp_path / "index.html").write_text(
         '<script>n=["MANIFEST.JSON INLINE DATA"]; c="CATALOG.JSON INLINE DATA"</script>'
@@ -308,7 +308,7 @@ def test_fault_62_names_of_a_source_cannot_run_in_the_docs(tmp_path: Path) -> No
     for part in ("manifest", "catalog"):
         (tmp_path / f"{part}.json").write_text(json.dumps({part: {"columns": {name: {}}}}))
 
-    # When the site is made, then its script ends where it should, and has the name
+    # When the site is made, then its script ends in the right place, and contains the name
     page = inline_docs(tmp_path).read_text()
     assert page.count("<") == 2
     manifest = page.removeprefix("<script>n=[").partition("]; c=")[0]
@@ -319,7 +319,7 @@ def test_fault_62_names_of_a_source_cannot_run_in_the_docs(tmp_path: Path) -> No
 
 
 def packed(members: Mapping[str, bytes], kind: str, *further: tarfile.TarInfo) -> bytes:
-    """Return an archive of files, and for tar of further entries without content."""
+    """Return an archive of files; for tar, with additional entries without content."""
     file = io.BytesIO()
     if kind == "zip":
         with zipfile.ZipFile(file, "w", zipfile.ZIP_DEFLATED) as zipped:
@@ -361,8 +361,10 @@ def link(name: str, to: str, kind: bytes = tarfile.SYMTYPE) -> tarfile.TarInfo:
     ],
 )
 def test_fault_60_a_member_that_leads_out_of_its_archive_is_refused(items: Shop, kind: str, entry: str) -> None:
-    """Archives held paths upwards, absolute ones, links to a secret file and a pipe, under names that match: F, I."""
-    # Given a file that is none of the source's, and an archive with a member that leads to it
+    """Archives contained upward paths, absolute paths, and links to a secret file and a pipe, under matching names: F,
+    I.
+    """
+    # Given a file outside of the source, and an archive with a member that leads to it
     secret = items.folder / "secret.csv"
     secret.write_text("id,name\n9,secret\n")
     links = {
@@ -375,14 +377,14 @@ def test_fault_60_a_member_that_leads_out_of_its_archive_is_refused(items: Shop,
     items.map(**{"from": f"all.{kind}!*.csv"})
     before = {path: path.read_bytes() for path in items.folder.rglob("*.csv")}
 
-    # When it is loaded, then the error names archive and member, and no file was written or read for it
+    # When it is loaded, then the error names archive and member, and no file was written or read through it
     with pytest.raises(SourceFailed, match=r"all\.\S+: .*refused") as failure:
         items.load()
     assert entry in str(failure.value)
     assert {path: path.read_bytes() for path in items.folder.rglob("*.csv")} == before
     assert "secret" not in items.rows("name")
 
-    # And where the pattern does not take it, it is not looked at
+    # And if the pattern does not match the member, it is ignored
     items.map(**{"from": f"all.{kind}!1.csv"})
     assert items.load().counts.accepted == 2
 
@@ -415,21 +417,21 @@ def nothing_but_nulls() -> bytes:
 def test_fault_61_a_file_that_would_unpack_without_bounds_is_refused(
     items: Shop, monkeypatch: pytest.MonkeyPatch, name: str, content: object, pattern: str
 ) -> None:
-    """Packed files and archives held a thousand times their size, in one member or many, in the way or not: F, I."""
-    # Given a file that unpacks to several hundred times its size, and to more than is always fine
+    """Packed files and archives had a thousand times their size, in one or many members, matching or not: F, I."""
+    # Given a file that unpacks to several hundred times its size, above the size that is always allowed
     assert callable(content)
     monkeypatch.setattr(archives, "ALWAYS_FINE", 1_000_000)
     items.drop(name, content())
     assert (items.exports / name).stat().st_size < 20_000
     items.map(**{"from": pattern})
 
-    # When it is loaded, then the error names it and the bounds, and nothing is kept
+    # When it is loaded, then the error names the file and the limits, and no record is stored
     with pytest.raises(SourceFailed, match=rf"{name[:3]}.*unpacks to more than 200 times its size") as failure:
         items.load()
     assert not failure.value.is_transient
     assert items.rows() == []
 
-    # And one that is small enough is read, however well it is packed
+    # And a small file is read, at any compression ratio
     (items.exports / name).unlink()
     items.drop("2.csv.gz", gzip.compress(b"id,name\n" + b"1,Ada\n" * 100_000))
     items.map(**{"from": "2.csv.gz"})
@@ -437,14 +439,14 @@ def test_fault_61_a_file_that_would_unpack_without_bounds_is_refused(
 
 
 def test_fault_61_a_size_that_a_zip_lies_about_is_not_believed(items: Shop) -> None:
-    """A zip archive said that its member is small, and it was not: F."""
+    """A zip archive stated a small size for a large member: F."""
     # Given such an archive
     content = packed({"1.csv": GOOD + b"3,Cyd\n" * 1_000}, "zip")
     size = (len(GOOD) + 6_000).to_bytes(4, "little")
     items.drop("all.zip", content.replace(size, len(GOOD).to_bytes(4, "little")))
     items.map(**{"from": "all.zip!*.csv"})
 
-    # When it is loaded, then it is taken for damaged
+    # When it is loaded, then it counts as damaged
     with pytest.raises(SourceFailed, match=r"all\.zip"):
         items.load()
     assert items.rows() == []
@@ -452,8 +454,8 @@ def test_fault_61_a_size_that_a_zip_lies_about_is_not_believed(items: Shop) -> N
 
 @pytest.mark.parametrize("name", ["1.jsonl", "1.json"])
 def test_fault_33_a_json_key_twice_is_quarantined(items: Shop, name: str) -> None:
-    """Records had a key twice, with the same value, another one, and beside a key that others lack: Q, I."""
-    # Given good records, and some of whose values nobody can tell which is meant
+    """Records had a key twice: with the same value, with another value, and in records with additional keys: Q, I."""
+    # Given valid records, and records with ambiguous values
     twice = ['{"id": "3", "name": "Cy", "id": "4"}', '{"id": "5", "id": "5"}', '{"id": "6", "x": 1, "x": 2}']
     records = ['{"id": "1", "name": "Ada"}', *twice, '{"id": "2", "name": "Bob"}']
     items.drop(name, "\n".join(records) if name == "1.jsonl" else f"[{','.join(records)}]")
@@ -461,15 +463,15 @@ def test_fault_33_a_json_key_twice_is_quarantined(items: Shop, name: str) -> Non
     # When they are loaded, twice
     load, again = items.load(), items.load()
 
-    # Then those are in quarantine as they came, once
+    # Then the ambiguous records are quarantined as they came, once
     assert items.stored() == {("1", "Ada"), ("2", "Bob")}
     assert sorted(items.quarantine()) == sorted((record.encode(), ["has a key twice"]) for record in twice)
     assert (load.counts.quarantined, again.counts.duplicate) == (3, 5)
 
 
 def test_fault_34_what_is_no_number_or_too_large_a_one_is_quarantined(items: Shop) -> None:
-    """Amounts and readings came as NaN, infinity and 1e400, as CSV and as JSON: Q."""
-    # Given numbers that are none, of both kinds
+    """Amounts and readings were NaN, infinity and 1e400, in CSV and in JSON: Q."""
+    # Given invalid and infinite numbers
     items.declare(
         "shop.items",
         {"id": "varchar not null", "amount": "decimal(18, 4)", "reading": "double"},
@@ -481,11 +483,11 @@ def test_fault_34_what_is_no_number_or_too_large_a_one_is_quarantined(items: Sho
     )
     items.drop("2.jsonl", '{"id": "8", "amount": 1e400}\n{"id": "9", "reading": 1e400}\n{"id": "10", "reading": 3.5}\n')
 
-    # When the CSV is loaded, then what is a number is there
+    # When the CSV is loaded, then the valid numbers are stored
     items.map(**{"from": "*.csv"})
     assert (items.load().counts.accepted, len(items.quarantine())) == (1, 6)
 
-    # And JSON, which has no such numbers, keeps the records that do as they came
+    # And JSON has no such numbers, so these records are quarantined as they came
     items.map(**{"from": "*.jsonl"})
     items.load()
     assert items.rows("id") == ["1", "10"]
@@ -497,13 +499,13 @@ def test_fault_34_what_is_no_number_or_too_large_a_one_is_quarantined(items: Sho
 
 @pytest.mark.parametrize("name", ["1.csv", "1.jsonl", "1.json"])
 def test_fault_35_bytes_that_are_no_utf_8_are_quarantined_as_they_are(items: Shop, name: str) -> None:
-    """A record of a CSV file, of JSON lines and a whole document had bytes that are no UTF-8: Q, I."""
-    # Given a record whose bytes are of another encoding
+    """A CSV record, a JSON line and a whole document contained bytes that are not UTF-8: Q, I."""
+    # Given a record in another encoding
     bad = {"1.csv": b"2,J\xfcrgen", "1.jsonl": b'{"id": "2", "name": "J\xfcrgen"}', "1.json": b'[{"id": "J\xfcrgen"}]'}
     good = {"1.csv": b"id,name\n1,Ada\n", "1.jsonl": b'{"id": "1", "name": "Ada"}\n', "1.json": b""}
     items.drop(name, good[name] + bad[name] + (b"" if name == "1.json" else b"\n"))
 
-    # When it is loaded, twice, then it is kept byte by byte, once, and the others are loaded
+    # When it is loaded, twice, then it is quarantined byte by byte, once, and the others are loaded
     items.load()
     assert items.load().counts.accepted == 0
     assert items.quarantine() == [(bad[name], ["is no JSON" if name == "1.json" else "is no UTF-8"])]

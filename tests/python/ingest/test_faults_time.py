@@ -1,4 +1,4 @@
-"""Times that lie: in the future, between two clocks, at the ends of the calendar, late."""
+"""Wrong times: in the future, ambiguous or missing at a DST transition, at the ends of the calendar, late-arriving."""
 
 import sqlite3
 from contextlib import closing
@@ -24,7 +24,7 @@ def meters(shop: Shop) -> Shop:
 
 
 def database(shop: Shop, kind: str = "texts") -> Path:
-    """Make the source a database whose times are texts, or reach the loader as times."""
+    """Make the source a database whose times are texts, or give the loader typed times."""
     path = shop.folder / "site.sqlite"
     shop.connect(f"sqlite:///{path}" if kind == "texts" else f"sqlite+pysqlite:///{path}?detect_types=1")
     with closing(sqlite3.connect(path)) as connection, connection:
@@ -39,7 +39,7 @@ def insert(path: Path, *rows: tuple[str, str]) -> None:
 
 @pytest.mark.parametrize("kind", ["texts", "times"])
 def test_fault_19_a_row_committed_late_is_caught_by_the_overlap(meters: Shop, kind: str) -> None:
-    """A row was committed after others were read, dated before them but within the lookback: I."""
+    """A row was committed after later rows were read, with a time before them but within the lookback: I."""
     # Given a source that was read up to noon
     meters.declare(
         "site.readings", COLUMNS, key=["id"], load="upsert", cursor="at", lookback={"count": 2, "period": "hour"}
@@ -48,18 +48,18 @@ def test_fault_19_a_row_committed_late_is_caught_by_the_overlap(meters: Shop, ki
     insert(path, ("1", "2026-03-01 11:00:00"), ("2", "2026-03-01 12:00:00"))
     meters.load()
 
-    # When rows are committed that are dated almost two hours before, and less
+    # When rows are committed with times almost two hours before, and less
     insert(path, ("3", "2026-03-01 10:00:01"), ("4", "2026-03-01 11:59:59"))
     load, again = meters.load(), meters.load()
 
-    # Then they are there, once
+    # Then each of them is there, once
     assert (load.counts.accepted, again.counts.accepted) == (2, 0)
     assert meters.rows("id") == ["1", "2", "3", "4"]
 
 
 @pytest.mark.parametrize("data_type", ["timestamp", "date"])
 def test_fault_20_a_cursor_from_the_future_is_quarantined(meters: Shop, data_type: str) -> None:
-    """Rows came dated a little and far ahead of now, in the cursor and in a column that may lie ahead: Q."""
+    """Rows had times a little or far in the future, in the cursor and in a column of planned times: Q."""
     # Given clocks that are right, some hours fast, and wrong
     now = datetime.now(UTC)
     columns = {**COLUMNS, "at": data_type, "due_at": "timestamp"}
@@ -69,13 +69,13 @@ def test_fault_20_a_cursor_from_the_future_is_quarantined(meters: Shop, data_typ
     rows = [{"id": str(n), "at": f"{at:{form}}", "due_at": "2099-01-01 00:00:00"} for n, at in enumerate(times)]
     meters.drop_rows("1.jsonl", rows)
 
-    # When they are loaded, then the tolerance of a day lets those pass that a fast clock explains
+    # When they are loaded, then times within the tolerance of one day pass
     meters.load()
     assert meters.rows("id") == ["0", "1", "2"]
     reason = ["at: lies further ahead than future_tolerance allows"]
     assert [reasons for _, reasons in meters.quarantine()] == [reason, reason]
 
-    # And a contract that tolerates more takes what it rejected
+    # And a contract with a larger tolerance accepts the rejected times
     tolerance = {"count": 10, "period": "day"}
     meters.declare("site.readings", columns, key=["id"], load="upsert", cursor="at", future_tolerance=tolerance)
     meters.load()
@@ -85,8 +85,8 @@ def test_fault_20_a_cursor_from_the_future_is_quarantined(meters: Shop, data_typ
 
 
 def test_fault_20_what_has_happened_lies_not_ahead(meters: Shop) -> None:
-    """Rows came whose event was dated ahead while their cursor was right: Q."""
-    # Given a contract that says which times are of what has happened, and which are planned
+    """Rows had an event in the future, but a correct cursor: Q."""
+    # Given a contract that says which times are past and which are planned
     happened = {"data_type": "timestamp", "config": {"meta": {"has_happened": True}}}
     columns = {**COLUMNS, "at": "timestamp", "ordered_at": happened, "due_at": "timestamp"}
     meters.declare("site.readings", columns, key=["id"], load="upsert", cursor="at")
@@ -101,7 +101,7 @@ def test_fault_20_what_has_happened_lies_not_ahead(meters: Shop) -> None:
         ],
     )
 
-    # When they are loaded, then the one that happened in the future is in quarantine
+    # When they are loaded, then the past event with a future time is quarantined
     meters.load()
     assert meters.rows("id") == ["1", "3"]
     assert [reasons for _, reasons in meters.quarantine()] == [
@@ -110,14 +110,14 @@ def test_fault_20_what_has_happened_lies_not_ahead(meters: Shop) -> None:
 
 
 def test_fault_20_a_row_of_2099_does_not_hide_what_comes_until_then(meters: Shop) -> None:
-    """A database had a row of 2099 before rows of today came: the watermark went to now at most: Q, I."""
+    """A database had a row of 2099 before rows of today arrived: the watermark stopped at the present time: Q, I."""
     # Given such a row
     meters.declare("site.readings", COLUMNS, key=["id"], load="upsert", cursor="at")
     path = database(meters)
     insert(path, ("1", "2099-01-01 00:00:00"))
     assert meters.load().counts.quarantined == 1
 
-    # When a row of now comes, then it is read, and the other is in quarantine once
+    # When a row of the present arrives, then it is read, and the other one is quarantined once
     insert(path, ("2", f"{datetime.now(UTC):%Y-%m-%d %H:%M:%S}"))
     load = meters.load()
     assert (load.counts.accepted, load.counts.quarantined, load.counts.duplicate) == (1, 0, 1)
@@ -147,14 +147,16 @@ HOURS = {
     ("Asia/Kolkata", "2026-03-29 02:30:00"): datetime(2026, 3, 28, 21),
     ("UTC", "2026-03-29 02:30:00"): datetime(2026, 3, 29, 2, 30),
 }
-"""A zone and a time of its clocks, and the moment that it is in UTC; None if there is none, or two."""
+"""A time zone and a local time, and the moment in UTC; None if the time is missing or ambiguous."""
 
 
 @pytest.mark.parametrize("zone", sorted({zone for zone, _ in HOURS}))
 @pytest.mark.parametrize("kind", ["csv", "parquet"])
 def test_fault_21_a_time_between_two_clocks_is_quarantined(meters: Shop, zone: str, kind: str) -> None:
-    """Local times came from the hour that clocks skip or repeat, as texts and typed, and some with an offset: Q."""
-    # Given times of a zone
+    """Local times were in the missing or the repeated hour of a DST transition: as texts, typed, some with an offset:
+    Q.
+    """
+    # Given local times of a zone
     times = {text: moment for (where, text), moment in HOURS.items() if where == zone}
     if kind == "parquet":
         times = {text: moment for text, moment in times.items() if len(text) > 10 and not {*"+ZU"} & {*text}}
@@ -165,15 +167,15 @@ def test_fault_21_a_time_between_two_clocks_is_quarantined(meters: Shop, zone: s
         meters.drop("1.csv", "id,at\n" + "".join(f"{text},{text}\n" for text in times))
     meters.map(**{"from": "*", "time_zone": zone})
 
-    # When they are loaded, then those that name one moment are that, and the others are in quarantine
+    # When they are loaded, then unambiguous times become UTC, and the others are quarantined
     meters.load()
     assert dict(meters.rows("id", '"at"')) == {text: at for text, at in times.items() if at is not None}
     assert [reasons for _, reasons in meters.quarantine()] == [[UNCLEAR] for at in times.values() if at is None]
 
 
 def test_fault_22_the_ends_of_the_calendar_are_kept_and_what_lies_beyond_is_quarantined(meters: Shop) -> None:
-    """Times came of the years 1, 1900 and 9999, about the epoch, and of years and seconds that no calendar has: Q."""
-    # Given times at both ends, and beyond
+    """Times were of the years 1, 1900 and 9999, near the epoch, and outside of the calendar: Q."""
+    # Given times at both limits, and beyond them
     kept = {
         "0001-01-01 00:00:00": datetime(1, 1, 1),
         "1900-01-01 00:00:00": datetime(1900, 1, 1),
@@ -186,14 +188,14 @@ def test_fault_22_the_ends_of_the_calendar_are_kept_and_what_lies_beyond_is_quar
     refused += ["9999-12-31T23:59:59-01:00", "0044-03-15 (BC) 12:00:00"]
     meters.drop("1.csv", "id,at\n" + "".join(f"{text},{text}\n" for text in [*kept, *refused]))
 
-    # When they are loaded, twice, then the first are exact, and the others are in quarantine as they came
+    # When they are loaded, twice, then valid times are exact, and the others are quarantined as they came
     meters.load()
     assert meters.load().counts.duplicate == len(kept) + len(refused)
     assert dict(meters.rows("id", '"at"')) == kept
     assert [raw for raw, _ in meters.quarantine()] == [f'{{"id":"{text}","at":"{text}"}}'.encode() for text in refused]
     assert {reason for _, reasons in meters.quarantine() for reason in reasons} == {"at: is no timestamp"}
 
-    # And so are days
+    # And the same holds for dates
     meters.declare("site.days", {"id": "varchar", "at": "date"}, key=["id"], load="append")
     meters.map(**{"from": "days.csv"})
     meters.drop("days.csv", "id,at\n1,0001-01-01\n2,9999-12-31\n3,10000-01-01\n4,2026-02-29\n")

@@ -1,4 +1,4 @@
-"""Images and texts, one record a file: read within bounds, kept as they came, and never shown."""
+"""Images and texts, one record per file: read within limits, stored unchanged, and never printed."""
 
 import hashlib
 import io
@@ -64,7 +64,7 @@ AUGMENTED = make_contract(
 
 
 def picture(number: int = 0, size: tuple[int, int] = (12, 8), kind: str = "PNG") -> bytes:
-    """Return an image like no other of another number."""
+    """Return an image that differs from the image of every other number."""
     pixels = np.random.default_rng(number).integers(0, 256, (size[1], size[0], 3), dtype=np.uint8)
     written = io.BytesIO()
     Image.fromarray(pixels).save(written, kind)
@@ -72,7 +72,7 @@ def picture(number: int = 0, size: tuple[int, int] = (12, 8), kind: str = "PNG")
 
 
 def bomb(side: int) -> bytes:
-    """Return a PNG of a few bytes that says that it is so many pixels wide and high."""
+    """Return a PNG of a few bytes whose header states a width and a height in pixels."""
     header = struct.pack(">IIBBBBB", side, side, 8, 2, 0, 0, 0)
     chunk = struct.pack(">I", len(header)) + b"IHDR" + header + struct.pack(">I", zlib.crc32(b"IHDR" + header))
     return b"\x89PNG\r\n\x1a\n" + chunk + picture()[33:]
@@ -96,7 +96,7 @@ def lake_rows(shop: Shop, table: str, columns: str) -> list[tuple[object, ...]]:
 
 
 def test_a_folder_of_images_is_a_table(images: Shop, tmp_path: Path) -> None:
-    # Given images of several formats, in folders of their own
+    # Given images of several formats, in their own folders
     contents = {
         "images/P1-1.png": picture(1),
         "images/more/P2-1.jpg": picture(2, kind="JPEG"),
@@ -110,7 +110,7 @@ def test_a_folder_of_images_is_a_table(images: Shop, tmp_path: Path) -> None:
     # When they are loaded, twice
     load, again = images.load(), images.load()
 
-    # Then each is a row with its bytes, and what its header says
+    # Then each is a row with its bytes, and with the properties in its header
     rows = images.rows("image_id", "product_id", "format", "bytes", "size_bytes", "width", "height", "sha256")
     found = {name: tuple(further) for name, *further in rows}
     del contents["images/Thumbs.db"]
@@ -134,12 +134,12 @@ def test_a_folder_of_images_is_a_table(images: Shop, tmp_path: Path) -> None:
 
 
 def test_the_same_picture_under_another_name_is_another_image(images: Shop) -> None:
-    """A CSV that was renamed is known again, but of an image the name says which product it shows."""
+    """A renamed CSV file is a known file, but the name of an image says which product it shows."""
     # Given an image
     images.drop("images/P1-1.png", picture(1))
     images.load()
 
-    # When its copy comes for another product, and in its place another picture
+    # When a copy of it arrives for another product, and another picture replaces it
     images.drop("images/P2-1.png", picture(1))
     images.drop("images/P1-1.png", picture(9))
     images.load()
@@ -167,8 +167,8 @@ def test_images_are_read_from_an_archive(images: Shop) -> None:
 def test_fault_61_an_image_that_would_unpack_to_too_much_or_is_none_is_quarantined_as_it_came(
     images: Shop, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """A folder of images held a bomb, a file that was cut short, one that is none and one too large: Q."""
-    # Given a good image among others that are not
+    """A folder of images had a decompression bomb, a truncated file, a file of another kind and a large file: Q."""
+    # Given a valid image among invalid ones
     whole = picture(1, (40, 40))
     wrong = {
         "P2-1.png": bomb(60_000),
@@ -188,7 +188,7 @@ def test_fault_61_an_image_that_would_unpack_to_too_much_or_is_none_is_quarantin
     # When they are loaded, twice
     load, again = images.load(), images.load()
 
-    # Then the good one is there, and the others are in quarantine with their bytes and a reason, once
+    # Then the valid one is loaded, and the others are quarantined with their bytes and a reason, once
     assert images.rows("product_id") == ["P1"]
     assert images.quarantine() == [
         (wrong["P2-1.png"], ["has more than 50,000,000 pixels"]),
@@ -202,45 +202,45 @@ def test_fault_61_an_image_that_would_unpack_to_too_much_or_is_none_is_quarantin
 
 
 def test_no_sample_of_the_quarantine_shows_bytes(images: Shop) -> None:
-    # Given a damaged image, and a good one that breaks its contract; the bytes of both say something
+    # Given a damaged image, and a valid one that breaks its contract; the bytes of both contain a text
     text = b"tEXtcanary"
     damaged = b"\x89PNG\r\n\x1a\n" + text
     images.drop("images/P1-1.png", damaged)
     images.drop("images/nameless.png", picture(1))
     images.load()
 
-    # When reasons and samples are shown
+    # When reasons and samples are printed
     reasons = reasons_of(images.lake, images.name)
 
-    # Then none of the bytes is among them, while the quarantine keeps them all
+    # Then they contain none of the bytes, and the quarantine has all bytes
     shown = {reason.reason: reason.sample[0][1] for reason in reasons}
     assert shown["is no image"] == f"<{len(damaged)} bytes>"
     assert '"bytes": "<bytes>"' in shown["product_id: is missing"]
     assert "x89" not in repr(reasons)
     assert len(images.quarantine()) == 2
 
-    # And what breaks the contract alone comes back whole, once the mapping is fixed
+    # And the record that only breaks the contract is complete after the mapping is fixed
     images.map(**{"from": "images", "columns": MAPPED | {"product_id": "'P0'"}})
     images.load()
     assert images.rows("product_id", "bytes") == [("P0", picture(1))]
 
 
 def test_a_folder_of_texts_is_a_table(shop: Shop) -> None:
-    # Given texts, one of them no UTF-8
+    # Given texts, one of them not UTF-8
     shop.declare("content.notes", {"note_id": "varchar not null", "body": "varchar"}, key=["note_id"])
     shop.map(**{"from": "notes", "columns": {"note_id": "parse_filename(path, true)", "body": "text"}})
     shop.drop("notes/1.md", '# Grüße\n\n"quoted", and; more\n')
     shop.drop("notes/2.text", "\ufeffplain")
     shop.drop("notes/3.text", b"caf\xe9")
 
-    # When they are loaded, then each is a row, and the other is in quarantine as it came
+    # When they are loaded, then each valid text is a row, and the other is quarantined as it came
     shop.load()
     assert shop.rows("note_id", "body") == [("1", '# Grüße\n\n"quoted", and; more\n'), ("2", "plain")]
     assert shop.quarantine() == [(b"caf\xe9", ["is no UTF-8"])]
 
 
 def test_a_picture_is_measured() -> None:
-    # Given a picture that is red but for a white corner, and one of a single grey
+    # Given a picture that is red with a white corner, and a picture of one grey
     pixels = np.zeros((8, 16, 3), np.uint8)
     pixels[:, :] = (200, 10, 20)
     pixels[:4, :8] = 255
@@ -249,7 +249,7 @@ def test_a_picture_is_measured() -> None:
     # When they are measured
     found, flat = measure_image(pixels), measure_image(grey)
 
-    # Then the features are those that one can work out
+    # Then the features are equal to those computed by hand
     assert (found["width"], found["height"], found["aspect_ratio"]) == (16, 8, 2.0)
     assert (found["mean_red"], found["mean_green"]) == (0.75 * 200 + 0.25 * 255, 0.75 * 10 + 0.25 * 255)
     assert (found["dominant_colour"], found["dominant_colour_share"]) == ("#c80a14", 0.75)
@@ -262,7 +262,7 @@ def test_a_picture_is_measured() -> None:
 
 
 def test_a_picture_of_sixteen_bits_is_as_bright_as_it_is() -> None:
-    # Given a ramp from black to white in 16 bits, and one in which a black that is not quite 0 is transparent
+    # Given a 16-bit ramp from black to white, and one in which a black that is not quite 0 is transparent
     ramp = np.tile(np.linspace(0, 65535, 64).astype(np.uint16), (64, 1))
     ramp[:, 1] = 1
     plain, transparent = io.BytesIO(), io.BytesIO()
@@ -270,7 +270,7 @@ def test_a_picture_of_sixteen_bits_is_as_bright_as_it_is() -> None:
     Image.fromarray(ramp).save(transparent, "PNG", transparency=1)
     assert Image.open(plain).mode == "I;16"
 
-    # When they are decoded, then they are as in 8 bits, on white where they are transparent
+    # When they are decoded, then they are as in 8 bits, and transparent pixels are white
     grey = ramp >> 8
     assert (decode_image(plain.getvalue()) == grey[:, :, None]).all()
     assert measure_image(decode_image(plain.getvalue()))["brightness"] == pytest.approx(128, abs=1)
@@ -279,11 +279,11 @@ def test_a_picture_of_sixteen_bits_is_as_bright_as_it_is() -> None:
 
 
 def test_a_picture_is_measured_alike_at_every_size() -> None:
-    # Given a picture, and the same at twice the size
+    # Given a picture, and the same picture at twice the size
     pixels = np.asarray(Image.open(io.BytesIO(picture(3, (512, 200)))))
     large = pixels.repeat(2, axis=0).repeat(2, axis=1)
 
-    # When both are measured, then what is not a size is the same: the large one is made smaller first
+    # When both are measured, then only the sizes differ: the large one is reduced first
     one, other = measure_image(pixels), measure_image(large)
     assert {**one, "width": 1024, "height": 400} == other
 
@@ -292,7 +292,7 @@ SQUARE = np.array([[[1, 2, 3], [4, 5, 6]], [[7, 8, 9], [10, 11, 12]]], np.uint8)
 
 
 def test_operations_have_known_results() -> None:
-    # When a picture of four pixels is changed, then each pixel is where it belongs
+    # When a picture of four pixels is changed, then each pixel is in the right place
     assert flip(SQUARE, {}).tolist() == [[[4, 5, 6], [1, 2, 3]], [[10, 11, 12], [7, 8, 9]]]
     assert rotate(SQUARE, {"millidegrees": 90_000}).tolist() == [[[4, 5, 6], [10, 11, 12]], [[1, 2, 3], [7, 8, 9]]]
     assert rotate(SQUARE, {"millidegrees": 0}).tolist() == SQUARE.tolist()
@@ -302,8 +302,8 @@ def test_operations_have_known_results() -> None:
 
 
 def test_a_png_is_the_same_bytes_everywhere() -> None:
-    """Written by another library, or another version of it, the same pixels would be other bytes and another hash."""
-    # When pixels are written, then the bytes are those of the PNG specification, with nothing left to choose
+    """Another library, or another version of it, would write the same pixels as other bytes with another hash."""
+    # When pixels are written, then the bytes are those of the PNG specification, without any variation
     assert hashlib.sha256(encode_png(SQUARE)).hexdigest() == (
         "77c6086524f185cc907810337fe4b538173c4b1724eda402367b233a6ec0a657"
     )
@@ -318,7 +318,7 @@ def test_children_follow_from_seed_parent_and_operation_alone() -> None:
     pixels = decode_image(picture(1, (40, 30)))
     children = list(recipe.children("a-hash", pixels))
 
-    # When they are augmented again, then the children are the same, to the byte, and these very ones
+    # When they are augmented again, then the children are the same, byte by byte, and have these hashes
     assert [encode_png(one.pixels) for one in recipe.children("a-hash", pixels)] == [
         encode_png(one.pixels) for one in children
     ]
@@ -343,7 +343,7 @@ def test_parameters_are_within_their_bounds() -> None:
         for name, bounds in recipe.operations.items()
     }
 
-    # Then none is out of bounds, and both ends are near
+    # Then no draw is out of bounds, and some draws are near both ends
     angles = [one["millidegrees"] for one in drawn["rotate"]]
     assert -20_000 <= min(angles) < -19_000
     assert 19_000 < max(angles) <= 20_000
@@ -377,7 +377,7 @@ def test_derived_tables_are_made_of_what_is_new_exactly_once(images: Shop) -> No
         images.drop(f"images/{name}.png", picture(number))
     images.load()
 
-    # When tables are derived, twice, and again after another picture and a copy came
+    # When tables are derived, twice, and again after another picture and a copy arrived
     first = derive(images), derive(images, AUGMENTED)
     again = derive(images), derive(images, AUGMENTED)
     images.drop("images/P3-1.png", picture(3))
@@ -391,7 +391,7 @@ def test_derived_tables_are_made_of_what_is_new_exactly_once(images: Shop) -> No
     hashes = [hashlib.sha256(picture(number)).hexdigest() for number in (1, 2, 3)]
     assert [digest for (digest,) in lake_rows(images, "content.image_features", "sha256")] == hashes
 
-    # And children keep their parent, under an id of their own, and are images
+    # And children have the id of their parent, an id of their own, and are images
     children = lake_rows(images, "content.augmented_images", "image_id, parent_image_id, operation, bytes")
     assert [parent for _, parent, _, _ in children[::7]] == ["images/P1-1.png", "images/P2-1.png", "images/P3-1.png"]
     assert len({image_id for image_id, *_ in children}) == 21
@@ -401,8 +401,8 @@ def test_derived_tables_are_made_of_what_is_new_exactly_once(images: Shop) -> No
 
 
 def test_an_image_that_cannot_be_decoded_fails_alone(images: Shop) -> None:
-    """The header of a JPEG is sound though its end is missing; that shows when it is decoded."""
-    # Given a JPEG that was cut short, among others
+    """The header of a JPEG is valid although its end is missing; only decoding shows the error."""
+    # Given a truncated JPEG among valid ones
     jpeg = picture(2, (64, 64), "JPEG")
     images.drop("images/P1-1.png", picture(1))
     images.drop("images/P2-1.jpg", jpeg[: len(jpeg) // 2])
@@ -412,7 +412,7 @@ def test_an_image_that_cannot_be_decoded_fails_alone(images: Shop) -> None:
     # When features are measured, twice
     load, again = derive(images), derive(images)
 
-    # Then the others have theirs, and it is in quarantine by its id and hash
+    # Then the valid ones have features, and the truncated one is quarantined by its id and hash
     assert (load.counts.accepted, load.counts.quarantined, again.counts.read) == (2, 1, 0)
     reasons = reasons_of(images.lake, FEATURES.name)
     assert [(reason.reason, reason.sample[0][0]) for reason in reasons] == [
@@ -421,12 +421,12 @@ def test_an_image_that_cannot_be_decoded_fails_alone(images: Shop) -> None:
 
 
 def test_another_recipe_makes_further_children(images: Shop) -> None:
-    # Given children of a recipe
+    # Given the children of a recipe
     images.drop("images/P1-1.png", picture(1))
     images.load()
     derive(images, AUGMENTED)
 
-    # When it is declared otherwise, then what it changes is made, and nothing twice
+    # When the recipe changes, then only the changed children are made, and none twice
     further = make_contract(
         "content.augmented_images",
         {"image_id": "varchar not null", "parent_image_id": "varchar", "operation": "varchar", "bytes": "blob"},
@@ -438,7 +438,7 @@ def test_another_recipe_makes_further_children(images: Shop) -> None:
 
 
 def test_a_killed_derivation_goes_on(images: Shop, monkeypatch: pytest.MonkeyPatch) -> None:
-    # Given a derivation that writes small batches, and dies on the way
+    # Given a derivation with small batches, which dies in the middle
     for number in range(6):
         images.drop(f"images/P{number}-1.png", picture(number))
     images.load()
@@ -463,7 +463,7 @@ def test_a_killed_derivation_goes_on(images: Shop, monkeypatch: pytest.MonkeyPat
 
 
 def test_every_bounded_piece_of_a_table_is_read(images: Shop, monkeypatch: pytest.MonkeyPatch) -> None:
-    # Given pictures of several batches and a copy, read a few at a time
+    # Given pictures of several batches and a copy, and a limit of a few parents at a time
     monkeypatch.setattr("flows.ingest.derived_tables.PARENTS_A_BATCH", 2)
     for number in range(7):
         images.drop(f"images/P{number}-1.png", picture(number % 6))
@@ -479,13 +479,13 @@ def test_every_bounded_piece_of_a_table_is_read(images: Shop, monkeypatch: pytes
 
 
 def test_a_derived_table_of_nothing_known_is_refused() -> None:
-    # Given tables that are derived of no table, of each other, or by no step
+    # Given derived tables without a parent, with each other as parent, or without a step
     def derived(table: str, of: str, by: str = "image_features") -> object:
         return make_contract(table, {"sha256": "varchar"}, key=["sha256"], derived={"by": by, "of": of})
 
     lost, one, other = derived("a.lost", "a.gone"), derived("a.one", "a.other"), derived("a.other", "a.one")
 
-    # Then that is said before anything is made
+    # Then the error comes before any table is made
     with pytest.raises(UsageError, match=r"a\.gone, which has no contract"):
         derived_tables({lost.name: lost})  # type: ignore[attr-defined, dict-item]
     with pytest.raises(UsageError, match="of each other"):
@@ -497,12 +497,12 @@ def test_a_derived_table_of_nothing_known_is_refused() -> None:
 def test_a_derived_table_has_no_mapping(images: Shop, flow_home: Path) -> None:
     from flows.ingest.tables import tables_to_load
 
-    # Given a set of connections that maps what is derived
+    # Given a set of connections with a mapping for a derived table
     contracts = {one.name: one for one in (images.contract, FEATURES)}
     images.connection["tables"]["image_features"] = {"from": "features.csv"}
     images.read_connection()
 
-    # Then that is refused; and a source of which no table is named has those that are not derived
+    # Then that is refused; and a source without a list of tables has all tables except derived ones
     with pytest.raises(UsageError, match="image_features has no contract"):
         tables_to_load(read_connections(images.connections_file), contracts)
     images.connection.pop("tables")
@@ -511,7 +511,7 @@ def test_a_derived_table_has_no_mapping(images: Shop, flow_home: Path) -> None:
 
 
 def test_a_picture_is_known_after_its_table_was_made_anew(images: Shop) -> None:
-    # Given features of a table that is then lost, and loaded again in fewer batches
+    # Given features of a table that is lost, and loaded again in fewer batches
     for number in range(3):
         images.drop(f"images/P{number}-1.png", picture(number))
         images.load()
@@ -522,5 +522,5 @@ def test_a_picture_is_known_after_its_table_was_made_anew(images: Shop) -> None:
     images.drop("images/P9-1.png", picture(9))
     load_table(images.read_connection(), images.contract, images.lake, run_id="a-run")
 
-    # When features are measured, then the new picture has its own
+    # When features are measured, then the new picture has its features
     assert derive(images).counts.accepted == 1

@@ -1,4 +1,4 @@
-"""Loading a table: what is kept, what is known already, what is refused; and again without harm."""
+"""Loads of a table: new, known and refused records; and repeated loads without harm."""
 
 import random
 import threading
@@ -35,8 +35,8 @@ def order(
 
 @pytest.mark.parametrize("load", ["append", "upsert", "full"])
 def test_fault_15_the_same_file_again_changes_nothing(shop: Shop, load: str) -> None:
-    """A file stayed, and came again under another name: I."""
-    # Given a loaded file, and another that came after it
+    """A file was unchanged, and arrived again under another name: I."""
+    # Given a loaded file, and another file that arrived after it
     shop.change(load=load)
     shop.drop("march.csv", MARCH)
     shop.load()
@@ -44,11 +44,11 @@ def test_fault_15_the_same_file_again_changes_nothing(shop: Shop, load: str) -> 
     assert shop.load().counts.accepted == 1
     before, batch = shop.rows(), RawTable(shop.lake, shop.name).batch
 
-    # When it is there still, and comes again under another name
+    # When the first file is still there, and arrives again under another name
     shop.drop("march (1).csv", MARCH)
     load_again = shop.load()
 
-    # Then every record is known, from the files alone if they are no full copy, and the lake holds the same rows
+    # Then every record is known, by the file's hash if it is no full copy, and the lake has the same rows
     assert load == "full" or load_again.batch == batch
     assert load_again.counts.duplicate == load_again.counts.read == 5
     assert load_again.counts.conflicts == 0
@@ -56,18 +56,18 @@ def test_fault_15_the_same_file_again_changes_nothing(shop: Shop, load: str) -> 
 
 
 def test_fault_15_the_same_records_in_another_file_change_nothing(shop: Shop) -> None:
-    """Records came again in another file and order, one that is in quarantine among them: I."""
-    # Given a loaded file, one of whose records is in quarantine
+    """Records arrived again in another file and order, a quarantined one among them: I."""
+    # Given a loaded file with one quarantined record
     shop.drop("march.csv", MARCH + "9,Eve,many,1.50,2026-03-01 12:00:00\n")
     assert shop.load().counts.quarantined == 1
     before = shop.rows(), shop.quarantine()
 
-    # When its records come again within another file, in another order
+    # When its records arrive again in another file, in another order
     lines = MARCH.splitlines(keepends=True)
     shop.drop("march-corrected.csv", HEADER + lines[2] + "9,Eve,many,1.50,2026-03-01 12:00:00\n" + lines[1])
     load = shop.load()
 
-    # Then they are known one by one, the quarantined one too
+    # Then each record is known, including the quarantined one
     assert load.counts.duplicate == load.counts.read == 6
     assert (shop.rows(), shop.quarantine()) == before
 
@@ -77,11 +77,11 @@ def test_a_known_file_is_read_again_once_its_mapping_changed(shop: Shop) -> None
     shop.drop("march.csv", MARCH)
     shop.load()
 
-    # When the mapping says something else of it
+    # When its mapping changes
     shop.map(**{"from": "*", "columns": {"customer": "upper(customer)"}})
     load = shop.load()
 
-    # Then its rows are read, and are states of their own
+    # Then its rows are read again, and are new states
     assert (load.counts.accepted, load.counts.duplicate) == (2, 0)
     assert shop.rows("customer") == ["Ada", "Bob", "ADA", "BOB"]
 
@@ -90,31 +90,31 @@ def test_a_known_file_is_read_again_once_its_mapping_changed(shop: Shop) -> None
 
 
 def test_fault_16_of_an_event_that_comes_again_the_first_stays(shop: Shop) -> None:
-    """Events came again with another payload, in another file and in the same: I, A."""
+    """Events arrived again with another payload, in another file and in the same: I, A."""
     # Given events
     shop.change(load="append")
     shop.drop_rows("1.jsonl", [order(1), order(2)])
     shop.load()
 
-    # When a key comes again with another payload, another with the same, and one twice in a file
+    # When a key arrives again with another payload, another key with the same, and one key twice in a file
     again = [order(1, quantity=9), order(2), order(3), order(3, quantity=9)]
     shop.drop_rows("2.jsonl", again)
     load = shop.load()
 
-    # Then the first to arrive stays, and the conflicts are counted and told
+    # Then the first arrival stays, and the conflicts are counted and reported
     assert (load.counts.accepted, load.counts.duplicate, load.counts.conflicts) == (1, 5, 2)
     assert shop.rows("order_id", "quantity") == [("0001", 1), ("0002", 1), ("0003", 1)]
     assert "sales.orders: 2 came again under the same key with another payload" in load.notes
 
 
 def test_fault_16_an_event_is_known_even_if_it_comes_again_with_a_later_cursor(shop: Shop) -> None:
-    """An event came again with a later cursor: I, A."""
+    """An event arrived again with a later cursor: I, A."""
     # Given events with a cursor
     shop.change(load="append")
     shop.drop_rows("1.jsonl", [order(1), order(2)])
     shop.load()
 
-    # When one comes again, dated later
+    # When one of them arrives again with a later cursor
     shop.drop_rows("2.jsonl", [order(1, at="2026-06-01 10:00:00")])
     load = shop.load()
 
@@ -129,17 +129,17 @@ def test_fault_16_of_a_state_every_change_is_kept_and_one_at_the_same_time_is_a_
     shop.drop_rows("1.jsonl", [order(1), order(2)])
     shop.load()
 
-    # When one changes later, the other at the same time
+    # When one changes later, and another at the same time
     shop.drop_rows("2.jsonl", [order(1, quantity=5, at="2026-03-02 10:00:00"), order(2, quantity=9)])
     load = shop.load()
 
-    # Then both are kept in the order of arrival, and the second is a conflict
+    # Then both are stored in the order of arrival, and the second is a conflict
     assert (load.counts.accepted, load.counts.conflicts) == (2, 1)
     assert shop.rows("order_id", "quantity") == [("0001", 1), ("0002", 1), ("0001", 5), ("0002", 9)]
 
 
 def test_fault_16_of_a_key_twice_in_a_full_copy_the_last_stands(shop: Shop) -> None:
-    """A full copy held a key twice: I, A."""
+    """A full copy contained a key twice: I, A."""
     # Given a full copy that holds a key twice
     shop.change(load="full")
     shop.drop_rows("all.jsonl", [order(1), order(1, quantity=9), order(2)])
@@ -147,14 +147,14 @@ def test_fault_16_of_a_key_twice_in_a_full_copy_the_last_stands(shop: Shop) -> N
     # When it is loaded, twice
     load, again = shop.load(), shop.load()
 
-    # Then the last stands, and the conflict is counted each time
+    # Then the last row wins, and the conflict is counted each time
     assert (load.counts.accepted, load.counts.duplicate, load.counts.conflicts) == (2, 1, 1)
     assert (again.counts.duplicate, again.counts.conflicts) == (3, 1)
     assert shop.rows("order_id", "quantity") == [("0001", 9), ("0002", 1)]
 
 
 def test_states_without_a_cursor_value_are_changes_and_no_conflicts(shop: Shop) -> None:
-    # Given a state whose time is not known
+    # Given a state without a time
     shop.drop_rows("1.jsonl", [{"order_id": "1", "quantity": 1}])
     shop.load()
 
@@ -162,7 +162,7 @@ def test_states_without_a_cursor_value_are_changes_and_no_conflicts(shop: Shop) 
     shop.drop_rows("2.jsonl", [{"order_id": "1", "quantity": 2}])
     load = shop.load()
 
-    # Then the change is kept
+    # Then the change is stored
     assert (load.counts.accepted, load.counts.conflicts) == (1, 0)
 
 
@@ -173,7 +173,7 @@ def test_fault_17_any_order_of_arrival_gives_the_same_set(shop: Shop, tmp_path: 
     chance = random.Random(17)
     sets = []
     for attempt in range(3):
-        # When they arrive a file at a time, in some order
+        # When they arrive one file at a time, in some order
         shop.connect(f"file:{tmp_path / str(attempt)}")
         shop.declare(f"sales.orders_{attempt}", load="upsert", cursor="updated_at")
         shop.map(**{"from": "*.jsonl"})
@@ -198,13 +198,13 @@ def test_what_is_gone_from_a_full_copy_leaves_a_tombstone_and_may_return(shop: S
     shop.drop_rows("all.jsonl", [order(1), order(2)])
     shop.load()
 
-    # When a key is gone, is gone still, and returns
+    # When a key disappears, is still absent, and returns
     shop.drop_rows("all.jsonl", [order(1)])
     gone, still_gone = shop.load(), shop.load()
     shop.drop_rows("all.jsonl", [order(1), order(2)])
     returned = shop.load()
 
-    # Then there is one tombstone, and the return is a row of its own
+    # Then there is one tombstone, and the return is a new row
     assert (gone.counts.deleted, still_gone.counts.deleted, returned.counts.deleted) == (1, 0, 0)
     assert (returned.counts.accepted, returned.counts.duplicate) == (1, 1)
     history = shop.rows("order_id", "quantity", "_deleted", where="order_id = '0002'")
@@ -222,7 +222,7 @@ def test_an_empty_full_copy_deletes_nothing_and_is_told(shop: Shop) -> None:
         shop.drop("all.csv", content)
         load = shop.load()
 
-        # Then nothing is deleted
+        # Then no row is deleted
         assert (load.counts.read, load.counts.deleted) == (0, 0)
         assert load.notes == ("sales.orders: the full copy of the source was empty; nothing was deleted",)
 
@@ -233,12 +233,12 @@ def test_a_key_in_quarantine_is_not_taken_for_deleted(shop: Shop) -> None:
     shop.drop("all.csv", MARCH)
     shop.load()
 
-    # When one of its records breaks the contract, and another key is really gone
+    # When one of its records breaks the contract, and another key is really absent
     shop.drop("all.csv", HEADER + "1,Ada,many,1.50,2026-03-01 10:00:00\n")
     load = shop.load()
 
-    # Then only the other is deleted
-    assert (load.counts.quarantined, load.counts.deleted) == (1, 0)  # no record passed: the copy proves nothing
+    # Then only the absent key is deleted
+    assert (load.counts.quarantined, load.counts.deleted) == (1, 0)  # no record passed, so the copy proves no deletion
     shop.drop("all.csv", HEADER + "1,Ada,many,1.50,2026-03-01 10:00:00\n3,Cyd,1,1.50,2026-03-01 10:00:00\n")
     load = shop.load()
     assert (load.counts.accepted, load.counts.duplicate, load.counts.deleted) == (1, 1, 1)
@@ -251,17 +251,17 @@ def test_a_full_copy_with_unreadable_records_deletes_nothing(shop: Shop) -> None
     shop.drop("all.csv", MARCH)
     shop.load()
 
-    # When a line of the next one is malformed, so that nobody knows whose it is
+    # When the next one has a malformed line, whose key is unknown
     shop.drop("all.csv", HEADER + "1,Ada,1,1.50,2026-03-01 10:00:00\n2,Bob\n")
     load = shop.load()
 
-    # Then its key may well be there, and nothing is deleted
+    # Then the key may be in this line, so no row is deleted
     assert (load.counts.quarantined, load.counts.deleted) == (1, 0)
     assert "sales.orders: some records of the full copy have no readable key; nothing was deleted" in load.notes
 
 
 def test_a_full_copy_in_several_batches_is_one_copy(shop: Shop, monkeypatch: pytest.MonkeyPatch) -> None:
-    # Given a full copy in files whose columns differ, read one file a batch
+    # Given a full copy in files with different columns, read one file per batch
     monkeypatch.setattr("flows.sources.files.table.FILES_A_BATCH", 1)
     shop.change(load="full")
     shop.drop_rows("1.jsonl", [order(1), order(2)])
@@ -271,7 +271,7 @@ def test_a_full_copy_in_several_batches_is_one_copy(shop: Shop, monkeypatch: pyt
     # When it is loaded, twice
     load, again = shop.load(), shop.load()
 
-    # Then nothing is deleted between the batches, and the further columns are kept
+    # Then no row is deleted between the batches, and the additional columns are stored
     assert (load.counts.accepted, load.counts.deleted, load.batch) == (4, 0, 1)
     assert (again.counts.duplicate, again.counts.deleted) == (4, 0)
     assert shop.rows("order_id", "gift", "note")[2:] == [("0003", "yes", None), ("0004", "no", "x")]
@@ -281,25 +281,25 @@ def test_a_full_copy_in_several_batches_is_one_copy(shop: Shop, monkeypatch: pyt
 
 
 def test_fault_23_an_added_column_is_kept_and_told(shop: Shop) -> None:
-    """A source had a column more, which the contract lets evolve: A."""
+    """A source had an additional column, and the contract allows it: A."""
     # Given a loaded source
     shop.drop("1.csv", MARCH)
     shop.load()
 
-    # When it has a column more
+    # When it has an additional column
     shop.drop("2.csv", "order_id,gift,updated_at\n7,yes,2026-03-05 10:00:00\n")
     load = shop.load()
 
-    # Then its values are kept, earlier rows have none, and somebody is told
+    # Then its values are stored, earlier rows have null, and it is reported
     assert shop.rows("order_id", "gift") == [("1", None), ("2", None), ("7", "yes")]
     assert "sales.orders: the source has new columns, which the lake keeps: gift" in load.notes
 
-    # And a spelling of it that differs by case is the same column
+    # And a spelling that differs only by case is the same column
     shop.drop("3.csv", "order_id,GIFT,updated_at\n8,no,2026-03-05 10:00:00\n")
     shop.load()
     assert shop.rows("gift") == [None, None, "yes", "no"]
 
-    # And once the contract declares it, spelled otherwise, its values are the contract's
+    # And when the contract declares it in another spelling, its values belong to the contract's column
     shop.declare(columns={**ORDERS, "Gift": "varchar"}, load="upsert", cursor="updated_at")
     shop.drop("4.csv", "order_id,gift,updated_at\n9,yes,2026-03-05 10:00:00\n")
     shop.load()
@@ -307,46 +307,46 @@ def test_fault_23_an_added_column_is_kept_and_told(shop: Shop) -> None:
 
 
 def test_fault_23_an_added_column_is_left_out_where_the_contract_says_so_and_told(shop: Shop) -> None:
-    """A source had a column more, which the contract ignores: A."""
-    # Given a contract that ignores further columns
+    """A source had an additional column, and the contract ignores it: A."""
+    # Given a contract that ignores additional columns
     shop.change(on_extra_column="ignore")
     shop.drop("1.csv", "order_id,gift\n7,yes\n")
 
     # When a source has one
     load = shop.load()
 
-    # Then it is left out, and somebody is told
+    # Then it is left out, and it is reported
     assert "sales.orders: the contract ignores the source's columns gift" in load.notes
     assert "gift" not in RawTable(shop.lake, shop.name).types()
 
 
 def test_fault_23_an_added_column_fails_the_load_where_the_contract_is_frozen(shop: Shop) -> None:
-    """A source had a column more than a frozen contract: F."""
+    """A source had an additional column, and the contract is frozen: F."""
     # Given a frozen contract
     shop.change(on_extra_column="freeze")
     shop.drop("1.csv", "order_id,gift\n7,yes\n")
 
-    # When a source has one column more, then nothing is loaded, and the error names it
+    # When a source has an additional column, then no record is loaded, and the error names it
     with pytest.raises(SchemaMismatch, match="frozen, and gift is not in it"):
         shop.load()
     assert shop.rows() == []
 
 
 def test_fault_24_a_removed_column_fails_the_load_if_required_and_is_null_and_told_if_not(shop: Shop) -> None:
-    """A source lost a column that may be null, and one that is required: F, A."""
+    """A source lost a nullable column, and a required one: F, A."""
     # Given a loaded source
     shop.drop("1.csv", MARCH)
     shop.load()
 
-    # When it loses a column that may be null
+    # When it loses a nullable column
     shop.drop("2.csv", "order_id,customer,price,updated_at\n3,Cyd,1.50,2026-03-05 10:00:00\n")
     load = shop.load()
 
-    # Then that is null, and somebody is told
+    # Then that column is null, and it is reported
     assert shop.rows("quantity") == [1, 2, None]
     assert "sales.orders: the source has no quantity; taken as null" in load.notes
 
-    # And when it loses one that is required, the load fails and names it, and the lake stays as it is
+    # And when it loses a required one, the load fails and names it, and the lake is unchanged
     shop.drop("3.csv", "customer,price\nDot,1.50\n")
     with pytest.raises(SchemaMismatch, match="the contract requires column 'order_id'; the source has customer, price"):
         shop.load()
@@ -357,7 +357,7 @@ def test_fault_24_a_removed_column_fails_the_load_if_required_and_is_null_and_to
 
 
 def test_fault_27_a_null_where_none_is_allowed_is_quarantined_with_its_record(shop: Shop) -> None:
-    """A record came without its key: Q, I."""
+    """A record arrived without its key: Q, I."""
     # Given a record without its key
     shop.drop("1.csv", HEADER + ",Ada,1,1.50,2026-03-01 10:00:00\n2,Bob,1,1.50,2026-03-01 10:00:00\n")
     shop.drop_rows("2.jsonl", [])
@@ -366,7 +366,7 @@ def test_fault_27_a_null_where_none_is_allowed_is_quarantined_with_its_record(sh
     # When it is loaded, twice
     load, again = shop.load(), shop.load()
 
-    # Then it is in quarantine once, as it came
+    # Then it is quarantined once, as it came
     assert (load.counts.accepted, load.counts.quarantined, again.counts.duplicate) == (1, 1, 2)
     raw, reasons = shop.quarantine()[0]
     assert reasons == ["order_id: is missing"]
@@ -391,7 +391,7 @@ def test_every_reason_of_a_rejected_record_is_told(shop: Shop) -> None:
     # When it is loaded
     shop.load()
 
-    # Then all are told; null passes a check
+    # Then all faults are reported; null passes a check
     assert [reasons for _, reasons in shop.quarantine()] == [
         ["order_id: is missing", "quantity: is no integer", "status: is_known"]
     ]
@@ -415,7 +415,7 @@ def test_a_batch_that_breaks_the_contract_is_refused_without_personal_data(shop:
     with pytest.raises(GateFailed) as failure:
         shop.load()
 
-    # Then nothing is committed, and the error names rule and rows by key, never what they hold
+    # Then no batch is committed, and the error names the rule and the keys, but no other values
     assert RawTable(shop.lake, shop.name).batch == batch
     assert (len(shop.rows()), shop.quarantine()) == (1, [])
     text = str(failure.value)
@@ -425,11 +425,11 @@ def test_a_batch_that_breaks_the_contract_is_refused_without_personal_data(shop:
     assert "jane" not in text
     assert "jane" not in str(shop.loads()[-1]["error"])
 
-    # And a second try fails the same way: what the first one left does not make its records known
+    # And a second try fails in the same way: records of the failed one are not known
     with pytest.raises(GateFailed):
         shop.load()
 
-    # And once the file is fixed, all of it is loaded
+    # And after the file is fixed, all of it is loaded
     shop.drop("2.csv", "customer_id,email\n" + "".join(f"c{n},jane.doe.{n}@example.com\n" for n in range(30)))
     assert shop.load().counts.accepted == 30
     assert shop.quarantine() == []
@@ -441,7 +441,7 @@ def test_a_personal_key_is_not_shown_when_a_batch_is_refused(shop: Shop) -> None
     shop.declare(columns=columns, key=["email"], load="append")
     shop.drop("1.csv", "email,visits\n" + "".join(f"jane.doe.{n}@example.com,many\n" for n in range(30)))
 
-    # When a batch is refused, then nobody is named
+    # When a batch is refused, then the error contains no key
     with pytest.raises(GateFailed) as failure:
         shop.load()
     assert "jane" not in str(failure.value)
@@ -451,7 +451,7 @@ def test_a_personal_key_is_not_shown_when_a_batch_is_refused(shop: Shop) -> None
 
 
 def load_in_a_child(shop: Shop, at: Point | None = None, *breaks: Callable[[], None]) -> Ended:
-    """Load in a process of its own, a batch for every two files, to its end or to its death."""
+    """Load in a process of its own, with one batch per two files, until it ends or is killed."""
     constants = {"flows.sources.files.table:FILES_A_BATCH": 2, "tempfile:tempdir": str(shop.folder)}
     call = (shop.read_connection(), shop.contract, shop.lake)
     child = Child(
@@ -463,7 +463,7 @@ def load_in_a_child(shop: Shop, at: Point | None = None, *breaks: Callable[[], N
 
 
 def state(shop: Shop) -> object:
-    """Return all that a load leaves but times and ids."""
+    """Return the state after a load, without times and ids."""
     kept = [f'"{name}"' for name in shop.contract.types] + ["_batch", "_row", "_position", "_deleted", "_is_backfill"]
     quarantined = duckdb.sql(
         f"select _raw, _reasons, _position, _batch from {quarantined_rows(RawTable(shop.lake, shop.name))}"
@@ -484,7 +484,7 @@ def fill(shop: Shop) -> None:
 
 @pytest.fixture(scope="module")
 def undisturbed(tmp_path_factory: pytest.TempPathFactory) -> object:
-    """What a load of several batches leaves, some of whose records are quarantined, if nothing happens to it."""
+    """The state after an undisturbed load of several batches, with some quarantined records."""
     with pytest.MonkeyPatch.context() as patched:
         shop = make_shop(tmp_path_factory.mktemp("undisturbed"), patched)
         fill(shop)
@@ -494,7 +494,7 @@ def undisturbed(tmp_path_factory: pytest.TempPathFactory) -> object:
 
 
 def kill_and_begin_again(shop: Shop, at: Point, *breaks: Callable[[], None]) -> object:
-    """Load until the kill, then again in a process that is left alone; return what is there then."""
+    """Load until the kill, then load again in an undisturbed process; return the state."""
     fill(shop)
     assert load_in_a_child(shop, at, *breaks).was_killed, f"{at} was never reached"
     load_in_a_child(shop, None, *breaks)
@@ -510,7 +510,7 @@ def named(points: Sequence[Point]) -> Any:
 def test_fault_01_a_kill_while_extracting_changes_nothing_in_the_end(
     shop: Shop, undisturbed: object, at: Point
 ) -> None:
-    """A load killed while it reads its second batch, and begun again, leaves what an undisturbed one leaves: I."""
+    """A load was killed while it read its second batch, and started again; its state equals an undisturbed one: I."""
     assert kill_and_begin_again(shop, at) == undisturbed
 
 
@@ -518,7 +518,7 @@ def test_fault_01_a_kill_while_extracting_changes_nothing_in_the_end(
 def test_fault_02_a_kill_between_data_and_position_changes_nothing_in_the_end(
     shop: Shop, undisturbed: object, at: Point
 ) -> None:
-    """A load killed before, within and behind a batch's commit, and begun again, loses and doubles no row: I."""
+    """A load was killed before, within and after a batch's commit, and started again; no row is lost or doubled: I."""
     assert kill_and_begin_again(shop, at) == undisturbed
 
 
@@ -526,7 +526,7 @@ def test_fault_02_a_kill_between_data_and_position_changes_nothing_in_the_end(
 def test_fault_05_a_kill_while_writing_quarantine_changes_nothing_in_the_end(
     shop: Shop, undisturbed: object, at: Point
 ) -> None:
-    """A load killed within and behind its quarantine, and begun again, has each rejected record once: I."""
+    """A load was killed within and after its quarantine, and started again; each rejected record is there once: I."""
     assert kill_and_begin_again(shop, at) == undisturbed
 
 
@@ -540,17 +540,17 @@ def test_fault_05_a_kill_while_writing_quarantine_changes_nothing_in_the_end(
 def test_a_promise_broken_on_purpose_is_found_by_a_kill(
     shop: Shop, undisturbed: object, broken: Callable[[], None], at: Point
 ) -> None:
-    # Given a load that commits its watermark before its rows, or one that does not replace what a dead batch left
-    # When it is killed in between and begun again, then what is left differs
+    # Given a load that commits its watermark before its rows, or one that keeps what a dead batch left
+    # When it is killed in between and started again, then the state differs
     assert kill_and_begin_again(shop, at, broken) != undisturbed
 
 
 def test_fault_02_05_what_a_batch_left_that_was_never_committed_does_not_count(
     shop: Shop, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """A load died behind quarantine and before its commit, and the next found another source: I."""
+    """A load died after its quarantine and before its commit, and the next load found another source: I."""
 
-    # Given a load that dies behind quarantine and files, before its commit
+    # Given a load that dies after quarantine and files, before its commit
     class Died(BaseException):
         pass
 
@@ -569,7 +569,7 @@ def test_fault_02_05_what_a_batch_left_that_was_never_committed_does_not_count(
     shop.drop("2.csv", APRIL)
     assert shop.load().counts.accepted == 1
 
-    # Then the first file is not known, and its record not in quarantine, until they are loaded
+    # Then the first file and its quarantined record are unknown until they are loaded
     assert shop.quarantine() == []
     shop.drop("1.csv", MARCH + "9,Eve,many,1.50,2026-03-01 12:00:00\n")
     load = shop.load()
@@ -586,13 +586,13 @@ def test_what_a_dead_batch_noted_of_files_is_gone_even_if_the_next_batch_has_non
         with pytest.raises(KeyboardInterrupt):
             shop.load()
 
-    # When a full copy, which knows no files, takes its batch number
+    # When a full copy, which records no files, takes its batch number
     shop.change(load="full")
     shop.drop("all/2.csv", APRIL)
     shop.map(**{"from": "all/*"})
     shop.load()
 
-    # Then the file is not known
+    # Then the file is unknown
     shop.change(load="upsert")
     shop.map(**{"from": "1.csv"})
     assert shop.load().counts.accepted == 2
@@ -602,14 +602,14 @@ def test_what_a_dead_batch_noted_of_files_is_gone_even_if_the_next_batch_has_non
 
 
 def test_a_failed_load_leaves_a_row_that_says_why(shop: Shop) -> None:
-    # Given a source that is not there
+    # Given a source that does not exist
     shop.map(**{"from": "nothing-*.csv"})
 
     # When it is loaded
     with pytest.raises(SourceFailed, match=r"no file matches nothing-\*\.csv"):
         shop.load()
 
-    # Then ops/loads tells it
+    # Then ops/loads records it
     entry = shop.loads()[-1]
     assert (entry["table_name"], entry["run_id"], entry["outcome"]) == ("sales.orders", "a-run", "failed")
     assert "no file matches" in entry["error"]
@@ -623,11 +623,11 @@ def test_rows_of_the_first_load_are_a_backfill_and_later_ones_are_not(shop: Shop
     shop.drop("1.csv", MARCH)
     shop.load()
 
-    # When more arrives
+    # When more files arrive
     shop.drop("2.csv", APRIL)
     shop.load()
 
-    # Then only what came with the first completed load is a backfill
+    # Then only rows of the first completed load are a backfill
     assert shop.rows("_is_backfill", "_batch", "_row", "_position") == [
         (True, 1, 1, "1.csv:1"), (True, 1, 2, "1.csv:2"), (False, 2, 1, "2.csv:1"),
     ]  # fmt: skip
@@ -635,7 +635,7 @@ def test_rows_of_the_first_load_are_a_backfill_and_later_ones_are_not(shop: Shop
 
 
 def test_loads_at_the_same_time_can_all_make_the_tables_that_they_share(tmp_path: Path) -> None:
-    # Given several loads that end at once, and no table yet
+    # Given several loads that end at the same time, and no table yet
     import pyarrow as pa
 
     schema = pa.schema([("load_id", pa.string())])
@@ -649,7 +649,7 @@ def test_loads_at_the_same_time_can_all_make_the_tables_that_they_share(tmp_path
         except Exception as failure:  # noqa: BLE001 - whatever it is
             failures.append(failure)
 
-    # When each notes itself
+    # When each records itself
     threads = [threading.Thread(target=note, args=(number,)) for number in range(4)]
     for thread in threads:
         thread.start()
@@ -692,7 +692,7 @@ def test_fault_58_a_secret_is_in_no_error_log_or_file(
             texts += [str(raised), repr(raised)]
             raised = raised.__cause__ or (None if raised.__suppress_context__ else raised.__context__)
 
-    # Then they stand nowhere
+    # Then no file and no message contains them
     assert not [text for text in texts if canary in text]
     assert canary not in caplog.text
     written = [path for path in shop.folder.rglob("*") if path.is_file()]
@@ -701,8 +701,8 @@ def test_fault_58_a_secret_is_in_no_error_log_or_file(
 
 
 def test_fault_59_names_and_values_that_look_like_sql_are_only_names_and_values(shop: Shop) -> None:
-    """Names and values of JSON were written like the end of a statement and a drop: Q, I."""
-    # Given names and values that end a statement
+    """Names and values of JSON contained the end of a statement and a drop: Q, I."""
+    # Given names and values that contain the end of a statement
     evil = '"; drop table checked; --'
     quote = "'; drop table new_rows; --"
     shop.declare(f"sales.{evil}", {evil: "varchar not null", quote: "integer"}, key=[evil], load="upsert")
@@ -712,22 +712,22 @@ def test_fault_59_names_and_values_that_look_like_sql_are_only_names_and_values(
     # When they are loaded, twice
     load, again = shop.load(), shop.load()
 
-    # Then they are stored as they came
+    # Then they are stored unchanged
     assert (load.counts.accepted, again.counts.duplicate) == (1, 1)
     doubled = evil.replace('"', '""')
     assert shop.rows(f'"{doubled}"', f'"{quote}"', '"a.b"', '"x""y"', '"b{c} d"', '"$.a"') == [
         (quote, 1, evil, quote, "1", "2")
     ]
 
-    # And so are those in quarantine, and the files' names
+    # And quarantined values and the names of files are unchanged too
     shop.drop_rows(f"2 {quote}.jsonl", [{evil: evil, quote: "many"}])
     assert shop.load().counts.quarantined == 1
     assert shop.quarantine()[0][1] == [f"{quote}: is no integer"]
 
 
 def test_fault_59_csv_and_tables_with_such_names_are_read_too(shop: Shop) -> None:
-    """The header and name of a CSV file were written like the end of a statement: I."""
-    # Given a CSV header and a file's name with quotes
+    """The header and name of a CSV file contained the end of a statement: I."""
+    # Given a CSV header and a file name with quotes
     evil = "a'b\"; drop table x; --"
     shop.declare(columns={"id": "varchar not null", evil: "varchar"}, key=["id"], load="append")
     header = evil.replace('"', '""')
@@ -741,11 +741,11 @@ def test_fault_59_csv_and_tables_with_such_names_are_read_too(shop: Shop) -> Non
 
 @pytest.mark.parametrize("folder", ["a b", "ünï", "it's", "a#b", "{a}"])
 def test_a_lake_may_be_in_a_folder_of_any_usual_name(shop: Shop, monkeypatch: pytest.MonkeyPatch, folder: str) -> None:
-    # Given a data folder with a space or the like in its name
+    # Given a data folder with a space or another special character in its name
     monkeypatch.setenv("ML_WAREHOUSE_DATA", str(shop.folder / folder))
     shop.drop("1.csv", MARCH)
 
-    # When it is loaded, twice, then the lake is read as well as written
+    # When it is loaded, twice, then the lake can be written and read
     assert shop.load().counts.accepted == 2
     assert shop.load().counts.duplicate == 2
     assert len(shop.rows()) == 2

@@ -1,4 +1,6 @@
-"""Online Retail (UCI, doi.org/10.24432/C5BW33), by connections.yml alone: counted facts, however the files arrive."""
+"""Online Retail (UCI, doi.org/10.24432/C5BW33), loaded by connections.yml only: the same figures in each order of
+files.
+"""
 
 import tarfile
 from decimal import Decimal
@@ -36,7 +38,7 @@ def test_the_whole_archive_gives_the_counted_facts(home: Path, monkeypatch: pyte
     # When it is loaded
     outcome = run()
 
-    # Then all lines pass the contract, and the facts are those that were counted from the files
+    # Then all lines pass the contract, and the figures are those counted in the files
     lines = {str(load.table): load.counts for load in outcome.loads}["sales.order_lines"]
     assert (lines.read, lines.accepted, lines.quarantined, lines.duplicate) == (541_909, 541_909, 0, 0)
     require_facts(home, outcome)
@@ -47,7 +49,7 @@ def test_the_whole_archive_gives_the_counted_facts(home: Path, monkeypatch: pyte
 def test_three_batches_with_files_sent_again_and_one_late_give_the_same_facts(
     home: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    # Given the files of two thirds of the days, one of them held back
+    # Given the files of two thirds of the days, without one of them
     days = unpacked(tmp_path)
     late = days[100]
     drop = tmp_path / "drop"
@@ -58,7 +60,7 @@ def test_three_batches_with_files_sent_again_and_one_late_give_the_same_facts(
     monkeypatch.setenv("ONLINE_RETAIL", str(drop))
     run(connections)
 
-    # When the others come with ten files again under other names, then the late one
+    # When the other files arrive, ten known files under other names, and then the missing file
     send(drop, days[200:])
     for day in days[150:160]:
         (drop / f"again {day.name}").write_bytes(day.read_bytes())
@@ -66,7 +68,7 @@ def test_three_batches_with_files_sent_again_and_one_late_give_the_same_facts(
     send(drop, [late])
     third = run(connections)
 
-    # Then what was sent again is a duplicate, and the facts are the same
+    # Then repeated records are duplicates, and the figures are the same
     again = sum(row_count(day) for day in days[150:160])
     lines = second["sales.order_lines"]
     assert lines.duplicate == sum(row_count(day) for day in days[:200] if day != late) + again
@@ -74,14 +76,14 @@ def test_three_batches_with_files_sent_again_and_one_late_give_the_same_facts(
 
 
 def run(connections: Path = PROJECT / "connections.yml") -> Any:
-    from flows.elt import elt  # reads Prefect's settings, which the tests make
+    from flows.elt import elt  # reads Prefect's settings, which the tests set before
 
     return elt(SET, str(connections))
 
 
 def load_only(connections: Path) -> dict[str, Counts]:
-    """Load all tables without building on them; return what each counted."""
-    from flows.ingest.tables import tables_to_load  # reads Prefect's settings, which the tests make
+    """Load all tables without a build; return the counts of each."""
+    from flows.ingest.tables import tables_to_load  # reads Prefect's settings, which the tests set before
 
     sources = read_connections(connections, SET)
     contracts = contracts_of(Dbt.parse(sources.folder).manifest.sources.values())
@@ -110,7 +112,7 @@ def row_count(day: Path) -> int:
 
 
 def require_facts(home: Path, outcome: Any) -> None:
-    """Compare the published release with what was counted from the files."""
+    """Compare the published release with figures that were counted in the files."""
     with duckdb.connect(str((home / SET / "warehouse.duckdb").resolve()), read_only=True) as release:
 
         def one(sql: str) -> tuple[Any, ...]:

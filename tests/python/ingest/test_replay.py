@@ -1,4 +1,4 @@
-"""Replay: what a fixed contract or mapping lets pass leaves the quarantine, once, wherever a replay is killed."""
+"""Replay: records that pass a fixed contract or mapping leave the quarantine, once, even after a kill at any step."""
 
 import os
 import shutil
@@ -44,7 +44,7 @@ STRICT = {
 
 
 def replay(shop: Shop) -> LoadResult:
-    """Replay the table as the command does, which recounts it."""
+    """Replay the table like the command, and check the counts."""
     result = replay_table(
         read_connections(shop.connections_file).sources[shop.name.source], shop.contract, shop.lake, run_id="a-replay"
     )
@@ -63,7 +63,7 @@ def order(number: int, quantity: object, at: str = "2026-03-01 10:00:00", **furt
 
 @pytest.fixture
 def strict(shop: Shop) -> Shop:
-    """A shop whose contract takes no returns, with two orders and three returns in a file that is gone since."""
+    """A shop whose contract refuses returns; its file of two orders and three returns was deleted after the load."""
     shop.declare(columns=STRICT, load="upsert", cursor="updated_at")
     shop.drop_rows("1.jsonl", [order(1, 1), order(2, 2), order(3, -3), order(4, -4), order(5, "many")])
     shop.load()
@@ -81,11 +81,11 @@ def test_what_a_mended_contract_lets_pass_is_moved_and_the_rest_stays_with_today
     ]
     before = RawTable(strict.lake, strict.name).last_commit()
 
-    # When the contract takes them, and a mapping that is not to be seen says nothing
+    # When the contract accepts them, and a replay reads the quarantine without the source
     strict.declare(columns={**ORDERS, "quantity": "smallint"}, load="upsert", cursor="updated_at")
     first, second = replay(strict), replay(strict)
 
-    # Then they are in the lake, under a batch of their own, where they stood, and a second replay finds nothing
+    # Then they are in the lake, in their own batch, at their old positions, and a second replay finds no record
     assert (counted(first), counted(second)) == ((3, 2, 1, 0), (1, 0, 1, 0))
     assert strict.rows("order_id", "quantity", "_batch", "_position", where="quantity < 0") == [
         ("3", -3, 3, "1.jsonl:3"),
@@ -93,7 +93,7 @@ def test_what_a_mended_contract_lets_pass_is_moved_and_the_rest_stays_with_today
     ]
     assert [reasons for _, reasons in strict.quarantine()] == [["quantity: is no smallint"]]
 
-    # And where the source stands, and under which config, is as it was: the next load reads all of it again
+    # And the watermark and its config_hash are unchanged: the next load reads the source from the start
     now = RawTable(strict.lake, strict.name).last_commit()
     assert (now["watermark"], now["config_hash"]) == (before["watermark"], before["config_hash"])
     assert strict.load().counts.duplicate == 1
@@ -101,7 +101,7 @@ def test_what_a_mended_contract_lets_pass_is_moved_and_the_rest_stays_with_today
 
 
 def test_values_get_back_the_types_that_they_came_with(shop: Shop) -> None:
-    # Given typed columns, an expression on which a text would fail, and values that JSON alone would round
+    # Given typed columns, an expression that fails on texts, and values that JSON alone would round
     shop.declare(columns={"id": "varchar", "price": "decimal(38, 10)", "tags": "varchar", "at": "timestamp",
                           "name": "varchar not null"}, key=["id"], load="append")  # fmt: skip
     shop.map(**{"from": "*", "columns": {"price": "cents * 0.01", "tags": "tags[1]"}})
@@ -120,11 +120,11 @@ def test_values_get_back_the_types_that_they_came_with(shop: Shop) -> None:
     assert shop.load().counts.quarantined == 1
     accepted = shop.rows("id", "price", "tags", '"at"', "extra")
 
-    # When a name is no longer required
+    # When a column is no longer required
     shop.change(columns=tuple(column for column in shop.contract.columns if column.name != "name"))
     replay(shop)
 
-    # Then the record is what it would have been
+    # Then the record equals a record that passed at first
     assert shop.rows("id", "price", "tags", '"at"', "extra", where="id = '1'") == [
         ("1", exact / 100, "a", datetime(2023, 11, 14, 22, 13, 20, 1), 2**53 + 1)
     ]
@@ -133,18 +133,18 @@ def test_values_get_back_the_types_that_they_came_with(shop: Shop) -> None:
 
 
 def test_records_of_a_query_are_checked_as_it_yielded_them(shop: Shop) -> None:
-    # Given a query, which groups, and a group that breaks the contract
+    # Given a query that groups, and a group that breaks the contract
     shop.declare(columns=STRICT, load="append")
     shop.map(**{"from": "*", "query": "select _file, no as order_id, sum(n::int) as quantity from source group by all"})
     shop.drop("1.csv", "no,n\n1,2\n1,-5\n2,1\n")
     shop.load()
 
-    # When the contract is fixed, then the group passes as it was
+    # When the contract is fixed, then the group passes unchanged
     shop.declare(load="append")
     assert counted(replay(shop)) == (1, 1, 0, 0)
     assert sorted(shop.rows("order_id", "quantity")) == [("1", -3), ("2", 1)]
 
-    # And what a query yielded is never taken for a record of the source, nor the other way round
+    # And a row of a query never counts as a record of the source, and a record never as a row
     shop.declare(columns=STRICT, load="append")
     shop.drop("2.csv", "no,n\n7,-7\n")
     shop.load()
@@ -160,7 +160,7 @@ def test_records_of_a_query_are_checked_as_it_yielded_them(shop: Shop) -> None:
 
 
 def test_what_was_malformed_stays_as_it_came(shop: Shop) -> None:
-    # Given a line with too few cells and one that is no UTF-8
+    # Given a line with too few cells and one that is not UTF-8
     shop.drop("1.csv", b"order_id,quantity\n1,1\n2\n\xff,3\n")
     shop.load()
     before = shop.quarantine()
@@ -170,24 +170,24 @@ def test_what_was_malformed_stays_as_it_came(shop: Shop) -> None:
     shop.declare(columns={"order_id": "varchar not null", "quantity": "bigint"}, load="append")
     result = replay(shop)
 
-    # Then both are there, and somebody is told
+    # Then both stay in quarantine, and it is reported
     assert (counted(result), shop.quarantine()) == ((0, 0, 0, 0), before)
     assert "sales.orders: 2 in quarantine are malformed; fix them in the source" in result.notes
 
 
 def test_what_is_known_leaves_the_quarantine_as_a_duplicate(shop: Shop) -> None:
-    # Given events in quarantine, one key of them twice, and one whose key came again and passed
+    # Given quarantined events: one key twice, and one key that arrived again and passed
     shop.declare(columns=STRICT, load="append")
     shop.drop_rows("1.jsonl", [order(1, -1), order(2, -2), order(2, -9)])
     shop.load()
     shop.drop_rows("2.jsonl", [order(1, 7)])
     shop.load()
 
-    # When the contract takes them
+    # When the contract accepts them
     shop.declare(load="append")
     result = replay(shop)
 
-    # Then the first of each key to arrive stays, as in any load
+    # Then the first arrival of each key stays, as in every load
     assert (counted(result), result.counts.conflicts) == ((3, 1, 0, 2), 2)
     assert shop.rows("order_id", "quantity") == [("1", 7), ("2", -2)]
     assert shop.quarantine() == []
@@ -197,41 +197,41 @@ def test_what_is_known_leaves_the_quarantine_as_a_duplicate(shop: Shop) -> None:
 def test_a_replayed_state_is_never_taken_for_newer_than_what_came_since(
     shop: Shop, load: str, cursor: str | None
 ) -> None:
-    # Given a state in quarantine whose key came again at the same time, and one whose key did not
+    # Given a quarantined state whose key arrived again at the same time, and one whose key did not
     shop.declare(columns=STRICT, load=load, cursor=cursor)
     shop.drop_rows("1.jsonl", [order(1, -1), order(2, -2), order(3, 3)])
     shop.load()
     shop.drop_rows("1.jsonl", [order(1, 5), order(3, 3)])
     shop.load()
 
-    # When the contract takes them
+    # When the contract accepts them
     shop.declare(load=load, cursor=cursor)
     result = replay(shop)
 
-    # Then the first stays where it is, since nothing but its arrival would order it, and the other is moved
+    # Then the first stays in quarantine, since only its arrival would order it, and the other one is moved
     assert counted(result) == (2, 1, 1, 0)
     assert sorted(shop.rows("order_id", "quantity")) == [("1", 5), ("2", -2), ("3", 3)]
     assert [reasons for _, reasons in shop.quarantine()] == [
         ["its key came again since, so what it says is not the newest"]
     ]
 
-    # And a full copy says that the other is gone
+    # And a full copy deletes the other one
     assert shop.load().counts.deleted == (1 if load == "full" else 0)
 
 
 def test_a_load_under_a_mended_contract_lets_go_of_what_it_has_read_again(shop: Shop) -> None:
-    # Given two returns in quarantine, the file of one of which is gone
+    # Given two quarantined returns, one of them from a deleted file
     shop.declare(columns=STRICT, load="upsert", cursor="updated_at")
     shop.drop_rows("1.jsonl", [order(1, 1), order(2, -2)])
     shop.drop_rows("2.jsonl", [order(3, -3), order(4, "many")])
     shop.load()
     (shop.exports / "1.jsonl").unlink()
 
-    # When the contract is fixed and the source loaded
+    # When the contract is fixed and the source is loaded
     shop.declare(load="upsert", cursor="updated_at")
     load = shop.load()
 
-    # Then what it read again is out of quarantine, and of what it did not see again it tells
+    # Then records that were read again leave the quarantine, and the others are reported
     assert counted(load) == (2, 1, 0, 1)
     assert len(shop.quarantine()) == 2
     assert "sales.orders: 1 left the quarantine, the lake holds them now" in load.notes
@@ -245,7 +245,7 @@ def test_rows_of_the_first_load_are_a_backfill_still_when_they_are_replayed(stri
     strict.drop_rows("2.jsonl", [order(8, -8, "2026-03-03 10:00:00")])
     strict.load()
 
-    # When they are replayed, then each is what it was
+    # When they are replayed, then each is a backfill or not, as before
     strict.declare(load="upsert", cursor="updated_at")
     replay(strict)
     assert strict.rows("order_id", "_is_backfill", where="quantity < 0") == [("3", True), ("4", True), ("8", False)]
@@ -258,13 +258,13 @@ def test_nothing_is_replayed_before_the_first_load_is_complete(shop: Shop) -> No
     with pytest.raises(Exception, match="requires column"):
         shop.load()
 
-    # When it is replayed, then nothing is done, and that is told
+    # When it is replayed, then no record is moved, and it is reported
     assert replay(shop).notes == ("sales.orders: its first load is not complete, nothing was replayed",)
     assert RawTable(shop.lake, shop.name).version is None
 
 
 def test_a_table_that_nobody_declares_is_told(strict: Shop) -> None:
-    # Given a quarantine, when another table is named, then the error says which there are
+    # Given a quarantine, when another table is named, then the error lists the tables
     with pytest.raises(Exception, match=r"The quarantine holds sales\.orders"):
         replay_quarantine(
             read_connections(strict.connections_file), {strict.name: strict.contract}, TableName("sales", "nothing")
@@ -274,7 +274,7 @@ def test_a_table_that_nobody_declares_is_told(strict: Shop) -> None:
 def test_fault_05_what_a_dead_load_left_in_quarantine_does_not_count_because_of_a_replay(
     strict: Shop, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """A load died behind its quarantine, and a replay took its batch number: nothing of the dead batch counts (I)."""
+    """A load died after its quarantine, and a replay took its batch number: the dead batch has no effect (I)."""
 
     # Given a load that dies before its commit
     def die(*_args: object, **_further: object) -> None:
@@ -286,13 +286,13 @@ def test_fault_05_what_a_dead_load_left_in_quarantine_does_not_count_because_of_
         with pytest.raises(KeyboardInterrupt):
             strict.load()
 
-    # When a replay commits the batch that it had begun, and the load is begun again
+    # When a replay commits the number of this batch, and the load starts again
     strict.declare(load="upsert", cursor="updated_at")
     assert counted(replay(strict)) == (3, 2, 1, 0)
     assert len(strict.quarantine()) == 1
     load = strict.load()
 
-    # Then its record is quarantined once, by the load that read it
+    # Then its record is quarantined once, by the second load
     assert (load.counts.quarantined, len(strict.quarantine())) == (1, 2)
 
 
@@ -336,12 +336,12 @@ for number in map(int, sys.argv[3:]):  # each in a child of its own: nothing her
 def test_fault_02_05_a_replay_killed_anywhere_and_begun_again_leaves_what_an_undisturbed_one_leaves(
     strict: Shop,
 ) -> None:
-    """A replay was killed with SIGKILL at its steps, and begun again (I)."""
-    # Given a lake with returns in quarantine, of two forms, and what an undisturbed replay leaves of it
+    """A replay was killed with SIGKILL at its steps, and started again (I)."""
+    # Given a lake with quarantined returns in two forms, and its state after an undisturbed replay
     day = "2026-03-03 10:00:00"
     strict.drop_rows("2.jsonl", [order(21, -1, day, gift="yes"), order(22, "many", day, gift="no")])
     strict.load()
-    steps = [2, 5, 7, 8, 10, 18, 21, 22]  # of check, quarantine, files, commit and settling, twice, and the note of it
+    steps = [2, 5, 7, 8, 10, 18, 21, 22]  # check, quarantine, files, commit and resolution, twice, and the record of it
     copies = [strict.lake.with_name(f"lake-{number}") for number in [*steps, 23]]
     for copy in copies:
         shutil.copytree(strict.lake, copy)
@@ -350,7 +350,7 @@ def test_fault_02_05_a_replay_killed_anywhere_and_begun_again_leaves_what_an_und
     expected = state(strict, strict.lake)
     assert len(strict.rows(where="quantity < 0")) == 3
 
-    # When a replay is killed before or behind each of its steps
+    # When a replay is killed before or after each of its steps
     environment = {**os.environ, "PYTHONPATH": f"{PROJECT}:{PROJECT / 'tests' / 'python'}"}
     arguments = [str(strict.connections_file), str(strict.lake), *map(str, [*steps, 23])]
     script = [sys.executable, "-c", SCRIPT, *arguments]
@@ -358,7 +358,7 @@ def test_fault_02_05_a_replay_killed_anywhere_and_begun_again_leaves_what_an_und
     assert killed.returncode == 0, killed.stderr
     assert killed.stdout.split() == [str(-signal.SIGKILL)] * len(steps) + ["0"], killed.stderr
 
-    # Then begun again it leaves the same
+    # Then a second replay leaves the same state
     for copy in copies:
         connection = read_connections(strict.connections_file).sources["sales"]
         replay_table(connection, strict.contract, copy, run_id="another")
@@ -366,7 +366,7 @@ def test_fault_02_05_a_replay_killed_anywhere_and_begun_again_leaves_what_an_und
 
 
 def state(shop: Shop, lake: Path) -> object:
-    """Return all that a replay leaves but times and ids."""
+    """Return the state after a replay, without times and ids."""
     table = RawTable(lake, shop.name)
     rows = f"select * exclude (_batch, _row) from {table.stored(list(shop.contract.types))} order by all"
     left = f"select _raw, _reasons, _batch from {quarantined_rows(table)} order by all"
@@ -374,7 +374,7 @@ def state(shop: Shop, lake: Path) -> object:
 
 
 def test_the_command_prints_counts_and_the_next_step() -> None:
-    # When a replay is summarised, then it says what was moved, what stays, and what to do next
+    # When a replay is summarised, then it reports the moved records, the remaining ones, and the next command
     load = LoadResult(TableName("sales", "orders"), "id", Counts(3, 2, 1, 0), 0.1, 3, ("sales.orders: a note",))
     text = summarise_replay([load], DataFolder(Path("data/demo")))
     assert "sales.orders      3          2             1           0       0.1" in text
@@ -384,7 +384,7 @@ def test_the_command_prints_counts_and_the_next_step() -> None:
 
 @pytest.mark.slow
 def test_the_command_replays_under_the_mapping_as_it_is_now(flow_home: Path, tmp_path: Path) -> None:
-    # Given a source that writes addresses in a way that its mapping does not know, loaded once, and gone since
+    # Given a source whose addresses do not fit its mapping, loaded once, and deleted since
     shop = make_shop(tmp_path / "shop", flow_home)
     shop.drop("clients-1.csv", CLIENTS, [["1", "ann at example.com", "DE", "2026-01-01 06:00"]])
     contract = contracts_of(Dbt.parse(shop.folder).manifest.sources.values())[TableName("crm", "customers")]
@@ -392,7 +392,7 @@ def test_the_command_replays_under_the_mapping_as_it_is_now(flow_home: Path, tmp
     load_table(sources.sources["crm"], contract, shop.folder.lake, run_id="a-run")
     (shop.drops / "clients-1.csv").unlink()
 
-    # When the mapping is fixed and the command is typed, while another run is at work, and after it
+    # When the mapping is fixed and a user types the command, during another run and after it
     said = yaml.safe_load(shop.connections.read_text())
     said[SET]["crm"]["tables"]["customers"]["columns"]["email"] = "replace(Mail, ' at ', '@')"
     shop.connections.write_text(yaml.safe_dump(said))
@@ -401,7 +401,7 @@ def test_the_command_replays_under_the_mapping_as_it_is_now(flow_home: Path, tmp
         refused = CliRunner().invoke(app, typed)
     done = CliRunner().invoke(app, typed)
 
-    # Then the one is refused, the other moves the record, and says what to do next
+    # Then the first is refused, and the second moves the record and says what to do next
     assert isinstance(refused.exception, RunLocked)
     assert done.exit_code == 0, done.exception
     assert "crm.customers      1          1             0           0" in done.output

@@ -1,4 +1,4 @@
-"""Messages of any shape are kept whole, and a mapping lifts what they hold; bursts, clocks and sensors of devices."""
+"""Messages of any shape are stored whole, and a mapping extracts their values; bursts, clocks, sensors."""
 
 import json
 import tracemalloc
@@ -32,7 +32,7 @@ NAMELESS = {"sn": "U5", "when": "2026-01-05T10:00:00Z", "co2": 411}
 
 
 def contract_node() -> dict[str, Any]:
-    """Return the project's own contract of equipment.readings, as dbt's manifest would hold it."""
+    """Return the project's contract of equipment.readings, as in dbt's manifest."""
     (source,) = yaml.safe_load((PROJECT / "models/staging/equipment/_equipment__sources.yml").read_text())["sources"]
     (table,) = [table for table in source["tables"] if table["name"] == "readings"]
     columns = {column["name"]: column for column in table["columns"]}
@@ -40,7 +40,7 @@ def contract_node() -> dict[str, Any]:
 
 
 def demo_mapping() -> dict[str, Any]:
-    """Return how connections.yml reads the three firmwares of the demo."""
+    """Return the mapping of the demo's three firmwares in connections.yml."""
     tables = yaml.safe_load((PROJECT / "connections.yml").read_text())["demo"]["equipment"]["tables"]
     return {**tables["readings"], "from": "*.jsonl"}
 
@@ -51,7 +51,7 @@ def declare(shop: Shop, node: dict[str, Any]) -> None:
 
 @pytest.fixture
 def devices(shop: Shop) -> Shop:
-    """The project's own contract and mapping of readings, and messages of three firmwares."""
+    """The project's contract and mapping of readings, and messages of three firmwares."""
     declare(shop, contract_node())
     shop.map(**demo_mapping())
     shop.drop_rows("1.jsonl", [FLAT, NESTED, LISTED])
@@ -59,10 +59,10 @@ def devices(shop: Shop) -> Shop:
 
 
 def test_three_firmwares_are_read_by_one_mapping(devices: Shop) -> None:
-    # Given messages that are flat, nested in Fahrenheit, and lists of sensors in tenths; when they are loaded, twice
+    # Given flat messages, nested ones in Fahrenheit, and lists of sensors in tenths; when they are loaded, twice
     load, again = devices.load(), devices.load()
 
-    # Then all are in one form, in one time zone, with the whole message beside it
+    # Then all have one form and one time zone, with the whole message next to it
     assert devices.rows(*COLUMNS) == [
         ("U1", 4.5, 45.1, 1.2, False, 80.5),
         ("U2", 4.5, 45.1, None, True, 81.0),
@@ -74,15 +74,15 @@ def test_three_firmwares_are_read_by_one_mapping(devices: Shop) -> None:
 
 
 def test_a_shape_that_nobody_foresaw_lands_and_its_new_field_takes_one_column(devices: Shop) -> None:
-    # Given a fourth firmware, of which the mapping knows nothing but where ids and times stand
+    # Given a fourth firmware, of which the mapping knows only the places of ids and times
     devices.drop_rows("2.jsonl", [UNFORESEEN])
     devices.load()
 
-    # Then it is there: the message whole, what could not be lifted null
+    # Then the message is stored whole, and the unknown values are null
     assert devices.rows(*COLUMNS, where="unit_id = 'U4'") == [("U4", None, None, None, None, None)]
     assert json.loads(devices.rows("payload", where="unit_id = 'U4'")[0]) == UNFORESEEN
 
-    # When one column is added to the contract, and one line to the mapping
+    # When the contract gets one column, and the mapping one line
     node = contract_node()
     node["columns"]["co2_ppm"] = {"name": "co2_ppm", "data_type": "integer"}
     declare(devices, node)
@@ -93,20 +93,20 @@ def test_a_shape_that_nobody_foresaw_lands_and_its_new_field_takes_one_column(de
     devices.drop_rows("3.jsonl", [later])
     devices.load()
 
-    # Then what comes has it; what was stored keeps null, and its message, from which a model lifts it
+    # Then new rows have the value; stored rows keep null and the message, from which a model extracts it
     assert devices.rows("co2_ppm", where="unit_id = 'U4'") == [None, 500]
     lifted = "coalesce(co2_ppm, json_extract_string(payload, '$.measured.climate.co2')::integer)"
     assert devices.rows(lifted, where="unit_id = 'U4'") == [410, 500]
 
 
 def test_a_message_without_a_name_waits_in_quarantine_until_the_mapping_knows_it(devices: Shop) -> None:
-    # Given a message whose unit and time stand where nobody looks
+    # Given a message whose unit and time are in an unknown place
     devices.drop_rows("2.jsonl", [NAMELESS])
     devices.load()
     ((raw, reasons),) = devices.quarantine()
     assert (json.loads(raw), reasons) == (NAMELESS, ["unit_id: is missing", "read_at: is missing"])
 
-    # When the mapping is told, and the file is gone
+    # When the mapping is fixed, and the file is gone
     mapping = demo_mapping()
     mapping["columns"] |= {"unit_id": "_record->>'$.sn'", "read_at": "cast(_record->>'$.when' as timestamptz)"}
     devices.map(**mapping)
@@ -114,24 +114,24 @@ def test_a_message_without_a_name_waits_in_quarantine_until_the_mapping_knows_it
     connection = devices.read_connection()
     replayed = replay_table(connection, devices.contract, devices.lake, run_id="a-replay")
 
-    # Then a replay moves it, whole
+    # Then a replay moves the whole message
     assert replayed.counts.accepted == 1
     assert json.loads(devices.rows("payload", where="unit_id = 'U5'")[0]) == NAMELESS
     assert devices.quarantine() == []
 
 
 def test_the_whole_record_of_any_source_may_be_kept(shop: Shop) -> None:
-    # Given files that are no JSON, read column by column and by a query
+    # Given files that are not JSON, read column by column and by a query
     shop.declare("shop.items", {"id": "varchar not null", "record": "varchar"}, key=["id"], load="append")
     shop.drop("1.csv", "id,colour,size\n1,red,\n")
     shop.map(**{"from": "*.csv", "columns": {"record": "_record"}})
     load = shop.load()
 
-    # Then the record is all of its columns as JSON, and none of them is told as a further one
+    # Then the record has all columns as JSON, and no column is reported as additional
     assert [json.loads(record) for record in shop.rows("record")] == [{"id": "1", "colour": "red", "size": None}]
     assert load.notes == ()
 
-    # And what is taken from it alone leaves the others further columns
+    # And if only one column is taken from it, the others are additional columns
     shop.map(**{"from": "*.csv", "columns": {"record": "_record->>'$.colour'"}})
     shop.drop("2.csv", "id,colour,size\n2,blue,9\n")
     assert "new columns" in " ".join(shop.load().notes)
@@ -139,10 +139,11 @@ def test_the_whole_record_of_any_source_may_be_kept(shop: Shop) -> None:
 
 
 def test_fault_57_a_burst_is_read_no_faster_than_it_is_stored(devices: Shop, monkeypatch: pytest.MonkeyPatch) -> None:
-    """A device that was offline sent days of readings at once, in no order and twice: read in bounded batches, none of
-    them before the one before it is stored; each reading lands once (I).
+    """A device that was offline sent days of readings at once, out of order and twice: each reading is loaded once (I).
+
+    The load reads in bounded batches, and stores each batch before it reads the next one.
     """
-    # Given what waits for a device that comes back: hundreds of files, some sent twice under another name
+    # Given the backlog of a device that was offline: hundreds of files, some sent twice under another name
     devices.load()
     count, size = 400, 0
     for number in range(count):
@@ -151,7 +152,7 @@ def test_fault_57_a_burst_is_read_no_faster_than_it_is_stored(devices: Shop, mon
         if number % 10 == 0:
             devices.drop_rows(f"again-{number:03d}.jsonl", [reading, reading])
 
-    # When it is loaded in batches of a few files, and what happens is noted
+    # When it is loaded in batches of a few files, and each step is recorded
     happened: list[str] = []
     read, append = files.FileTable._read, RawTable.append
     limit = size // 20
@@ -173,12 +174,12 @@ def test_fault_57_a_burst_is_read_no_faster_than_it_is_stored(devices: Shop, mon
     peak = tracemalloc.get_traced_memory()[1]
     tracemalloc.stop()
 
-    # Then reading waits for storing, every time, and memory for neither
+    # Then each batch is stored before the next is read, and memory does not grow
     assert len(happened) > 20
     assert happened == ["read", "stored"] * (len(happened) // 2)
     assert peak < 100 * 1024 * 1024
 
-    # And each reading is there once
+    # And each reading is stored once
     distinct = {(number * 7 % 28, number % 24, number % 60) for number in range(count)}
     assert load.counts.accepted == len(distinct)
     assert devices.load().counts.accepted == 0
@@ -193,17 +194,18 @@ def test_fault_57_a_burst_is_read_no_faster_than_it_is_stored(devices: Shop, mon
     ],
 )
 def test_fault_57_readings_under_a_clock_that_was_reset_are_set_aside(devices: Shop, read_at: str, reason: str) -> None:
-    """A device's clock was reset to 1970, to 2000, or set ahead: its readings are quarantined with the reason (Q), the
-    others land, and how many it was is told (A).
+    """A device's clock was reset to 1970 or to 2000, or set ahead: these readings are quarantined with the reason (Q).
+
+    The other readings are loaded, and the number of quarantined ones is reported (A).
     """
-    # Given readings of two devices, one of which has lost its clock
+    # Given readings of two devices, one of them with a reset clock
     reset = FLAT | {"ts": read_at}
     devices.drop_rows("2.jsonl", [FLAT | {"ts": "2026-01-05T10:15:00Z"}, reset])
 
     # When they are loaded
     load = devices.load()
 
-    # Then that one waits in quarantine as it came, and nothing is dated where nothing was
+    # Then its reading is quarantined as it came, and no other row has a wrong year
     ((raw, reasons),) = devices.quarantine()
     assert (json.loads(raw), reasons) == (reset, [reason])
     assert (load.counts.accepted, load.counts.quarantined) == (4, 1)
@@ -239,10 +241,11 @@ def readings_of(unit: str, *, is_stuck: bool) -> list[list[object]]:
 @pytest.mark.slow
 @pytest.mark.usefixtures("unit_tests_passed_before")
 def test_fault_57_a_stuck_sensor_is_told_by_its_unit_and_gives_no_number(tmp_path: Path, flow_home: Path) -> None:
-    """A sensor stuck at a healthy temperature while the unit's humidity went on: a warning names unit and quantity (A),
-    and the values are in no number that is published.
+    """A sensor was stuck at a healthy temperature while the humidity changed: a warning names unit and quantity (A).
+
+    No published figure contains the stuck values.
     """
-    # Given fridges in files of a shape of their own, one of them with a stuck sensor
+    # Given fridges in files with their own columns, one of them with a stuck sensor
     shop: FlowShop = make_shop(tmp_path, flow_home)
     shop.connections.write_text(
         yaml.safe_dump({SET: {"equipment": {"url": f"file:{shop.drops}", **STUCK_READINGS["equipment"]}}})
@@ -253,13 +256,13 @@ def test_fault_57_a_stuck_sensor_is_told_by_its_unit_and_gives_no_number(tmp_pat
     # When the whole flow runs
     outcome = shop.elt()
 
-    # Then a release is published with a warning that says which sensor
+    # Then a release is published with a warning that names the sensor
     (warning,) = [text for text in outcome.verdict.warnings if "No sensor is stuck" in text]
     assert "unit_id=FRIDGE-7" in warning
     assert "quantity=temperature_celsius" in warning
     assert "FRIDGE-8" not in warning
 
-    # And the stuck values are kept as they were sent, and counted in no mean
+    # And the stuck values are stored as sent, and counted in no mean
     means = "select unit_id, max(mean_temperature_celsius), max(raw_mean_temperature_celsius)"
     assert shop.rows(f"{means} from core.fct_sensor_readings group by unit_id order by unit_id") == [
         ("FRIDGE-7", None, 4.4),

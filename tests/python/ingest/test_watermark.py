@@ -1,4 +1,4 @@
-"""What was read before, and when that says nothing any more: watermarks, known files, full copies, contracts."""
+"""The limits of a watermark: known files, full copies, changed mappings and changed contracts."""
 
 import sqlite3
 from pathlib import Path
@@ -13,7 +13,7 @@ POSITIVE = {"type": "check", "name": "is_above_zero", "expression": "quantity > 
 
 
 def test_a_changed_mapping_reads_what_the_old_one_left_out(shop: Shop, tmp_path: Path) -> None:
-    # Given a database of which a mapping takes some rows, and a watermark past all of them
+    # Given a database, a mapping that takes some of its rows, and a watermark after all of them
     database = tmp_path / "shop.sqlite"
     with sqlite3.connect(database) as connection:
         connection.execute("create table orders (order_id text, customer text, updated_at text)")
@@ -31,7 +31,7 @@ def test_a_changed_mapping_reads_what_the_old_one_left_out(shop: Shop, tmp_path:
     shop.map()
     load = shop.load()
 
-    # Then the old row is not skipped, though the watermark is past it
+    # Then the old row is read, although the watermark is after it
     assert (load.counts.accepted, load.counts.duplicate) == (1, 2)
     assert sorted(shop.rows("order_id")) == ["1", "2", "3"]
 
@@ -47,7 +47,7 @@ def test_a_loosened_contract_takes_a_known_file_from_quarantine(shop: Shop) -> N
     shop.declare(columns={"order_id": "varchar", "quantity": "integer"}, load="upsert")
     load = shop.load()
 
-    # Then the file is read again, and the record is taken
+    # Then the file is read again, and the record is accepted
     assert (load.counts.accepted, load.counts.duplicate) == (1, 1)
 
 
@@ -60,7 +60,7 @@ def test_a_full_copy_is_right_even_where_its_cursor_goes_back(shop: Shop) -> Non
     shop.drop_rows("all.jsonl", both)
     shop.load()
 
-    # When the next one shows them changed, with an older time and with none
+    # When the next copies show them changed, with an older time and without a time
     shop.drop_rows(
         "all.jsonl",
         [
@@ -70,7 +70,7 @@ def test_a_full_copy_is_right_even_where_its_cursor_goes_back(shop: Shop) -> Non
     )
     load = shop.load()
 
-    # Then each change is preceded by a tombstone, which orders it last, and nothing counts as deleted
+    # Then a tombstone before each change orders it last, and no row counts as deleted
     assert (load.counts.accepted, load.counts.deleted) == (2, 0)
     assert sorted(shop.rows("id", "_row", "name", "_deleted", where="_batch = 2")) == [
         ("1", 0, None, True),
@@ -82,7 +82,7 @@ def test_a_full_copy_is_right_even_where_its_cursor_goes_back(shop: Shop) -> Non
 
 
 def test_a_table_without_the_cursors_column_is_read_whole_each_time(shop: Shop, tmp_path: Path) -> None:
-    # Given a database that does not note changes
+    # Given a database without times of change
     database = tmp_path / "shop.sqlite"
     with sqlite3.connect(database) as connection:
         connection.execute("create table orders (order_id text, quantity integer)")
@@ -94,7 +94,7 @@ def test_a_table_without_the_cursors_column_is_read_whole_each_time(shop: Shop, 
     shop.connect(f"sqlite+pysqlite:///{database}")
     third = shop.load()
 
-    # Then its rows are taken once
+    # Then its rows are accepted once
     assert (first.counts.accepted, second.counts.duplicate, third.counts.duplicate) == (1, 1, 1)
 
 
@@ -103,10 +103,10 @@ def test_a_history_that_loses_its_cursor_is_not_gone_on_with(shop: Shop) -> None
     shop.drop_rows("1.jsonl", [{"order_id": "1", "quantity": 1, "updated_at": "2026-03-01 10:00:00"}])
     shop.load()
 
-    # When an export comes without it
+    # When an export arrives without it
     shop.drop_rows("1.jsonl", [{"order_id": "1", "quantity": 2}])
 
-    # Then its rows, which would sort before what is known, are refused
+    # Then its rows are refused, because they would be ordered before known rows
     with pytest.raises(SchemaMismatch, match="its history is ordered by 'updated_at'"):
         shop.load()
 
@@ -115,10 +115,10 @@ def test_a_history_that_loses_its_cursor_is_not_gone_on_with(shop: Shop) -> None
     ("data_type", "text"), [("int8", "3.7"), ("long", "3.7"), ("dec(18,4)", "1.12345"), ("int4", "2147483648")]
 )
 def test_types_under_other_names_lose_nothing_either(shop: Shop, data_type: str, text: str) -> None:
-    # Given a contract that calls a type by another name
+    # Given a contract that uses another name of a type
     shop.declare(columns={"id": "varchar", "value": data_type}, key=["id"], load="append")
 
-    # When a value comes that it cannot hold
+    # When a value arrives that does not fit the type
     shop.drop("1.csv", f"id,value\n1,{text}\n")
 
     # Then it is quarantined, not rounded
@@ -129,7 +129,7 @@ def test_types_under_other_names_lose_nothing_either(shop: Shop, data_type: str,
     "said", [{"on_extra_column": "evolv"}, {"lookback": {"count": 1, "period": "week"}}, {"key": ["nothing"]}]
 )
 def test_a_contract_that_says_what_nobody_knows_is_refused(said: dict[str, Any]) -> None:
-    # When a contract is declared with a word that is none, then it is wrong use
+    # When a contract has an unknown word, then the error is a UsageError
     with pytest.raises(UsageError, match=r"The contract of sales\.orders cannot be used"):
         make_contract(**said)
 
@@ -147,5 +147,5 @@ def test_a_run_tells_what_all_its_tries_have_done(shop: Shop, monkeypatch: pytes
     shop.drop_rows("2.jsonl", [{"order_id": "2", "quantity": 1}, {"order_id": "3", "quantity": 1}])
     load = shop.load()
 
-    # Then what the first try has committed is part of what the run did
+    # Then the batches of the first try are part of the run's result
     assert (load.counts.accepted, load.earlier.accepted, load.total.accepted) == (2, 1, 3)
