@@ -1,4 +1,4 @@
-"""Any source may be absent: what needs it is empty, everything else is as it was, and every gate passes."""
+"""Any source may be absent: its marts are empty, all other marts are unchanged, and every gate passes."""
 
 import shutil
 from collections.abc import Iterable
@@ -34,12 +34,12 @@ MARTS_OF = {
     "shop": set(),
     "web": {"growth.funnel", "growth.sessions_by_day"},
 }
-"""Marts that have rows with this source alone, and none without it, whatever else they read."""
+"""Marts that have rows with this source only, and no rows without it, from whatever other sources they read."""
 
 
 @dataclass
 class Builds:
-    """A data folder in which the pharmacy is built again, each time from other sources of its lake."""
+    """A data folder in which the pharmacy is built several times, from different sources of its lake."""
 
     pharmacy: "Pharmacy"
     dbt: Dbt
@@ -49,7 +49,7 @@ class Builds:
         return self.dbt.folder
 
     def build(self, present: Iterable[str]) -> None:
-        """Build from the sources that are present, as the flow does; raises GateFailed."""
+        """Build from the present sources, as the flow does; raises GateFailed."""
         shutil.rmtree(self.folder.lake, ignore_errors=True)
         self.folder.catalog.unlink(missing_ok=True)
         raw = self.folder.lake / "raw"
@@ -62,11 +62,11 @@ class Builds:
         require_gates(self.dbt, building.build_candidate(self.dbt, full_refresh=False, select=None))
 
     def sources_of(self, unique_id: str) -> set[str]:
-        """Return the sources that a node is made of."""
+        """Return the sources that a node depends on."""
         found, waiting = set(), [unique_id]
         while waiting:
             key = waiting.pop()
-            if key.endswith(".dim_date"):  # spans whatever there is, and makes no mart need it
+            if key.endswith(".dim_date"):  # covers the days of all sources, and no mart needs it
                 continue
             if key in self.dbt.manifest.sources:
                 found.add(self.dbt.manifest.sources[key].source_name)
@@ -75,7 +75,7 @@ class Builds:
         return found
 
     def differing(self, present: set[str]) -> dict[str, str]:
-        """Return what is wrong with which mart: rows that it cannot have, or others than the pharmacy's."""
+        """Return the problems by mart: rows without a source, or rows that differ from the pharmacy's."""
         wrong = {}
         with duckdb.connect(str(self.folder.candidate), read_only=True) as candidate:
             candidate.execute(f"attach '{self.pharmacy.folder / 'warehouse.duckdb'}' as whole (read_only)")
@@ -92,7 +92,7 @@ class Builds:
         return wrong
 
     def filled(self) -> set[str]:
-        """Return which of the marts of single sources have rows."""
+        """Return the marts of single sources that have rows."""
         with duckdb.connect(str(self.folder.candidate), read_only=True) as candidate:
             return {
                 mart

@@ -1,4 +1,4 @@
-"""What was planted in the demo comes out of its warehouse, and the docs' queries run on it."""
+"""The warehouse finds the truth that was planted in the demo, and the queries of the docs run on it."""
 
 import re
 from typing import TYPE_CHECKING

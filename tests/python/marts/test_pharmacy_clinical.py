@@ -1,4 +1,4 @@
-"""Health data: nobody is named, nobody stands out, and what was planted is still found."""
+"""Health data: no person can be identified, and the planted truth is still found."""
 
 import hashlib
 import hmac
@@ -34,7 +34,7 @@ FACT = "select prescription_pseudonym, patient_pseudonym from core.fct_prescript
 
 
 def pseudonym_of(text: str, purpose: str, key: str) -> str:
-    """Return what the macro pseudonymise must give, by Python's own HMAC."""
+    """Return the expected result of the macro pseudonymise, by Python's HMAC."""
     return hmac.new(key.encode(), f"{purpose}:{text}".encode(), hashlib.sha256).hexdigest()[:32]
 
 
@@ -45,9 +45,10 @@ def key(monkeypatch: pytest.MonkeyPatch) -> None:
 
 @pytest.fixture
 def clinic() -> Lake:
-    """Patients of a town, of villages, of great age, and two who stand out; two prescriptions each.
+    """Patients of a town, of villages, of great age, and two rare ones; two prescriptions each.
 
-    The old come for half a year, which is as long as the data are, all others for a month.
+    The old patients' prescriptions are half a year apart, which is the whole time of the data, and those of the others
+    a month.
     """
     people: dict[str, dict[str, Any]] = {f"town {number}": {} for number in range(40)}
     people |= {f"village {number}": {"postcode": f"{chr(65 + number)}Z9"} for number in range(12)}
@@ -75,7 +76,7 @@ def clinic() -> Lake:
 
 
 def replace_in(manifest: Manifest, model: str, old: str, new: str) -> Manifest:
-    """Return a project in which a model's SQL is another one."""
+    """Return a project in which a model has other SQL."""
     changed = manifest.deepcopy()
     node = changed.nodes[f"model.ml_warehouse.{model}"]
     assert old in node.raw_code
@@ -84,7 +85,7 @@ def replace_in(manifest: Manifest, model: str, old: str, new: str) -> Manifest:
 
 
 def without_constraints(manifest: Manifest, model: str, column: str, data_type: str) -> Manifest:
-    """Return a project in which a model's contract promises nothing of a column but its type."""
+    """Return a project in which a model's contract has only types, no constraints."""
     declared = manifest.nodes[f"model.ml_warehouse.{model}"].columns[column]
     declared.constraints, declared.data_type = [], data_type
     manifest.build_flat_graph()
@@ -92,7 +93,7 @@ def without_constraints(manifest: Manifest, model: str, column: str, data_type: 
 
 
 def with_key(warehouse: Warehouse, query: str, key: str = KEY) -> list[tuple[Any, ...]]:
-    """Ask what only a session with the key can, such as the fact, which is a view on the lake."""
+    """Query in a session with the key; the fact needs it, because it is a view on the lake."""
     with warehouse.connect() as connection:
         connection.execute(f"attach '{warehouse.folder}/catalog.duckdb' as lake (read_only)")
         connection.execute("set variable pseudonym_key = ?", [key.encode()])
@@ -100,7 +101,7 @@ def with_key(warehouse: Warehouse, query: str, key: str = KEY) -> list[tuple[Any
 
 
 def texts_in(pharmacy: "Pharmacy", schema: str = "%") -> set[str]:
-    """Return every text that stands in a release."""
+    """Return every text of a release."""
     columns = pharmacy.rows(
         "select format('{}.{}', schema_name, table_name) as name, column_name from duckdb_columns() "
         f"where data_type = 'VARCHAR' and schema_name like '{schema}' and not internal"
@@ -119,7 +120,7 @@ def source_rows(pharmacy: "Pharmacy", query: str) -> set[str]:
 
 
 def test_what_was_planted_is_found_and_what_is_withheld_is_counted(pharmacy: "Pharmacy") -> None:
-    # Given how many patients have each diagnosis, and what became of their prescriptions
+    # Given the number of patients by diagnosis, and the outcomes of their prescriptions
     planted = {row["diagnosis_code"]: row for row in pharmacy.planted("prescriptions")}
     shown = {
         row["diagnosis_code"]: row
@@ -133,7 +134,7 @@ def test_what_was_planted_is_found_and_what_is_withheld_is_counted(pharmacy: "Ph
     }
     rare = {code for code, row in planted.items() if code and row["is_rare"]}
 
-    # Then rare ones are not to be seen, the others are, and no group is small
+    # Then rare diagnoses are hidden, the others are shown, and no group is small
     assert rare
     assert not rare & shown.keys()
     assert {"I10", "E11.9", "E03.9"} <= shown.keys()
@@ -141,7 +142,7 @@ def test_what_was_planted_is_found_and_what_is_withheld_is_counted(pharmacy: "Ph
     for code, row in shown.items():
         assert code is None or "." not in code or row["prescriptions"] <= planted[code]["prescription_count"]
 
-    # And every prescription is either there or counted as withheld, but for small counts
+    # And every prescription is either shown or counted as withheld, except for small counts
     accepted = pharmacy.rows("select sum(share_pct) as all_pct from clinical.prescriptions_withheld")[0]["all_pct"]
     published = sum(count for outcome, count in outcomes.items() if not outcome.startswith("withheld"))
     assert published == sum(row["prescriptions"] for row in shown.values())
@@ -157,21 +158,21 @@ def test_the_old_are_one_group(pharmacy: "Pharmacy") -> None:
 
 
 def test_no_identifier_note_or_key_leaves_the_lake(pharmacy: "Pharmacy") -> None:
-    # Given what names people in the clinic's own records
+    # Given the identifying values in the clinic's own records
     prescribers = source_rows(pharmacy, "select distinct prescriber from prescriptions")
     notes = source_rows(pharmacy, "select distinct notes from prescriptions")
     numbers = source_rows(pharmacy, "select prescription_id from prescriptions")
     customers = source_rows(pharmacy, "select distinct customer_id from prescriptions")
     assert min(map(len, (prescribers, notes, numbers, customers))) > 3
 
-    # Then none of it is in the release, no customer's id in the clinical schema, and no table leads to one
+    # Then the release has none of them, the clinical schema has no customer id, and no table leads to one
     everything = texts_in(pharmacy)
     assert not (prescribers | notes | numbers) & everything
     assert not customers & texts_in(pharmacy, "clinical")
     assert pharmacy.rows("select view_name from duckdb_views() where not internal") == []
     assert pharmacy.rows("from duckdb_tables() where table_name like '%prescriptions' and schema_name = 'core'") == []
 
-    # And the key is in no file but the demo's own
+    # And no file but the demo's own contains the key
     folder = DataFolder(pharmacy.folder)
     holders = {path for path in folder.path.rglob("*") if path.is_file() and MADE_UP_KEY.encode() in path.read_bytes()}
     assert holders == {folder.made_up_key}
@@ -205,7 +206,7 @@ def test_another_key_makes_other_pseudonyms_of_everything(
     monkeypatch.setenv(KEY_VARIABLE, OTHER_KEY)
     incremental.build(clinic, *only)
 
-    # Then no old pseudonym is left, and whatever is incremental was built anew
+    # Then no old pseudonym is left, and all incremental models were fully refreshed
     after = {text for row in incremental.rows(mart) for text in row}
     assert len(before) == len(after) > 0
     assert not before & after
@@ -215,17 +216,17 @@ def test_another_key_makes_other_pseudonyms_of_everything(
 def test_without_a_key_nothing_is_read_or_built(
     clinic: Lake, incremental: Warehouse, manifest: Manifest, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
-    # Given no key
+    # Given a folder without a key
     monkeypatch.delenv(KEY_VARIABLE)
     folder, clinical = DataFolder(tmp_path / "shop"), TableName("clinic", "prescriptions")
     assert pseudonymised(manifest) == {clinical}
 
-    # Then a set with the clinic's source is refused, with the command that makes a key; one without it is not
+    # Then a set with the clinic's source is refused, with the command that makes a key; other sets are not
     with pytest.raises(UsageError, match=f"export {KEY_VARIABLE}=.*secrets.token_hex"):
         require_pseudonym_key(folder, manifest, {clinical})
     assert require_pseudonym_key(folder, manifest, {TableName("crm", "customers")}) == ()
 
-    # And dbt in a terminal builds nothing of it, and says why
+    # And dbt in a terminal builds no clinical model, and says why
     result = incremental.dbt(clinic, "build", *CLINICAL, "--exclude", "resource_type:unit_test")
     said = " ".join(str(node.message) for node in result.result)
     assert not result.success
@@ -249,7 +250,7 @@ def test_a_key_that_can_be_guessed_is_refused_and_a_made_up_one_is_told(
 
 
 def hashes_of(guesses: Iterable[str], *keys: str) -> dict[str, str]:
-    """Return what an attacker computes: unkeyed hashes of all guesses, and HMACs under keys that they have."""
+    """Return the dictionary of an attacker: unkeyed hashes of all guesses, and HMACs under the attacker's keys."""
     found = {}
     for guess in guesses:
         for spelled in (guess, f"patient:{guess}", f"{len(guess)}:{guess}"):
@@ -261,22 +262,22 @@ def hashes_of(guesses: Iterable[str], *keys: str) -> dict[str, str]:
 
 
 def test_fault_65_a_dictionary_of_all_ids_is_hashed_and_compared(clinic: Lake, incremental: Warehouse) -> None:
-    """All ids that there can be are hashed and compared with the pseudonyms: only with the key is anybody found: F."""
-    # Given the pseudonyms, and an attacker who knows every id
+    """All possible ids are hashed and compared with the pseudonyms: a match needs the key: F."""
+    # Given the pseudonyms, and an attacker with a list of all ids
     incremental.build(clinic, *CLINICAL)
     pseudonyms = {patient for _, patient in with_key(incremental, FACT)}
     ids = {row["customer_id"] for row in clinic.arrived["crm.customers"]}
 
-    # Then their dictionary finds nobody, not even under a key of their own
+    # Then the attacker's dictionary matches no pseudonym, even with other keys
     assert not pseudonyms & hashes_of(ids, OTHER_KEY, "").keys()
 
-    # And would find everybody, had they the key
+    # And with the right key it would match every pseudonym
     assert pseudonyms <= hashes_of(ids, KEY).keys()
 
 
 def test_fault_65_a_plain_hash_of_an_identifier_is_refused(clinic: Lake, incremental: Warehouse) -> None:
-    """Unkeyed hashes stand in for identifiers: salted, of what was masked, a model later: the gate names each: F, A."""
-    # Given models that hash without the key, in the several ways that there are
+    """Unkeyed hashes replace identifiers: salted, of masked values, or a model later: the gate names each: F, A."""
+    # Given models that hash without the key, in each of several ways
     staging = "stg_clinic__prescriptions"
     for model, old, new in (
         (staging, "{{ pseudonymise('customer_id', purpose='patient') }}", "md5(customer_id)"),
@@ -295,7 +296,7 @@ def test_fault_65_a_plain_hash_of_an_identifier_is_refused(clinic: Lake, increme
     ):
         incremental.manifest = replace_in(incremental.manifest, model, old, new)
 
-    # When they were built, then the gate refuses every one of them, and says what to do
+    # When they are built, then the gate refuses each of them, and says what to do
     built = incremental.build(clinic, "--select", "+fct_prescriptions").result
     models = [node.node for node in built if node.node.resource_type == "model"]
     with pytest.raises(GateFailed, match="pseudonymise") as refused:
@@ -310,14 +311,14 @@ def test_fault_65_a_plain_hash_of_an_identifier_is_refused(clinic: Lake, increme
 
 
 def test_a_plain_hash_that_is_meant_is_stated_with_its_reason(clinic: Lake, incremental: Warehouse) -> None:
-    # Given a model that hashes one column without the key, and says that it does
+    # Given a model that hashes one column without the key, and declares this column
     old = "{{ pseudonymise('customer_id', purpose='patient') }}"
     incremental.manifest = replace_in(incremental.manifest, "stg_clinic__prescriptions", old, "md5(customer_id)")
     stated = incremental.manifest.nodes["model.ml_warehouse.stg_clinic__prescriptions"].config.meta
     built = [node.node for node in incremental.build(clinic, "--select", "stg_clinic__prescriptions").result[1:]]
     assert list(find_unkeyed_hashes(incremental.manifest, built))
 
-    # Then that column passes, and no other
+    # Then that column passes, and no other column
     stated["unkeyed_hashes"] = {"clinic.prescriptions.prescriber": "another one"}
     assert list(find_unkeyed_hashes(incremental.manifest, built))
     stated["unkeyed_hashes"] = {"clinic.prescriptions.customer_id": "ids are drawn at random"}
@@ -332,7 +333,7 @@ ANONYMITY = {f"{MART}{gate}" for gate in (BY_PLACE, BY_DIAGNOSIS, BY_DRUG, BY_LE
 
 @dataclass(frozen=True)
 class Break:
-    """What is broken on purpose, in which model, and which gates must see it."""
+    """A defect that is made on purpose: its model, its SQL, and the gates that must close."""
 
     model: str
     old: str
@@ -341,7 +342,7 @@ class Break:
     data_type: tuple[str, str] | None = None
 
     def break_it(self, manifest: Manifest) -> Manifest:
-        """Return the project with it; a column whose type changes loses its constraints too."""
+        """Return the project with the defect; a column with a changed type loses its constraints too."""
         changed = replace_in(manifest, self.model, self.old, self.new)
         if self.data_type:
             changed = without_constraints(changed, "prescriptions_deidentified", *self.data_type)
@@ -384,18 +385,18 @@ BROKEN = {
 
 def test_fault_70_a_person_who_stands_out(clinic: Lake, incremental: Warehouse) -> None:
     """A small area, age over 89, day, rare diagnosis, group of one or long series is shown: the gate fails: F."""
-    # Given a warehouse in which nobody stands out
+    # Given a warehouse in which no person can be singled out
     whole = incremental.manifest
     assert failed_gates(incremental, clinic, "+prescriptions_deidentified") == set()
 
     for broken, gates in BROKEN.items():
-        # When a model no longer suppresses one thing, then the gates that look at it fail
+        # When a model no longer suppresses one kind of value, then the gates for this kind fail
         incremental.manifest = gates.break_it(whole)
         assert failed_gates(incremental, clinic, "int_prescriptions_generalised+") == gates.failing, broken
 
 
 def failed_gates(warehouse: Warehouse, lake: Lake, select: str) -> set[str]:
-    """Build and test, and return which of the anonymity gates failed."""
+    """Build and test; return the anonymity gates that failed."""
     built = warehouse.dbt(lake, "build", "--select", select, "--exclude", "resource_type:unit_test").result
     gates = [node for node in built if node.node.name in ANONYMITY]
     assert {str(gate.status) for gate in gates} <= {"pass", "fail"}
@@ -404,7 +405,7 @@ def failed_gates(warehouse: Warehouse, lake: Lake, select: str) -> set[str]:
 
 
 def test_those_who_stand_out_are_withheld_or_blurred(clinic: Lake, incremental: Warehouse) -> None:
-    # Given those who stand out, when all is built as it should be
+    # Given rare patients, when all models are built without a defect
     incremental.build(clinic, *CLINICAL, "prescriptions_withheld")
     groups = incremental.rows(
         "select country, postcode_area, age_from_years, gender, count(distinct patient_pseudonym) "
@@ -412,7 +413,8 @@ def test_those_who_stand_out_are_withheld_or_blurred(clinic: Lake, incremental: 
     )
     diagnoses = incremental.rows("select distinct diagnosis_code from clinical.prescriptions_deidentified order by all")
 
-    # Then villages are not told apart, a hundred is 90, nobody is of Iceland, and the rare one takes company along
+    # Then villages have no area, an age of 100 is 90, Iceland is hidden, and a common diagnosis is hidden with the rare
+    # one
     assert groups == [
         ("GB", "LS", 40, "f", 41),
         ("GB", "LS", 90, "f", 12),
@@ -422,14 +424,14 @@ def test_those_who_stand_out_are_withheld_or_blurred(clinic: Lake, incremental: 
     outcomes = dict(incremental.rows("select outcome, prescription_count from clinical.prescriptions_withheld"))
     assert outcomes == {"generalised": 2 * 65, "withheld, too few alike": None}
 
-    # And intervals are those of the source
+    # And intervals are equal to those of the source
     days = incremental.rows("select distinct days_since_first_prescription from clinical.prescriptions_deidentified")
     assert set(days) == {(0,), (30,), (None,)}
 
 
 def test_nothing_beside_a_value_that_was_left_out_tells_whose_it_was(incremental: Warehouse) -> None:
-    """A flag that says of which rows something was left out finds again who hides among those who have nothing."""
-    # Given two patients with a rare drug, among thirty without one and forty with a common one
+    """A flag for removed values would identify rare patients among the patients who have no value."""
+    # Given two patients with a rare drug, thirty without a drug, and forty with a common one
     drugs = {f"P{number}": None if number < 30 else "RARE" if number < 32 else "COMMON" for number in range(72)}
     lake = Lake()
     lake.load(
@@ -442,7 +444,7 @@ def test_nothing_beside_a_value_that_was_left_out_tells_whose_it_was(incremental
         ],
     )  # fmt: skip
 
-    # When they are shown, then by no column beside the drug is a group small
+    # When they are shown, then no other column splits a drug into small groups
     incremental.build(lake, *CLINICAL)
     columns = {name for (name,) in incremental.rows(
         "select column_name from duckdb_columns() where table_name = 'prescriptions_deidentified'"

@@ -1,4 +1,4 @@
-"""How the pharmacy's loans were planned to be paid back is what their credit histories tell, month by month."""
+"""The credit histories show the planned payments of the pharmacy's loans, month by month."""
 
 from collections import defaultdict
 from datetime import date, datetime, timedelta
@@ -15,7 +15,7 @@ Row = dict[str, Any]
 
 
 def describe(states: list[Row], month_end: date) -> Row:
-    """Return a loan's arrears from what its books said of each instalment at the end of a month."""
+    """Return a loan's arrears at the end of a month, from the states of its instalments in the books."""
     midnight = datetime.combine(month_end + timedelta(days=1), datetime.min.time())
     last: dict[int, Row] = {}
     for state in states:
@@ -34,19 +34,19 @@ def describe(states: list[Row], month_end: date) -> Row:
 
 
 def test_every_month_of_every_loan_is_as_its_books_were_then(pharmacy: "Pharmacy") -> None:
-    # Given each state of each instalment that the books have shown
+    # Given each state of each instalment in the books
     books: dict[str, list[Row]] = defaultdict(list)
     for state in pharmacy.planted("loans"):
         books[state["loan_id"]].append(state)
 
-    # When the histories are read, then each month is what can be told from the states booked by its end
+    # When the histories are read, then each month depends only on states that were booked by its end
     histories = pharmacy.rows("from finance.credit_histories order by loan_id, month_end_date")
     assert len(histories) > 300
     for row in histories:
         expected = describe(books[row["loan_id"]], row["month_end_date"])
         assert {name: row[name] for name in expected} == expected
 
-    # And no month is missing, from the first to the last that is over, or to the one that paid the loan back
+    # And no month is missing, from the first one to the last complete one, or to the final payment
     last_month = max(row["month_end_date"] for row in histories)
     for loan, states in books.items():
         opened = states[0]["booked_at"].date()
@@ -60,14 +60,14 @@ def test_every_month_of_every_loan_is_as_its_books_were_then(pharmacy: "Pharmacy
 
 
 def test_borrowers_who_stop_paying_end_in_the_worst_class_and_punctual_ones_do_not(pharmacy: "Pharmacy") -> None:
-    # Given the ways of paying, and the worst class that a loan ever had
+    # Given the payment behaviours, and the worst class of each loan
     behaviours = {row["loan_id"]: row["behaviour"] for row in pharmacy.planted("loans")}
     worst: dict[str, int] = defaultdict(int)
     for row in pharmacy.rows("select loan_id, days_past_due from finance.credit_histories"):
         worst[row["loan_id"]] = max(worst[row["loan_id"]], row["days_past_due"])
     given_up = {row["loan_id"] for row in pharmacy.rows("from finance.credit_histories where is_defaulted")}
 
-    # Then whoever was given up had not paid for ninety days, and nobody else was
+    # Then every defaulted loan was 90 days past due, and no punctual loan was
     assert given_up
     assert {behaviours[loan] for loan in given_up} == {"defaulting"}
     assert all(worst[loan] >= 90 for loan in given_up)
@@ -77,7 +77,7 @@ def test_borrowers_who_stop_paying_end_in_the_worst_class_and_punctual_ones_do_n
 def test_the_shown_query_counts_loans_that_were_paid_back_meanwhile_as_good(
     pharmacy: "Pharmacy", manifest: Manifest
 ) -> None:
-    # Given every month of a loan that was not yet paid back and has the next six behind it, with the worst of these
+    # Given every month of an unpaid loan that six more months follow, with the worst class of these six
     months: dict[str, dict[int, Row]] = defaultdict(dict)
     for row in pharmacy.rows("from finance.credit_histories"):
         months[row["loan_id"]][12 * row["month_end_date"].year + row["month_end_date"].month] = row
@@ -93,7 +93,7 @@ def test_the_shown_query_counts_loans_that_were_paid_back_meanwhile_as_good(
                 ended += month + 6 not in of_loan
     assert ended
 
-    # When the query in the description is run, then it counts the same
+    # When the query in the description is run, then it has the same counts
     description = manifest.nodes["model.ml_warehouse.credit_histories"].description
     counted = pharmacy.rows(description.split("```sql\n")[1].split("```")[0])
     assert {r["arrears_bucket"]: [r["loan_count"], r["bad_loan_count"]] for r in counted} == expected
@@ -103,7 +103,7 @@ def test_instalments_stand_in_the_warehouse_as_the_books_last_had_them(pharmacy:
     # Given the last state of every instalment
     last = {(row["loan_id"], row["instalment_number"]): row for row in pharmacy.planted("loans")}
 
-    # When the warehouse's are read, then they are the same
+    # When the warehouse's states are read, then they are the same
     found = {(row["loan_id"], row["instalment_number"]): row for row in pharmacy.rows("from core.fct_loan_instalments")}
     assert found.keys() == last.keys()
     for key, row in found.items():

@@ -1,4 +1,4 @@
-"""Demand by day shows the planted seasons, and finds the planted stock-outs that can be found."""
+"""Demand by day shows the planted seasons, and three quarters of the large planted stock-outs."""
 
 from datetime import date, timedelta
 from typing import TYPE_CHECKING
@@ -9,7 +9,7 @@ if TYPE_CHECKING:
 pytest_plugins = ["support.pharmacy_fixtures"]
 
 LOST_LINES_TOLD = 15
-"""A product that lost so many lines was missed by more than chance explains."""
+"""The number of lost lines above which a stock-out is more than random noise."""
 
 
 def days(first: date, last: date) -> set[date]:
@@ -17,7 +17,7 @@ def days(first: date, last: date) -> set[date]:
 
 
 def test_what_is_out_of_stock_is_in_no_order(pharmacy: "Pharmacy") -> None:
-    # Given the days on which products were out of stock
+    # Given the days without stock of each product
     missing = {
         (row["product_id"], day)
         for row in pharmacy.planted("stock_outs")
@@ -25,7 +25,7 @@ def test_what_is_out_of_stock_is_in_no_order(pharmacy: "Pharmacy") -> None:
     }
     assert sum(row["lost_line_count"] for row in pharmacy.planted("stock_outs")) > 100
 
-    # Then nobody has ordered them
+    # Then no line of these days sells the product
     ordered = pharmacy.rows("select distinct product_id, ordered_date from core.fct_order_lines")
     assert not missing & {(row["product_id"], row["ordered_date"]) for row in ordered}
 
@@ -40,7 +40,7 @@ def test_stock_outs_of_what_is_much_bought_are_found_and_little_else_is(pharmacy
     }
     assert suspected
 
-    # Then three of four suspected days are right, and of what was missed much three of four are found
+    # Then at least 75 % of the suspected days are right, and 75 % of the large stock-outs are found
     assert len(suspected & missing) >= 0.75 * len(suspected)
     told = [row for row in planted if row["lost_line_count"] >= LOST_LINES_TOLD]
     found = [
@@ -52,7 +52,7 @@ def test_stock_outs_of_what_is_much_bought_are_found_and_little_else_is(pharmacy
 
 
 def test_demand_has_the_planted_peak_and_rests_on_holidays(pharmacy: "Pharmacy") -> None:
-    # Given each day's orders, and what the season makes of it
+    # Given each day's orders, and the planted effect of the season
     sold = {
         row["ordered_date"]: row
         for row in pharmacy.rows(
@@ -65,13 +65,13 @@ def test_demand_has_the_planted_peak_and_rests_on_holidays(pharmacy: "Pharmacy")
     def mean(found: list[date]) -> float:
         return sum(sold[day]["orders"] for day in found) / len(found)
 
-    # Then the peak stands out from the weeks around it as planted
+    # Then the peak differs from the weeks around it by the planted factor
     peak = [day for day in planted if planted[day]["is_peak"]]
     around = [day for day in planted if planted[day]["holiday_pct"] == 100 and abs((day - date(2025, 12, 9)).days) < 60]
     lifted = sum(planted[day]["holiday_pct"] for day in peak) / len(peak) / 100
     assert 0.8 * lifted < mean(peak) / mean(around) < 1.2 * lifted
 
-    # and every public holiday of the country that most orders go to is told, with fewer orders than the days around it
+    # and every public holiday of the country with the most orders is marked, with fewer orders than the days around it
     holidays = [day for day in planted if sold[day]["is_holiday"]]
     assert set(holidays) == {
         day for day in planted if planted[day]["is_holiday"] and (day.month, day.day) not in ((12, 24), (12, 31))
@@ -83,7 +83,7 @@ def test_demand_has_the_planted_peak_and_rests_on_holidays(pharmacy: "Pharmacy")
 
 
 def test_every_product_has_every_day_once_and_its_price(pharmacy: "Pharmacy") -> None:
-    # Given the days of each product; then none is missing between its first and the last of the data
+    # Given the days of each product; then no day is missing between its first day and the last day of the data
     (counted,) = pharmacy.rows(
         """
         with bounds as (

@@ -1,4 +1,4 @@
-"""What was planted in the pharmacy's fridges comes out of its marts: failures, stuck sensors, broken cold chains."""
+"""The marts find the planted truth of the pharmacy's fridges: failures, stuck sensors and broken cold chains."""
 
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any
@@ -10,7 +10,7 @@ pytest_plugins = ["support.pharmacy_fixtures"]
 
 Row = dict[str, Any]
 SLACK = timedelta(minutes=75)
-"""Two readings of the slowest device, and what the median takes off a beginning."""
+"""The tolerated delay: two readings of the slowest device, and the smoothing by the median."""
 
 
 def overlaps(row: Row, other: Row) -> bool:
@@ -70,7 +70,7 @@ def test_every_breach_is_found_and_none_else_and_tells_whether_the_door_was_open
     invented = [row for row in found if not any(overlaps(row, other) for other in planted)]
     assert (missed, invented) == ([], [])
 
-    # And each lasts as long as it truly did, and has its cause
+    # And each has the true duration and the true cause
     for row in planted:
         (breach,) = [other for other in found if overlaps(row, other)]
         assert abs(breach["started_at"] - row["started_at"]) < SLACK

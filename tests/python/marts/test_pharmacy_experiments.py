@@ -1,4 +1,4 @@
-"""The planted uplift comes out of the orders, where there is none none is found, and the figures are the textbooks'."""
+"""The planted uplift is found in the orders, no other uplift is found, and the figures follow the textbooks."""
 
 import math
 from datetime import datetime
@@ -20,7 +20,7 @@ def results_of(pharmacy: "Pharmacy") -> dict[str, dict[str, Any]]:
 
 
 def planted_in(pharmacy: "Pharmacy") -> dict[str, list[dict[str, Any]]]:
-    """Return control and treatment by experiment, as they were planted."""
+    """Return the planted control and treatment by experiment."""
     rows = sorted(pharmacy.planted("experiments"), key=lambda row: row["is_treatment"])
     return {
         name: [row for row in rows if row["experiment_name"] == name] for name in {r["experiment_name"] for r in rows}
@@ -31,12 +31,12 @@ def test_the_planted_uplift_is_within_the_interval_and_none_is_found_where_none_
     results, planted = results_of(pharmacy), planted_in(pharmacy)
     assert results.keys() == planted.keys()
     for name, (control, treatment) in planted.items():
-        # Given what share of those who would not have ordered were made to
+        # Given the planted share of customers who order only because of the treatment
         result = results[name]
         share = treatment["uplift_permille"] / 1000
         uplift = share * (1 - result["control_conversion_rate"])
 
-        # Then the interval holds it, and p tells the experiment from the one in which both variants are alike
+        # Then the interval contains the uplift, and p is small only in the experiment with an uplift
         assert (result["variant"], result["control_variant"]) == (treatment["variant"], control["variant"])
         assert result["uplift_lower"] < uplift < result["uplift_upper"]
         assert (result["p_value"] < 0.01) == (share > 0)
@@ -53,7 +53,7 @@ def test_everyone_assigned_is_compared_waiting_or_left_out_for_the_planted_reaso
         )
     }
     for name, variants in planted_in(pharmacy).items():
-        # Given who was assigned, in records that name a variant; then the mart has them under the planted headings
+        # Given the assigned customers with a valid variant; then the mart counts them in the planted categories
         for participation, column in [
             ("contaminated", "contaminated_count"),
             ("unexposed", "unexposed_count"),
@@ -76,7 +76,8 @@ def test_figures_equal_those_of_scipy(pharmacy: "Pharmacy") -> None:
         trials = [len(side) for side in sides]
         rates = [hits / of for hits, of in zip(converted, trials, strict=True)]
 
-        # When the same is computed with scipy: rates, Newcombe's interval from two of Wilson's, and the pooled test
+        # When the same figures are computed with scipy: rates, Newcombe's interval from two of Wilson's, and the pooled
+        # test
         wilson = [
             stats.binomtest(hits, of).proportion_ci(method="wilson") for hits, of in zip(converted, trials, strict=True)
         ]
@@ -95,7 +96,7 @@ def test_figures_equal_those_of_scipy(pharmacy: "Pharmacy") -> None:
             "z_score": z_score,
             "p_value": 2 * stats.norm.sf(abs(z_score)),
         }
-        # and Welch's interval, and the split of all who count
+        # and Welch's interval, and the split of all counted customers
         amounts = [np.array([float(row["window_net_sales_amount"]) for row in side]) for side in sides]
         interval = stats.ttest_ind(amounts[1], amounts[0], equal_var=False).confidence_interval()
         counting = [
@@ -105,7 +106,7 @@ def test_figures_equal_those_of_scipy(pharmacy: "Pharmacy") -> None:
         split = stats.chisquare(counting)
         expected |= {"sample_ratio_chi_square": split.statistic, "sample_ratio_p_value": split.pvalue}
 
-        # Then all figures are equal, and money to the fourth decimal
+        # Then all figures are equal, and amounts to the fourth decimal
         assert {column: result[column] for column in expected} == pytest.approx(expected, rel=1e-7)
         assert (result["control_customer_count"], result["customer_count"]) == tuple(trials)
         for column, value in {
@@ -127,7 +128,7 @@ def test_tails_and_quantiles_are_as_near_to_scipys_as_their_descriptions_say(ful
     ).result
     query = compiled.results[0].node.compiled_code
 
-    # When they are computed for all of a range
+    # When they are computed for all values of a range
     with full.connect() as warehouse:
         warehouse.execute(
             "create temp table given as select (1 + row_number() over () % 289) / 8.0 as z, x * 0.7 as x, n "
@@ -137,7 +138,7 @@ def test_tails_and_quantiles_are_as_near_to_scipys_as_their_descriptions_say(ful
         found = warehouse.execute(query).fetchall()
     normal, chi_square, student = (np.array(column, dtype=float) for column in zip(*found, strict=True))
 
-    # Then they are as near as is said
+    # Then they are within the documented error
     assert normal == pytest.approx(stats.norm.sf(z.astype(float)), rel=1e-8)
     exact = n <= 9
     expected = stats.chi2.sf(x.astype(float), n)
@@ -163,7 +164,7 @@ def test_a_split_that_is_not_as_planned_stops_a_release(full: Warehouse, treated
         ],
     )
 
-    # When they are compared, then a split that chance gives less than once in a thousand times closes the gate
+    # When they are compared, then a split with a probability below 1 in 1,000 closes the gate
     built: Any = full.dbt(lake, "build", "--select", "+experiment_results").result
     gates = {result.node.name: str(result.status) for result in built.results}
     assert gates["experiment_results__sample_ratio_is_as_planned"] == gate

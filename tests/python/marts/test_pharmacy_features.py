@@ -17,7 +17,7 @@ NUMBERS = ["birth_year", "order_count", "cancelled_order_count", "units_sold", "
 
 
 def test_customers_are_imputed_scaled_and_encoded_as_scikit_learn_does_it(pharmacy: "Pharmacy") -> None:
-    # Given customers, and which of them are the training's: those who were known first
+    # Given customers; the training set has those who registered first
     rows = pharmacy.rows(
         "from marketing.customer_360 inner join machine_learning.customer_features using (customer_id)"
     )
@@ -27,7 +27,7 @@ def test_customers_are_imputed_scaled_and_encoded_as_scikit_learn_does_it(pharma
     assert 0.78 < training.mean() < 0.82
     assert known_at[training].max() < known_at[~training].min()
 
-    # When scikit-learn is fitted on them, then it makes the same of all customers
+    # When scikit-learn is fitted on the training set, then it gives the same features for all customers
     numbers = make_pipeline(SimpleImputer(strategy="median"), StandardScaler())
     expected = numbers.fit(customers.loc[training, NUMBERS]).transform(customers[NUMBERS])
     found = customers[[f"{number}_scaled" for number in NUMBERS]].astype(float)

@@ -1,4 +1,4 @@
-"""The graph's measures are what networkx makes of the same edges."""
+"""The graph's measures are equal to those of networkx on the same edges."""
 
 from collections import Counter
 from collections.abc import Iterable
@@ -22,7 +22,7 @@ Row = dict[str, Any]
 
 
 def graph_of(name: str, nodes: Iterable[str], edges: Iterable[Row]) -> networkx.Graph:
-    """Build a graph from nodes and edges as the warehouse has them."""
+    """Build a graph from nodes and edges in the form of the warehouse."""
     graph = networkx.DiGraph() if name in DIRECTED else networkx.Graph()
     graph.add_nodes_from(nodes)
     graph.add_weighted_edges_from((edge["from_node_id"], edge["to_node_id"], edge["weight"]) for edge in edges)
@@ -30,7 +30,7 @@ def graph_of(name: str, nodes: Iterable[str], edges: Iterable[Row]) -> networkx.
 
 
 def require_equal(graph: networkx.Graph, measures: dict[str, Row]) -> None:
-    """Compare all measures with those of networkx: all exactly but PageRank, which is a limit."""
+    """Compare all measures with those of networkx: exactly, except PageRank, which is a limit."""
     assert graph.number_of_nodes() == len(measures) > 0
     ranks = networkx.pagerank(graph, alpha=0.85, weight="weight", tol=1e-13, max_iter=1000)
     assert {node: row["page_rank"] for node, row in measures.items()} == pytest.approx(ranks, abs=1e-6)
@@ -53,27 +53,27 @@ def require_equal(graph: networkx.Graph, measures: dict[str, Row]) -> None:
 
 @pytest.mark.parametrize("name", GRAPHS)
 def test_the_measures_are_those_of_networkx(pharmacy: "Pharmacy", name: str) -> None:
-    # Given the pharmacy's edges of one kind, and its nodes, most of which have none
+    # Given the pharmacy's edges of one kind, and its nodes, most of which have no edge
     edges = pharmacy.rows(f"from machine_learning.graph_edges where graph = '{name}'")
     rows = pharmacy.rows(f"from machine_learning.graph_measures where graph = '{name}'")
     labels = {"bought_together": ("product",), "used_device": ("customer", "device")}.get(name, ("customer",))
     nodes = pharmacy.rows("from machine_learning.graph_nodes")
 
-    # When networkx looks at the same graph, then it finds the same
+    # When networkx analyses the same graph, then it gives the same measures
     graph = graph_of(name, (node["node_id"] for node in nodes if node["node_label"] in labels), edges)
     assert len(edges) > 0
     require_equal(graph, {row["node_id"]: row for row in rows})
 
 
 def test_who_brought_whom_is_what_was_planted(pharmacy: "Pharmacy") -> None:
-    # Given the referrers who brought most customers, and how many brought anybody at all
+    # Given the referrers with the most referrals, and the number of all referrers
     planted = pharmacy.planted("referrals")
 
-    # When they are looked for in the graph
+    # When they are searched in the graph
     edges = pharmacy.rows("from machine_learning.graph_edges where graph = 'referral'")
     brought = Counter(edge["to_node_id"].removeprefix("customer:") for edge in edges)
 
-    # Then they are there, but for the few records of the CRM that are in quarantine
+    # Then they are there, except for a few quarantined records of the CRM
     assert 0.97 * planted[0]["edge_count"] <= len(edges) <= planted[0]["edge_count"]
     assert 0.97 * planted[0]["referrer_count"] <= len(brought) <= planted[0]["referrer_count"]
     for row in planted:
@@ -81,7 +81,7 @@ def test_who_brought_whom_is_what_was_planted(pharmacy: "Pharmacy") -> None:
 
 
 def test_long_chains_circles_and_tills_are_no_trouble(incremental: Warehouse) -> None:
-    # Given a chain of 60 who brought one another, a circle of three, loners, and a device that everybody uses
+    # Given a chain of 60 referrals, a circle of three, single customers, and a device that all customers use
     brought = {f"C{number:03}": f"C{number - 1:03}" for number in range(1, 60)}
     brought |= {"X1": "X2", "X2": "X3", "X3": "X1", "C000": "nobody knows", "loner": None, "narcissus": "narcissus"}
     lake = Lake()
@@ -105,7 +105,7 @@ def test_long_chains_circles_and_tills_are_no_trouble(incremental: Warehouse) ->
         edges = warehouse.sql("from machine_learning.graph_edges").to_arrow_table().to_pylist()
         rows = warehouse.sql("from machine_learning.graph_measures").to_arrow_table().to_pylist()
 
-    # Then networkx finds the same in it, and the till makes nobody acquainted
+    # Then networkx gives the same measures, and the common device connects no customers
     for name in ("referral", "shared_device"):
         measures = {row["node_id"]: row for row in rows if row["graph"] == name}
         require_equal(graph_of(name, measures, (edge for edge in edges if edge["graph"] == name)), measures)
@@ -118,7 +118,7 @@ def test_long_chains_circles_and_tills_are_no_trouble(incremental: Warehouse) ->
 
 
 def test_without_sources_there_is_no_edge(incremental: Warehouse) -> None:
-    # Given nothing, when the graph is built, then it is empty
+    # Given no edges, when the graph is built, then it is empty
     incremental.build(Lake(), "--select", "+graph_measures")
     for table in ("graph_nodes", "graph_edges", "graph_measures"):
         assert incremental.rows(f"from machine_learning.{table}") == []

@@ -1,4 +1,4 @@
-"""The pharmacy's visits as they were planted: sessions, robots, funnel, cohorts and who has left."""
+"""The pharmacy's visits, compared with the planted truth: sessions, bots, funnel, cohorts and churn."""
 
 from collections import Counter
 from datetime import date, timedelta
@@ -10,24 +10,24 @@ if TYPE_CHECKING:
 pytest_plugins = ["support.pharmacy_fixtures"]
 
 NEW_DAYS, RISK_DAYS, CHURN_DAYS, QUIET_DAYS = 30, 60, 120, 30
-"""What seed churn_rules says."""
+"""The values of the seed churn_rules."""
 
 
 def test_sessions_are_those_that_were_planted(pharmacy: "Pharmacy") -> None:
-    # Given what was planned of visits by humans and robots, and which visitors sent something too late
+    # Given the planned visits of humans and bots, and the visitors with events beyond the allowed lateness
     names = ("visitor_id", "started_at", "ended_at", "event_count", "is_bot", "customer_id")
     late = {row["visitor_id"] for row in pharmacy.rows("select visitor_id from core.fct_web_events where is_late")}
     planted = {
         tuple(row[name] for name in names) for row in pharmacy.planted("sessions") if row["visitor_id"] not in late
     }
 
-    # Then every session of the others is found, and none besides
+    # Then every session of the other visitors is found, and no other session
     rows = pharmacy.rows(f"select {', '.join(names)} from core.fct_sessions")
     found = {tuple(row[name] for name in names) for row in rows if row["visitor_id"] not in late}
     assert found == planted
     assert len(planted) > 10_000 > 1000 * len(late)
 
-    # And they include what is hard: across midnight, two parts of a visit, robots that pose as browsers
+    # And the hard cases are among them: across midnight, two parts of a visit, bots that look like browsers
     hard = pharmacy.rows("""
         select
             count(*) filter (started_date <> cast(ended_at as date)) as across_midnight,
@@ -40,7 +40,7 @@ def test_sessions_are_those_that_were_planted(pharmacy: "Pharmacy") -> None:
 
 
 def test_the_funnel_has_the_steps_that_were_planted(pharmacy: "Pharmacy") -> None:
-    # Given how many came to each step, on days whose events have all been sent, none of them too late
+    # Given the number that reached each step, on days whose events have all been sent, within the allowed lateness
     late = {row["occurred_date"] for row in pharmacy.rows("from core.fct_web_events where is_late")}
     near_late = {day + timedelta(days=distance) for day in late for distance in (-1, 0)}
     planted = {
@@ -49,7 +49,7 @@ def test_the_funnel_has_the_steps_that_were_planted(pharmacy: "Pharmacy") -> Non
         if row["is_whole"] and row["started_date"] not in near_late
     }
 
-    # Then so many did
+    # Then the funnel has the same numbers
     rows = pharmacy.rows("select started_date, step_number, sum(session_count) as n from growth.funnel group by all")
     found = {(row["started_date"], row["step_number"]): row["n"] for row in rows}
     assert {key: found[key] for key in planted} == planted
@@ -58,16 +58,16 @@ def test_the_funnel_has_the_steps_that_were_planted(pharmacy: "Pharmacy") -> Non
 
 
 def test_no_account_of_the_pharmacys_readers_is_in_the_warehouse(pharmacy: "Pharmacy") -> None:
-    # Given visits whose addresses held emails and search words
+    # Given visits whose URLs contained emails and search words
     paths = {row["page_path"] for row in pharmacy.rows("select distinct page_path from core.fct_web_events")}
 
-    # Then no path holds either
+    # Then no path contains them
     assert [path for path in paths if path and ("@" in path or "%40" in path or "?" in path)] == []
     assert {"/search", "/login"} <= paths
 
 
 def test_cohorts_are_whole(pharmacy: "Pharmacy") -> None:
-    # Given cohorts of customers and visitors, then each has a row for each month from its own to the last
+    # Given cohorts of customers and visitors, then each has a row per month from its first month to the last one
     cohorts = pharmacy.rows("""
         select
             cohort_basis,
@@ -86,14 +86,14 @@ def test_cohorts_are_whole(pharmacy: "Pharmacy") -> None:
         assert cohort["active"][0] == cohort["member_count"] > 0
         assert cohort["unfinished"] == [date(2026, 3, 1)]
 
-    # And all customers who bought are in one
+    # And all customers with an order are in a cohort
     members = sum(row["member_count"] for row in cohorts if row["cohort_basis"] == "order")
     buyers = pharmacy.rows("select count(distinct customer_id) as n from core.fct_order_lines where is_sale")
     assert members == buyers[0]["n"]
 
 
 def test_churn_states_are_what_a_walk_through_the_days_finds(pharmacy: "Pharmacy") -> None:
-    # Given orders and visits of some customers, and the last day that is rechecked
+    # Given orders and visits of some customers, and the last day to check
     orders = days_by_customer(
         pharmacy, "select customer_id, ordered_date as day from core.fct_order_lines where is_sale"
     )
@@ -102,10 +102,10 @@ def test_churn_states_are_what_a_walk_through_the_days_finds(pharmacy: "Pharmacy
     )
     last = pharmacy.rows("select max(ordered_date) + 1 as day from core.fct_order_lines")[0]["day"]
 
-    # When each day is rechecked by what was before it
+    # When each day is computed from the days before it
     walked = {customer: walk(orders[customer], visits.get(customer, set()), last) for customer in sorted(orders)[::4]}
 
-    # Then the mart says the same of each day, and has one state a day
+    # Then the mart has the same states, one per day
     said: dict[str, dict[date, str]] = {customer: {} for customer in walked}
     stated = 0
     for row in pharmacy.rows("from growth.churn_states"):
@@ -120,8 +120,8 @@ def test_churn_states_are_what_a_walk_through_the_days_finds(pharmacy: "Pharmacy
 
 
 def test_churn_finds_all_who_lapsed_and_more(pharmacy: "Pharmacy") -> None:
-    """By construction nobody who lapsed that long ago is missed; many who buy seldom look the same until they order."""
-    # Given who has lapsed among those who had ever bought
+    """Every customer who lapsed that long ago is churned; rare buyers look the same until they order again."""
+    # Given lapsed customers among all customers with an order
     last = pharmacy.rows("select max(ordered_date) + 1 as day from core.fct_order_lines")[0]["day"]
     rows = pharmacy.rows("select customer_id, is_churned from growth.churn_states where is_current")
     churned = {row["customer_id"] for row in rows if row["is_churned"]}
@@ -130,7 +130,7 @@ def test_churn_finds_all_who_lapsed_and_more(pharmacy: "Pharmacy") -> None:
         row["customer_id"] for row in rows if lapsed.get(row["customer_id"], last) <= last - timedelta(days=CHURN_DAYS)
     }
 
-    # Then all are churned, and among the churned they are at least twice as frequent as among all
+    # Then all are churned, and their share of the churned is at least twice their share of all customers
     assert long_ago
     assert long_ago <= churned
     frequency = len(churned & lapsed.keys()) / len(churned)
@@ -146,7 +146,7 @@ def days_by_customer(pharmacy: "Pharmacy", query: str) -> dict[str, set[date]]:
 
 
 def walk(orders: set[date], visits: set[date], last: date) -> dict[date, str]:
-    """Judge each day in turn, the slow and simple way."""
+    """Compute the state of each day separately, by a slow and simple method."""
     first = start = ordered = min(orders)
     visited = max((day for day in visits if day <= first), default=None)
     states: dict[date, str] = {}
@@ -170,7 +170,7 @@ def walk(orders: set[date], visits: set[date], last: date) -> dict[date, str]:
 
 
 def test_robots_do_not_make_the_traffic_of_people(pharmacy: "Pharmacy") -> None:
-    # Given sessions by day, then humans' add up to those planted
+    # Given sessions by day, then the number of human sessions is the planted one
     planted: Counter[Any] = Counter(row["is_bot"] for row in pharmacy.planted("sessions"))
     rows = pharmacy.rows("select is_bot, sum(session_count) as n from growth.sessions_by_day group by is_bot")
     assert {row["is_bot"]: row["n"] for row in rows} == dict(planted)

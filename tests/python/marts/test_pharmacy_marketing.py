@@ -1,4 +1,4 @@
-"""What marketing asks of the pharmacy: what was planted is found, and figures are those that plain Python comes to."""
+"""The marketing marts find the planted truth, and their figures are equal to those of plain Python."""
 
 from collections import Counter, defaultdict
 from datetime import date
@@ -22,7 +22,7 @@ PRECISION, RECALL = 0.98, 0.9
 
 
 def test_people_with_two_accounts_are_found_and_nobody_else(pharmacy: "Pharmacy") -> None:
-    # Given who registered again, of those whom the warehouse knows
+    # Given customers with a second account, among those in the warehouse
     known = {row["customer_id"] for row in pharmacy.rows("select customer_id from marketing.customer_360")}
     planted = {row["customer_id"]: row["first_customer_id"] for row in pharmacy.planted("duplicate_customers")}
     accounts = defaultdict(set)
@@ -30,16 +30,16 @@ def test_people_with_two_accounts_are_found_and_nobody_else(pharmacy: "Pharmacy"
         accounts[planted.get(customer, customer)].add(customer)
     pairs = {pair for of_one in accounts.values() for pair in combinations(sorted(of_one), 2)}
 
-    # When they are compared with the pairs that were found
+    # When they are compared with the pairs of the mart
     rows = pharmacy.rows("from marketing.duplicate_customer_pairs")
     found = {(row["customer_id"], row["other_customer_id"]) for row in rows}
 
-    # Then nearly all are found, and next to nobody is taken for somebody else
+    # Then nearly all are found, and very few pairs are wrong
     assert len(pairs) >= 10
     assert len(found & pairs) / len(found) >= PRECISION
     assert len(found & pairs) / len(pairs) >= RECALL
 
-    # And each has the account that was first, and a reason that names fields and no value
+    # And each has the first account, and a reason that names fields but no values
     survivors = {
         row["customer_id"]: row["surviving_customer_id"] for row in pharmacy.rows("from marketing.duplicate_customers")
     }
@@ -66,7 +66,7 @@ def test_affinity_is_what_counting_every_pair_of_every_basket_comes_to(pharmacy:
         if count >= 5
     }
 
-    # Then these are the pairs, their confidence both ways, and their lift
+    # Then these are the pairs, their confidence in both directions, and their lift
     rows = {
         (row["product_id"], row["other_product_id"]): row for row in pharmacy.rows("from marketing.product_affinity")
     }
@@ -95,7 +95,7 @@ def test_purchases_of_ten_customers_counted_by_hand(pharmacy: "Pharmacy") -> Non
         if line["is_return"] or not line["is_cancelled"]:
             net[who] += line["net_amount"]
 
-    # When frequency, recency, T and monetary value are taken as Fader and Hardie take them
+    # When frequency, recency, T and monetary value are computed as Fader and Hardie define them
     def measured(who: tuple[str, str]) -> tuple[Any, ...]:
         first, *repeats = sorted(days[who])
         mean = sum((days[who][day] for day in repeats), Decimal(0)) / len(repeats) if repeats else None
@@ -103,7 +103,7 @@ def test_purchases_of_ten_customers_counted_by_hand(pharmacy: "Pharmacy") -> Non
         last = repeats[-1] if repeats else first
         return len(repeats), (last - first).days, (as_of - first).days, rounded, net[who]
 
-    # Then the mart has the same
+    # Then the mart has the same figures
     rows = pharmacy.rows(f"from marketing.customer_lifetime_values where customer_id in {names}")
     assert {who: measured(who) for who in days} == {
         (row["customer_id"], row["currency"]): (
@@ -128,11 +128,11 @@ def test_a_registration_with_an_email_that_is_none_never_gets_in(pharmacy: "Phar
 
 
 def test_the_trail_of_segments_leads_to_what_they_are(pharmacy: "Pharmacy") -> None:
-    # Given the two releases of two days, when segments changed from one to the other
+    # Given the releases of two days, when segments changed between them
     changes = pharmacy.rows("from history.segment_changes")
     assert changes
 
-    # Then each change names the build that made it, and its last is what holds
+    # Then each change names its build, and its last new value is the present one
     invocation = pharmacy.rows("select dbt_invocation_id from main.release")[0]["dbt_invocation_id"]
     assert {change["changed_by"] for change in changes} == {f"dbt {invocation}"}
     now = {row["customer_id"]: row["segment"] for row in pharmacy.rows("from marketing.customer_segments_current")}

@@ -1,4 +1,4 @@
-"""What was planted among the pharmacy's payments comes out of its marts, as it was known at each time."""
+"""The risk marts find the planted fraud, with only the knowledge of each time."""
 
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any
@@ -19,7 +19,7 @@ LATEST = datetime.combine(FIRST_DAY, datetime.min.time())
 
 @pytest.fixture(scope="module")
 def frauds(pharmacy: "Pharmacy") -> list[Row]:
-    """The frauds that were planted, all of which must have reached the warehouse."""
+    """The planted frauds, all of which are in the warehouse."""
     planted = pharmacy.planted("fraud")
     known = {row["transaction_id"] for row in pharmacy.rows("select transaction_id from core.fct_payments")}
     assert {row["transaction_id"] for row in planted} <= known
@@ -28,7 +28,7 @@ def frauds(pharmacy: "Pharmacy") -> list[Row]:
 
 
 def know(fraud: Row, as_of: datetime) -> str:
-    """Return what anybody could know of a planted fraud at a time."""
+    """Return the knowledge about a planted fraud at a time."""
     if fraud["reported_at"] is not None and fraud["reported_at"] <= as_of:
         return "fraud"
     return "presumed legitimate" if fraud["transacted_at"] + MATURITY <= as_of else "unknown"
@@ -38,12 +38,12 @@ def know(fraud: Row, as_of: datetime) -> str:
 def test_fraud_labels_as_known_at_three_dates_equal_the_planted_truth(
     pharmacy: "Pharmacy", frauds: list[Row], days_ago: int
 ) -> None:
-    # Given a date, and the frauds that had been made by then
+    # Given a date, and the frauds before it
     as_of = LATEST - timedelta(days=days_ago)
     made = {row["transaction_id"]: know(row, as_of) for row in frauds if row["transacted_at"] <= as_of}
     assert {"fraud", "presumed legitimate", "unknown"} == set(made.values())
 
-    # When the labels valid at that date are taken
+    # When the labels of that date are read
     labels = {
         row["transaction_id"]: row["fraud_status"]
         for row in pharmacy.rows(
@@ -52,8 +52,8 @@ def test_fraud_labels_as_known_at_three_dates_equal_the_planted_truth(
         )
     }
 
-    # Then they say of each fraud what was known, no other payment is fraud but a few of forgetful holders,
-    # and no payment of the time is without a label
+    # Then each fraud has the label that was known, and each payment of the time has a label.
+    # Only a few honest payments are labelled as fraud: their cardholders forgot them.
     assert {transaction: labels[transaction] for transaction in made} == made
     forgotten = {transaction for transaction, status in labels.items() if status == "fraud"} - made.keys()
     assert len(forgotten) < len(labels) / 500
@@ -66,7 +66,7 @@ def test_fraud_labels_as_known_at_three_dates_equal_the_planted_truth(
 def test_a_ring_shows_in_its_device_and_its_travels_and_honest_payments_do_not(
     pharmacy: "Pharmacy", frauds: list[Row]
 ) -> None:
-    # Given the payments of rings, and those that are no fraud
+    # Given the payments of rings, and the honest ones
     facts = {row["transaction_id"]: row for row in pharmacy.rows("from risk.payment_risk_features")}
     rings: dict[str, list[Row]] = {}
     for fraud in frauds:
@@ -76,7 +76,7 @@ def test_a_ring_shows_in_its_device_and_its_travels_and_honest_payments_do_not(
             del facts[fraud["transaction_id"]]
     assert len(rings) > 2
 
-    # Then each ring ends with its device full of cards and customers, and cards at two ends of the world
+    # Then each ring's last features show a device with many cards and customers, and cards in two distant countries
     for payments in rings.values():
         last = max(payments, key=lambda row: (row["transacted_at"], row["device_card_count"]))
         assert last["device_card_count"] == len({row["card_id"] for row in payments})
@@ -84,13 +84,13 @@ def test_a_ring_shows_in_its_device_and_its_travels_and_honest_payments_do_not(
         assert sum(row["travel_class"] == "impossible" for row in payments) >= 5
         assert max(row["card_payment_count_1_day"] for row in payments) >= 4
 
-    # And hardly any honest payment looks like that
+    # And very few honest payments have such features
     assert sum((row["device_card_count"] or 0) > 4 for row in facts.values()) < len(facts) / 500
     assert sum(row["travel_class"] == "impossible" for row in facts.values()) < len(facts) / 200
 
 
 def count_by_hand(charges: list[Row], now: Row) -> Row:
-    """Return a payment's facts from all payments that were made before it, one by one."""
+    """Return a payment's features from all earlier payments, one by one."""
     before = [row for row in charges if row["transacted_at"] < now["transacted_at"]]
     card = [row for row in before if row["card_id"] == now["card_id"]]
     device = [row for row in before if row["device_id"] == now["device_id"]]
@@ -117,7 +117,7 @@ def count_by_hand(charges: list[Row], now: Row) -> Row:
 
 
 def test_facts_equal_those_counted_payment_by_payment(pharmacy: "Pharmacy", frauds: list[Row]) -> None:
-    # Given all payments, and some of them, frauds and others
+    # Given all payments, and a sample of frauds and other payments
     charges = pharmacy.rows(
         "select payments.*, chargebacks.reported_at from core.fct_payments as payments "
         "left join core.fct_chargebacks as chargebacks "
@@ -126,7 +126,7 @@ def test_facts_equal_those_counted_payment_by_payment(pharmacy: "Pharmacy", frau
     some = {row["transaction_id"] for row in frauds[::5]} | {row["transaction_id"] for row in charges[::150]}
     facts = {row["transaction_id"]: row for row in pharmacy.rows("from risk.payment_risk_features")}
 
-    # When their facts are counted by hand, then the mart has the same
+    # When their features are computed by hand, then the mart has the same
     for now in charges:
         if now["transaction_id"] in some:
             counted = count_by_hand(charges, now)

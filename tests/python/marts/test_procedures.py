@@ -1,4 +1,4 @@
-"""The functions that a release holds: what they return is what is documented, and their worked results hold."""
+"""The functions of a release: their documented columns, and their worked results."""
 
 from datetime import date, datetime
 from decimal import Decimal
@@ -52,8 +52,8 @@ def test_a_function_reads_the_file_it_stands_in_whatever_that_is_called(pharmacy
 
 
 def test_the_worked_results_hold(incremental: Warehouse) -> None:
-    # Given an order before midnight and two after it, one sent back in part and one of no more than a discount, and one
-    # beyond the horizon
+    # Given an order before midnight and two after it: one partly returned, one with a discount only, one after the
+    # horizon
     def order(number: int, ordered_at: datetime) -> dict[str, Any]:
         return {"order_id": f"O{number}", "customer_id": "C1", "currency": "EUR", "ordered_at": ordered_at}
 
@@ -80,7 +80,7 @@ def test_the_worked_results_hold(incremental: Warehouse) -> None:
     )
     incremental.build(lake)
 
-    # When they are asked, then history, horizon and days are parted where the docs say
+    # When the functions are called, then history, horizon and days are separated as documented
     columns = "history_net_sales_amount, history_order_count, horizon_net_sales_amount, horizon_order_count"
     columns += ", is_horizon_over"
     asked = f"select {columns} from marketing.customer_lifetime_value(as_of := '2026-01-01', horizon_days := 90)"
@@ -90,7 +90,7 @@ def test_the_worked_results_hold(incremental: Warehouse) -> None:
     days = f"select {columns} from finance.sales_between('2026-01-01', '2026-03-31')"
     assert incremental.rows(days) == [(1, 6, -1, Decimal(9))]
 
-    # And of products, those that stand together oftener than by chance, the highest lift first
+    # And pairs of products above their random frequency are returned, the highest lift first
     with incremental.connect() as warehouse:
         warehouse.execute(
             "insert into marketing.product_affinity "
@@ -103,7 +103,7 @@ def test_the_worked_results_hold(incremental: Warehouse) -> None:
 
 
 def test_the_lifetime_value_of_ten_customers_computed_by_hand(pharmacy: "Pharmacy") -> None:
-    # Given ten customers with many orders, and every line they ordered
+    # Given ten customers with many orders, and all of their lines
     as_of, until = datetime(2026, 1, 1), datetime(2026, 2, 15)
     chosen = pharmacy.rows(
         "select customer_id from core.fct_order_lines where customer_id is not null "
@@ -112,7 +112,7 @@ def test_the_lifetime_value_of_ten_customers_computed_by_hand(pharmacy: "Pharmac
     names = tuple(row["customer_id"] for row in chosen)
     lines = pharmacy.rows(f"from core.fct_order_lines where customer_id in {names}")
 
-    # When each line is put before or after the day, one by one
+    # When each line is assigned to before or after the day, one by one
     by_hand: dict[tuple[str, str], dict[str, Any]] = {}
     for line in lines:
         if (line["is_cancelled"] and not line["is_return"]) or line["ordered_at"] >= until:

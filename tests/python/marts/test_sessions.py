@@ -1,4 +1,4 @@
-"""Sessions are the same however their events arrived, within the allowed lateness; beyond it somebody is told."""
+"""Sessions do not depend on the order of arrival, within the allowed lateness; later events are reported."""
 
 import random
 from datetime import datetime, timedelta
@@ -16,13 +16,13 @@ LATE = "fct_web_events__events_are_within_lateness"
 
 
 def event(name: str, minute: float, visitor: str = "V1", **given: Any) -> Row:
-    """Return an event so many minutes after noon."""
+    """Return an event some minutes after noon."""
     at = NOON + timedelta(minutes=minute)
     return {"event_id": name, "visitor_id": visitor, "event_type": "page_view", "occurred_at": at, **given}
 
 
 class Chance:
-    """Visitors whose events come in any order, again, late, and of whom lakes are rewritten."""
+    """Visitors whose events arrive in any order, repeated or late, from a lake that may be rewritten."""
 
     def __init__(self, seed: int) -> None:
         self.random = random.Random(seed)
@@ -30,7 +30,7 @@ class Chance:
         self.clock = NOON
 
     def load(self) -> None:
-        """Bring a batch of events, customers or both; now and then lose some of what had come."""
+        """Add a batch of events, customers or both; sometimes remove a part of the earlier ones."""
         self.clock += timedelta(hours=self.random.randint(-30, 60))
         tables = {"web__events": self.event, "crm__customers": self.customer}
         chosen = self.random.sample(list(tables), self.random.randint(1, 2))
@@ -61,10 +61,10 @@ class Chance:
 
 @pytest.mark.parametrize("seed", SEEDS)
 def test_incremental_sessions_equal_a_full_refresh(seed: int, incremental: Warehouse, full: Warehouse) -> None:
-    # Given a clickstream where everything goes wrong that may
+    # Given a clickstream with every irregularity
     shop = Chance(seed)
 
-    # When one warehouse is built after every load, then it holds what one holds that is built from nothing
+    # When one warehouse is built after every load, then it equals a warehouse that is built from nothing
     for load in range(4):
         shop.load()
         incremental.build(shop.lake, *ONLY)
@@ -82,11 +82,11 @@ def test_only_the_visitors_of_whom_something_came_are_built_again(incremental: W
         warehouse.execute("update core.fct_web_events set page_path = 'mark'")
         warehouse.execute("update core.fct_sessions set landing_path = 'mark'")
 
-    # When something comes of one of them
+    # When a new event of one of them arrives
     lake.load(NOON, web__events=[event("E3", 5)])
     incremental.build(lake, *ONLY)
 
-    # Then the other keeps the mark
+    # Then the other session keeps the mark
     query = "select visitor_id, {} from {} order by all"
     assert incremental.rows(query.format("page_path", "core.fct_web_events")) == [
         ("V1", None),
@@ -97,20 +97,20 @@ def test_only_the_visitors_of_whom_something_came_are_built_again(incremental: W
 
 
 def test_sessions_follow_events_that_were_built_anew_or_not_yet(incremental: Warehouse) -> None:
-    # Given sessions, and an event of which the model of events does not know yet
+    # Given sessions, and an event that the events model does not have yet
     lake = Lake()
     lake.load(NOON, web__events=[event("E1", 0)])
     incremental.build(lake, *ONLY)
     lake.load(NOON, web__events=[event("E2", 5)])
 
-    # When sessions alone are built, and then both
+    # When only sessions are built, and then both
     incremental.build(lake, "--select", "fct_sessions")
     incremental.build(lake, *ONLY)
 
     # Then the event is counted
     assert incremental.rows(SESSIONS) == [("V1", NOON, NOON + timedelta(minutes=5), 2)]
 
-    # And when the rule for a session becomes another one, then sessions are built by it, with nothing said of a refresh
+    # And when the rule of a session changes, then sessions follow the new rule without an explicit full refresh
     incremental.build(lake, *ONLY, "--vars", "session_gap_minutes: 4")
     assert [event_count for *_, event_count in incremental.rows(SESSIONS)] == [1, 1]
 
@@ -118,8 +118,8 @@ def test_sessions_follow_events_that_were_built_anew_or_not_yet(incremental: War
 def test_fault_17_18_late_events_join_their_sessions_and_later_ones_are_told_of(
     incremental: Warehouse, full: Warehouse
 ) -> None:
-    """Events came out of order and late, some within the allowed lateness and one beyond it: I, A."""
-    # Given two sessions, forty minutes apart, three days less a minute before the newest event
+    """Events arrived out of order and late, some within the allowed lateness and one beyond it: I, A."""
+    # Given two sessions, forty minutes apart, almost three days before the newest event
     lake, in_order = Lake(), Lake()
     first = [event("E1", 0), event("E3", 40), event("newest", 72 * 60 - 1, visitor="V2")]
     in_time = [event("E4", 50), event("E2", 20)]
@@ -127,7 +127,7 @@ def test_fault_17_18_late_events_join_their_sessions_and_later_ones_are_told_of(
     incremental.build(lake, *ONLY)
     assert len(incremental.rows(SESSIONS)) == 3
 
-    # When what lay between them comes, last first, then there is one, as if all had come in order
+    # When the events between them arrive, last one first, then there is one session, as if all were in order
     lake.load(NOON + timedelta(days=4), web__events=in_time)
     incremental.build(lake, *ONLY)
     in_order.load(NOON + timedelta(days=4), web__events=sorted(first + in_time, key=lambda row: row["occurred_at"]))
@@ -137,7 +137,7 @@ def test_fault_17_18_late_events_join_their_sessions_and_later_ones_are_told_of(
     assert sessions[0] == ("V1", NOON, NOON + timedelta(minutes=50), 4)
     assert tell(incremental, lake) == ("pass", 0)
 
-    # When an event comes later than that, twice, then sessions are as before, it is kept, and somebody is told
+    # When a later event arrives, twice, then sessions are unchanged, and it is stored and reported
     for _ in range(2):
         lake.load(NOON + timedelta(days=4), web__events=[event("late", -2), event("E5", 55)])
         incremental.build(lake, *ONLY)
@@ -147,6 +147,6 @@ def test_fault_17_18_late_events_join_their_sessions_and_later_ones_are_told_of(
 
 
 def tell(warehouse: Warehouse, lake: Lake) -> tuple[str, int]:
-    """Return status and count of the test that speaks of late events."""
+    """Return status and count of the test of late-arriving events."""
     results: Any = warehouse.dbt(lake, "test", "--select", LATE).result
     return next((str(test.status), test.failures) for test in results if test.node.name == LATE)

@@ -1,4 +1,4 @@
-"""The whole flow on a shop of one's own: from files to a release, and every gate broken once."""
+"""The whole flow on a small shop: from files to a release, with a defect for every gate."""
 
 import json
 import os
@@ -37,7 +37,7 @@ from flows.orchestration.server import flush_logs_and_events
 from flows.warehouse.lake_plugin import Plugin
 
 HTML = "</script><script>alert(1)</script>"
-"""What a column may be called in a source."""
+"""A possible name of a column in a source."""
 
 
 @pytest.fixture
@@ -50,7 +50,7 @@ def shop(tmp_path: Path, flow_home: Path) -> FlowShop:
 
 @dataclass(frozen=True)
 class FirstRun:
-    """What the first run of a shop came to, and a copy of the data folder that it left."""
+    """The outcome of a shop's first run, and a copy of its data folder."""
 
     outcome: Any
     copy: Path
@@ -98,7 +98,7 @@ def test_a_shop_of_another_shape_is_published_and_grows_by_what_is_new(
     assert shop.rows("select sum(net_sales_amount) > 0 from finance.daily_sales") == [(True,)]
     lake.rename(shop.folder.lake)
 
-    # When a third day comes while a reader has the release open, which holds a table that no model makes any more
+    # When a third day arrives while a reader has the release open, with a table that no longer has a model
     with duckdb.connect(str(shop.folder.warehouse.resolve())) as connection:
         connection.execute("create table finance.renamed_since as select 1 as one")
         connection.execute("create macro finance.renamed_too() as table (select 1 as one)")
@@ -106,13 +106,13 @@ def test_a_shop_of_another_shape_is_published_and_grows_by_what_is_new(
     shop.drop_day(3)
     second = shop.elt()
 
-    # Then unit tests, which the same code has passed, are not run again but stand in the release, as the docs do
+    # Then the release and the docs have the unit tests, but they did not run again, since the code is the same
     assert second.verdict.earlier == len(second.build.earlier) > 0
     assert not [result for result in second.build.results if result.node.resource_type == "unit_test"]
     assert set(shop.rows("select tests from release")[0][0]) == set(tests)
     assert shop.folder.docs.stat().st_mtime_ns == docs_written
 
-    # And the new day alone is accepted, and the reader keeps what it opened
+    # And only the new day is accepted, and the reader still reads the old release
     counts = {str(load.table): load.counts for load in second.loads}
     assert (counts["sales.order_lines"].accepted, counts["sales.order_lines"].duplicate) == (60, 120)
     assert reader.execute("select count(*) from core.fct_order_lines").fetchall() == [(120,)]
@@ -132,18 +132,18 @@ def test_a_lost_warehouse_is_built_anew_as_it_was(published: FlowShop) -> None:
     history = "select customer_id, segment from history.customer_segments order by all"
     segments = shop.rows(history)
 
-    # When the warehouse is lost, and built anew
+    # When the warehouse is lost, and built again
     shop.folder.warehouse.unlink()
     anew = shop.elt()
 
-    # Then no unit test counts as passed earlier, and it is the same; its segment history comes back from the lake
+    # Then all unit tests run again, and it is the same; the lake restores its segment history
     assert anew.verdict.earlier == 0
     assert shop.fingerprint() == grown
     assert shop.rows(history) == segments
 
 
 def test_broken_gates_publish_nothing(published: FlowShop) -> None:
-    # Given a release that something has damaged behind the pipeline's back: a key, a relationship, a total
+    # Given a release with damage from outside of the pipeline: a key, a relationship, a total
     before = published.release_name
     with duckdb.connect(str(published.folder.warehouse.resolve())) as connection:
         connection.execute(
@@ -156,7 +156,7 @@ def test_broken_gates_publish_nothing(published: FlowShop) -> None:
     with pytest.raises(GateFailed) as failure:
         published.elt()
 
-    # Then each gate says model, test and keys, nothing personal, and readers see the release that they saw
+    # Then each gate names model, test and keys, but no personal value, and readers see the old release
     said = str(failure.value)
     for test, row in (
         ("fct_order_lines__order_id_and_line_number_are_unique", "order_id=1-3, line_number=1"),
@@ -169,7 +169,7 @@ def test_broken_gates_publish_nothing(published: FlowShop) -> None:
     assert published.release_name == before
     assert published.folder.candidate.exists(), "the candidate is set aside for a look"
 
-    # And Prefect shows the model as failed with its tests, what came before it as completed, and nothing of the rest
+    # And Prefect shows the model as failed with its tests, earlier ones as completed, and no later ones
     run = prefect_view.latest_run("elt own_shop")
     task_runs = prefect_view.task_runs(run)
     states = {one.name: one.state_name for one in task_runs}
@@ -180,7 +180,7 @@ def test_broken_gates_publish_nothing(published: FlowShop) -> None:
 
     assert "fct_order_lines__channel_is_in_dim_channel: 2 failures" in prefect_view.logs(str(run.id))
 
-    # And the failing rows stand in an artifact, by their keys
+    # And an artifact has the failing rows, by their keys
     key, said, rows = prefect_view.artifact(run)
     assert key == "failed-gate-own-shop"
     assert f"{published.folder.candidate}" in said
@@ -200,7 +200,7 @@ def test_prefect_shows_each_model_with_its_tests_and_what_was_loaded(published: 
     manifest = json.loads((published.folder.target / "manifest.json").read_text())["nodes"]
     models = {key: node for key, node in manifest.items() if node["resource_type"] in ("model", "seed", "snapshot")}
 
-    # Then each model, seed and snapshot is one task run of it, named with its tests, all of which are counted
+    # Then each model, seed and snapshot is one task run, named with its tests, all of which are counted
     task_runs = prefect_view.task_runs(run)
     shown = {one.task_key: one for one in task_runs if one.task_key in models}
     assert len(shown) == sum(one.task_key in models for one in task_runs) == len(models)
@@ -209,7 +209,7 @@ def test_prefect_shows_each_model_with_its_tests_and_what_was_loaded(published: 
     tests = published.rows("select cardinality(tests) from release")[0][0]
     assert sum(int(match[2] or 0) for match in named) == tests - first_run.outcome.verdict.earlier
 
-    # And it ended well, within the run, not before it began, and behind the models that it reads
+    # And each task run ended well, within the run, and after the models that it reads
     for key, one in shown.items():
         assert one.state_name == "Completed", one.name
         assert run.start_time < one.start_time < one.end_time < run.end_time, one.name
@@ -217,7 +217,7 @@ def test_prefect_shows_each_model_with_its_tests_and_what_was_loaded(published: 
         for read in set(models[key]["depends_on"].get("nodes", ())) & set(shown):
             assert shown[read].start_time < one.start_time, one.name
 
-    # And the counts of the loads are there to look at, with the release
+    # And the counts of the loads are in the artifacts, with the release
     key, said, rows = prefect_view.artifact(run)
     assert key == "loads-own-shop"
     assert published.release_name in said
@@ -236,7 +236,7 @@ def test_a_batch_out_of_contract_publishes_nothing(published: FlowShop) -> None:
     with pytest.raises(GateFailed) as failure:
         published.elt()
 
-    # Then the error names table, rule and keys, and nothing changed for readers
+    # Then the error names table, rule and keys, and readers see the old release
     assert "sales.order_lines" in str(failure.value)
     assert "quantity: is no integer: 40 records" in str(failure.value)
     assert "order_id=9-0, line_number=1" in str(failure.value)
@@ -244,7 +244,7 @@ def test_a_batch_out_of_contract_publishes_nothing(published: FlowShop) -> None:
     runs = _delta(published, "runs")
     assert [row["outcome"] for row in runs] == ["completed", "failed"]
 
-    # And Prefect shows which load failed, and why
+    # And Prefect shows the failed load, and the reason
     run = prefect_view.flow_run(str(runs[-1]["run_id"]))
     states = {one.name: one.state_name for one in prefect_view.task_runs(run)}
     assert states["load sales.order_lines"] == "Failed"
@@ -255,8 +255,8 @@ def test_a_batch_out_of_contract_publishes_nothing(published: FlowShop) -> None:
 
 
 def test_personal_data_stands_in_the_lake_alone(published: FlowShop) -> None:
-    # Given a published shop, one of whose customers has a known address
-    # Then neither the release's tables, nor the docs, nor dbt's artifacts, nor Prefect's database hold it
+    # Given a published shop, one of whose customers has a known email address
+    # Then it is not in the release's tables, in the docs, in dbt's artifacts or in Prefect's database
     tables = published.rows("select distinct schema_name, table_name from duckdb_tables()")
     for schema, table in tables:
         found = f'select count(*) from "{schema}"."{table}" as t where contains(cast(to_json(t) as varchar), $1)'
@@ -269,8 +269,8 @@ def test_personal_data_stands_in_the_lake_alone(published: FlowShop) -> None:
 def test_fault_58_no_secret_is_written_or_said(
     shop: FlowShop, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
-    """A source that could not be reached had its password in URL and token: it stands in no file, log or message: F."""
-    # Given a source whose password comes from the environment, and that cannot be reached
+    """An unreachable source had its password in URL and token: no file, log or message contains it: F."""
+    # Given an unreachable source with a password from the environment
     secret = "correct-horse-canary"
     monkeypatch.setenv("OWN_SHOP_PASSWORD", secret)
     text = shop.connections.read_text()
@@ -287,7 +287,7 @@ def test_fault_58_no_secret_is_written_or_said(
     with pytest.raises(SourceFailed) as failure:
         shop.elt()
 
-    # Then it is in no message, log or file, the lake and Prefect's database included
+    # Then no message, log or file contains the password, including the lake and Prefect's database
     assert secret not in str(failure.value)
     assert secret not in caplog.text
     for root in (shop.folder.path, settings.data_root() / "prefect"):
@@ -297,13 +297,13 @@ def test_fault_58_no_secret_is_written_or_said(
 
 @pytest.mark.slow
 def test_fault_03_a_kill_in_the_build_leaves_the_release_and_the_next_run_heals(published: FlowShop) -> None:
-    """A run was killed with SIGKILL while dbt built: F, I."""
+    """A run was killed with SIGKILL during dbt's build: F, I."""
     # Given new data
     before, release = published.fingerprint(), published.release_name
     file = published.folder.warehouse.resolve().read_bytes()
     published.drop_day(3)
 
-    # When the run is killed while dbt builds
+    # When the run is killed during dbt's build
     script = (
         "import os, signal\n"
         "from flows.warehouse.build import Progress\n"
@@ -320,7 +320,7 @@ def test_fault_03_a_kill_in_the_build_leaves_the_release_and_the_next_run_heals(
     dead = prefect_view.latest_run("elt own_shop")
     assert dead.state_name == "Running"
 
-    # Then readers see the old release, whose file nobody has written to, and the next run publishes all of it
+    # Then readers see the unchanged old release, and the next run publishes all new data
     assert published.release_name == release
     assert published.folder.candidate.exists()
     assert not published.folder.candidate.samefile(published.folder.warehouse)
@@ -330,7 +330,7 @@ def test_fault_03_a_kill_in_the_build_leaves_the_release_and_the_next_run_heals(
     assert published.rows("select count(*) from core.fct_order_lines") == [(180,)]
     assert sum(load.counts.accepted for load in outcome.loads) == 0, "what was committed is not loaded again"
 
-    # And Prefect does not show it as running for ever
+    # And Prefect does not show the run as running for ever
     dead = prefect_view.flow_run(str(dead.id))
     assert dead.state_name == "Crashed"
     assert "It died without an error: process" in dead.state.message
@@ -343,7 +343,7 @@ def test_a_run_that_is_told_to_stop_in_the_build_is_shown_as_crashed(published: 
     release = published.release_name
     published.drop_day(3)
 
-    # When the command line is sent SIGTERM while dbt builds
+    # When the command line gets SIGTERM during dbt's build
     script = (
         "import os, signal, sys\n"
         "from flows.warehouse.build import Progress\n"
@@ -358,7 +358,7 @@ def test_a_run_that_is_told_to_stop_in_the_build_is_shown_as_crashed(published: 
     )
     stopped = subprocess.run([*command()[:1], "-c", script], cwd=settings.PROJECT, capture_output=True, text=True)
 
-    # Then it ends with the code of the signal, readers see what they saw, and nothing is left running
+    # Then it ends with the code of the signal, readers see the old release, and no process is left
     assert stopped.returncode == 128 + signal.SIGTERM, stopped.stderr
     assert published.release_name == release
     run = prefect_view.latest_run("elt own_shop")
@@ -369,8 +369,8 @@ def test_a_run_that_is_told_to_stop_in_the_build_is_shown_as_crashed(published: 
 
 
 def test_fault_11_a_second_run_is_refused_and_told_whose_lock_it_is(shop: FlowShop) -> None:
-    """A second run was started while one was going on, in the same process and by the command line: F, A."""
-    # Given a run that holds the data folder
+    """A second run was started during another one, in the same process and by the command line: F, A."""
+    # Given a run that holds the lock of the data folder
     with run_lock(shop.folder):
         # When another is started, in this process or by the command line
         with pytest.raises(RunLocked, match=f"process {os.getpid()}"):
@@ -382,7 +382,7 @@ def test_fault_11_a_second_run_is_refused_and_told_whose_lock_it_is(shop: FlowSh
             text=True,
         )
 
-    # Then it says who has it, and ends with the code for that
+    # Then it names the holder, and ends with the exit code of a locked folder
     assert second.returncode == 5
     assert f"process {os.getpid()}" in second.stderr
     assert "Traceback" not in second.stderr
@@ -405,7 +405,7 @@ def test_fault_12_the_lock_of_a_run_that_died_is_taken_over(shop: FlowShop) -> N
     spilled = shop.folder.work / "load-died" / "spill"
     spilled.mkdir(parents=True)
 
-    # Then the next run takes it at once, and deletes what it had spilled
+    # Then the next run takes it at once, and deletes the spilled files
     with run_lock(shop.folder):
         assert not spilled.exists()
         assert json.loads(shop.folder.lock.read_text())["process"] == os.getpid()
@@ -423,7 +423,7 @@ def test_fault_72_a_build_that_nothing_can_stop_is_no_pass(
         with pytest.raises(GateFailed, match="none of which can fail"):
             published.elt(select=selection)
 
-    # And a tested selection passes, even if Prefect cannot be told of it, but is not published
+    # And a tested selection passes, even if Prefect does not answer, but is not published
     monkeypatch.setattr("flows.orchestration.dbt_task_runs.emit_task_run_state_change_event", _raise_os_error)
     monkeypatch.setattr("flows.orchestration.artifacts.create_table_artifact", _raise_os_error)
     outcome = published.elt(select="dim_channel")
@@ -433,20 +433,20 @@ def test_fault_72_a_build_that_nothing_can_stop_is_no_pass(
 
 
 def test_an_old_source_fails_the_freshness_gate(published: FlowShop) -> None:
-    # Given a contract that promises orders of the last days, and a lake whose orders arrived a month ago
+    # Given a contract that promises recent orders, and a lake whose orders arrived a month ago
     release = published.release_name
     _age(published, "sales", "orders")
 
-    # When a run brings nothing newer
+    # When a run brings no newer orders
     with pytest.raises(GateFailed, match=r"sales\.orders: its newest rows arrived 30\.0 days ago"):
         published.elt()
 
-    # Then readers see what they saw
+    # Then readers see the old release
     assert published.release_name == release
 
 
 def test_fault_31_an_empty_full_copy_is_not_fresh(published: FlowShop) -> None:
-    """A full copy of no rows came from a source whose rows are a month old, and counted as read: F, A."""
+    """A full copy without rows came from a source whose rows are a month old, and counted as read: F, A."""
     # Given orders of a month ago, and full copies of them
     release = published.release_name
     _age(published, "sales", "orders")
@@ -454,24 +454,24 @@ def test_fault_31_an_empty_full_copy_is_not_fresh(published: FlowShop) -> None:
     sources[SET]["sales"]["tables"]["orders"]["load"] = "full"
     published.connections.write_text(yaml.safe_dump(sources))
 
-    # When an empty one comes
+    # When an empty one arrives
     for file in published.drops.glob("sales*.csv"):
         published.drop(file.name, SALES, [])
     with pytest.raises(GateFailed, match=r"sales\.orders: its newest rows arrived 30\.0 days ago"):
         published.elt()
 
-    # Then nothing is published
+    # Then no release is published
     assert published.release_name == release
 
 
 def test_fault_62_a_column_that_is_called_like_html_is_a_name_in_the_docs(published: FlowShop) -> None:
-    """A column of a source was called like the end of a script: the docs site of the run has it as a name: I."""
+    """A column's name was the end of a script: the docs site of the run has it as a name: I."""
     # Given a release one of whose sources has such a column
     assert HTML in (
         field.name for field in DeltaTable(str(published.folder.lake / "raw/crm/customers")).schema().fields
     )
 
-    # Then the docs have it, and no script is begun by it
+    # Then the docs have it, and it begins no script
     page = published.folder.docs.read_text()
     assert HTML.replace("<", "\\u003c") in page
     assert HTML not in page
@@ -479,7 +479,7 @@ def test_fault_62_a_column_that_is_called_like_html_is_a_name_in_the_docs(publis
 
 def test_fault_10_a_build_out_of_memory_publishes_nothing(published: FlowShop, monkeypatch: pytest.MonkeyPatch) -> None:
     """DuckDB's memory was too small for a model: F, A."""
-    # Given a build that may take no memory to speak of
+    # Given a build with a very small limit of memory
     release, configure = published.release_name, Plugin.configure_connection
 
     def configure_small(plugin: Plugin, connection: duckdb.DuckDBPyConnection) -> None:
@@ -488,7 +488,7 @@ def test_fault_10_a_build_out_of_memory_publishes_nothing(published: FlowShop, m
 
     monkeypatch.setattr(Plugin, "configure_connection", configure_small)
 
-    # When a mart is built, then the error says so, and readers see what they saw
+    # When a mart is built, then the error says so, and readers see the old release
     with pytest.raises(GateFailed, match="Out of Memory Error"):
         published.elt(select="daily_sales")
     assert published.release_name == release
@@ -497,8 +497,8 @@ def test_fault_10_a_build_out_of_memory_publishes_nothing(published: FlowShop, m
 
 @pytest.mark.slow
 def test_fault_07_08_a_full_disk_and_a_damaged_release_are_gone_on_from(published: FlowShop) -> None:
-    """The disk had no room for what a run had built, then the release was cut, then a full refresh was run: F, A, I."""
-    # Given new data, and a disk on which no file may be much larger than the release
+    """The disk was full during a build; then the release was truncated, and a full refresh was run: F, A, I."""
+    # Given new data, and a disk with hardly more room than the release
     release, file = published.release_name, published.folder.warehouse.resolve()
     history = "select customer_id, segment, dbt_valid_from from history.customer_segments order by all"
     before, segments = published.fingerprint(), published.rows(history)
@@ -506,7 +506,7 @@ def test_fault_07_08_a_full_disk_and_a_damaged_release_are_gone_on_from(publishe
     limits = resource.getrlimit(resource.RLIMIT_FSIZE)
     resource.setrlimit(resource.RLIMIT_FSIZE, (file.stat().st_size + 100_000, limits[1]))
 
-    # When it is run, then that is told, and readers see what they saw
+    # When it is run, then the error says so, and readers see the old release
     try:
         with pytest.raises((StorageFailed, GateFailed), match=r"File too large|changes were left in"):
             published.elt()
@@ -514,7 +514,7 @@ def test_fault_07_08_a_full_disk_and_a_damaged_release_are_gone_on_from(publishe
         resource.setrlimit(resource.RLIMIT_FSIZE, limits)
     assert (published.release_name, published.fingerprint()) == (release, before)
 
-    # And when the release is cut, then the next run says how to fix it, and leaves it
+    # And when the release is truncated, then the next run says how to fix it, and does not change it
     cut = file.read_bytes()[: file.stat().st_size // 3]
     file.write_bytes(cut)
     with pytest.raises(StorageFailed, match="python -m flows elt --full-refresh"):
@@ -522,7 +522,7 @@ def test_fault_07_08_a_full_disk_and_a_damaged_release_are_gone_on_from(publishe
     assert (published.release_name, file.read_bytes()) == (release, cut)
     assert [row["outcome"] for row in _delta(published, "runs")] == ["completed", "failed", "failed"]
 
-    # And a full refresh makes all of it from the lake: the new day, and the history of segments that was published
+    # And a full refresh makes all of it from the lake: the new day, and the published history of segments
     published.elt(full_refresh=True)
     assert published.rows("select count(*) from core.fct_order_lines") == [(180,)]
     assert {*published.rows(history)} >= {*segments}
@@ -531,19 +531,19 @@ def test_fault_07_08_a_full_disk_and_a_damaged_release_are_gone_on_from(publishe
 def test_fault_13_a_run_does_not_begin_anew_where_the_lake_is_gone(
     published: FlowShop, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """The lake's volume was not mounted, so that its folder was empty, and was then: F, I."""
+    """The lake's volume was not mounted, so that its folder was empty, and then mounted again: F, I."""
     from flows.lake.ops import require_lake
 
-    # Given a release, and a lake that has gone from where it was
+    # Given a release, and a lake that is missing from its place
     away = published.folder.lake.rename(published.folder.lake.with_name("away"))
     published.folder.lake.mkdir()
 
-    # When a run is started, then it says what is missing, and begins nothing there
+    # When a run is started, then the error names the missing folder, and no lake is made there
     with pytest.raises(StorageFailed, match="the lake is not there"):
         published.elt()
     assert [*published.folder.lake.iterdir()] == []
 
-    # And once it is back, or named where it is, a run may begin
+    # And when the lake is back, or its new place is set, a run can start
     published.folder.lake.rmdir()
     (published.folder.path / "volume").mkdir()
     away.rename(published.folder.path / "volume" / SET)
@@ -552,7 +552,7 @@ def test_fault_13_a_run_does_not_begin_anew_where_the_lake_is_gone(
 
 
 def _age(shop: FlowShop, source: str, table: str) -> None:
-    """Let a table's rows have arrived a month ago."""
+    """Set the load time of a table's rows to a month ago."""
     raw = shop.folder.lake / "raw" / source / table
     aged = DeltaTable(str(raw)).to_pyarrow_table()
     month_ago = pa.array(
@@ -569,7 +569,7 @@ def _raise_os_error(*_: object, **__: object) -> None:
 
 
 def _assert_prefect_holds_nothing(of: str) -> None:
-    """Search Prefect's database, logs and stored results, once all that waits was sent."""
+    """Search Prefect's database, logs and stored results, after all buffered logs were sent."""
     flush_logs_and_events()
     for path in settings.data_root().joinpath("prefect").rglob("*"):
         assert not path.is_file() or of.encode() not in path.read_bytes(), path

@@ -1,4 +1,4 @@
-"""What a run tells Prefect, and that the example of prefect.yaml starts a flow by it."""
+"""The events of a run in Prefect, and the trigger in prefect.yaml that starts a flow by them."""
 
 import os
 import subprocess
@@ -20,7 +20,7 @@ from flows.orchestration.server import free_port, serving, wait_for_server
 
 @pytest.fixture
 def events(flow_home: Path) -> Any:
-    """The module, whose import of Prefect needs Prefect's settings."""
+    """The module; it imports Prefect, which needs its settings before."""
     from flows.orchestration import events
 
     return events
@@ -63,7 +63,9 @@ def test_prefect_yamls_example_waits_for_what_a_run_tells(events: Any) -> None:
 def test_new_rows_and_a_release_start_the_flow_of_prefect_yamls_example(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """On a server as `make ui` serves it: a release without new orders starts nothing, one with them a run."""
+    """On a server like that of `make ui`: a release without new orders starts no run, and one with new orders starts
+    one.
+    """
     bring_prefect_database(tmp_path)
     monkeypatch.setenv("ML_WAREHOUSE_DATA", str(tmp_path))
     monkeypatch.setenv("PREFECT_HOME", str(tmp_path / "prefect"))

@@ -1,4 +1,4 @@
-"""The warehouse's own storage, full, read-only, gone, damaged or of a newer engine: nothing that was kept is lost."""
+"""The warehouse's storage: full, read-only, missing, damaged or of a newer engine; no stored data is lost."""
 
 import json
 import os
@@ -34,12 +34,12 @@ HEADER = "order_id,customer,quantity,price,updated_at\n"
 
 
 def orders(first: int, count: int, quantity: str = "1") -> str:
-    """Return a file of orders whose texts no compression makes small."""
+    """Return a file of orders whose texts cannot be compressed."""
     rows = (f"{n},{os.urandom(40).hex()},{quantity},1.50,2026-03-01 10:00:00\n" for n in range(first, first + count))
     return HEADER + "".join(rows)
 
 
-# A volume of one's own, in a mount namespace: the system's own errors, and no harm to anybody
+# A private volume in a mount namespace: real errors of the system, without any effect on other processes
 
 ON_A_VOLUME = """
 import json, os, subprocess, sys
@@ -100,7 +100,7 @@ print(json.dumps(told))
 
 
 def on_a_volume(shop: Shop, does: str) -> Mapping[str, Any]:
-    """Load on a small volume that something happens to; return what was told, and what was there when."""
+    """Load on a small volume while it has a fault; return the errors and the states of the lake."""
     if subprocess.run(["unshare", "-rm", "true"], capture_output=True).returncode:
         pytest.skip("needs a mount namespace, which this system does not let a user have")
     command = ["unshare", "-rm", sys.executable, "-c", ON_A_VOLUME, str(shop.folder), does]
@@ -117,15 +117,15 @@ def on_a_volume(shop: Shop, does: str) -> Mapping[str, Any]:
     ids=["rows do not fit", "rejected records do not fit, nor a note of it"],
 )
 def test_fault_07_a_full_disk_fails_the_load_and_loses_nothing(shop: Shop, does: str, quantity: str) -> None:
-    """The lake's disk got full while rows or rejected records were written, and was then given room: F, A, I."""
-    # Given a small file, and one that the disk has no room for
+    """The lake's disk was full while rows or rejected records were written, and then had room: F, A, I."""
+    # Given a small file, and one that is too large for the disk
     shop.drop("1.csv", orders(0, 50))
     shop.drop("2.csv", orders(1000, 50_000, quantity))
 
     # When the second is loaded
     told = on_a_volume(shop, does)
 
-    # Then the error says that there is no room, what was kept stays, and the next load goes on behind it
+    # Then the error says that the disk is full, stored data stay, and the next load continues after them
     assert len(told["failures"]) == 1
     assert told["failures"][0].startswith("sales.orders: the lake could not be written: No space left on device")
     assert told["before"] == told["after"] == [50, 0, 1]
@@ -140,7 +140,7 @@ def test_fault_13_a_read_only_volume_fails_the_load_and_loses_nothing(shop: Shop
     shop.drop("1.csv", orders(0, 50))
     shop.drop("2.csv", orders(1000, 50))
 
-    # When the volume is read-only, then the error says so, and once it is not, the rest is loaded
+    # When the volume is read-only, then the error says so, and when it is writable, the rest is loaded
     told = on_a_volume(shop, "is read-only")
     assert "Read-only file system" in told["failures"][0]
     assert told["failures"][0].partition(": ")[0].startswith(("sales.orders", str(shop.folder)))
@@ -150,7 +150,7 @@ def test_fault_13_a_read_only_volume_fails_the_load_and_loses_nothing(shop: Shop
 
 @contextmanager
 def no_file_beyond(size: int) -> Iterator[None]:
-    """Let this process write no file beyond a size: to the libraries it looks like a disk that is full."""
+    """Limit the size of this process's files: for the libraries, it looks like a full disk."""
     limits = resource.getrlimit(resource.RLIMIT_FSIZE)
     resource.setrlimit(resource.RLIMIT_FSIZE, (size, limits[1]))
     try:
@@ -161,32 +161,32 @@ def no_file_beyond(size: int) -> Iterator[None]:
 
 @pytest.mark.parametrize("quantity", ["1", "many"])
 def test_fault_07_a_file_that_may_not_grow_fails_the_load_too(shop: Shop, quantity: str) -> None:
-    """A file of the lake reached the largest size that the system allows, rows and rejected records: F, A, I."""
-    # Given a file that was loaded, and one that is larger than any may be
+    """A file of the lake reached the system's limit of size, for rows and for rejected records: F, A, I."""
+    # Given a loaded file, and a file above the limit of size
     shop.change(quarantine_limit_pct=100.0)
     shop.drop("1.csv", orders(0, 50))
     shop.load()
     shop.drop("2.csv", orders(1000, 5_000, quantity))
 
-    # When it is loaded, then the failure is told, and noted in the lake
+    # When it is loaded, then the failure is reported, and recorded in the lake
     with no_file_beyond(100_000), pytest.raises(StorageFailed, match="File too large"):
         shop.load()
     assert "File too large" in str(shop.loads()[-1]["error"])
     assert (len(shop.rows()), shop.quarantine(), RawTable(shop.lake, shop.name).batch) == (50, [], 1)
 
-    # And once there is room, the rest comes
+    # And when the disk has room, the rest is loaded
     load = shop.load()
     assert (load.counts.accepted + load.counts.quarantined, load.counts.duplicate) == (5_000, 50)
 
 
 def test_fault_13_a_source_folder_that_vanished_fails_the_load(shop: Shop) -> None:
-    """The folder of a source was gone, as an unmounted volume leaves it, and came back: F, I."""
+    """The folder of a source was missing, as with an unmounted volume, and came back: F, I."""
     # Given a full copy that was loaded
     shop.change(load="full")
     shop.drop("1.csv", orders(0, 50))
     shop.load()
 
-    # When its folder is gone, or is an empty mount point, then nothing is taken for deleted
+    # When its folder is missing, or is an empty mount point, then no row counts as deleted
     away = shop.exports.rename(shop.folder / "away")
     for _ in range(2):
         with pytest.raises(SourceFailed, match="no file matches"):
@@ -194,7 +194,7 @@ def test_fault_13_a_source_folder_that_vanished_fails_the_load(shop: Shop) -> No
         shop.exports.mkdir(exist_ok=True)
     assert len(shop.rows()) == 50
 
-    # And once it is back, all is known
+    # And when it is back, all of its rows are known
     shop.exports.rmdir()
     away.rename(shop.exports)
     assert (shop.load().counts.duplicate, shop.loads()[-1]["deleted"]) == (50, 0)
@@ -215,19 +215,19 @@ def folder(tmp_path: Path) -> DataFolder:
 
 
 def test_fault_07_a_candidate_that_cannot_be_copied_leaves_the_release(folder: DataFolder) -> None:
-    """There was no room for a copy of the release, and then there was: F, I."""
-    # When the copy may not be as large as the release
+    """A copy of the release had no room on the disk, and then had room: F, I."""
+    # When a copy of the release's size is not allowed
     with no_file_beyond(100_000), pytest.raises(OSError, match="File too large") as failure:
         prepare_candidate(folder)
 
-    # Then that is a failure of storage, and with room the copy is whole
+    # Then that is StorageFailed, and with room the copy is complete
     assert storage_failure(failure.value) is not None
     prepare_candidate(folder)
     assert folder.candidate.read_bytes() == folder.warehouse.read_bytes()
 
 
 def of_a_newer_version(content: bytes) -> bytes:
-    """Return a DuckDB file as a newer version would head it: its storage version, under a checksum that is right."""
+    """Return a DuckDB file with the header of a newer version: its storage version, with a valid checksum."""
     header = bytearray(content[:4096])
     struct.pack_into("<Q", header, 12, 1_000_000)
     checksum = 5381
@@ -248,37 +248,37 @@ HARMS = {
 
 @pytest.mark.parametrize("harm", HARMS)
 def test_fault_08_14_a_release_that_cannot_be_read_is_left_and_the_remedy_named(folder: DataFolder, harm: str) -> None:
-    """The release's file was cut, emptied, overwritten or written by a newer DuckDB before a run and a query: F."""
-    # Given a release that came to harm
+    """The release's file was truncated, emptied, overwritten or from a newer DuckDB before a run and a query: F."""
+    # Given a damaged release
     release = folder.warehouse.resolve()
     harmed = HARMS[harm](release.read_bytes())
     release.write_bytes(harmed)
 
-    # When a run begins, then it says which release it is, and which command builds it anew
+    # When a run starts, then the error names the release, and the command that builds it again
     with pytest.raises(StorageFailed, match="python -m flows elt --full-refresh") as failure:
         prepare_candidate(folder)
     assert release.parent.name in str(failure.value)
     assert ("version number 1000000" in str(failure.value)) == (harm == "of a newer version")
 
-    # And who asks it is told the same, and nobody has touched the file
+    # And a query gets the same error, and the file is unchanged
     with pytest.raises(StorageFailed, match="python -m flows elt --full-refresh"):
         run_query(folder, "from sums", "table", 10)
     assert release.read_bytes() == harmed
 
-    # And a run that builds all anew does not look at it
+    # And a full refresh does not read it
     prepare_candidate(folder, empty=True)
     assert not folder.candidate.exists()
 
 
 def test_fault_08_a_damaged_log_beside_a_release_does_not_harm_it(folder: DataFolder) -> None:
-    """A write-ahead log of rubbish lay beside the release's file: readers and the next run see the release: I."""
+    """An invalid write-ahead log was next to the release's file: readers and the next run see the release: I."""
     # Given such a log
     release = folder.warehouse.resolve()
     content = release.read_bytes()
     log = release.with_name("warehouse.duckdb.wal")
     log.write_bytes(os.urandom(5_000))
 
-    # When it is asked, and copied for the next run, then both have what was published, and nothing was deleted
+    # When the release is queried, and copied for the next run, then both have its data, and no file was deleted
     assert run_query(folder, "select count(*) as n from sums", "json", 10) == '{"n": 200000}'
     prepare_candidate(folder)
     assert folder.candidate.read_bytes() == content == release.read_bytes()
@@ -287,8 +287,8 @@ def test_fault_08_a_damaged_log_beside_a_release_does_not_harm_it(folder: DataFo
 
 @pytest.mark.parametrize("harm", HARMS)
 def test_fault_08_14_a_catalog_that_cannot_be_read_is_made_anew_by_the_next_run(shop: Shop, harm: str) -> None:
-    """The catalog was cut, emptied, overwritten or written by a newer DuckDB, for dbt and for a run: F, I."""
-    # Given a catalog that came to harm
+    """The catalog was truncated, emptied, overwritten or from a newer DuckDB, for dbt and for a run: F, I."""
+    # Given a damaged catalog
     shop.drop("1.csv", orders(0, 50))
     shop.load()
     catalog = shop.folder / "catalog.duckdb"
@@ -297,12 +297,12 @@ def test_fault_08_14_a_catalog_that_cannot_be_read_is_made_anew_by_the_next_run(
     harmed = HARMS[harm](catalog.read_bytes())
     catalog.write_bytes(harmed)
 
-    # When dbt is started in a terminal, then it is told what to do, and the file is left
+    # When dbt is started in a terminal, then the error says what to do, and the file is unchanged
     with pytest.raises(StorageFailed, match="python -m flows elt"):
         complete_catalog(catalog, shop.lake, contracts)
     assert catalog.read_bytes() == harmed
 
-    # And a run pins it anew
+    # And a run pins the catalog again
     assert pin_catalog(catalog, shop.lake, contracts) == pins
     with duckdb.connect(str(catalog), read_only=True) as connection:
         assert connection.execute("select count(*) from sales.orders").fetchall() == [(50,)]
@@ -317,13 +317,13 @@ FUTURE = {
     "renamed columns": {"readerFeatures": ["timestampNtz", "columnMapping"], "writerFeatures": ["columnMapping"]},
     "a version": {"minReaderVersion": 99, "minWriterVersion": 99},
 }
-"""What the log of a table may say that engines of later versions, or with other features, have written."""
+"""Entries in a table's log that newer engines, or engines with other features, write."""
 
 
 @pytest.mark.parametrize("feature", FUTURE)
 def test_fault_14_a_table_of_another_engines_version_is_not_written_to(shop: Shop, feature: str) -> None:
-    """A table of the lake was written with features or a version that this engine lacks, before any write: F."""
-    # Given a table whose log says so
+    """A table of the lake was written with unknown features or a newer version, before any write: F."""
+    # Given a table with such a log
     shop.drop("1.csv", orders(0, 50))
     shop.load()
     raw = raw_path(shop.lake, shop.name)
@@ -339,7 +339,7 @@ def test_fault_14_a_table_of_another_engines_version_is_not_written_to(shop: Sho
         lambda: load_table(connection, shop.contract, shop.lake, run_id="a-run"),
         lambda: pin_catalog(shop.folder / "catalog.duckdb", shop.lake, {shop.name: shop.contract}),
     ):
-        # Then the error names the table, and nothing at all was written
+        # Then the error names the table, and no file was written
         with pytest.raises(StorageFailed, match="raw/sales/orders"):
             act()
     assert sorted(shop.lake.rglob("*")) == before
@@ -347,8 +347,8 @@ def test_fault_14_a_table_of_another_engines_version_is_not_written_to(shop: Sho
 
 
 def test_fault_09_a_parquet_file_without_a_footer_in_the_lake_is_ignored(shop: Shop) -> None:
-    """A write that died left a Parquet file without a footer among those of a table: readers do not see it: I."""
-    # Given a table with such a file, which its log does not name
+    """A dead write left a Parquet file without a footer among those of a table: readers do not see it: I."""
+    # Given a table with such a file, which is not in its log
     shop.drop("1.csv", orders(0, 50))
     shop.load()
     raw = raw_path(shop.lake, shop.name)
@@ -356,7 +356,7 @@ def test_fault_09_a_parquet_file_without_a_footer_in_the_lake_is_ignored(shop: S
     for name in ("part-00000-cut.snappy.parquet", "part-00001-empty.snappy.parquet"):
         (raw / name).write_bytes(whole[: len(whole) // 2] if "cut" in name else b"")
 
-    # When it is read, loaded again and pinned, then its rows are those that were committed
+    # When it is read, loaded again and pinned, then it has exactly its committed rows
     assert len(shop.rows()) == 50
     assert shop.load().counts.duplicate == 50
     pin_catalog(shop.folder / "catalog.duckdb", shop.lake, {shop.name: shop.contract})
@@ -366,20 +366,20 @@ def test_fault_09_a_parquet_file_without_a_footer_in_the_lake_is_ignored(shop: S
 
 @pytest.mark.parametrize("files", [1, 2])
 def test_fault_09_a_source_file_without_a_footer_fails_the_load_by_name(shop: Shop, files: int) -> None:
-    """A Parquet file of a source was cut before its footer, alone and between sound ones, and was fixed: F, I."""
-    # Given sound files, and one that is cut
+    """A Parquet file of a source was truncated before its footer, alone and among valid ones, and was fixed: F, I."""
+    # Given valid files, and a truncated one
     table = pa.table({"order_id": [str(n) for n in range(1_000)]})
     for name in [f"{n}.parquet" for n in range(1, files)] + ["9.parquet", "a.parquet"][: files + 1]:
         parquet.write_table(table, shop.exports / name)
     whole = (shop.exports / "a.parquet").read_bytes()
     (shop.exports / "9.parquet").write_bytes(whole[:-200])
 
-    # When they are loaded, then the error names it, and nothing is kept
+    # When they are loaded, then the error names it, and no record is stored
     with pytest.raises(SourceFailed, match=r"^sales\.orders: 9\.parquet"):
         shop.load()
     assert shop.rows() == []
 
-    # And once it is whole, all is loaded
+    # And when it is complete, all files are loaded
     (shop.exports / "9.parquet").write_bytes(whole)
     assert shop.load().counts.accepted == 1_000
 
@@ -390,15 +390,15 @@ def test_fault_09_a_source_file_without_a_footer_fails_the_load_by_name(shop: Sh
 def test_fault_10_a_load_out_of_memory_fails_and_goes_on_once_there_is_more(
     shop: Shop, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """DuckDB's memory was too small for a batch, and was then given more: F, I."""
-    # Given a loaded file, and one that memory is too small for
+    """DuckDB's memory was too small for a batch, and was then increased: F, I."""
+    # Given a loaded file, and one that needs more memory than there is
     shop.drop("1.csv", orders(0, 50))
     shop.load()
     shop.drop("2.csv", orders(1000, 30_000))
     with monkeypatch.context() as patched:
         patched.setattr("flows.ingest.plan.MEMORY_LIMIT", "3MB")
 
-        # When it is loaded, then the error says what there was too little of, and shows no value
+        # When it is loaded, then the error says that memory was too small, and shows no value
         with pytest.raises(SourceFailed, match="Out of Memory Error") as failure:
             shop.load()
     assert "order_id" not in str(failure.value)
@@ -409,7 +409,7 @@ def test_fault_10_a_load_out_of_memory_fails_and_goes_on_once_there_is_more(
 
 
 def test_a_lake_without_any_table_is_asked_in_vain(shop: Shop) -> None:
-    # When nothing was published, then that is wrong use, no failure of storage
+    # When there is no release, then that is a UsageError, not StorageFailed
     with pytest.raises(UsageError, match="Nothing is published"):
         run_query(DataFolder.of("test"), "select 1", "table", 1)
     assert open_table(shop.lake / "raw" / "nothing") is None

@@ -1,4 +1,4 @@
-"""What Prefect is told, when a load is tried again, when a server stops, and when it is lost.
+"""Prefect's records of a repeated load, of a server that stops, and of a server that is lost.
 
 Flows are imported within the tests: Prefect reads its settings once, when the first flow is made.
 """
@@ -65,7 +65,7 @@ def test_a_load_shows_every_try(
 
     run = only_loads()
 
-    # Then one task run, named for the table, has gone through all of it
+    # Then one task run, named for the table, has all of these states
     (shown,) = prefect_view.task_runs(prefect_view.flow_run(run))
     assert shown.name == "load crm.customers"
     assert shown.state_name == ended
@@ -103,7 +103,7 @@ def test_a_server_of_a_runs_own_records_all_that_it_was_told_before_it_stops(tmp
     if made_by_setup.exists():
         shutil.copy(made_by_setup, tmp_path / "prefect")
 
-    # When a run tells of many tasks at its very end
+    # When a run reports many tasks at its end
     inherited = {name: value for name, value in os.environ.items() if not name.startswith(("ML_", "PREFECT"))}
     sent = subprocess.run(
         [sys.executable, "-c", SEND_AND_STOP],
@@ -129,11 +129,11 @@ def test_a_server_of_a_runs_own_records_all_that_it_was_told_before_it_stops(tmp
     ids=["a gate failed", "all went well"],
 )
 def test_what_a_run_came_to_is_told_even_if_prefect_was_lost(came_to: GateFailed | None, told: str) -> None:
-    # Given a run after which Prefect cannot be told of its end
+    # Given a run that cannot report its end to Prefect
     lost = httpx.ConnectError("connection refused")
     lost.__context__ = came_to
 
-    # Then it ends with what it came to itself, if anything, and no secret is said
+    # Then it ends with its own result or error, and the log contains no secret
     with (
         pytest.raises(GateFailed if came_to else WarehouseError, match=told),
         flushing("http://someone:password@prefect.example/api"),
