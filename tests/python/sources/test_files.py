@@ -1,4 +1,4 @@
-"""Files: whatever a CSV, JSON or Parquet file or an archive looks like, it is read right or kept as it came."""
+"""Files: each form of a CSV, JSON or Parquet file or an archive is read correctly, or quarantined as it came."""
 
 import gzip
 import io
@@ -51,8 +51,8 @@ def items_of(shop: Shop) -> list[tuple[object, ...]]:
     ],
 )
 def test_fault_36_a_csv_file_is_read_right_however_it_is_written(items: Shop, content: bytes) -> None:
-    """CSV came with byte order marks, other delimiters, ends of lines, blank lines and headers: I."""
-    # Given a file, and the same with one malformed record, which is read record by record
+    """CSV arrived with byte order marks, other delimiters, line ends, blank lines and headers: I."""
+    # Given a file, and the same file with a malformed record, which is read record by record
     items.map(**{"from": "*", "columns": {"id": '"id;x"'}} if b"id;x" in content else {"from": "*"})
     items.drop("1.csv", content)
 
@@ -66,13 +66,13 @@ def test_fault_36_a_csv_file_is_read_right_however_it_is_written(items: Shop, co
 
 
 def test_fault_36_cells_may_hold_quotes_delimiters_and_newlines(items: Shop) -> None:
-    """CSV cells held quotes, delimiters and newlines: Q, I."""
-    # Given cells that hold what structures a file
+    """CSV cells contained quotes, delimiters and newlines: Q, I."""
+    # Given cells that contain the separators of a file
     content = b'id,name,size\n1,"5"" pipe",1\n2,5" pipe,2\n3,"a,b;c",3\n4,"two\nlines",4\n'
     content += b'5,"two\r\nlines",5\n6,"",6\n7,,7\n8, x ,8\n'
     items.drop("1.csv", content)
 
-    # When it is loaded, in one piece and record by record, then they are as they were
+    # When it is loaded, as a whole and record by record, then the cells are unchanged
     items.load()
     names = ['5" pipe', '5" pipe', "a,b;c", "two\nlines", "two\r\nlines", None, None, " x "]
     assert items.rows("name") == names
@@ -82,8 +82,8 @@ def test_fault_36_cells_may_hold_quotes_delimiters_and_newlines(items: Shop) -> 
 
 
 def test_fault_36_a_malformed_record_is_quarantined_as_it_came_and_its_neighbours_are_read(items: Shop) -> None:
-    """CSV records had too few fields, too many, open quotes and bytes that are no text: Q, I."""
-    # Given records that are malformed each in its way
+    """CSV records had too few fields, too many, open quotes and invalid bytes: Q, I."""
+    # Given records that are malformed in different ways
     malformed = [b"3", b"4,Dot,40,more", b'5,"Eve"s,50', b"6,F\xff,60", b'7,"Gus,70']
     lines = [b"id,name,size", b"1,Ada,10", *malformed, b"2,Bob,20", b""]
     items.drop("1.csv", b"\n".join(lines))
@@ -93,7 +93,7 @@ def test_fault_36_a_malformed_record_is_quarantined_as_it_came_and_its_neighbour
     items.drop("renamed.csv", b"\n".join(lines) + b"8,Hal,80\n")
     again = items.load()
 
-    # Then the good ones are there, and the others are in quarantine with their bytes and a reason, once
+    # Then the valid records are loaded, and the others are quarantined with their bytes and a reason, once
     assert items_of(items) == [*GOOD, ("8", "Hal", 80)]
     assert (load.counts.read, load.counts.quarantined, again.counts.quarantined) == (7, 5, 0)
     assert [raw for raw, _ in items.quarantine()] == malformed
@@ -107,7 +107,7 @@ def test_fault_36_a_malformed_record_is_quarantined_as_it_came_and_its_neighbour
 
 
 def test_fault_36_columns_may_change_their_order_and_number_between_files(items: Shop) -> None:
-    """CSV files of one load had their columns in other orders and numbers: I."""
+    """CSV files of one load had their columns in different orders and numbers: I."""
     # Given files of one batch whose headers differ
     items.drop("1.csv", "id,name,size\n1,Ada,10\n")
     items.drop("2.csv", "size,id,name,colour\n20,2,Bob,red\n")
@@ -122,7 +122,7 @@ def test_fault_36_columns_may_change_their_order_and_number_between_files(items:
 
 @pytest.mark.parametrize("header", ["id,name,NAME", "id,name,name", "id,_file,size"])
 def test_columns_that_collide_fail_the_load(items: Shop, header: str) -> None:
-    # Given a header whose names collide with each other or with the loader's own
+    # Given a header whose names collide with each other or with the loader's columns
     items.drop("1.csv", header + "\n1,Ada,10\n")
 
     # When it is loaded, then the error says so
@@ -146,7 +146,7 @@ def test_fault_39_leading_zeros_are_kept(items: Shop, kind: str) -> None:
             database.execute("insert into items values ('007', '00', 7)")
         items.connect(f"sqlite:///{items.folder / 's.db'}")
 
-    # When they are loaded, then text keeps them
+    # When they are loaded, then the text columns keep the zeros
     items.load()
     assert items_of(items) == [("007", "00", 7)]
 
@@ -155,7 +155,7 @@ def test_fault_39_leading_zeros_are_kept(items: Shop, kind: str) -> None:
     "name", ["a.csv", "a.tsv", "a.txt", "a.csv.gz", "a.jsonl", "a.ndjson.gz", "a.json", "a.parquet"]
 )
 def test_every_kind_of_file_is_read_by_its_extension(items: Shop, name: str) -> None:
-    # Given the same records in some form
+    # Given the same records in several formats
     rows = [{"id": i, "name": n, "size": s} for i, n, s in GOOD]
     if "csv" in name or "txt" in name:
         content = b"id,name,size\n1,Ada,10\n2,Bob,20\n"
@@ -177,21 +177,21 @@ def test_every_kind_of_file_is_read_by_its_extension(items: Shop, name: str) -> 
 
 
 def test_json_lines_under_the_name_of_json_are_read_as_lines(items: Shop) -> None:
-    # Given lines in a file called json, one of them malformed, and a single object
+    # Given lines in a file with the ending json, one of them malformed, and a single object
     items.drop("1.json", '{"id": "1", "name": "Ada", "size": 10}\n{"id": \n')
     items.drop("2.json", '{\n"id": "2", "name": "Bob",\n"size": 20}\n')
 
     # When they are loaded
     load = items.load()
 
-    # Then the good ones are read
+    # Then the valid lines are read
     assert (items_of(items), load.counts.quarantined) == (GOOD, 1)
 
 
 @pytest.mark.parametrize("name", ["1.jsonl", "1.json"])
 def test_fault_32_malformed_json_is_quarantined_as_it_came(items: Shop, name: str) -> None:
-    """JSON lines and documents were cut, empty, of other kinds and no text: Q, I."""
-    # Given lines that are no JSON objects, or a document that is none
+    """JSON lines and documents were truncated, empty, of another kind, or not UTF-8: Q, I."""
+    # Given lines that are not JSON objects, or a document that is not JSON
     malformed = [b'{"id": "3", "name"', b"[1, 2]", b'"text"', b"nonsense", b'{"id": "\xff"}', b"null"]
     good = [b'{"id": "1", "name": "Ada", "size": 10}', b'{"size": 20, "name": "Bob", "id": "2"}']
     items.drop("0.jsonl" if name == "1.jsonl" else "0.json", good[0] + b"\n")
@@ -201,7 +201,7 @@ def test_fault_32_malformed_json_is_quarantined_as_it_came(items: Shop, name: st
     # When it is loaded, twice
     load, again = items.load(), items.load()
 
-    # Then what can be read is, and the rest is in quarantine with its bytes
+    # Then the valid records are loaded, and the rest is quarantined with its bytes
     expected = malformed if name == "1.jsonl" else [content]
     assert sorted(raw for raw, _ in items.quarantine()) == sorted(expected)
     assert load.counts.quarantined == len(expected)
@@ -210,13 +210,13 @@ def test_fault_32_malformed_json_is_quarantined_as_it_came(items: Shop, name: st
 
 
 def test_a_file_of_malformed_lines_alone_is_quarantined_too(items: Shop) -> None:
-    # Given a file that has no record, and so no columns
+    # Given a file without a record, and so without columns
     items.drop("1.jsonl", "nonsense\n")
 
     # When it is loaded, twice
     load, again = items.load(), items.load()
 
-    # Then its line is in quarantine, once
+    # Then its line is quarantined, once
     assert (load.counts.quarantined, again.counts.duplicate) == (1, 1)
     assert items.quarantine() == [(b"nonsense", ["is no JSON object"])]
 
@@ -227,17 +227,17 @@ def test_a_rejected_json_record_is_kept_as_the_text_that_it_was_and_known_again(
     items.drop("1.jsonl", text + "\n")
     items.load()
 
-    # When it comes again among records that have other keys
+    # When it arrives again among records with other keys
     items.drop("2.jsonl", text + '\n{"id": "2", "further": true}\n')
     load = items.load()
 
-    # Then it is in quarantine once, as it came
+    # Then it is quarantined once, as it came
     assert (load.counts.accepted, load.counts.quarantined, load.counts.duplicate) == (1, 0, 2)
     assert items.quarantine() == [(text.encode(), ["size: is no integer"])]
 
 
 def test_json_keeps_every_digit_key_and_value(items: Shop) -> None:
-    # Given numbers that a double cannot hold, nested values, and keys with quotes, dots and slashes
+    # Given numbers that do not fit a double, nested values, and keys with quotes, dots and slashes
     items.declare(
         "shop.items", {"id": "varchar", "price": "decimal(18, 4)", "count": "bigint", "rate": "double"}, key=["id"]
     )
@@ -254,7 +254,7 @@ def test_json_keeps_every_digit_key_and_value(items: Shop) -> None:
         items.map(**{"from": name})
         items.load()
 
-    # Then nothing is rounded or lost
+    # Then no value is rounded or lost
     columns = [
         "cast(price as varchar)",
         "count",
@@ -304,7 +304,7 @@ def test_members_of_an_archive_are_read_by_their_glob(items: Shop, kind: str) ->
     members |= {"a/notes.md": b"# notes", "a/[x] {y}'s.csv": b"id,name,size\n3,Cyd,30\n"}
     items.drop(f"all.{kind}", tar_of(members) if kind == "tar.gz" else zip_of(members))
 
-    # When the members that match are loaded, twice
+    # When the matching members are loaded, twice
     items.map(**{"from": f"all.{kind}!*.csv*"})
     load, again = items.load(), items.load()
 
@@ -315,7 +315,7 @@ def test_members_of_an_archive_are_read_by_their_glob(items: Shop, kind: str) ->
 
 
 def test_archives_whose_members_are_called_alike_do_not_get_in_each_others_way(items: Shop) -> None:
-    # Given two archives of the same name in two folders, one of which holds a name twice
+    # Given two archives of one name in two folders, one of which contains a name twice
     buffer = io.BytesIO()
     with tarfile.open(fileobj=buffer, mode="w") as archive:
         for content in (b"id,name,size\n1,Ada,10\n", b"id,name,size\n2,Bob,20\n"):
@@ -351,7 +351,7 @@ def test_a_file_that_is_cut_short_or_damaged_fails_the_load_by_name(
     items.drop(name, content)
     items.map(**{"from": pattern})
 
-    # When it is loaded, then the error names it, and nothing of it is kept
+    # When it is loaded, then the error names it, and no record of it is stored
     with pytest.raises(SourceFailed, match=name.replace(".", r"\.")):
         items.load()
     assert items.rows() == []
@@ -361,14 +361,14 @@ def test_a_file_that_is_cut_short_or_damaged_fails_the_load_by_name(
 
 
 def test_files_without_records_are_no_failure(items: Shop) -> None:
-    # Given a file of a header alone, and one of nothing at all
+    # Given a file with a header only, and an empty file
     items.drop("header.csv", "id,name,size\n")
     items.drop("empty.csv", "")
 
     # When they are loaded, twice
     load, again = items.load(), items.load()
 
-    # Then nothing was read, and what comes later is
+    # Then no record is read, and a later file is
     assert (load.counts.read, again.counts.read) == (0, 0)
     items.drop("1.csv", "id,name,size\n1,Ada,10\n")
     assert items.load().counts.accepted == 1
@@ -378,7 +378,7 @@ def test_files_without_records_are_no_failure(items: Shop) -> None:
 
 
 def test_a_header_without_a_required_column_is_told_even_without_records(items: Shop) -> None:
-    # Given a header that lacks the key
+    # Given a header without the key
     items.drop("header.csv", "name,size\n")
 
     # When it is loaded, then the error says so
@@ -387,7 +387,7 @@ def test_a_header_without_a_required_column_is_told_even_without_records(items: 
 
 
 def test_files_of_several_kinds_are_no_table(items: Shop) -> None:
-    # Given a glob that takes too much
+    # Given a pattern that matches files of several kinds
     items.drop("1.csv", "id\n1\n")
     items.drop("notes.md", "# notes")
 
@@ -397,24 +397,24 @@ def test_files_of_several_kinds_are_no_table(items: Shop) -> None:
 
 
 def test_folders_that_look_like_partitions_add_no_column_and_odd_names_are_names(items: Shop) -> None:
-    # Given files in folders like year=2026, with signs that globs know
+    # Given files in folders like year=2026, with special characters of patterns
     items.drop("year=2026/a[1].csv", "id,name,size\n1,Ada,10\n")
     items.drop("year=2026/a {b} (1)'.csv", "id,name,size\n2,Bob,20\n")
     items.map(**{"from": "**/*.csv"})
 
-    # When they are loaded, then they are read as they are
+    # When they are loaded, then their names are taken literally
     items.load()
     assert sorted(items_of(items)) == GOOD
     assert sorted(items.rows("_position")) == ["year=2026/a {b} (1)'.csv:1", "year=2026/a[1].csv:1"]
 
 
 def test_parquet_times_finer_than_a_microsecond_are_not_rounded(items: Shop) -> None:
-    # Given nanoseconds, of which one value needs them
+    # Given times in nanoseconds, one of which cannot be a microsecond
     items.declare("shop.items", {"id": "varchar", "at": "timestamp"}, key=["id"], load="append")
     times = pa.array([1_000, 1_001], pa.timestamp("ns"))
     parquet.write_table(pa.table({"id": ["1", "2"], "at": times}), items.exports / "1.parquet")
 
-    # When they are loaded, then that one is quarantined
+    # When they are loaded, then this one is quarantined
     assert items.load().counts.quarantined == 1
     assert items.quarantine()[0][1] == ["at: is no timestamp"]
 
@@ -424,7 +424,7 @@ def test_parquet_columns_that_differ_by_case_alone_fail_the_load(items: Shop) ->
     table = pa.Table.from_arrays([pa.array(["1"]), pa.array(["Ada"]), pa.array(["Bob"])], names=["id", "name", "NAME"])
     parquet.write_table(table, items.exports / "1.parquet")
 
-    # When it is loaded, then neither is dropped in silence
+    # When it is loaded, then neither column is dropped without a report
     with pytest.raises(SchemaMismatch, match="differ by more than case"):
         items.load()
 
@@ -437,12 +437,12 @@ def test_thousands_of_small_files_are_a_few_batches(items: Shop) -> None:
     # When they are loaded, twice
     load, again = items.load(), items.load()
 
-    # Then they are a few commits
+    # Then they make only a few commits
     assert (load.counts.accepted, load.batch, again.counts.duplicate) == (1_200, 3, 1_200)
 
 
 def test_online_retail_is_reconciled(shop: Shop, shared_data: Path) -> None:
-    # Given the real invoices of a year, as a connections file maps them
+    # Given the real invoices of a year, with a connections file
     columns = {"order_id": "varchar not null", "line_number": "integer", "product_id": "varchar not null"}
     columns |= {"quantity": "integer not null", "unit_price": "decimal(18, 4) not null"}
     shop.declare("sales.order_lines", columns, key=["order_id", "line_number"], load="upsert")

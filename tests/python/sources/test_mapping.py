@@ -1,4 +1,4 @@
-"""Mappings: how a source's columns become the contract's."""
+"""Mappings: from the columns of a source to those of the contract."""
 
 from typing import Any
 
@@ -25,14 +25,14 @@ def test_columns_are_mapped_by_expression_and_by_name(items: Shop) -> None:
     # When it is loaded, twice
     load, again = items.load(), items.load()
 
-    # Then contract columns are as it says, and what the expressions used is no further column
+    # Then the contract's columns have the mapped values, and columns in the expressions are not additional
     assert items.rows("id", "name", "size") == [("N001", "Ada Lovelace", 10)]
     assert (load.counts.read, again.counts.duplicate) == (1, 1)
     assert load.notes == ()
 
 
 def test_a_record_whose_expression_raises_is_quarantined_and_the_others_are_read(items: Shop) -> None:
-    # Given an expression, a filter and a check that raise for some records
+    # Given an expression, a filter and a check that raise an error for some records
     items.declare(
         "shop.items",
         {
@@ -51,7 +51,7 @@ def test_a_record_whose_expression_raises_is_quarantined_and_the_others_are_read
     # When it is loaded
     load = items.load()
 
-    # Then each is in quarantine for its reason
+    # Then each of these records is quarantined with its reason
     assert items.rows("id") == ["3"]
     assert [reasons for _, reasons in items.quarantine()] == [
         ["where cannot be evaluated", ],
@@ -72,24 +72,24 @@ def test_a_query_stands_in_place_of_the_columns(items: Shop) -> None:
         }
     )
 
-    # When it is loaded, twice, then what it yields counts as read
+    # When it is loaded, twice, then its result counts as read
     load, again = items.load(), items.load()
     assert (load.counts.read, again.counts.duplicate) == (2, 2)
     assert sorted(items.rows("id", "name", "size")) == [("1", "Ada", 10), ("2", "Bob", 20)]
 
 
 def test_a_query_that_raises_names_the_file_and_shows_no_value(items: Shop) -> None:
-    # Given a file that a query cannot read
+    # Given a file for which a query fails
     items.drop("2.csv", "No,first,last,size\n3,Jane,Doe,jane.doe@example.com\n")
     items.map(**{"from": "*.csv", "query": "select No as id, cast(size as integer) as size, _file, _row from source"})
 
-    # When it is loaded, then the error names it, and nothing is kept
+    # When it is loaded, then the error names it, and no record is stored
     with pytest.raises(SourceFailed, match=r"the query of its mapping fails on 2\.csv") as failure:
         items.load()
     assert "jane" not in str(failure.value) + str(items.loads()[-1]["error"])
     assert items.rows() == []
 
-    # And a column that is not there is named
+    # And the error names a missing column
     items.map(**{"from": "*.csv", "query": "select nothing from source"})
     with pytest.raises(SourceFailed, match='"nothing" not found'):
         items.load()
@@ -110,23 +110,23 @@ def test_a_mapping_that_fits_no_record_is_refused_and_told(items: Shop, mapping:
     # Given such a mapping
     items.map(**{"from": "*.csv", **mapping})
 
-    # When it is loaded, then the error says what does not fit
+    # When it is loaded, then the error describes the conflict
     with pytest.raises(SchemaMismatch, match=text):
         items.load()
     assert items.rows() == []
 
 
 def test_a_mapping_may_say_how_its_source_is_loaded(items: Shop) -> None:
-    # Given an export that is a full copy, of a contract for changes
+    # Given an export that is a full copy, with a contract for changes
     items.declare("shop.items", COLUMNS, key=["id"], load="upsert", cursor="size")
     items.map(**{"from": "*.csv", "load": "full", "columns": {"id": "No"}})
     items.load()
 
-    # When a key is gone, then it is deleted
+    # When a key is absent, then it is deleted
     items.drop("1.csv", "No,size\n1,10\n")
     assert items.load().counts.deleted == 1
 
-    # And a cursor that the contract does not have is told
+    # And a missing cursor of the contract is reported
     items.map(**{"from": "*.csv", "cursor": "nothing", "columns": {"id": "No"}})
     with pytest.raises(UsageError, match=r"the cursor 'nothing' of shop\.items is not in its contract"):
         items.load()

@@ -1,4 +1,4 @@
-"""PostgreSQL, a real server: from a watermark on, every value exact, in one snapshot, without a word of the URL."""
+"""A real PostgreSQL server: watermarks, exact values, one snapshot, and no secret of the URL in messages."""
 
 import sys
 from collections.abc import Iterator
@@ -32,7 +32,7 @@ def running() -> Iterator[PostgresqlServer]:
 
 @pytest.fixture
 def server(running: PostgresqlServer, monkeypatch: pytest.MonkeyPatch) -> PostgresqlServer:
-    """The server, its database empty."""
+    """The server, with an empty database."""
     monkeypatch.setenv("CRM_PASSWORD", PASSWORD)
     running.execute("drop schema if exists public cascade; create schema public")
     return running
@@ -61,18 +61,18 @@ def insert(server: PostgresqlServer, *rows: tuple[int, str, str | None]) -> None
 
 @pytest.mark.parametrize("scheme", ["postgresql", "postgres", "postgresql+psycopg", "postgresql+adbc"])
 def test_rows_are_read_once_and_then_from_the_watermark_on(people: Shop, server: PostgresqlServer, scheme: str) -> None:
-    # Given a table of a server whose password holds every sign that a URL escapes, and no psycopg
+    # Given a table, a password with every character that a URL escapes, and no psycopg
     people.connect(url_of(server, scheme))
     insert(server, (1, "Ada", "2026-03-01 10:00Z"), (2, "Bob", "2026-03-02 10:00Z"), (3, "Cyd", None))
     assert people.load().counts.accepted == 3
     assert "psycopg" not in sys.modules
 
-    # When it is loaded again, and again after a change, a late row within the lookback, and one far too late
+    # When it is loaded again, and after a change, a late row within the lookback, and a row before the lookback
     again = people.load()
     insert(server, (1, "Ann", "2026-03-03 12:00+02"), (4, "Dot", "2026-03-02 09:30Z"), (5, "Eve", "2026-01-01 10:00Z"))
     load = people.load()
 
-    # Then rows before the watermark are not read, but for the lookback and those without a time
+    # Then the load reads rows after the watermark, rows within the lookback and rows without a time
     assert (again.counts.read, again.counts.duplicate) == (2, 2)
     assert (load.counts.accepted, load.counts.duplicate) == (2, 2)
     assert sorted(people.rows("name"), key=str) == ["Ada", "Ann", "Bob", "Cyd", "Dot"]
@@ -104,14 +104,14 @@ def test_watermarks_of_every_type_move_on_and_never_back(
     insert(server, (1, "Ada", first))
     people.load()
 
-    # When rows come with the same, a later and an earlier value
+    # When rows arrive with the same, a later and an earlier value
     insert(server, (2, "Bob", overlapping), (3, "Cyd", before))
     assert (people.load().counts.accepted, people.rows("name")) == (1, ["Ada", "Bob"])
     server.execute("delete from people where id = 1")
     insert(server, (4, "Dot", later))
     assert people.load().counts.accepted == 1
 
-    # Then an older copy of the source is refused, and the watermark stays
+    # Then an older copy of the source is refused, and the watermark is unchanged
     server.execute("delete from people where id <> 3")
     with pytest.raises(SourceFailed, match="older copy") as failure:
         people.load()
@@ -164,7 +164,7 @@ EXACT: list[tuple[str, str, str, Any]] = [
 
 
 def test_every_type_is_read_exactly_or_as_text(people: Shop, server: PostgresqlServer, tmp_path: Path) -> None:
-    # Given a table with a column of every type, and a server with settings of its own
+    # Given a table with a column of every type, and a server with unusual settings
     server.execute(
         "create type mood as enum ('sad ☹', 'ok'); create domain cents as numeric(20, 0);"
         "create type pair as (a int, b numeric);"
@@ -208,7 +208,7 @@ def test_texts_of_another_encoding_are_read_as_they_are(people: Shop, server: Po
 
 
 def test_decimals_arrive_in_the_lake_as_they_are(people: Shop, server: PostgresqlServer) -> None:
-    # Given amounts that a double cannot hold
+    # Given amounts that do not fit a double
     people.declare("crm.people", {"id": "varchar not null", "amount": "decimal(38, 18)"}, key=["id"], load="full")
     server.execute(
         "drop table people; create table people (id int, amount numeric);"
@@ -226,7 +226,7 @@ def test_decimals_arrive_in_the_lake_as_they_are(people: Shop, server: Postgresq
 @pytest.mark.parametrize("kind", ["date", "timestamp", "timestamptz"])
 @pytest.mark.parametrize("value", ["infinity", "-infinity"])
 def test_an_infinite_date_is_refused_by_name(people: Shop, server: PostgresqlServer, kind: str, value: str) -> None:
-    # Given a row that is valid for ever, among others of long ago
+    # Given a row that is valid until infinity, among rows of long ago
     people.declare("crm.people", {"id": "varchar not null", "valid_to": "varchar"}, key=["id"], load="append")
     server.execute(
         f"alter table people add valid_to {kind};"
@@ -245,12 +245,12 @@ def test_an_infinite_date_is_refused_by_name(people: Shop, server: PostgresqlSer
 
 
 def test_a_column_that_is_null_for_long_and_an_empty_table(people: Shop, server: PostgresqlServer) -> None:
-    # Given a table without rows, then with nulls alone
+    # Given a table without rows, then with nulls only
     assert people.load().counts.read == 0
     insert(server, (1, "", None))
     server.execute("update people set name = null")
 
-    # When it is loaded, then nothing is lost, and a late value is read
+    # When it is loaded, then no row is lost, and a late value is read
     assert people.load().counts.accepted == 1
     insert(server, (2, "", "2026-03-01 10:00Z"))
     assert people.load().counts.accepted == 1
@@ -260,7 +260,7 @@ def test_a_column_that_is_null_for_long_and_an_empty_table(people: Shop, server:
 def test_a_table_in_several_batches_keeps_its_order_and_its_snapshot(
     people: Shop, server: PostgresqlServer, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
-    # Given more rows than a batch holds
+    # Given more rows than a batch has
     monkeypatch.setattr("flows.sources.sql.pieces.ROWS_A_BATCH", 1_000)
     monkeypatch.setattr("flows.sources.sql.postgresql.BYTES_A_FETCH", 10_000)
     server.execute(
@@ -268,7 +268,7 @@ def test_a_table_in_several_batches_keeps_its_order_and_its_snapshot(
         "from generate_series(1, 5000) as n"
     )
 
-    # When rows come while it is read
+    # When rows are added while it is read
     request = Request(None, "updated_at", ("id",), timedelta(hours=1), lambda _: None, tmp_path)
     connection = people.read_connection()
     read, watermarks = 0, []
@@ -278,7 +278,7 @@ def test_a_table_in_several_batches_keeps_its_order_and_its_snapshot(
             watermarks.append(str(batch.watermark))
             server.execute(f"insert into people values ({10_000 + read}, 'y', '2026-03-01')")
 
-    # Then they are not in the snapshot, the rest came in the order of the cursor, and the next load reads them
+    # Then they are not in the snapshot, the rest is in the order of the cursor, and the next load reads them
     assert (read, watermarks) == (5_000, sorted(watermarks))
     assert len(set(watermarks)) > 4
     load = people.load()
@@ -287,7 +287,7 @@ def test_a_table_in_several_batches_keeps_its_order_and_its_snapshot(
 
 
 def test_a_query_runs_in_the_source_and_cannot_write(people: Shop, server: PostgresqlServer) -> None:
-    # Given a mapping whose query is the source's own SQL, with colons and percent signs
+    # Given a mapping with a query in the source's own SQL, with colons and percent signs
     people.map(query="select id, upper(name) || ' :x 10:30 %s' as name, updated_at from people where name like 'A%';")
     insert(server, (1, "Ada", "2026-03-01 10:00Z"), (2, "Bob", "2026-03-02 10:00Z"))
 
@@ -309,7 +309,7 @@ def test_a_query_runs_in_the_source_and_cannot_write(people: Shop, server: Postg
 
 
 def test_names_of_tables_and_columns_are_quoted(people: Shop, server: PostgresqlServer) -> None:
-    # Given a table and columns that need quotes, and a cursor that the contract writes in another case
+    # Given a table and columns that need quotes, and a cursor with another case in the contract
     evil = 'x"; drop table people; --'
     doubled = evil.replace('"', '""')
     people.declare(
@@ -320,14 +320,14 @@ def test_names_of_tables_and_columns_are_quoted(people: Shop, server: Postgresql
     server.execute(f'create table "Customer" (id int, "{doubled}" text, "Changed_At" timestamptz)')
     server.execute("insert into \"Customer\" values (1, 'x', '2026-03-01 10:00Z')")
 
-    # When it is loaded, twice, then it is read, and the source is as it was
+    # When it is loaded, twice, then it is read, and the source is unchanged
     assert people.load().counts.accepted == 1
     assert people.load().counts.duplicate == 1
     assert server.execute("select count(*) from people") == "0"
 
 
 def test_missing_tables_and_columns_are_named(people: Shop, server: PostgresqlServer) -> None:
-    # Given a database without the table, then without a required column, then with rights for others alone
+    # Given a database without the table, then without a required column, then without the right to read
     server.execute("drop table people")
     with pytest.raises(SourceFailed, match='relation "people" does not exist') as failure:
         people.load()
@@ -341,7 +341,7 @@ def test_missing_tables_and_columns_are_named(people: Shop, server: PostgresqlSe
 
 
 def test_errors_show_neither_values_nor_the_url(people: Shop, server: PostgresqlServer) -> None:
-    # Given a value that a query cannot cast, before and while rows are fetched
+    # Given a value that a query cannot cast, in the first rows and in later rows
     insert(server, (1, "Hunter", "2026-03-01 10:00Z"))
     for query in (
         "select cast(name as int) as id, name, updated_at from people",
@@ -352,7 +352,7 @@ def test_errors_show_neither_values_nor_the_url(people: Shop, server: Postgresql
             people.load()
         assert "Hunter" not in str(failure.value)
 
-    # When the password is wrong, or nothing listens, then the error says so, and no more
+    # When the password is wrong, or no server listens, then the error says so, without the password
     people.connect(url_of(server, password="hunter%402"))
     with pytest.raises(SourceFailed, match="password authentication failed") as failure:
         people.load()
@@ -363,7 +363,7 @@ def test_errors_show_neither_values_nor_the_url(people: Shop, server: Postgresql
     assert failure.value.is_transient
     assert "hunter" not in str(failure.value)
 
-    # And a URL whose password is not escaped is refused without its text
+    # And a URL with an unescaped password is refused, and the message does not contain it
     for url in ("postgresql://tester:hunt@er2@127.0.0.1/shop", "postgresql://tester:hunter2@127.0.0.1:port/shop"):
         people.connect(url)
         with pytest.raises(UsageError, match="url is not a valid URL") as refused:
@@ -374,7 +374,7 @@ def test_errors_show_neither_values_nor_the_url(people: Shop, server: Postgresql
 def test_a_source_that_is_locked_slow_or_stopped_is_worth_another_try(
     people: Shop, server: PostgresqlServer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    # Given a table that another session has locked for longer than a load waits
+    # Given a table that another session locks for longer than a load waits
     insert(server, (1, "Ada", "2026-03-01 10:00Z"))
     quick = tuple(sql.replace("'60s'", "'100ms'").replace("'6h'", "'300ms'") for sql in SESSION)
     monkeypatch.setattr("flows.sources.sql.postgresql.SESSION", quick)
@@ -382,7 +382,7 @@ def test_a_source_that_is_locked_slow_or_stopped_is_worth_another_try(
         people.load()
     assert failure.value.is_transient
 
-    # When a query takes too long, or the server ends the session while rows are fetched
+    # When a query takes too long, or the server ends the session during the read
     people.map(query="select id, name, updated_at from people, pg_sleep(2)")
     with pytest.raises(SourceFailed, match="due to statement timeout") as failure:
         people.load()
@@ -392,6 +392,6 @@ def test_a_source_that_is_locked_slow_or_stopped_is_worth_another_try(
         people.load()
     assert failure.value.is_transient
 
-    # Then it is read once it is free
+    # Then it is read after the lock is released
     people.map()
     assert people.load().counts.accepted == 1

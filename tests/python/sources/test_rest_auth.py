@@ -1,4 +1,4 @@
-"""REST sources: who asks, tokens that expire, and secrets that are told to nobody else."""
+"""REST sources: authentication, tokens that expire, and secrets that reach no other server and no message."""
 
 import base64
 from collections.abc import Callable
@@ -59,8 +59,8 @@ def test_fault_58_each_page_is_asked_for_by_name_and_nobody_hears_of_it(
     auth: dict[str, Any],
     seen: Callable[[Asked], bool],
 ) -> None:
-    """Secrets went with each request, one that failed too; they stand in no log, message or file (F)."""
-    # Given an API of two pages that wants to know who asks
+    """Each request had its secrets, a failed one too; no log, message or file contains them (F)."""
+    # Given an API of two pages that needs authentication
     caplog.set_level("DEBUG")
     api = serve(two_pages)
     connect(shop, api, auth, paging={"next": "next"})
@@ -71,7 +71,7 @@ def test_fault_58_each_page_is_asked_for_by_name_and_nobody_hears_of_it(
     with pytest.raises(SourceFailed) as failure:
         shop.load()
 
-    # Then each request was by name, and nothing tells of it
+    # Then each request was authenticated, and no log or file contains the secret
     assert len(api.requests) == 3
     assert all(map(seen, api.requests))
     assert "c4nary" not in str(failure.value) + repr(failure.value) + caplog.text
@@ -81,7 +81,7 @@ def test_fault_58_each_page_is_asked_for_by_name_and_nobody_hears_of_it(
 
 
 class Issuer:
-    """A token endpoint that gives a new token each time, and takes the client's secret in the form alone or not."""
+    """A token endpoint with a new token per request; with `wants_form`, the client's secret must be in the form."""
 
     def __init__(self, lifetime: Any = 3600, wants_form: bool = False) -> None:
         self.lifetime, self.wants_form = lifetime, wants_form
@@ -98,7 +98,7 @@ class Issuer:
         return 200, {}, f'{{"access_token": "{self.valid}", "expires_in": "{self.lifetime}"}}'.encode()
 
     def guard(self, answer: Callable[[Asked], Answer]) -> Callable[[Asked], Answer]:
-        """Answer those who have the newest token."""
+        """Accept only the newest token."""
         return lambda asked: (
             answer(asked) if asked.headers.get("authorization") == f"Bearer {self.valid}" else (401, {}, b"")
         )
@@ -110,12 +110,12 @@ def oauth2(issuing: Api, **further: str) -> dict[str, Any]:
 
 @pytest.mark.parametrize("wants_form", [False, True])
 def test_a_token_is_fetched_once_for_all_pages_and_loads(shop: Shop, serve: Serve, wants_form: bool) -> None:
-    # Given an API whose tokens are issued by another server, for a scope
+    # Given an API whose tokens come from another server, for a scope
     issuer = Issuer(wants_form=wants_form)
     issuing = serve(issuer.answer)
     connect(shop, serve(issuer.guard(two_pages)), oauth2(issuing, scope="people:read"), paging={"next": "next"})
 
-    # When it is loaded, twice, then one token was enough
+    # When it is loaded, twice, then one token is enough
     assert shop.load().counts.accepted == 2
     assert shop.load().counts.duplicate == 2
     assert issuer.issued == 1
@@ -125,8 +125,8 @@ def test_a_token_is_fetched_once_for_all_pages_and_loads(shop: Shop, serve: Serv
 def test_fault_47_a_token_that_expires_in_the_middle_is_renewed_and_the_page_asked_for_again(
     shop: Shop, serve: Serve
 ) -> None:
-    """A token was refused at the second of three pages; a new one was fetched, and no page was read twice (I)."""
-    # Given an API that forgets the token before its second page
+    """A token was refused at the second of three pages; a new one was requested, and no page was read twice (I)."""
+    # Given an API that refuses the token at its second page
     issuer = Issuer()
     issuing = serve(issuer.answer)
     shown = []
@@ -141,20 +141,20 @@ def test_fault_47_a_token_that_expires_in_the_middle_is_renewed_and_the_page_ask
     api = serve(issuer.guard(answer))
     connect(shop, api, oauth2(issuing), paging={"next": "next"})
 
-    # When it is loaded, then it goes on at the second page
+    # When it is loaded, then it continues at the second page
     assert shop.load().counts.accepted == 3
     assert (shown, issuer.issued, len(api.requests)) == ([1, 2, 3], 2, 4)
 
 
 def test_fault_47_a_token_is_renewed_before_it_expires(shop: Shop, serve: Serve) -> None:
-    """Tokens lived for no time at all; each request had a new one, and none was refused (I)."""
+    """Tokens expired at once; each request had a new one, and no request was refused (I)."""
     # Given tokens that expire as soon as they are issued
     issuer = Issuer(lifetime=0.000001)
     issuing = serve(issuer.answer)
     api = serve(issuer.guard(two_pages))
     connect(shop, api, oauth2(issuing), paging={"next": "next"})
 
-    # When it is loaded, then no request was refused
+    # When it is loaded, then no request is refused
     assert shop.load().counts.accepted == 2
     assert (issuer.issued, len(api.requests)) == (2, 2)
 
@@ -162,20 +162,20 @@ def test_fault_47_a_token_is_renewed_before_it_expires(shop: Shop, serve: Serve)
 def test_fault_47_a_token_that_is_refused_again_fails_the_load(
     shop: Shop, serve: Serve, caplog: pytest.LogCaptureFixture
 ) -> None:
-    """An API refused every token; after one renewal the load failed, and no token stands in log or message (F)."""
-    # Given an API that lets nobody in
+    """An API refused every token; after one renewal the load failed, and no log or message contains a token (F)."""
+    # Given an API that refuses all tokens
     caplog.set_level("DEBUG")
     issuer = Issuer()
     issuing = serve(issuer.answer)
     api = serve(lambda _: (401, {}, b""))
     connect(shop, api, oauth2(issuing))
 
-    # When it is loaded, then one further token was tried
+    # When it is loaded, then one more token is tried
     with pytest.raises(SourceFailed, match="HTTP status 401") as failure:
         shop.load()
     assert (issuer.issued, len(api.requests)) == (2, 2)
 
-    # And the tokens are hidden as secrets of the environment are
+    # And tokens are hidden like secrets of the environment
     assert "r4n-t0ken" not in str(failure.value) + caplog.text
     assert scrub("they say r4n-t0ken-1 and r4n-t0ken-2") == "they say *** and ***"
 
@@ -192,13 +192,13 @@ def test_fault_47_a_token_that_is_refused_again_fails_the_load(
 def test_fault_42_47_a_token_that_cannot_be_had_fails_the_load(
     shop: Shop, serve: Serve, monkeypatch: pytest.MonkeyPatch, answer: Answer, says: str
 ) -> None:
-    """A token endpoint gave none; the load failed before anything was asked for (F)."""
+    """A token endpoint gave no token; the load failed before any request to the API (F)."""
     # Given such a token endpoint
     monkeypatch.setattr(rest_client, "ATTEMPTS", 2)
     issuing, api = serve(lambda _: answer), serve(two_pages)
     connect(shop, api, oauth2(issuing))
 
-    # When it is loaded, then the error says so, and the API was not asked
+    # When it is loaded, then the error says so, and the API gets no request
     with pytest.raises(SourceFailed, match=says) as failure:
         shop.load()
     assert "c4nary" not in str(failure.value)
@@ -231,7 +231,7 @@ def test_a_connection_that_cannot_be_followed_is_told(shop: Shop, further: dict[
     shop.declare("crm.people")
     shop.connect(**{"url": "https://api.example.com", **further})
 
-    # When it is loaded, then the error says what, and nothing that was read from the environment
+    # When it is loaded, then the error names the mistake, and no value from the environment
     with pytest.raises(UsageError, match=says) as failure:
         shop.load()
     assert "c4nary" not in str(failure.value)

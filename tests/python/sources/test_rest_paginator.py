@@ -1,4 +1,4 @@
-"""REST sources page by page: every way of paging, lists that change while they are read, and servers that lie."""
+"""REST sources page by page: every kind of pagination, lists that change during the read, and wrong answers."""
 
 import random
 from collections.abc import Callable
@@ -22,7 +22,7 @@ NUMBER = {"page": "page", "limit": "size", "size": 3}
 
 
 def listing(records: list[Any], meanwhile: Callable[[int], None] = lambda _: None, cap: int = 100) -> Any:
-    """Answer by offset or page number, as a database would; the list may change before each request is answered."""
+    """Answer by offset or page number, like a database; the list may change before each request is answered."""
     count = [0]
 
     def answer(asked: Asked) -> Answer:
@@ -59,7 +59,7 @@ def test_pages_are_followed_by_their_next_link(shop: Shop, serve: Serve) -> None
 
 
 def test_pages_are_followed_by_their_link_header(shop: Shop, serve: Serve) -> None:
-    # Given an API that links in its headers, to the first page as well
+    # Given an API with links in its headers, also to the first page
     def answer(asked: Asked) -> Answer:
         number = int(asked.params.get("page", 1))
         status, headers, body = page(people(number))
@@ -73,7 +73,7 @@ def test_pages_are_followed_by_their_link_header(shop: Shop, serve: Serve) -> No
 
 
 def test_pages_are_followed_by_their_cursor(shop: Shop, serve: Serve) -> None:
-    # Given an API that gives a cursor, a number among them
+    # Given an API that gives a cursor, once a number
     following = {None: "a/b?c&d", "a/b?c&d": 7, "7": ""}
 
     def answer(asked: Asked) -> Answer:
@@ -87,19 +87,19 @@ def test_pages_are_followed_by_their_cursor(shop: Shop, serve: Serve) -> None:
 
 
 def test_an_api_that_always_gives_a_cursor_ends_where_it_stands_or_says_so(shop: Shop, serve: Serve) -> None:
-    # Given an API whose last cursor is that of an empty page
+    # Given an API whose last cursor leads to an empty page
     api = serve(lambda asked: page(people(1) if "after" not in asked.params else [], after="end"))
     connect(shop, api, paging={"cursor": "after", "param": "after"})
 
     # When it is loaded, then it ends there
     assert shop.load().counts.accepted == 1
 
-    # And one that says whether there is more is taken at its word, however it cuts its pages
+    # And an API that says whether there is more ends when it says so, with any page sizes
     api.answer = lambda asked: page([], after="b", more=1) if not asked.params else page(people(2), after="c", more=0)
     connect(shop, api, paging={"cursor": "after", "param": "after", "has_more": "more"})
     assert shop.load().counts.accepted == 1
 
-    # And one that says that there is more, and not where, fails
+    # And an API that says that there is more, but not where, fails
     api.answer = lambda _: page(people(1), more=True)
     with pytest.raises(SourceFailed, match="there is more, and not where"):
         shop.load()
@@ -108,16 +108,16 @@ def test_an_api_that_always_gives_a_cursor_ends_where_it_stands_or_says_so(shop:
 @pytest.mark.parametrize("paging", [OFFSET, NUMBER, {"offset": "offset"}])
 @pytest.mark.parametrize("count", [0, 1, 3, 7])
 def test_pages_are_counted_to_the_end(shop: Shop, serve: Serve, paging: dict[str, Any], count: int) -> None:
-    # Given a list, and a server that sends at most two records a page
+    # Given a list, and a server that sends at most two records per page
     connect(shop, serve(listing(people(*range(count)), cap=2)), paging=paging, total="total")
 
-    # When it is loaded, then all are read, once
+    # When it is loaded, then all records are read, once
     load = shop.load()
     assert (load.counts.read, load.counts.accepted, load.notes) == (count, count, ())
 
 
 def test_pages_may_be_counted_from_another_number(shop: Shop, serve: Serve) -> None:
-    # Given APIs whose offsets begin at one, or whose page numbers begin at nought
+    # Given APIs whose offsets begin at 1, or whose page numbers begin at 0
     api = serve(lambda asked: page(people(*range(8))[int(asked.params["start"]) - 1 :][:3]))
     connect(shop, api, paging={"offset": "start", "first": 1})
     assert shop.load().counts.accepted == 8
@@ -129,7 +129,7 @@ def test_pages_may_be_counted_from_another_number(shop: Shop, serve: Serve) -> N
 
 
 def test_an_api_that_sends_one_record_a_page_is_read(shop: Shop, serve: Serve) -> None:
-    # Given such an API, whose pages cannot overlap
+    # Given such an API, whose pages have no record in common
     connect(shop, serve(listing(people(1, 2, 3), cap=1)), paging=OFFSET)
 
     # When it is loaded, then all are read
@@ -141,7 +141,7 @@ def test_an_api_that_says_there_is_no_more_is_not_asked_again(shop: Shop, serve:
     api = serve(listing(people(1, 2)))
     connect(shop, api, paging={**OFFSET, "has_more": "more"})
 
-    # When it is loaded, then one page was enough
+    # When it is loaded, then one page is enough
     assert shop.load().counts.accepted == 2
     assert api.asked == ["/v1/people?limit=3&offset=0"]
 
@@ -149,7 +149,7 @@ def test_an_api_that_says_there_is_no_more_is_not_asked_again(shop: Shop, serve:
 def test_a_search_is_posted_with_all_that_it_needs_in_its_body(
     shop: Shop, serve: Serve, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    # Given a search that takes region, position, size and cursor in nested places, and a list that it is begun with
+    # Given a search with region, offset, size and cursor in nested fields, and a list for its start
     monkeypatch.setenv("PEOPLE_REGION", "north")
     found = {None: people(1, 2), 2: people(3)}
 
@@ -173,7 +173,7 @@ def test_a_search_is_posted_with_all_that_it_needs_in_its_body(
     assert shop.load().counts.accepted == 3
     assert shop.load().counts.duplicate == 3
 
-    # Then each request held what it needs
+    # Then each request contained these values
     north, first = {"name": "region", "value": "north"}, {"name": "changed", "value": 0}
     changed = {"name": "changed", "value": 1772355600}
     assert [one.posted for one in api.requests] == [
@@ -186,7 +186,7 @@ def test_a_search_is_posted_with_all_that_it_needs_in_its_body(
 
 
 def test_a_search_is_posted_page_by_page(shop: Shop, serve: Serve) -> None:
-    # Given a search by offset, as numbers in its body
+    # Given a search by offset, with numbers in its body
     api = serve(listing(people(*range(7))))
     connect(shop, api, method="post", paging=OFFSET)
 
@@ -195,32 +195,32 @@ def test_a_search_is_posted_page_by_page(shop: Shop, serve: Serve) -> None:
     assert api.requests[0].posted == {"limit": 3, "offset": 0}
 
 
-# What servers get wrong
+# Mistakes of servers
 
 
 def test_fault_44_a_total_that_differs_from_what_was_read_is_told(shop: Shop, serve: Serve) -> None:
-    """An API stated more than it sent; the load was read and its notes say so, and nothing counts as deleted (A)."""
-    # Given a full copy of three, and then one that lacks a person whom its total counts
+    """An API stated a larger total than it sent; the load was read and its notes say so, and no row is deleted (A)."""
+    # Given a full copy of three, and then one without a person whom its total counts
     api = serve(lambda _: page(people(1, 2, 3), meta={"total": 3}))
     connect(shop, api, total="meta.total")
     shop.change(load="full", cursor=None)
     assert shop.load().notes == ()
     api.answer = lambda _: page(people(1, 2), meta={"total": "3"})
 
-    # When it is loaded, then that is told, and nobody is deleted
+    # When it is loaded, then that is reported, and no row is deleted
     load = shop.load()
     assert "crm.people: the API states a total of 3, and 2 were read" in load.notes
     assert (load.counts.deleted, names(shop)) == (0, {1, 2, 3})
 
-    # And a total that is not there is told as well
+    # And a missing total is reported as well
     api.answer = lambda _: page(people(1, 2, 3))
     assert shop.load().notes == ("crm.people: the API states no total at meta.total",)
 
 
 @pytest.mark.parametrize("paging", [{"next": "next"}, {"page": "page"}])
 def test_fault_45_a_page_that_comes_twice_counts_as_duplicate(shop: Shop, serve: Serve, paging: dict[str, Any]) -> None:
-    """An API sent its second page again as its third; nothing is lost, and the records count as duplicates (I)."""
-    # Given an API whose third page is at first its second once more
+    """An API sent its second page again as its third; no record is lost, and the records count as duplicates (I)."""
+    # Given an API that sends its second page again as its third
     pages = {1: people(1, 2), 2: people(3, 4), 3: people(5, 6), 4: []}
     is_stale = [True]
 
@@ -233,7 +233,7 @@ def test_fault_45_a_page_that_comes_twice_counts_as_duplicate(shop: Shop, serve:
 
     connect(shop, serve(answer), paging=paging)
 
-    # When it is loaded, then each is there, and what came twice is counted
+    # When it is loaded, then each record is there, and repeated ones are counted
     load = shop.load()
     assert (load.counts.accepted, names(shop)) == (6, {1, 2, 3, 4, 5, 6})
     assert load.counts.duplicate >= 2
@@ -255,12 +255,12 @@ def test_fault_45_a_page_that_comes_twice_counts_as_duplicate(shop: Shop, serve:
 def test_fault_45_pages_that_go_round_in_a_circle_fail_the_load(
     shop: Shop, serve: Serve, paging: dict[str, Any], following: Callable[[Asked], str | None]
 ) -> None:
-    """An API never came to an end, or paid no heed to what it was asked; the load failed after a few requests (F)."""
-    # Given an API that shows the same page for ever
+    """An API repeated pages for ever, or ignored the parameters; the load failed after a few requests (F)."""
+    # Given an API that always sends the same page
     api = serve(lambda asked: page(people(1, 2), next=following(asked)))
     connect(shop, api, paging=paging)
 
-    # When it is loaded, then that is seen soon
+    # When it is loaded, then the loop is detected after a few requests
     with pytest.raises(SourceFailed, match="pagination loop"):
         shop.load()
     assert len(api.asked) <= 4
@@ -272,8 +272,8 @@ def test_fault_45_pages_that_go_round_in_a_circle_fail_the_load(
 def test_fault_46_what_shifts_while_it_is_read_is_reconciled(
     shop: Shop, serve: Serve, paging: dict[str, Any], change: str
 ) -> None:
-    """A list shifted between two pages; who was there all the time was read, twice at worst, and it was told (I, A)."""
-    # Given a list of which a person goes, comes, or moves behind all others when the second page is asked for
+    """A list shifted between two pages; each person who stayed was read, at most twice, and it was reported (I, A)."""
+    # Given a list from which a person is removed, to which one is added, or in which one moves to the end
     listed = people(*range(10))
 
     def meanwhile(request: int) -> None:
@@ -285,7 +285,7 @@ def test_fault_46_what_shifts_while_it_is_read_is_reconciled(
 
     connect(shop, serve(listing(listed, meanwhile)), paging=paging, total="total")
 
-    # When it is loaded, then nobody is missing
+    # When it is loaded, then no person is missing
     load = shop.load()
     assert names(shop) >= set(range(10))
     assert load.counts.accepted == 10
@@ -294,8 +294,8 @@ def test_fault_46_what_shifts_while_it_is_read_is_reconciled(
 
 
 def test_fault_46_a_full_copy_that_shifted_deletes_nothing(shop: Shop, serve: Serve) -> None:
-    """A full copy shifted while it was read; whom it does not show may have moved, and is not deleted (A)."""
-    # Given a list that was read, and then shifts
+    """A full copy shifted while it was read; a missing person may have moved, and is not deleted (A)."""
+    # Given a list that was read, and then shifts during a read
     listed = people(*range(10))
     api = serve(listing(listed))
     connect(shop, api, paging=OFFSET)
@@ -303,7 +303,7 @@ def test_fault_46_a_full_copy_that_shifted_deletes_nothing(shop: Shop, serve: Se
     shop.load()
     api.answer = listing(listed, lambda request: listed.pop(0) and None if request == 2 else None)
 
-    # When it is loaded, then only the next copy, which stands still, deletes
+    # When it is loaded, then only the next copy, which does not shift, deletes
     load = shop.load()
     assert load.counts.deleted == 0
     assert "crm.people: the full copy may lack records that the source has; nothing was deleted" in load.notes
@@ -311,7 +311,7 @@ def test_fault_46_a_full_copy_that_shifted_deletes_nothing(shop: Shop, serve: Se
 
 
 def test_fault_46_a_list_that_never_stands_still_fails_the_load(shop: Shop, serve: Serve) -> None:
-    """A list was another one each time; the load failed after a bounded number of requests (F)."""
+    """A list changed with each request; the load failed after a bounded number of requests (F)."""
     # Given such a list
     count = [0]
 
@@ -322,14 +322,14 @@ def test_fault_46_a_list_that_never_stands_still_fails_the_load(shop: Shop, serv
     api = serve(answer)
     connect(shop, api, paging=OFFSET)
 
-    # When it is loaded, then it is given up
+    # When it is loaded, then the load fails
     with pytest.raises(SourceFailed, match="shift faster than they can be read"):
         shop.load()
     assert len(api.asked) < 50
 
 
 def read_while_it_changes(way: str, size: int, listed: list[int], change: Callable[[int], None]) -> list[int]:
-    """Return what is read of a list, page by page, that changes before each request."""
+    """Return the records of a list that is read page by page, and changes before each request."""
     count = [0]
 
     def read(ask: ApiRequest) -> Page:
@@ -347,10 +347,10 @@ def read_while_it_changes(way: str, size: int, listed: list[int], change: Callab
 
 
 def test_fault_46_offsets_lose_nothing_however_a_list_changes() -> None:
-    """Lists lost and gained records anywhere between any two requests; who stayed was read (I), or it was told (F)."""
+    """A list changed between any two requests; those that stayed were read (I), or it was reported (F)."""
     given_up = 0
     for seed in range(300):
-        # Given a list, and a change of several records before some of the requests
+        # Given a list, and changes of several records before some of the requests
         dice = random.Random(seed)
         listed = list(range(dice.randint(0, 60)))
         stayed, size, fresh = set(listed), dice.randint(3, 12), iter(range(1_000, 100_000))
@@ -362,7 +362,7 @@ def test_fault_46_offsets_lose_nothing_however_a_list_changes() -> None:
                 else:
                     listed.insert(dice.randint(0, len(listed)), next(fresh))  # noqa: B023
 
-        # When it is read, then all who were there from first to last are read
+        # When it is read, then all records that stayed in the list are read
         try:
             assert stayed <= set(read_while_it_changes("offset", size, listed, change)), seed
         except SourceFailed:
@@ -373,7 +373,7 @@ def test_fault_46_offsets_lose_nothing_however_a_list_changes() -> None:
 @pytest.mark.parametrize("way", ["offset", "page"])
 @pytest.mark.parametrize("size", [1, 3])
 def test_fault_46_no_shift_between_two_requests_goes_unseen(way: str, size: int) -> None:
-    """Records went or came, before each request in turn and at each place; who stayed was read (I)."""
+    """Records were removed or added, before each request and at each place; each record that stayed was read (I)."""
     # Given every change of one place by one or more records, at every request
     for count in (1, 2, 6, 7):
         for when in range(2, 16):
@@ -387,21 +387,21 @@ def test_fault_46_no_shift_between_two_requests_goes_unseen(way: str, size: int)
                         elif request == when:  # noqa: B023
                             listed[where:where] = range(100, 100 + shift)  # noqa: B023
 
-                    # When it is read, then all who were there from first to last are read
+                    # When it is read, then all records that stayed in the list are read
                     read = set(read_while_it_changes(way, size, listed, change))
                     stayed = set(range(count)) & set(listed)
                     assert stayed <= read, (count, when, where, shift)
 
 
 def test_fault_46_a_record_that_moved_is_no_proof_that_nothing_lies_between() -> None:
-    """The last record that was read moved behind all others, onto the page that came next; none was passed over (I)."""
+    """The last record that was read moved to the end, onto the next page; no record was skipped (I)."""
 
     # Given a list that loses its first record, while the third moves to its end
     def change(request: int) -> None:
         if request == 2:
             listed[:] = [1, 3, 4, 5, 2]
 
-    # When it is read, then the fourth is not taken for read
+    # When it is read, then the fourth does not count as read
     listed = [0, 1, 2, 3, 4, 5]
     assert {3, 4, 5} <= set(read_while_it_changes("offset", 3, listed, change))
 
@@ -410,7 +410,7 @@ def test_fault_46_a_record_that_moved_is_no_proof_that_nothing_lies_between() ->
 def test_fault_48_a_link_to_another_host_is_not_followed(
     shop: Shop, serve: Serve, monkeypatch: pytest.MonkeyPatch, way: str
 ) -> None:
-    """An API linked to another server; that was not asked at all, and the load failed (F)."""
+    """An API linked to another server; the other server got no request, and the load failed (F)."""
     # Given an API that links to another server
     monkeypatch.setenv("PEOPLE_TOKEN", "c4nary-t0ken")
     other = serve(lambda _: page(people(9)))
@@ -418,7 +418,7 @@ def test_fault_48_a_link_to_another_host_is_not_followed(
     api = serve(lambda _: (200, {"Link": f'<{link}>; rel="next"'}, page(people(1), next=link)[2]))
     connect(shop, api, {"bearer": "{{ env_var('PEOPLE_TOKEN') }}"}, paging={way: "next"})
 
-    # When it is loaded, then the other is not asked
+    # When it is loaded, then the other server gets no request
     with pytest.raises(SourceFailed, match="another host, 127"):
         shop.load()
     assert other.asked == []
@@ -427,14 +427,14 @@ def test_fault_48_a_link_to_another_host_is_not_followed(
 def test_fault_48_a_redirect_to_another_host_is_not_followed(
     shop: Shop, serve: Serve, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """An API redirected to another server; that was not asked at all, and the load failed (F)."""
+    """An API redirected to another server; the other server got no request, and the load failed (F)."""
     # Given an API that redirects
     monkeypatch.setenv("PEOPLE_KEY", "c4nary-k3y")
     other = serve(lambda _: page(people(9)))
     api = serve(lambda _: (307, {"Location": f"{other.url}/v1/people"}, b""))
     connect(shop, api, {"key": {"header": "X-Api-Key", "value": "{{ env_var('PEOPLE_KEY') }}"}})
 
-    # When it is loaded, then the other is not asked
+    # When it is loaded, then the other server gets no request
     with pytest.raises(SourceFailed, match="HTTP status 307"):
         shop.load()
     assert (len(api.asked), other.asked) == (1, [])

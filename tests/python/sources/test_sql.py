@@ -1,4 +1,4 @@
-"""SQL sources: SQLite and any database that SQLAlchemy speaks, from a watermark on, whatever their columns hold."""
+"""SQL sources: SQLite and every database of SQLAlchemy, read from a watermark, with any values in their columns."""
 
 import sqlite3
 import subprocess
@@ -41,7 +41,7 @@ def test_rows_are_read_once_and_then_from_the_watermark_on(shop: Shop, scheme: s
     execute(path, "create table people (id text, name text, updated_at text)", rows=rows)
     assert shop.load().counts.accepted == 3
 
-    # When it is loaded again, and again after a change, a late one within the lookback, and one far too late
+    # When it is loaded again, and after a change, a late row within the lookback, and a row before the lookback
     again = shop.load()
     late = [
         ("1", "Ann", "2026-03-03 10:00:00"),
@@ -51,7 +51,7 @@ def test_rows_are_read_once_and_then_from_the_watermark_on(shop: Shop, scheme: s
     execute(path, rows=late)
     load = shop.load()
 
-    # Then what lies before the watermark is not read, but for the lookback and what has no time
+    # Then rows before the watermark are not read, except within the lookback and without a time
     assert (again.counts.read, again.counts.duplicate) == (2, 2)
     assert (load.counts.accepted, load.counts.duplicate) == (2, 2)
     assert sorted(shop.rows("name"), key=str) == ["Ada", "Ann", "Bob", "Cyd", "Dot"]
@@ -108,13 +108,13 @@ def test_watermarks_of_every_kind_move_on_and_never_back(
     execute(path, "create table people (id text, name text, updated_at)", rows=[("1", "Ada", first)])
     shop.load()
 
-    # When rows come with the same, a later and an earlier value
+    # When rows arrive with the same, a later and an earlier value
     execute(path, rows=[("2", "Bob", overlapping), ("3", "Cyd", before)])
     assert (shop.load().counts.accepted, shop.rows("name")) == (1, ["Ada", "Bob"])
     execute(path, "delete from people where id = '1'", rows=[("4", "Dot", later)])
     assert shop.load().counts.accepted == 1
 
-    # Then the watermark stays where the furthest was, even if the source's clock goes back
+    # Then the watermark stays at the largest value, even if the source's clock goes back
     execute(path, "delete from people where id <> '3'")
     with pytest.raises(SourceFailed, match="older copy"):
         shop.load()
@@ -124,7 +124,7 @@ def test_watermarks_of_every_kind_move_on_and_never_back(
 
 @BOTH
 def test_a_watermark_does_not_go_back_with_the_sources_clock(shop: Shop, scheme: str) -> None:
-    # Given a table whose furthest row disappears, so that only one within the lookback is read
+    # Given a table whose latest row disappears, so that only a row within the lookback is read
     path = connect(shop, scheme)
     rows = [("1", "Ada", "2026-03-02 10:00:00"), ("2", "Bob", "2026-03-02 09:30:00")]
     execute(path, "create table people (id text, name text, updated_at text)", rows=rows)
@@ -132,19 +132,19 @@ def test_a_watermark_does_not_go_back_with_the_sources_clock(shop: Shop, scheme:
     execute(path, "delete from people where id = '1'")
     assert shop.load().counts.read == 1
 
-    # When a row comes that lies before the lookback, then the watermark is where it was
+    # When a row before the lookback arrives, then the watermark is unchanged
     execute(path, rows=[("3", "Cyd", "2026-03-02 08:45:00")])
     assert shop.load().counts.read == 1
 
 
 def test_a_cursor_cell_that_is_no_time_does_not_hide_what_follows(shop: Shop) -> None:
-    # Given a cursor column with a cell that sorts behind every time
+    # Given a cursor column with a cell that sorts after every time
     path = connect(shop)
     rows = [("1", "Ada", "2026-03-01 10:00:00"), ("2", "Bob", "n/a")]
     execute(path, "create table people (id text, name text, updated_at text)", rows=rows)
     assert shop.load().counts.quarantined == 1
 
-    # When more arrives, then it is read
+    # When more rows arrive, then they are read
     execute(path, rows=[("3", "Cyd", "2026-03-02 10:00:00")])
     assert shop.load().counts.accepted == 1
     assert shop.rows("name") == ["Ada", "Cyd"]
@@ -155,7 +155,7 @@ def test_a_cursor_cell_that_is_no_time_does_not_hide_what_follows(shop: Shop) ->
 def test_columns_of_several_types_lose_nothing(
     shop: Shop, scheme: str, load: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    # Given a column whose type changes after what the driver looked at, and values that other types cannot hold
+    # Given a column whose type changes after the rows that the driver samples, and values that fit no other type
     monkeypatch.setattr("flows.sources.sql.pieces.ROWS_A_FETCH", 2)
     monkeypatch.setattr("flows.sources.sql.pieces.ROWS_A_BATCH", 4)
     path = connect(shop, scheme)
@@ -192,14 +192,14 @@ def test_columns_of_several_types_lose_nothing(
 
 
 def test_a_fraction_that_was_read_as_text_is_still_a_number_as_watermark(shop: Shop) -> None:
-    # Given a table that is read as text, since a column holds several types, with a cursor of fractions
+    # Given a table that is read as text, since a column has several types, with a cursor of fractions
     path = connect(shop)
     columns = {"id": "varchar not null", "name": "varchar", "updated_at": "double"}
     shop.declare("crm.people", columns, key=["id"], load="upsert", cursor="updated_at")
     execute(path, "create table people (id, name, updated_at)", rows=[("1", 1, 9.25), ("2", "Bob", 9.5)])
     assert shop.load().counts.accepted == 2
 
-    # When a row comes with a larger number that sorts before as a text, then it is read
+    # When a row arrives with a larger number that is a smaller text, then it is read
     execute(path, rows=[("3", "Cyd", 10.25)])
     assert shop.load().counts.accepted == 1
 
@@ -209,7 +209,7 @@ def test_a_fraction_that_was_read_as_text_is_still_a_number_as_watermark(shop: S
 def test_a_column_that_is_null_for_long_is_read_once_it_is_not(
     shop: Shop, scheme: str, load: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    # Given a table whose rows are marked as deleted seldom, so that what the driver looks at first has no such mark
+    # Given a table with so few deletion marks that the driver's sample has no mark
     monkeypatch.setattr("flows.sources.sql.pieces.ROWS_A_FETCH", 2)
     path = connect(shop, scheme)
     columns = {"id": "varchar not null", "deleted_at": "timestamp", "note": "varchar", "updated_at": "timestamp"}
@@ -221,7 +221,7 @@ def test_a_column_that_is_null_for_long_is_read_once_it_is_not(
     # When it is loaded, twice
     loaded, again = shop.load(), shop.load()
 
-    # Then the mark is there, and so is the difference between no text and an empty one
+    # Then the mark is there, and a missing text still differs from an empty one
     assert (loaded.counts.accepted, again.counts.accepted) == (7, 0)
     stored = {row[0]: row[1:] for row in shop.rows("id", "deleted_at", "note")}
     assert stored["5"] == (None, None)
@@ -233,7 +233,7 @@ def test_a_column_that_is_null_for_long_is_read_once_it_is_not(
 def test_a_table_in_several_batches_keeps_its_order_and_watermark(
     shop: Shop, scheme: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    # Given more rows than a batch holds
+    # Given more rows than a batch has
     monkeypatch.setattr("flows.sources.sql.pieces.ROWS_A_FETCH", 10)
     monkeypatch.setattr("flows.sources.sql.pieces.ROWS_A_BATCH", 30)
     path = connect(shop, scheme)
@@ -243,7 +243,7 @@ def test_a_table_in_several_batches_keeps_its_order_and_watermark(
     # When they are loaded, twice
     load, again = shop.load(), shop.load()
 
-    # Then they came in the order of the cursor
+    # Then they arrived in the order of the cursor
     assert (load.counts.accepted, load.batch, again.counts.read) == (100, 4, 3)
     times = shop.rows("updated_at")
     assert times == sorted(times)
@@ -252,7 +252,7 @@ def test_a_table_in_several_batches_keeps_its_order_and_watermark(
 
 @BOTH
 def test_a_query_runs_in_the_source(shop: Shop, scheme: str) -> None:
-    # Given a mapping whose query is the source's own SQL, colons and percent signs included
+    # Given a mapping with a query in the source's own SQL, with colons and percent signs
     path = connect(shop, scheme)
     shop.map(query="select id, upper(name) || ' :x 10:30 %s' as name, updated_at from people where name like 'A%';")
     rows = [("1", "Ada", "2026-03-01 10:00:00"), ("2", "Bob", "2026-03-02 10:00:00")]
@@ -270,7 +270,7 @@ def test_an_empty_table_is_no_failure(shop: Shop, scheme: str) -> None:
     path = connect(shop, scheme)
     execute(path, "create table people (id text, name text, updated_at text)")
 
-    # When it is loaded, twice, then nothing was read
+    # When it is loaded, twice, then no row is read
     assert shop.load().counts.read == 0
     assert shop.load().counts.read == 0
     execute(path, rows=[("1", "Ada", "2026-03-01 10:00:00")])
@@ -286,16 +286,16 @@ def test_what_is_missing_is_named(shop: Shop, scheme: str) -> None:
         shop.load()
     execute(path, "create table people (number text, name text, updated_at text)")
 
-    # When it is loaded, then the error says what is missing
+    # When it is loaded, then the error names what is missing
     with pytest.raises(SchemaMismatch, match="requires column 'id'; the source has number, name, updated_at"):
         shop.load()
 
 
 def test_a_file_that_is_not_there_is_not_made(shop: Shop) -> None:
-    # Given a URL of no file
+    # Given a URL of a missing file
     path = connect(shop)
 
-    # When it is loaded, then the error says so, and there is none still
+    # When it is loaded, then the error says so, and the file is not created
     with pytest.raises(SourceFailed, match="there is no SQLite file"):
         shop.load()
     assert not path.exists()
@@ -303,8 +303,8 @@ def test_a_file_that_is_not_there_is_not_made(shop: Shop) -> None:
 
 @BOTH
 def test_fault_49_a_locked_source_is_waited_for_and_then_worth_another_try(shop: Shop, scheme: str) -> None:
-    """A writer held the source's lock for longer than a load waits, and let go of it: F, I."""
-    # Given a database that another process holds
+    """A writer held the source's lock for longer than a load waits, and released it: F, I."""
+    # Given a database that another process locks
     path = connect(shop, scheme)
     row = ("1", "Ada", "2026-03-01 10:00:00")
     execute(path, "create table people (id text, name text, updated_at text)", rows=[row])
@@ -317,20 +317,20 @@ def test_fault_49_a_locked_source_is_waited_for_and_then_worth_another_try(shop:
         assert other.stdout is not None
         other.stdout.readline()
 
-        # When it is loaded, then the failure says that it will pass
+        # When it is loaded, then the failure is transient
         with pytest.raises(SourceFailed, match="locked") as failure:
             shop.load()
         assert failure.value.is_transient
         other.stdin.close()
 
-    # And once it is free, it is read
+    # And after the lock is released, it is read
     assert shop.load().counts.accepted == 1
 
 
 @BOTH
 def test_fault_50_an_older_copy_of_a_source_is_not_taken_for_it(shop: Shop, scheme: str) -> None:
-    """A replica answered that lacked what had been read from the source, and then caught up: F, I."""
-    # Given a table that was read, and a copy of it as it was a day before
+    """A replica answered that lacked rows which the source had before, and then caught up: F, I."""
+    # Given a table that was read, and a copy of it from a day before
     path = connect(shop, scheme)
     execute(
         path, "create table people (id text, name text, updated_at text)", rows=[("1", "Ada", "2026-03-01 10:00:00")]
@@ -340,7 +340,7 @@ def test_fault_50_an_older_copy_of_a_source_is_not_taken_for_it(shop: Shop, sche
     shop.load()
     source = path.read_bytes()
 
-    # When the copy answers, then the error says what it is, and that it may pass
+    # When the copy answers, then the error calls it an older copy, and transient
     path.write_bytes(copy)
     with pytest.raises(
         SourceFailed, match=r"before the updated_at that was read already\. It is an older copy"
@@ -349,7 +349,7 @@ def test_fault_50_an_older_copy_of_a_source_is_not_taken_for_it(shop: Shop, sche
     assert failure.value.is_transient
     assert len(shop.rows()) == 2
 
-    # And one that lags by less than the lookback, one without news and one that was emptied are no older copies
+    # And a copy that lags by less than the lookback, one without new rows and an empty one are not older copies
     path.write_bytes(source)
     assert shop.load().counts.duplicate == 1
     execute(path, "update people set updated_at = '2026-03-02 09:30:00' where id = '2'")
@@ -357,7 +357,7 @@ def test_fault_50_an_older_copy_of_a_source_is_not_taken_for_it(shop: Shop, sche
     execute(path, "delete from people")
     assert shop.load().counts.read == 0
 
-    # And a user who deleted the newest rows on purpose says so by the mapping
+    # And a user who deleted the newest rows on purpose can say so in the mapping
     path.write_bytes(copy)
     shop.map(where="true")
     assert shop.load().counts.duplicate == 1
@@ -367,7 +367,7 @@ def test_fault_50_an_older_copy_of_a_source_is_not_taken_for_it(shop: Shop, sche
 
 @BOTH
 def test_fault_59_columns_and_tables_of_a_database_are_quoted(shop: Shop, scheme: str) -> None:
-    """A table and its cursor column were named like the end of a statement and a drop: I."""
+    """The names of a table and its cursor column contained the end of a statement and a drop: I."""
     # Given a table and columns named like SQL
     path = connect(shop, scheme)
     evil = 'x"; drop table people; --'
@@ -377,7 +377,7 @@ def test_fault_59_columns_and_tables_of_a_database_are_quoted(shop: Shop, scheme
     execute(path, "create table people (id)", f'create table "{doubled}" (id text, "{doubled}" text)')
     execute(path, f"insert into \"{doubled}\" values ('1', '2026-03-01 10:00:00')")
 
-    # When it is loaded, twice, then it is read, and the source is as it was
+    # When it is loaded, twice, then it is read, and the source is unchanged
     assert shop.load().counts.accepted == 1
     assert shop.load().counts.duplicate == 1
     execute(path, "select * from people")

@@ -1,4 +1,4 @@
-"""Triggers of the warehouse: a change of a segment leaves who, when, old and new value, whoever makes it."""
+"""Triggers of the warehouse: each change of a segment leaves user, time, old and new value."""
 
 import shutil
 from datetime import datetime
@@ -35,7 +35,7 @@ def lake() -> Lake:
 
 
 def who(trail: list[tuple[str, ...]]) -> list[str]:
-    """Return who made the changes, a build by its first word."""
+    """Return the users of the changes; of a build, the first word."""
     return [changed_by.split(" ")[0] for *_, changed_by in trail]
 
 
@@ -50,12 +50,12 @@ def test_every_change_leaves_a_trace(lake: Lake, incremental: Warehouse, tmp_pat
     incremental.build(lake, *ONLY)
     incremental.build(lake, *ONLY)
 
-    # Then both are noted once, with the build that did it
+    # Then both are recorded once, with the name of the build
     changes = incremental.rows(TRAIL)
     assert [change[:3] for change in changes] == [("C2", "prospect", "new"), ("C3", None, "prospect")]
     assert who(changes) == ["dbt", "dbt"]
 
-    # And when somebody changes, removes or renames a row by hand, in a copy of the file
+    # And when a user changes, removes or renames a row by hand, in a copy of the file
     copy = tmp_path / "a copy under another name.duckdb"
     shutil.copy(incremental.path, copy)
     with duckdb.connect(str(copy)) as by_hand:
@@ -66,7 +66,7 @@ def test_every_change_leaves_a_trace(lake: Lake, incremental: Warehouse, tmp_pat
         by_hand.execute("update marketing.customer_segments_current set segment = segment")
         noted = by_hand.execute(TRAIL).fetchall()[2:]
 
-    # Then each is noted in its order, by whoever said their name, and what changes nothing is not
+    # Then each change is recorded in its order, with the user's name, and an update without a change is not
     assert noted == [("C1", "new", "vip", "duckdb"), ("C1", "vip", "new", "Ann"), ("C1", "new", None, "Ann")]
 
 
@@ -79,12 +79,12 @@ def test_a_full_refresh_keeps_the_trail_and_notes_what_it_changes(
         by_hand.execute("update marketing.customer_segments_current set segment = 'vip' where customer_id = 'C1'")
     trail = [("C1", "new", "vip", "duckdb"), ("C1", "vip", "new")]
 
-    # When all is built anew in the same file, then the trail stands, and tells that the segment was set back
+    # When all is built again in the same file, then the trail is kept, and records that the segment was reset
     keep_snapshots(full.folder / "lake", incremental.path, KEPT)
     incremental.build(lake, *ONLY, "--full-refresh")
     assert [change[:3] for change in incremental.rows(TRAIL)] == [trail[0][:3], trail[1]]
 
-    # And the same where the file was lost, and the lake gives back what it keeps
+    # And the same holds when the file is lost, and the lake restores the trail
     assert set(restore_snapshots(full.folder / "lake", full.path, KEPT)) == {name for _, name in KEPT}
     full.build(lake, *ONLY, "--full-refresh")
     assert [change[:3] for change in full.rows(TRAIL)] == [trail[0][:3], trail[1]]

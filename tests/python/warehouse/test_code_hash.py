@@ -1,4 +1,4 @@
-"""Unit tests run again exactly when the code is not that of the last release."""
+"""Unit tests run again exactly when the code differs from that of the last release."""
 
 import shutil
 from pathlib import Path
@@ -65,7 +65,7 @@ def test_a_file_under_another_name_or_another_engine_is_other_code(project: Path
 def test_unit_tests_count_only_if_the_same_code_passed_all_of_them(
     tmp_path: Path, tests: str | None, of_code: str, known: set[str]
 ) -> None:
-    # Given a release of some code that passed some tests; or one of a version that did not note its code
+    # Given a release with the code and its passed tests; or a release of a version that did not record its code
     folder = DataFolder(tmp_path)
     folder.candidate.parent.mkdir(parents=True)
     with duckdb.connect(str(folder.candidate)) as candidate:
@@ -74,5 +74,5 @@ def test_unit_tests_count_only_if_the_same_code_passed_all_of_them(
     declared = {name: SimpleNamespace(name=name) for name in ("a rule", "another")}
     dbt: Any = SimpleNamespace(folder=folder, manifest=SimpleNamespace(unit_tests=declared))
 
-    # Then they need not run again only if that is this code, and all of them passed
+    # Then they are skipped only if the code is the same, and all of them passed
     assert set(unit_tests_passed(dbt, "this")) == known

@@ -1,4 +1,4 @@
-"""Each gate closes on what it is there for, and names what failed by its key."""
+"""Each gate closes on its own kind of defect, and names the failing rows by their key."""
 
 from datetime import datetime
 from types import SimpleNamespace
@@ -18,7 +18,9 @@ NOON = datetime(2026, 3, 1, 12)
 
 @pytest.fixture
 def lake() -> Lake:
-    """Oddities that may be true: repeats, returns, free goods, corrections, guests, far lands, lines of no order."""
+    """Unusual but possible rows: repeats, returns, free goods, corrections, guests, far countries, lines without an
+    order.
+    """
     lake = Lake()
     line = {"order_id": "O1", "product_id": "P1", "quantity": 1, "unit_price": 5}
     lake.load(
@@ -43,17 +45,17 @@ def lake() -> Lake:
 
 
 def failures(warehouse: Warehouse, lake: Lake, *models: str) -> dict[str, tuple[str, int]]:
-    """Run the data tests that read these models, or all; return status and count of those that found something."""
+    """Run the data tests of these models, or all; return status and count of those that failed or warned."""
     selected = ["--indirect-selection", "eager", "--select", *models] if models else []
     result: Any = warehouse.dbt(lake, "test", "--exclude", "test_type:unit", *selected).result
     return {test.node.name: (str(test.status), test.failures) for test in result if test.failures}
 
 
 def test_each_warning_counts_what_is_odd(lake: Lake, incremental: Warehouse) -> None:
-    # Given a shop with oddities
+    # Given a shop with unusual rows
     incremental.build(lake)
 
-    # When it is tested, then each is counted, and none stops a release
+    # When it is tested, then each is counted, and no test stops a release
     assert failures(incremental, lake) == {
         "fct_order_lines__lines_differ_within_an_order": ("warn", 2),
         "fct_order_lines__prices_and_quantities_are_of_sales": ("warn", 3),
@@ -66,7 +68,7 @@ def test_each_warning_counts_what_is_odd(lake: Lake, incremental: Warehouse) -> 
 
 
 def test_a_test_of_several_rules_says_which_of_them_a_row_breaks(lake: Lake, incremental: Warehouse) -> None:
-    # Given a shop with oddities
+    # Given a shop with unusual rows
     incremental.build(lake)
 
     # When its prices and quantities are tested, by one scan of the lines
@@ -87,12 +89,12 @@ def test_a_test_of_several_rules_says_which_of_them_a_row_breaks(lake: Lake, inc
 def test_a_rule_that_does_not_hold_is_named_with_its_model(
     lake: Lake, incremental: Warehouse, manifest: Manifest, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    # Given a model whose unit test expects something else
+    # Given a model whose unit test expects another result
     rule = "a_renamed_product_keeps_its_old_name_in_the_past"
     (unit_test,) = [test for test in manifest.unit_tests.values() if test.name == rule]
     monkeypatch.setattr(unit_test.expect, "rows", [{"product_id": "P2"}])
 
-    # When it is built, then the gate says which rule of which model does not hold
+    # When it is built, then the gate names the rule and the model
     built: Any = incremental.dbt(lake, "build", "--select", "+dim_product").result
     folder = SimpleNamespace(candidate=incremental.path, catalog=incremental.folder / "catalog.duckdb")
     dbt: Any = SimpleNamespace(folder=folder, manifest=manifest)
@@ -154,11 +156,11 @@ def test_each_gate_closes_on_what_it_is_there_for(lake: Lake, incremental: Wareh
     sound = incremental.path.read_bytes()
 
     for harm, gates in HARMS.items():
-        # When it comes to harm
+        # When a row or a table is damaged
         with incremental.connect() as warehouse:
             warehouse.execute(harm)
         found = failures(incremental, lake, *HARMED)
 
-        # Then the gates that guard against it close, and no other
+        # Then the gates for this damage close, and no others
         assert {name for name, (status, _) in found.items() if status == "fail"} == gates, harm
         incremental.path.write_bytes(sound)

@@ -1,4 +1,4 @@
-"""Incremental equals full refresh, and any order of arrival gives the same history."""
+"""An incremental build equals a full refresh, and each order of arrival gives the same history."""
 
 import copy
 import random
@@ -20,7 +20,7 @@ NOTED = (
 
 @pytest.fixture
 def lake() -> Lake:
-    """Two orders of one customer, a line each."""
+    """Two orders of one customer, with one line each."""
     lake = Lake()
     lake.load(
         NOON,
@@ -40,17 +40,17 @@ def lake() -> Lake:
 
 @pytest.mark.parametrize("seed", SEEDS)
 def test_incremental_equals_full_refresh(seed: int, incremental: Warehouse, full: Warehouse) -> None:
-    # Given a shop where dimensions change late, orders come before customers and lines before orders,
-    # records are deleted and return, clocks go back and history is rewritten
+    # Given a shop with late-arriving changes of dimensions, and with lines and orders in any order.
+    # Records are deleted and return, clocks go back, and history is rewritten.
     shop = Chance(seed)
-    only = ("--select", "+daily_sales") if seed == 0 else ()  # the first is in a hurry
+    only = ("--select", "+daily_sales") if seed == 0 else ()  # the first seed builds fewer models, to be fast
 
     # When one warehouse is built after every load
     for load in range(4):
         shop.load()
         incremental.build(shop.lake, *only)
 
-        # Then it holds what a warehouse holds that is built from nothing
+        # Then it equals a warehouse that is built from nothing
         if load % 2 == 1:
             full.build(shop.lake, "--full-refresh", *only)
             assert incremental.differences(full) == {}
@@ -66,16 +66,16 @@ def test_what_was_not_touched_is_not_built_again(lake: Lake, incremental: Wareho
     lake.load(NOON - timedelta(days=9), sales__orders=[{"order_id": "O2", "ordered_at": NOON, "status": "cancelled"}])
     incremental.build(lake, *ONLY)
 
-    # Then only its lines have lost the mark
+    # Then only its lines lose the mark
     marked = incremental.rows("select order_id, unit_price from core.fct_order_lines order by all")
     assert marked == [("O1", 99), ("O2", 5)]
 
 
 def test_a_late_change_of_a_dimension_touches_the_orders_it_concerns(lake: Lake, incremental: Warehouse) -> None:
-    # Given a warehouse in which both orders were placed from Leeds
+    # Given a warehouse in which the customer lived in Leeds for both orders
     incremental.build(lake, *ONLY)
 
-    # When it becomes known, in that table alone, where the customer had lived before
+    # When an earlier city of the customer arrives, without any change of the orders
     lake.load(NOON, crm__customers=[{"customer_id": "C1", "city": "Derby", "updated_at": NOON - timedelta(hours=1)}])
     incremental.build(lake, *ONLY)
     cities = """
@@ -104,13 +104,13 @@ def test_what_cannot_be_trusted_is_built_again(lake: Lake, incremental: Warehous
     noted = incremental.rows(NOTED)
 
     for harm in HARMS:
-        # When its lake or its model is no longer what it was built from
+        # When its recorded state no longer matches its lake or its model
         with incremental.connect() as warehouse:
             warehouse.execute("update core.fct_order_lines set order_id = order_id || '?'")
             warehouse.execute(harm)
         incremental.build(lake, "--select", "fct_order_lines")
 
-        # Then nothing is left of what it held
+        # Then all of its old rows are built again
         assert incremental.rows("select order_id from core.fct_order_lines order by all") == [("O1",), ("O2",)]
         assert incremental.rows(NOTED) == noted
 
@@ -118,7 +118,7 @@ def test_what_cannot_be_trusted_is_built_again(lake: Lake, incremental: Warehous
 def test_a_changed_column_arrives_for_old_rows_and_new_ones(
     lake: Lake, incremental: Warehouse, full: Warehouse
 ) -> None:
-    # Given a warehouse, and a model that is given a wider type, a further column and an index
+    # Given a warehouse, and a model with a wider type, an additional column and an index
     incremental.build(lake, *ONLY)
     manifest = incremental.manifest.deepcopy()
     fact = manifest.nodes["model.ml_warehouse.fct_order_lines"]
@@ -133,13 +133,13 @@ def test_a_changed_column_arrives_for_old_rows_and_new_ones(
     fact.config["indexes"] = [{"columns": ["order_id"]}]
     incremental.manifest = full.manifest = manifest
 
-    # When more arrives and it is built, with nothing said of a full refresh
+    # When another row arrives and it is built, without an explicit full refresh
     lake.load(NOON, sales__order_lines=[{"order_id": "O1", "line_number": 2, "product_id": "P1", "quantity": 3,
                                          "unit_price": 1}])  # fmt: skip
     incremental.build(lake, *ONLY)
     full.build(lake, "--full-refresh", *ONLY)
 
-    # Then old rows and new ones have both, as a full refresh has them, and the index is there
+    # Then old rows and new ones have both columns, as after a full refresh, and the index is there
     assert incremental.differences(full) == {}
     rows = "select order_id, line_number, quantity, quantity_unit from core.fct_order_lines order by all"
     assert incremental.rows(rows) == [("O1", 1, 1, "kg"), ("O1", 2, 3, "kg"), ("O2", 1, 1, "kg")]
@@ -147,7 +147,7 @@ def test_a_changed_column_arrives_for_old_rows_and_new_ones(
                             "and column_name = 'quantity'") == [("BIGINT",)]  # fmt: skip
     assert incremental.rows("select count(*) from duckdb_indexes() where table_name = 'fct_order_lines'") == [(1,)]
 
-    # And from then on it is incremental again
+    # And the next build is incremental again
     with incremental.connect() as warehouse:
         warehouse.execute("update core.fct_order_lines set unit_price = 99")
     incremental.build(lake, *ONLY)
@@ -159,16 +159,16 @@ def test_a_build_that_fails_changes_nothing(lake: Lake, incremental: Warehouse) 
     incremental.build(lake, *ONLY)
     before = [incremental.rows(query) for query in ("from core.fct_order_lines order by all", NOTED)]
 
-    # When a batch comes that breaks the model's contract, after what it touches was forgotten
+    # When a batch breaks the model's contract, after the build has deleted the affected keys
     lake.load(NOON, sales__order_lines=[{"order_id": "O1", "line_number": 1, "product_id": "P1", "quantity": 1}])
     assert not incremental.dbt(lake, "build", "--select", "fct_order_lines").success
 
-    # Then the model holds what it held, and says so
+    # Then the model and its recorded state are unchanged
     assert [incremental.rows(query) for query in ("from core.fct_order_lines order by all", NOTED)] == before
 
 
 def test_an_empty_build_notes_nothing(lake: Lake, incremental: Warehouse) -> None:
-    # Given a warehouse that was built, and a batch that it has not seen
+    # Given a built warehouse, and a batch after the build
     incremental.build(lake, "--resource-type", "snapshot", *KEPT)
     kept = ("from core.incremental_state", "from core.fct_order_lines order by all", "from history.customer_segments")
     before = [incremental.rows(query) for query in kept]
@@ -177,10 +177,10 @@ def test_an_empty_build_notes_nothing(lake: Lake, incremental: Warehouse) -> Non
     # When it is built with --empty, which reads no rows
     incremental.build(lake, "--empty", "--resource-type", "snapshot", *KEPT)
 
-    # Then it keeps its facts, what they were built from, and the segments that were published
+    # Then it keeps its facts, its recorded state, and the published segments
     assert [incremental.rows(query) for query in kept] == before
 
-    # And emptied wholly, it knows that it was built from nothing
+    # And after an empty full refresh, its recorded state is empty
     incremental.build(lake, "--empty", "--full-refresh", *KEPT)
     assert incremental.rows("from core.incremental_state") == []
 
@@ -208,7 +208,7 @@ def test_any_order_of_arrival_gives_the_same_history(seed: int, incremental: War
         incremental.build(shuffled, "--select", "+dim_customer")
     full.build(in_order, "--select", "+dim_customer")
 
-    # Then both tell the same history
+    # Then both have the same history
     assert incremental.differences(full) == {}
 
 
@@ -220,5 +220,5 @@ def test_an_empty_lake_passes_every_gate(incremental: Warehouse) -> None:
     # When everything is built and tested, twice
     first, second = (incremental.dbt(lake, "build") for _ in range(2))
 
-    # Then nothing fails, nothing warns
+    # Then no test fails, and no test warns
     assert {str(node.status) for run in (first, second) for node in run.result} <= {"success", "pass"}

@@ -1,4 +1,4 @@
-"""Reviews are built incrementally, and come out as in a full refresh."""
+"""Reviews are built incrementally, and are the same as after a full refresh."""
 
 import os
 
@@ -12,7 +12,7 @@ ONLY = ("--select", "+review_text_features")
 
 
 class ReviewedShop(Chance):
-    """The shop where everything goes wrong, with reviews that come before their customers, change and disappear."""
+    """The shop with every irregularity, and reviews that arrive before their customers, change and disappear."""
 
     def load(self) -> None:
         super().load()
@@ -34,7 +34,7 @@ class ReviewedShop(Chance):
 
 
 def test_reviews_built_incrementally_equal_a_full_refresh(incremental: Warehouse, full: Warehouse) -> None:
-    # Given a shop whose reviews and dimensions come in any order, change and disappear
+    # Given a shop whose reviews and dimensions arrive in any order, change and disappear
     shop = ReviewedShop(ROUND)
 
     # When one warehouse is built after every load, and one from nothing
@@ -43,6 +43,6 @@ def test_reviews_built_incrementally_equal_a_full_refresh(incremental: Warehouse
         incremental.build(shop.lake, *ONLY)
     full.build(shop.lake, *ONLY, "--full-refresh")
 
-    # Then both hold the same
+    # Then both are equal
     assert incremental.differences(full) == {}
     assert incremental.rows("select count(*) > 5 from core.fct_reviews") == [(True,)]

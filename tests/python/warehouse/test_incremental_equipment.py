@@ -1,4 +1,4 @@
-"""Readings that come late, twice or out of order: cleaned incrementally they are what a full refresh makes them."""
+"""Late, repeated and unordered readings: the incremental result is the same as after a full refresh."""
 
 import random
 from datetime import datetime, timedelta
@@ -14,7 +14,7 @@ ONLY = ("--select", "+sensor_faults", "+cold_chain_breaches", "+equipment_health
 
 
 class Fridges:
-    """Two units whose sensors stick, jump, fall silent and are read in any order, the same way for the same seed."""
+    """Two units whose sensors get stuck, jump and stop; readings arrive in any order, the same for the same seed."""
 
     def __init__(self, seed: int) -> None:
         self.random = random.Random(seed)
@@ -23,7 +23,7 @@ class Fridges:
         self.random.shuffle(self.waiting)
 
     def reading(self, unit: str, place: int) -> Row:
-        """Return a reading of one of six days' half hours: every other thirty hours the sensor sticks."""
+        """Return a reading in one of the half hours of six days; in every second 30 hours, the sensor is stuck."""
         chance, hour = self.random.random(), place // 2
         is_stuck = hour // 30 % 2 == 1
         return {
@@ -36,7 +36,7 @@ class Fridges:
         }  # fmt: skip
 
     def load(self) -> None:
-        """Let another part arrive, some of it again with other values, and now and then a move or a lost history."""
+        """Add another part, some of it repeated with other values, and sometimes a move or a lost history."""
         days = {MIDNIGHT + timedelta(days=self.random.randint(0, 5)) for _ in range(2)}
         part = [row for row in self.waiting if row["read_at"].replace(hour=0, minute=0) in days]
         part = self.random.sample(part, len(part) * 2 // 3)
@@ -63,7 +63,7 @@ class Fridges:
 
 
 def strip(row: Row) -> dict[str, Any]:
-    """Return what a device sends again, without what the lake noted of the first time."""
+    """Return a repeated reading of a device, without the lake's columns of the first one."""
     return {name: value for name, value in row.items() if not name.startswith("_")}
 
 
@@ -79,14 +79,14 @@ def test_readings_cleaned_incrementally_equal_a_full_refresh(
         fridges.load()
         incremental.build(fridges.lake, *ONLY)
 
-        # Then it holds what a warehouse holds that is built from nothing
+        # Then it equals a warehouse that is built from nothing
         if load % 2 == 1:
             full.build(fridges.lake, "--full-refresh", *ONLY)
             assert incremental.differences(full) == {}
 
 
 def test_a_day_that_is_not_near_what_arrived_is_not_cleaned_again(incremental: Warehouse) -> None:
-    # Given a unit that was read for five days, with a mark on every reading
+    # Given a unit with readings of five days, with a mark on every reading
     lake = Lake()
     lake.load(
         MIDNIGHT,
@@ -100,6 +100,6 @@ def test_a_day_that_is_not_near_what_arrived_is_not_cleaned_again(incremental: W
     lake.load(MIDNIGHT, equipment__readings=[{"unit_id": "U1", "read_at": MIDNIGHT + timedelta(days=4, hours=1)}])
     incremental.build(lake, *ONLY)
 
-    # Then that day and the one before have lost the mark, the others have it still
+    # Then that day and the one before lose the mark, and the others keep it
     marked = incremental.rows("select distinct read_at, sensor_value from core.int_readings_cleaned order by all")
     assert [value for _, value in marked] == [99, 99, 99, None, None, None]

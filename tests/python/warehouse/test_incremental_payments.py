@@ -1,4 +1,4 @@
-"""Payments that come in any order, and customers who change behind them: incremental equals full refresh."""
+"""Payments in any order of arrival, and later changes of customers: an incremental build equals a full refresh."""
 
 import random
 from datetime import datetime, timedelta
@@ -13,14 +13,14 @@ ONLY = ("--select", "+payment_risk_features", "+payment_fraud_labels")
 
 
 class Payments:
-    """Payments and chargebacks that come twice, late and before each other, the same way for the same seed."""
+    """Payments and chargebacks that arrive repeated, late and before each other, the same for the same seed."""
 
     def __init__(self, seed: int) -> None:
         self.random = random.Random(seed)
         self.lake = Lake()
 
     def load(self) -> None:
-        """Let each table have another batch; now and then one loses some of its history."""
+        """Add a batch to each table; sometimes remove a part of a table's history."""
         self.lake.load(
             NOON + timedelta(hours=self.random.randint(-50, 50)),
             crm__customers=[self.customer() for _ in range(3)],
@@ -74,7 +74,7 @@ def test_payments_built_incrementally_equal_a_full_refresh(seed: int, incrementa
         payments.load()
         incremental.build(payments.lake, *ONLY)
 
-        # Then it holds what a warehouse holds that is built from nothing
+        # Then it equals a warehouse that is built from nothing
         if load % 2 == 1:
             full.build(payments.lake, "--full-refresh", *ONLY)
             assert incremental.differences(full) == {}

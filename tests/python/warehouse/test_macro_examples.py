@@ -1,4 +1,4 @@
-"""The examples in the macros' YAML hold, and an example that does not hold is named with what was found."""
+"""The examples in the macros' YAML are right, and a wrong example is reported with its actual result."""
 
 import json
 from pathlib import Path
@@ -17,7 +17,7 @@ TEST = "macros_give_what_their_examples_say"
 
 @pytest.fixture(scope="module")
 def compiled(tmp_path_factory: pytest.TempPathFactory, manifest: Manifest) -> str:
-    """The data test that runs all examples, as dbt compiles it."""
+    """The data test that runs all examples, compiled by dbt."""
     warehouse = Warehouse(tmp_path_factory.mktemp("examples") / "compiling", manifest)
     result = warehouse.dbt(Lake(), "compile", "--select", TEST)
     assert result.success, result.exception
@@ -35,17 +35,17 @@ def test_every_example_is_run(compiled: str, manifest: Manifest) -> None:
 
 
 def test_an_example_that_does_not_hold_is_named(compiled: str) -> None:
-    # Given another expectation of one example
+    # Given another expected result of one example
     broken = compiled.replace("'932' as expected", "'933' as expected")
 
-    # When the examples are run, then it alone is found, with its call and both results
+    # When the examples are run, then only this one is found, with its call and both results
     assert duckdb.sql(broken).fetchall() == [
         ("measure_distance_km", "measure_distance_km(52.52, 13.41, 51.51, -0.13)", "933", "932")
     ]
 
 
 def test_the_docs_site_shows_the_examples(tmp_path: Path) -> None:
-    # Given what dbt writes about a macro with an example
+    # Given dbt's artifacts with a macro and its example
     examples = [{"call": "add_days('day', 1)", "given": "dates (day) as (values (null))", "gives": None}]
     macro = {"description": "A date some days later.", "config": {"meta": {"examples": examples}}}
     (tmp_path / "index.html").write_text('["MANIFEST.JSON INLINE DATA"]')

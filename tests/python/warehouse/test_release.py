@@ -1,4 +1,4 @@
-"""Publishing, stopped at every step: readers see the old release or the new one, whole."""
+"""Publishing, stopped at every step: readers see the old release or the new one, as a whole."""
 
 import os
 import random
@@ -43,7 +43,7 @@ def folder(tmp_path: Path) -> DataFolder:
 
 
 def candidate(folder: DataFolder, value: int) -> Build:
-    """Make a candidate whose two tables agree on a value, and a staging view, as a build leaves it."""
+    """Make a candidate whose two tables have the same value, and a staging view, like a build."""
     prepare_candidate(folder)
     with duckdb.connect(str(folder.candidate)) as connection:
         connection.execute("create schema if not exists core")
@@ -55,7 +55,7 @@ def candidate(folder: DataFolder, value: int) -> Build:
 
 
 def seen(folder: DataFolder) -> tuple[int, str]:
-    """Return the value that a new reader finds in every row of both tables, and the release's name."""
+    """Return the value in every row of both tables, for a new reader, and the release's name."""
     with duckdb.connect(str(folder.warehouse.resolve()), read_only=True) as connection:
         values = connection.execute("select value from core.one union select value from core.other").fetchall()
         name = connection.execute("select release_name from release").fetchall()[0][0]
@@ -64,7 +64,7 @@ def seen(folder: DataFolder) -> tuple[int, str]:
 
 
 def killed(folder: DataFolder, build: Build, at: Point, *breaks: Callable[[], None]) -> Ended:
-    """Publish in a process of its own, which dies at a point."""
+    """Publish in a child process that dies at a point."""
     return Child("flows.warehouse.release:publish_candidate", (folder, build, VERSIONS), preparations=breaks).run(at)
 
 
@@ -73,7 +73,7 @@ def killed(folder: DataFolder, build: Build, at: Point, *breaks: Callable[[], No
 def test_fault_04_a_kill_while_publishing_leaves_one_whole_release(
     folder: DataFolder, step: str, when: Literal["before", "after"]
 ) -> None:
-    """Publishing is killed before or behind a step: readers see the old release or the new one, and it can go on: I."""
+    """A publication is killed before or after a step: readers see one whole release, and the next run works: I."""
     # Given a release that readers see, and a tested candidate
     reader = duckdb.connect(str(folder.warehouse.resolve()), read_only=True)
     build = candidate(folder, 2)
@@ -81,13 +81,13 @@ def test_fault_04_a_kill_while_publishing_leaves_one_whole_release(
     # When the process is killed at a step of publishing
     assert killed(folder, build, Point(f"publish/{step}", when)).was_killed, "the step was never reached"
 
-    # Then readers see the old or the new one, never a mixture; who has the old one open keeps it
+    # Then readers see the old or the new one, never a mixture; a reader of the old one keeps it
     value, _ = seen(folder)
     flipped = (step, when) == ("flip/replace", "after") or (step, when) == ("flip", "after") or step == "flip/sync"
     assert value == (2 if flipped else 1)
     assert reader.execute("select distinct value from core.one").fetchall() == [(1,)]
 
-    # And the next run publishes as if nothing had happened
+    # And the next run publishes without a difference
     publish_candidate(folder, candidate(folder, 3), VERSIONS)
     assert seen(folder)[0] == 3
     assert reader.execute("select distinct value from core.other").fetchall() == [(1,)]
@@ -97,7 +97,7 @@ def test_fault_04_a_kill_while_publishing_leaves_one_whole_release(
 def test_fault_04_a_reader_of_fifty_releases_and_failures_never_waits_fails_or_sees_a_mixture(
     folder: DataFolder,
 ) -> None:
-    """Fifty candidates are published, refused or killed while somebody reads: each opening finds one whole one (I)."""
+    """Fifty candidates are published, refused or killed during reads: each opening finds one whole release (I)."""
     # Given a process that opens the published file again and again
     chance = random.Random(4)
     with reading(folder.warehouse, pause_seconds=0.01) as reader:
@@ -122,21 +122,21 @@ def test_fault_04_a_reader_of_fifty_releases_and_failures_never_waits_fails_or_s
                 assert one.removeprefix("one") == other.removeprefix("other")
             found.add(now)
 
-    # And not one opening of them all has failed, or met what is no release
+    # And no opening has failed, or has found a file that is not a release
     assert (found.failures, found.mixtures) == ([], []), str(found)
     assert len(found.milliseconds) > 100
 
 
 def test_a_release_written_over_the_file_that_readers_have_is_found(folder: DataFolder) -> None:
-    # Given a publishing that copies the new release over the file in place
+    # Given a publication that copies the new release over the file in place
     with reading(folder.warehouse) as reader:
         reader.ask()
 
-        # When it is killed on its way
+        # When it is killed in the middle
         build = candidate(folder, 2)
         assert killed(folder, build, Point("publish/bytes", "after"), publish_in_place).was_killed
 
-        # Then the reader has noticed
+        # Then the reader has reported it
         found = reader.ask()
         assert found.failures or found.mixtures
 
@@ -146,7 +146,7 @@ def test_fault_71_what_was_not_tested_is_not_published(folder: DataFolder) -> No
     # Given a candidate that passed its tests
     build = candidate(folder, 2)
 
-    # When something changes it before it is published
+    # When it changes before it is published
     with duckdb.connect(str(folder.candidate)) as connection:
         connection.execute("update core.one set value = 4")
 
@@ -159,7 +159,7 @@ def test_fault_71_what_was_not_tested_is_not_published(folder: DataFolder) -> No
 def test_a_release_is_one_file_of_tables_that_says_what_it_was_made_of(folder: DataFolder) -> None:
     # Given a published release
     with duckdb.connect(str(folder.warehouse.resolve()), read_only=True) as connection:
-        # Then it holds no views, its log is empty, and it names the lake's versions and the commit
+        # Then it has no views, its log is empty, and it names the lake's versions and the commit
         views = connection.execute("select count(*) from duckdb_views() where not internal").fetchall()
         versions, invocation = connection.execute("select raw_versions, dbt_invocation_id from release").fetchall()[0]
     assert views == [(0,)]
@@ -169,7 +169,7 @@ def test_a_release_is_one_file_of_tables_that_says_what_it_was_made_of(folder: D
 
 
 def test_a_log_that_a_killed_build_left_is_not_replayed(folder: DataFolder) -> None:
-    # Given a build that was killed with its changes still in the log
+    # Given a build that was killed with its changes still in the write-ahead log
     prepare_candidate(folder)
     child = os.fork()
     if child == 0:
@@ -183,18 +183,18 @@ def test_a_log_that_a_killed_build_left_is_not_replayed(folder: DataFolder) -> N
     # When the next run prepares its candidate
     prepare_candidate(folder)
 
-    # Then it is the last release and nothing else
+    # Then it is equal to the last release
     with duckdb.connect(str(folder.candidate)) as connection:
         assert connection.execute("select distinct value from core.one").fetchall() == [(1,)]
 
 
 def test_the_newest_releases_are_kept_and_the_one_that_readers_see(folder: DataFolder) -> None:
-    # Given a dozen releases, of which readers have been sent back to the first, and one has the second open
+    # Given a dozen releases; the link leads to the first again, and a reader has the second open
     for value in range(2, 13):
         publish_candidate(folder, candidate(folder, value), VERSIONS)
     first, second = (folder.releases / name for name in sorted(path.name for path in folder.releases.iterdir())[:2])
     day = first.name.rpartition(".")[0]
-    (folder.releases / f"{day}.13").mkdir()  # of a run that was killed before its file was there
+    (folder.releases / f"{day}.13").mkdir()  # from a run that was killed before it had a file
     names = {path.name for path in folder.releases.iterdir()}
     folder.warehouse.unlink()
     folder.warehouse.symlink_to(first / "warehouse.duckdb")
@@ -203,7 +203,7 @@ def test_the_newest_releases_are_kept_and_the_one_that_readers_see(folder: DataF
     # When old ones are deleted
     gone = prune_releases(folder, keep=3)
 
-    # Then the newest three stay by number, not by the order of their letters, and the first; the reader reads on
+    # Then the newest three by number (not by text) stay, and the first; the reader can still read
     assert {path.name for path in folder.releases.iterdir()} == {first.name, *(f"{day}.{n}" for n in (10, 11, 12))}
     assert set(gone) == names - {path.name for path in folder.releases.iterdir()}
     assert seen(folder)[0] == 1

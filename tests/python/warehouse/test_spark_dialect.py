@@ -1,4 +1,4 @@
-"""The bodies for Spark of the macros in macros/dialect are SQL, and call functions that Spark has."""
+"""The bodies for Spark of the macros in macros/dialect are valid SQL with functions of Spark."""
 
 from collections.abc import Callable
 from pathlib import Path
@@ -16,7 +16,7 @@ TYPES = {
     for argument in macro.get("arguments", [])
 }
 SPARK_FUNCTIONS = {"array_sort", "arrays_overlap", "bit_count", "conv", "encode", "get", "map_from_entries"}
-"""Functions of Spark that the parser does not know."""
+"""Functions of Spark that the parser does not have."""
 
 
 def spark_bodies() -> dict[str, Callable[..., str]]:
@@ -35,6 +35,6 @@ def test_a_body_for_spark_is_sql(name: str) -> None:
     body = spark_bodies()[name]
     columns = [sample(name.removeprefix("spark__"), argument) for argument in body.arguments]
 
-    # When the body is rendered, then Spark's grammar reads it, and Spark has the functions that it calls
+    # When the body is rendered, then Spark's grammar parses it, and Spark has its functions
     parsed = sqlglot.parse_one(f"select {body(*columns)} from a_table", dialect="spark")
     assert {call.name.lower() for call in parsed.find_all(exp.Anonymous)} <= SPARK_FUNCTIONS

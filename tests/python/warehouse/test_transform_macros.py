@@ -1,4 +1,4 @@
-"""The transformation macros against scikit-learn and pandas, on random data and on data that is hardly any."""
+"""The transformation macros against scikit-learn and pandas, on random data and on very few data."""
 
 import warnings
 from collections.abc import Callable
@@ -106,7 +106,7 @@ Run = Callable[..., pd.DataFrame]
 
 @pytest.fixture(scope="module")
 def rendered(tmp_path_factory: pytest.TempPathFactory, manifest: Manifest) -> dict[str, str]:
-    """All macro calls as SQL, compiled by dbt at once."""
+    """All macro calls as SQL, compiled by dbt in one run."""
     warehouse = Warehouse(tmp_path_factory.mktemp("macros") / "rendering", manifest)
     inline = "".join(f"\n-- case: {name}\n{call}" for name, call in MACROS.items())
     result = warehouse.dbt(Lake(), "compile", "--inline", inline)
@@ -118,7 +118,7 @@ def rendered(tmp_path_factory: pytest.TempPathFactory, manifest: Manifest) -> di
 
 @pytest.fixture
 def run(rendered: dict[str, str]) -> Run:
-    """Run a macro call on tables given by name; the rows come by row_id, if they have one."""
+    """Run a macro call on tables given by name; rows with a row_id are sorted by it."""
 
     def run(name: str, **tables: pd.DataFrame) -> pd.DataFrame:
         with duckdb.connect(config={"threads": 2}) as connection:
@@ -131,7 +131,7 @@ def run(rendered: dict[str, str]) -> Run:
 
 
 def make_sample(rows: int, seed: int = 0) -> pd.DataFrame:
-    """Make rows with nulls, ties, a constant, categories that only some rows know, and times that repeat."""
+    """Make rows with nulls, ties, a constant, rare categories, and repeated times."""
     chance = np.random.default_rng(seed)
     x = np.round(chance.normal(1, 2, rows), 1)
     return pd.DataFrame(
@@ -169,7 +169,7 @@ def by_time(sample: pd.DataFrame) -> pd.DataFrame:
 
 
 def same(found: Any, expected: Any, tolerance: float = 1e-9, rounding: float = 1e-12) -> None:
-    """Compare numbers, nulls included; `rounding` is what a difference of large ones may leave."""
+    """Compare numbers, including nulls; `rounding` is the tolerance for differences of large numbers."""
     np.testing.assert_allclose(
         np.asarray(pd.Series(found), dtype=float), np.asarray(pd.Series(expected), dtype=float), tolerance, rounding
     )
@@ -178,7 +178,7 @@ def same(found: Any, expected: Any, tolerance: float = 1e-9, rounding: float = 1
 @samples
 @pytest.mark.parametrize("method", SCALERS)
 def test_a_column_is_scaled_as_scikit_learn_scales_it(run: Run, sample: pd.DataFrame, method: str) -> None:
-    # Given parameters fitted on the training's rows alone
+    # Given parameters fitted on the training rows only
     parameters = run(f"fit {method}", sample=sample)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
@@ -187,7 +187,7 @@ def test_a_column_is_scaled_as_scikit_learn_scales_it(run: Run, sample: pd.DataF
     # When all rows are scaled
     scaled = run(f"scale {method}", sample=sample, parameters=parameters)
 
-    # Then they are what scikit-learn makes of them
+    # Then they are equal to scikit-learn's result
     for column, expected in zip(NUMBERS, scaler.transform(sample[list(NUMBERS)]).T, strict=True):
         same(scaled[column], expected, rounding=1e-12 + 1e-14 * sample[column].abs().max())
     assert set(parameters["row_count"]) == {sample.is_training.sum()}
@@ -275,19 +275,19 @@ def test_out_of_fold_encodings_are_scikit_learns_on_the_same_folds(run: Run, smo
 
 @pytest.mark.parametrize("smoothing", SMOOTHING)
 def test_no_label_reaches_the_encoding_of_its_own_row(run: Run, smoothing: Any) -> None:
-    # Given encodings, and the same rows with one fold's labels changed beyond recognition
+    # Given encodings, and the same rows with very different labels in one fold
     sample = SAMPLES["usual"]
     encoded = run(f"out of fold {smoothing}", sample=sample)
     for fold in range(4):
         own = encoded["fold"].to_numpy() == fold
         changed = run(f"out of fold {smoothing}", sample=sample.assign(label=sample["label"].mask(own, 500.0)))
 
-        # Then that fold's encodings are the same, and others are not
+        # Then the encodings of that fold are the same, and the others differ
         for column in ("c_target", "category_target"):
             same(changed[column][own], encoded[column][own])
             assert not np.allclose(changed[column][~own], encoded[column][~own])
 
-        # And rows without a label learn from the others
+        # And rows without a label get the encoding of the other rows
         unlabelled = run(f"out of fold {smoothing}", sample=sample.assign(label=sample["label"].mask(own)))
         same(unlabelled["c_target"][own], encoded["c_target"][own])
 
@@ -316,8 +316,8 @@ def test_buckets_are_those_of_scikit_learn(run: Run, sample: pd.DataFrame, metho
 
 
 def test_edges_of_equal_width_are_those_of_scikit_learn_to_the_last_digit(run: Run) -> None:
-    """A value that is an edge, such as 0.3, falls on the other side of one that is the next number."""
-    # Given tenths, all of which are edges
+    """An edge such as 0.3 is in another bucket than the next floating-point number."""
+    # Given tenths, each of which is an edge
     tenths = make_sample(11).assign(x=np.arange(11) / 10, is_training=True)
 
     # When ten buckets of equal width are fitted, then edges and buckets are the same
