@@ -2,7 +2,7 @@
 -- and temperatures in hundredths of a degree Celsius. Devices report from December 2025 on. At
 -- scale 1, 48 devices send about 300,000 readings. The smallest fleet has one device of each
 -- firmware.
-set variable telemetry_day = 334;
+set variable telemetry_start_day = 334;
 
 set variable sites = [
     'Leeds depot', 'Lyon depot', 'Ghent depot', 'Utrecht shop', 'Malmo shop', 'Graz shop'
@@ -49,12 +49,12 @@ units as (
         -- A quarter of the units are new. The others are older than the telemetry.
         if(
             draw(move_bits, 0, 4) = 0,
-            getvariable('telemetry_day') + draw(move_bits, 1, 40),
+            getvariable('telemetry_start_day') + draw(move_bits, 1, 40),
             -100 - draw(move_bits, 1, 900)
         ) as installed_day_number,
         if(
             draw(move_bits, 2, 6) = 0 and site <> next_site,
-            getvariable('telemetry_day') + 50 + draw(move_bits, 3, 80),
+            getvariable('telemetry_start_day') + 50 + draw(move_bits, 3, 80),
             null
         ) as moved_day_number
     from drawn
@@ -63,7 +63,7 @@ units as (
 
 select
     *,
-    greatest(installed_day_number, getvariable('telemetry_day')) as first_day_number
+    greatest(installed_day_number, getvariable('telemetry_start_day')) as first_day_number
 from units;
 
 -- Events of a unit in each cycle of 30 days, at most one of each kind. No event hides another.
@@ -77,11 +77,11 @@ with cycles as (
         units.*,
         numbers.cycle_number,
         (
-            getvariable('telemetry_day') - units.phase_days + 30 * numbers.cycle_number
+            getvariable('telemetry_start_day') - units.phase_days + 30 * numbers.cycle_number
         ) * 86400 as started_second
     from units
     cross join range(
-        0, 2 + greatest(0, getvariable('until_day') - getvariable('telemetry_day')) // 30
+        0, 2 + greatest(0, getvariable('until_day') - getvariable('telemetry_start_day')) // 30
     ) as numbers (cycle_number)
 
 ),
@@ -161,7 +161,7 @@ unit_cycles as (
         setpoint + stuck_draw - 50 as stuck_temperature,
         400 + stuck_draw as stuck_humidity,
         10800 + draw(failure_bits, 1, 25200) as repair_seconds,
-        days_late(draw(failure_bits, 0, 1000), 100, 0) as entered_late_days
+        days_late(draw(failure_bits, 0, 1000), 100, 0) as entry_delay_days
     from events_drawn
 
 )
@@ -174,7 +174,7 @@ create table readings_taken as
 with days as (
 
     select unnest(range(
-        greatest(getvariable('telemetry_day'), cast(getvariable('since_day') as bigint) - 12),
+        greatest(getvariable('telemetry_start_day'), cast(getvariable('since_day') as bigint) - 12),
         cast(getvariable('until_day') as bigint) + 1
     )) as day_number
 
@@ -188,7 +188,8 @@ slots as (
         unnest(range(0, 1440 // units.interval_minutes)) as slot,
         units.interval_minutes,
         units.offset_seconds,
-        (days.day_number - getvariable('telemetry_day') + units.phase_days) // 30 as cycle_number
+        (days.day_number - getvariable('telemetry_start_day') + units.phase_days) // 30
+            as cycle_number
     from units
     inner join days on units.first_day_number <= days.day_number
 
@@ -212,7 +213,7 @@ timed as (
         unit_cycles.* exclude (unit_number), -- noqa: RF02
         drawn.day_number * 86400 + drawn.slot * drawn.interval_minutes * 60
         + drawn.offset_seconds + draw(drawn.reading_bits, 3, 20) as second,
-        draw(drawn.reading_bits, 2, 10000) as chance
+        draw(drawn.reading_bits, 2, 10000) as fault_draw
     from drawn
     inner join unit_cycles
         on
@@ -295,9 +296,9 @@ readings_taken as (
         *,
         case
             when is_stuck and stuck_quantity = 'temperature_celsius' then stuck_temperature
-            when chance < 6 then -12700
-            when chance < 24 then true_temperature + 2000 + draw(reading_bits, 1, 2000)
-            when chance < 60 then true_temperature + 150 + draw(reading_bits, 1, 100)
+            when fault_draw < 6 then -12700
+            when fault_draw < 24 then true_temperature + 2000 + draw(reading_bits, 1, 2000)
+            when fault_draw < 60 then true_temperature + 150 + draw(reading_bits, 1, 100)
             else true_temperature
         end as temperature,
         if(
@@ -307,7 +308,7 @@ readings_taken as (
         -- Half of the offline devices store their readings, and send them all at once afterwards.
         case
             when is_offline then day_of_second(offline_second + offline_seconds) + 1
-            when chance between 9900 and 9999 then day_number + 1
+            when fault_draw between 9900 and 9999 then day_number + 1
             else day_number
         end as sent_day_number,
         if(
@@ -337,9 +338,9 @@ with sent as (
 
     select
         *,
-        sent_day_number + chance % 2 as _sent_day_number
+        sent_day_number + fault_draw % 2 as _sent_day_number
     from readings_taken
-    where chance between 9000 and 9049
+    where fault_draw between 9000 and 9049
 
 ),
 
@@ -365,7 +366,7 @@ written as (
                     data: {
                         temp_f: hundredths(temperature * 9 // 5 + 3200),
                         rh: tenths(humidity),
-                        vib: if(chance % 100 = 7, null, hundredths(vibration)),
+                        vib: if(fault_draw % 100 = 7, null, hundredths(vibration)),
                         door: if(is_door_open, 'open', 'closed'),
                         watts: tenths(power)
                     }
@@ -379,10 +380,10 @@ written as (
                     {type: 'vib', value: vibration, unit: '0.01mm/s'},
                     {type: 'door', value: cast(is_door_open as integer), unit: 'bool'},
                     {type: 'pow', value: power, unit: '0.1W'}
-                ], lambda sensor: sensor.type <> 'hum' or chance % 100 <> 7) -- noqa: RF03
+                ], lambda sensor: sensor.type <> 'hum' or fault_draw % 100 <> 7) -- noqa: RF03
             }) as varchar)
         end as message,
-        chance,
+        fault_draw,
         second,
         _sent_day_number,
         second * 100000 + unit_number as _place
@@ -391,7 +392,7 @@ written as (
 )
 
 select
-    if(chance between 8000 and 8001, left(message, 40), message) as record,
+    if(fault_draw between 8000 and 8001, left(message, 40), message) as record,
     _sent_day_number,
     _place
 from written
@@ -449,7 +450,7 @@ select
     'failure' as kind,
     failed_second as started_second,
     failed_second + repair_seconds as ended_second,
-    day_of_second(failed_second) + entered_late_days as opened_shown_day_number
+    day_of_second(failed_second) + entry_delay_days as opened_shown_day_number
 from unit_cycles
 where failed_second is not null
 
