@@ -61,7 +61,7 @@ def measure_online_retail(bench: Bench) -> None:
                 f"from read_csv({files}, auto_detect = false, header = true, delim = ',', quote = '\"', escape = '\"', "
                 f"columns = {columns})"
             )
-            write_fresh(bench.work / "bare", rows)
+            write_new_table(bench.work / "bare", rows)
 
     columns = {
         "order_id": "InvoiceNo",
@@ -72,66 +72,66 @@ def measure_online_retail(bench: Bench) -> None:
     }
     connections = yaml.safe_load((PROJECT / "connections.yml").read_text())
     query = connections["online_retail"]["sales"]["tables"]["order_lines"] | {"from": pattern}
-    for way, mapping, share in (
+    for kind, mapping, share in (
         ("columns", {"from": pattern, "load": "append", "columns": columns}, 0.5),
         ("query", query, 0.25),
     ):
         ours, theirs = run_alternately(lambda mapping=mapping: bench.load(f"file:{days}", mapping), bare)
-        what = f"Online Retail, 305 CSV files by {way}"
+        what = f"Online Retail, 305 CSV files by {kind}"
         report(Measure(what, "DuckDB read_csv, explicit texts → Delta", ours, theirs, at_least=share))
 
 
 def measure_sqlite(bench: Bench) -> None:
     """Load two million rows of SQLite."""
-    place = bench.work / "shop.sqlite"
-    make_sqlite(place, SQLITE_ROWS)
+    path = bench.work / "shop.sqlite"
+    make_sqlite(path, SQLITE_ROWS)
 
     def bare() -> None:
         shutil.rmtree(bench.work / "bare", ignore_errors=True)
-        uri = f"file:{place}?mode=ro"
+        uri = f"file:{path}?mode=ro"
         with adbc_driver_sqlite.dbapi.connect(uri) as database, database.cursor() as cursor:
             cursor.adbc_statement.set_options(**{"adbc.sqlite.query.batch_rows": "50000"})
             cursor.execute("select * from order_lines")
             write_deltalake(bench.work / "bare", cursor.fetch_record_batch())
 
-    ours, theirs = run_alternately(lambda: bench.load(f"sqlite:///{place}", {"load": "append"}), bare)
+    ours, theirs = run_alternately(lambda: bench.load(f"sqlite:///{path}", {"load": "append"}), bare)
     report(Measure("SQLite, 2,000,000 rows", "ADBC → Delta", ours, theirs, at_least=0.8))
 
 
 def measure_json_lines(bench: Bench) -> None:
     """Load a million JSON lines."""
-    place = bench.work / "lines.jsonl"
-    make_json_lines(place, JSON_ROWS)
+    path = bench.work / "lines.jsonl"
+    make_json_lines(path, JSON_ROWS)
 
     def bare() -> None:
         with duckdb.connect() as connection:
-            rows = connection.sql(f"from read_json('{place}', format = 'newline_delimited')")
-            write_fresh(bench.work / "bare", rows)
+            rows = connection.sql(f"from read_json('{path}', format = 'newline_delimited')")
+            write_new_table(bench.work / "bare", rows)
 
     def load() -> None:
-        bench.load(f"file:{bench.work}", {"from": place.name, "load": "append"})
+        bench.load(f"file:{bench.work}", {"from": path.name, "load": "append"})
 
     ours, theirs = run_alternately(load, bare)
     report(Measure("JSON lines, 1,000,000", "DuckDB read_json → Delta", ours, theirs, at_least=0.5))
-    dlt = by_dlt(place, bench.work / "dlt")
+    dlt = time_dlt(path, bench.work / "dlt")
     report(Measure("JSON lines, 1,000,000", "dlt → Delta", ours, dlt, at_least=2))
 
 
-def by_dlt(place: Path, work: Path) -> float:
+def time_dlt(path: Path, work: Path) -> float:
     """Return the seconds of dlt in its own environment, without its imports."""
     script = Path(__file__).with_name("dlt_load.py")
     done = subprocess.run(
-        [str(DLT_PYTHON), str(script), str(place), str(work)], check=True, capture_output=True, text=True
+        [str(DLT_PYTHON), str(script), str(path), str(work)], check=True, capture_output=True, text=True
     )
     return float(done.stdout.split()[-1])
 
 
-def write_fresh(place: Path, rows: duckdb.DuckDBPyRelation) -> None:
+def write_new_table(path: Path, rows: duckdb.DuckDBPyRelation) -> None:
     """Write rows as one new Delta table."""
-    shutil.rmtree(place, ignore_errors=True)
-    write_deltalake(place, rows.to_arrow_reader(100_000))
+    shutil.rmtree(path, ignore_errors=True)
+    write_deltalake(path, rows.to_arrow_reader(100_000))
 
 
 if __name__ == "__main__":
-    assert REPEATS > 1, "a median of one is none"
+    assert REPEATS > 1, "a median needs more than one run"
     main()
