@@ -1,8 +1,8 @@
-"""Raw history: one Delta table a source table, append only, whose log is the ledger of its loads.
+"""Raw history: one append-only Delta table per source table; its log is the ledger of its loads.
 
 A batch is one commit with an application transaction (app id = table, version = batch number) and the source's
-watermark in its metadata. Quarantine and files are written before it under the same number, and count only up to the
-number that was committed. So the next load repeats a batch whose load died: nothing is lost or doubled.
+watermark in its metadata. Quarantine and files are written before it under the same number. Readers ignore their rows
+with a number above the last committed one. So the next load repeats a dead batch: no record is lost or doubled.
 """
 
 import json
@@ -23,7 +23,7 @@ from flows.lake.deduplicate import NewRows
 from flows.lake.delta import KEEP_COMMITS, KEEP_LOG, WRITTEN, carried, open_table, relation_of
 
 ROWS_A_PIECE = 20_000
-"""How many rows are handed to the Delta writer at a time."""
+"""The number of rows that the Delta writer gets at a time."""
 
 SIMPLE_TYPES = {"VARCHAR", "BIGINT", "INTEGER", "DOUBLE", "BOOLEAN", "DATE", "TIMESTAMP", "SMALLINT", "FLOAT", "BLOB"}
 
@@ -45,7 +45,7 @@ def raw_path(lake: Path, name: TableName) -> Path:
 
 @dataclass
 class RawTable:
-    """The history of one table, as one load sees it: opened once, never reloaded between numbering and commit."""
+    """The history of one table for one load: opened once, not reloaded between a batch's number and its commit."""
 
     lake: Path
     name: TableName
@@ -81,7 +81,7 @@ class RawTable:
     def stored(self, columns: Sequence[str], types: Mapping[str, str] | None = None) -> str | None:
         """Return SQL for the stored rows, with these columns and the lake's own; None if there are no rows.
 
-        Columns are cast to the DuckDB types given, else they are as they are stored.
+        Columns are cast to the given DuckDB types; other columns keep their stored type.
         """
         relation = relation_of(self._delta)
         if relation is None:
@@ -130,7 +130,7 @@ class RawTable:
     def append(
         self, new: NewRows, contract: Contract, metadata: BatchMetadata, counts: Counts, carry: Mapping[str, str]
     ) -> None:
-        """Commit new rows as one batch; its metadata are the counts and what every commit carries (see CARRIED)."""
+        """Commit new rows as one batch; its metadata are the counts and the values in `carry` (see CARRIED)."""
         rows = new.rows.connection.sql(
             self._stored_form(new, contract),
             params=[metadata.loaded_at, metadata.load_id, metadata.batch, metadata.is_backfill],
@@ -156,7 +156,7 @@ class RawTable:
         return pa.schema([] if self._delta is None else self._delta.schema().to_arrow())
 
     def _stored_form(self, new: NewRows, contract: Contract) -> str:
-        """Write new rows as they are stored: a column that is there already keeps its spelling and type."""
+        """Return SQL for new rows in their stored form: an existing column keeps its spelling and type."""
         connection, found = new.rows.connection, new.rows.types
         stored = self.kinds(connection)
         listed = []
@@ -176,12 +176,12 @@ class RawTable:
 
 
 def storable(kind: str) -> str:
-    """Return the type in which an extra column of a DuckDB type is kept."""
+    """Return the type in which an additional column of a DuckDB type is stored."""
     return kind if kind in SIMPLE_TYPES or kind.startswith("DECIMAL") else "VARCHAR"
 
 
 def kept_as(connection: duckdb.DuckDBPyConnection, wanted: str) -> str:
-    """Return the type, in DuckDB's spelling, in which a contract's column is kept."""
+    """Return the type, in DuckDB's spelling, in which a contract's column is stored."""
     kind: str = connection.execute(f"describe select cast(null as {wanted}) as value").fetchall()[0][1]
     return "VARCHAR" if kind in ("JSON", "UUID") else kind
 

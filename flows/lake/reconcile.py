@@ -14,7 +14,7 @@ from flows.lake.raw import raw_path
 def require_reconciliation(lake: Path, loads: Mapping[TableName, tuple[str, Counts]]) -> None:
     """Recount each load (its id and counts, by table) in raw history and quarantine; raises GateFailed if it differs.
 
-    Tombstones were not read, so they do not count.
+    Tombstones are not read from the source, so they do not count.
     """
     findings = []
     for name, (load_id, counts) in loads.items():

@@ -17,9 +17,9 @@ MADE_UP = (
 
 
 def require_pseudonym_key(folder: DataFolder, manifest: Manifest, wanted: Collection[TableName]) -> tuple[str, ...]:
-    """Check that there is a key if ids of tables that are wanted, or in the lake already, become pseudonyms.
+    """Check that there is a key if a wanted or loaded table has ids that become pseudonyms.
 
-    Returns a note if the key is made up. Raises UsageError without one: what was read could not be built.
+    Returns a note if the key is made up. Raises UsageError if there is no key: dbt could not build the models.
     """
     tables = pseudonymised(manifest)
     concerned = sorted((tables & set(wanted)) | loaded_tables(folder.lake, tables))
@@ -36,7 +36,7 @@ def require_pseudonym_key(folder: DataFolder, manifest: Manifest, wanted: Collec
 
 
 def pseudonymised(manifest: Manifest) -> set[TableName]:
-    """Return the source tables that a model with pseudonyms reads itself."""
+    """Return the source tables that a model with pseudonyms reads directly."""
     return {
         TableName(source.source_name, source.name)
         for node in manifest.nodes.values()

@@ -10,14 +10,14 @@ EPOCH_UNITS = {"epoch": 1, "epoch_ms": 1_000}
 
 
 def since(watermark: str, lookback: timedelta, time_format: str | None, time_zone: str) -> str | int:
-    """Return the watermark less the lookback in a format; without one, as the records write times."""
+    """Return the watermark minus the lookback in the API's time format; without one, in the format of the records."""
     cursor = from_watermark(watermark, lookback)
     number, unit = _number(str(cursor)), EPOCH_UNITS.get(time_format or "")
     if unit is not None and number is not None:
         return int(number - lookback.total_seconds() * unit)
     moment = cursor if isinstance(cursor, datetime) else _moment(str(cursor))
     if moment is None or not time_format:
-        return moment.isoformat() if isinstance(cursor, datetime) and moment else str(cursor)
+        return cursor.isoformat() if isinstance(cursor, datetime) else str(cursor)
     aware = moment if moment.tzinfo else moment.replace(tzinfo=ZoneInfo(time_zone))
     if unit is not None:
         return int(aware.timestamp() * unit)
@@ -26,7 +26,7 @@ def since(watermark: str, lookback: timedelta, time_format: str | None, time_zon
 
 
 def not_past_now(watermark: str | None, time_format: str | None) -> str | None:
-    """Return a watermark of an epoch format, at the latest now: a row of 2099 would hide all rows until then."""
+    """Limit a watermark in an epoch unit to the present time: a row of 2099 would hide all rows until then."""
     unit = EPOCH_UNITS.get(time_format or "")
     if watermark is None or unit is None:
         return watermark
