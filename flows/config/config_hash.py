@@ -17,7 +17,7 @@ def hash_config(mapping: TableMapping, contract: Contract) -> str:
         mode="json", exclude_defaults=True, include={"columns", "key", "load", "on_extra_column", "future_tolerance"}
     )
     accepted["columns"].sort(key=lambda column: column["name"])
-    read = mapping.model_dump(mode="json", by_alias=True, exclude_defaults=True, exclude={"name", "lookback"})
+    read = mapping.model_dump(mode="json", by_alias=True, exclude_defaults=True, exclude={"name", "file", "lookback"})
     return _hash({"contract": accepted, "mapping": read})
 
 

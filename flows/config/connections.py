@@ -11,10 +11,12 @@ from pydantic import BeforeValidator, Field, StringConstraints, TypeAdapter, mod
 
 from flows.config import settings
 from flows.config.rest_options import Auth, Endpoint, Rate
-from flows.config.sets import SET_NAME, read_set
+from flows.config.sets import SET_NAME, read_set, shown
 from flows.config.validation import SECONDS, ConfigModel, Duration, LoadMode, Text, parse
 from flows.core.errors import UsageError
 from flows.core.names import TableName
+
+DEFAULT_FILE = "connections.yml"
 
 
 def _read_sql(value: Any) -> Any:
@@ -46,9 +48,15 @@ class TableOptions(Endpoint):
 
 
 class TableMapping(TableOptions):
-    """A table's options with its name, and with the environment's values in `origin`."""
+    """A table's options with its name, and with the environment's values in `origin`; `file` is where they stand."""
 
     name: TableName
+    file: str = DEFAULT_FILE
+
+    @property
+    def place(self) -> str:
+        """Where a user finds the mapping."""
+        return f"{self.file} under {self.name.source}.tables.{self.name.table}"
 
 
 class ConnectionOptions(ConfigModel):
@@ -65,6 +73,7 @@ class Connection(ConnectionOptions):
 
     source: str
     data: Path
+    file: str = DEFAULT_FILE
 
     @property
     def pause_seconds(self) -> float:
@@ -82,7 +91,7 @@ class Connection(ConnectionOptions):
         for name, value in values.items():
             if not value or not (value.isprintable() and (value.isascii() or kind in ("basic", "oauth2"))):
                 raise UsageError(
-                    f"connections.yml: the {name} in auth.{kind} of {self.source} is empty, or has signs in "
+                    f"{self.file}: the {name} in auth.{kind} of {self.source} is empty, or has signs in "
                     "it that no HTTP header can carry.",
                     "Look at the environment variable that it comes from.",
                 )
@@ -92,7 +101,7 @@ class Connection(ConnectionOptions):
         """Return how a contract table is read."""
         options = self._options(table)
         origin = self._render(f"tables.{table}.from", options.origin) or table
-        named = {"name": TableName(self.source, table), "origin": origin}
+        named = {"name": TableName(self.source, table), "origin": origin, "file": self.file}
         return TableMapping.model_construct(**{**dict(options), **named})
 
     def body(self, table: str) -> Any:
@@ -124,12 +133,12 @@ class Connection(ConnectionOptions):
             return environment.from_string(template).render(data=str(self.data), env_var=settings.env_var)
         except KeyError as error:
             raise UsageError(
-                f"connections.yml: {self.source} needs the environment variable {error.args[0]}, which is not set.",
+                f"{self.file}: {self.source} needs the environment variable {error.args[0]}, which is not set.",
                 f"Set it first: export {error.args[0]}=… (or run the command that serves this source, and sets it)",
             ) from None
         except (TemplateError, TypeError) as error:
             raise UsageError(
-                f"connections.yml: {self.source}.{place} is a template that cannot be read: {error}.",
+                f"{self.file}: {self.source}.{place} is a template that cannot be read: {error}.",
                 "Templates know {{ data }} and {{ env_var('NAME') }}.",
             ) from None
 
@@ -161,13 +170,13 @@ def read_connections(path: Path, connection_set: str | None = None) -> Connectio
     parsed = parse(
         dict[str, ConnectionOptions],
         value,
-        subject=path.name,
+        subject=shown(path),
         place=(name,),
         remedy="Fix the file; CONTRIBUTING.md, «Keys of a mapping», lists the keys.",
     )
     folder = settings.DataFolder.of(name)
     sources = {
-        source: Connection.model_construct(source=source, data=folder.path, **dict(options))
+        source: Connection.model_construct(source=source, data=folder.path, file=shown(path), **dict(options))
         for source, options in parsed.items()
     }
     return Connections(name, folder, sources)

@@ -12,6 +12,11 @@ from flows.core.errors import UsageError
 SET_NAME = r"^[A-Za-z0-9_-]+$"
 
 
+def shown(path: Path) -> str:
+    """Return a path as messages name it: relative to the working directory, if it is below it."""
+    return str(path.relative_to(Path.cwd()) if path.is_relative_to(Path.cwd()) else path)
+
+
 def read_set(path: Path, connection_set: str | None = None) -> tuple[str, Any]:
     """Return a set's name and its unparsed value; without a name, the environment's or the first.
 
@@ -20,23 +25,25 @@ def read_set(path: Path, connection_set: str | None = None) -> tuple[str, Any]:
     try:
         sets = yaml.safe_load(path.read_text())
     except FileNotFoundError:
-        raise UsageError(f"There is no connections file {path}.", "Name one: --connections PATH") from None
+        raise UsageError(f"There is no connections file {shown(path)}.", "Name one: --connections PATH") from None
     except yaml.YAMLError as error:
         mark = getattr(error, "problem_mark", None)
         where = f" at line {mark.line + 1}" if mark is not None else ""
-        raise UsageError(f"{path} is no YAML{where}: {getattr(error, 'problem', None)}.", "Fix the file.") from None
+        raise UsageError(
+            f"{shown(path)} is no YAML{where}: {getattr(error, 'problem', None)}.", "Fix the file."
+        ) from None
     if not isinstance(sets, dict) or not sets:
-        raise UsageError(f"{path} holds no set of connections.", "Write one as CONTRIBUTING.md shows.")
+        raise UsageError(f"{shown(path)} holds no set of connections.", "Write one as CONTRIBUTING.md shows.")
     for name in sets:
         if not (isinstance(name, str) and re.fullmatch(SET_NAME, name)) or name == "prefect":
             raise UsageError(
-                f"{path} holds a set called {name!r}.",
+                f"{shown(path)} holds a set called {name!r}.",
                 "A set has a folder of its own: name it by letters, digits, - and _, in quotes, and not prefect.",
             )
     chosen = connection_set or settings.chosen_set() or next(iter(sets))
     if chosen not in sets:
         raise UsageError(
-            f"{path} holds no set {chosen!r}; it holds {', '.join(sets)}.",
+            f"{shown(path)} holds no set {chosen!r}; it holds {', '.join(sets)}.",
             f"Name one of them: --set NAME, or {settings.SET_VARIABLE}.",
         )
     return chosen, sets[chosen]

@@ -50,7 +50,7 @@ def _require_cursor(plan: LoadPlan, batch: Batch, missing: tuple[str, ...]) -> N
             str(contract.name),
             f"its history is ordered by {cursor!r}",
             tuple(source_columns(records)),
-            f"Map {cursor} in connections.yml, or set load: full there.",
+            f"Map {cursor} in {plan.mapping.place}, or set load: full there.",
         )
 
 

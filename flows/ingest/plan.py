@@ -78,7 +78,7 @@ def as_mapped(contract: Contract, mapping: TableMapping) -> Contract:
     )
     if contract.cursor is not None and contract.cursor not in contract.types:
         raise UsageError(
-            f"connections.yml: the cursor {contract.cursor!r} of {contract.name} is not in its contract.",
+            f"{mapping.file}: the cursor {contract.cursor!r} of {contract.name} is not in its contract.",
             f"It is one of {', '.join(contract.types)}.",
         )
     return contract
@@ -122,6 +122,6 @@ def working_connection(plan: LoadPlan) -> Iterator[tuple[duckdb.DuckDBPyConnecti
                 duck.execute(f"set TimeZone = {literal(time_zone)}")
             except duckdb.Error:
                 raise UsageError(
-                    f"connections.yml: {time_zone!r} is no time zone.", "Write one such as Europe/London."
+                    f"{plan.mapping.file}: {time_zone!r} is no time zone.", "Write one such as Europe/London."
                 ) from None
             yield duck, Path(folder)

@@ -25,13 +25,14 @@ def tables_to_load(sources: Connections, contracts: Mapping[TableName, Contract]
             if table not in declared:
                 known = ", ".join(str(name) for name, contract in contracts.items() if contract.derivation is None)
                 raise UsageError(
-                    f"connections.yml: {sources.name}.{connection.source}.{table} has no contract; there are {known}.",
+                    f"{connection.file}: {sources.name}.{connection.source}.{table} has no contract; "
+                    f"there are {known}.",
                     f"Declare it in models/staging/{connection.source}/_{connection.source}__sources.yml.",
                 )
             wanted.append((declared[table], connection))
         if not named:
             raise UsageError(
-                f"connections.yml: {sources.name}.{connection.source} is no declared source.",
+                f"{connection.file}: {sources.name}.{connection.source} is no declared source.",
                 f"Declare it in models/staging/{connection.source}/_{connection.source}__sources.yml.",
             )
     return wanted

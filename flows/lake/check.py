@@ -58,7 +58,7 @@ def check(mapped: MappedBatch, contract: Contract) -> Checked:
             str(contract.name),
             "its mapping cannot be used: " + " ".join(line.strip() for line in str(error).splitlines()[:2]),
             tuple(mapped.records.types),
-            f"Fix connections.yml under {contract.name.source}.tables.{contract.name.table}.",
+            f"Fix {mapped.place}.",
         ) from None
     return Checked(_numbered(typed, mapped.schema), mapped.extras, read)
 

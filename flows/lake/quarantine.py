@@ -144,5 +144,5 @@ def require_contract(checked: Checked, contract: Contract, accepted: int, reject
 
 def limit_passed(contract: Contract, *findings: Finding, limit: str) -> GateFailed:
     """Return the error of a load of which more is wrong than a limit of its contract allows."""
-    hint = f"Fix the source, its mapping in connections.yml or the contract of {contract.name}; the limit is {limit}."
+    hint = f"Fix the source, its mapping or the contract of {contract.name}; the limit is {limit}."
     return GateFailed("contract", findings, hint)

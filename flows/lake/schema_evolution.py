@@ -121,7 +121,7 @@ def _require_apart(raw: RawTable, known: Sequence[str], extras: Sequence[str]) -
                 str(raw.name),
                 f"columns must differ by more than Unicode form, but {other!r} and {name!r} do not",
                 tuple(extras),
-                "Rename it in the source, or map it in connections.yml.",
+                "Rename it in the source, or map it.",
             )
 
 

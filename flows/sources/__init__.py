@@ -23,6 +23,6 @@ def connect(connection: Connection, mapping: TableMapping) -> Connector:
 
         return connect_sql(connection, mapping)
     raise UsageError(
-        f"connections.yml: the url of {connection.source} has no scheme.",
+        f"{connection.file}: the url of {connection.source} has no scheme.",
         "Write one, such as sqlite:///shop.sqlite, https://api.example.com or file:exports.",
     )

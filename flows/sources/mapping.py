@@ -29,6 +29,7 @@ class MappedBatch:
     `expressions` are by contract column. `extras` are further columns of the source that the lake takes as they
     are, and `ignored` those that the contract leaves out. `missing` are nullable columns that the source does not have.
     `is_text` tells whether each record came as a text, RECORD; otherwise it came as columns, by its `schema`.
+    `place` is where a user finds the mapping.
     """
 
     records: Relation
@@ -39,6 +40,7 @@ class MappedBatch:
     extras: tuple[str, ...]
     ignored: tuple[str, ...]
     missing: tuple[str, ...]
+    place: str
 
     @property
     def record(self) -> str:
@@ -74,7 +76,7 @@ def map_batch(
             str(mapping.name),
             f"its mapping names {', '.join(unknown)}, which the contract does not have",
             tuple(columns),
-            "Add the column to the contract, or fix the mapping in connections.yml.",
+            f"Add the column to the contract, or fix {mapping.place}.",
         )
     expressions, missing = {}, []
     for column, is_required in columns.items():
@@ -87,7 +89,7 @@ def map_batch(
                 str(mapping.name),
                 f"the contract requires column {column!r}",
                 tuple(offered.values()),
-                f"Map it in connections.yml under {mapping.name.source}.tables.{mapping.name.table}.columns, "
+                f"Map it in {mapping.place}.columns, "
                 "or make it nullable in the contract."
                 + "".join(f"\n{text}" for text in suggest_mapping([column], _unused(offered, columns))),
             )
@@ -100,7 +102,9 @@ def map_batch(
     _require_extras_allowed(mapping, tuple(offered.values()), further, on_extra_column)
     evolving = further if on_extra_column == "evolve" else ()
     ignored = further if on_extra_column == "ignore" else ()
-    return MappedBatch(records, schema, is_text, mapping.where, expressions, evolving, ignored, tuple(missing))
+    return MappedBatch(
+        records, schema, is_text, mapping.where, expressions, evolving, ignored, tuple(missing), mapping.place
+    )
 
 
 def suggest_mapping(missing: Sequence[str], further: Sequence[str]) -> list[str]:
@@ -178,7 +182,7 @@ def _run_query(records: Relation, mapping: TableMapping) -> Relation:
         raise SourceFailed(
             str(mapping.name),
             f"the query of its mapping fails{_first_failing_file(records, sql)}: {without_values(error)}",
-            "Fix the query in connections.yml.",
+            f"Fix the query in {mapping.place}.",
         ) from None
     for column, kind in zip(SERVICE_COLUMNS, ("varchar", "bigint"), strict=True):
         connection.execute(f"alter table {queried} add column if not exists {column} {kind}")

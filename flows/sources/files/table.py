@@ -73,7 +73,7 @@ class FileTable:
             raise SourceFailed(
                 str(self.mapping.name),
                 f"no file matches {self.mapping.origin}",
-                "Fix the url or `from` in connections.yml.",
+                f"Fix the url or `from` in {self.mapping.file}.",
             )
         if waiting:
             yield self._read(connection, waiting, request)

@@ -86,14 +86,14 @@ class RestClient:
     """The client of one table; open it as a context."""
 
     def __init__(self, connection: Connection, table: TableName) -> None:
-        self._table = str(table)
+        self._table, self._file = str(table), connection.file
         try:
             self._base = httpx.URL(connection.url().rstrip("/") + "/")
         except httpx.InvalidURL:
-            raise UsageError(f"connections.yml: the url of {table.source} is not a valid URL.", "Fix it.") from None
+            raise UsageError(f"{connection.file}: the url of {table.source} is not a valid URL.", "Fix it.") from None
         if self._base.userinfo:
             raise UsageError(
-                f"connections.yml: the url of {table.source} holds a user.",
+                f"{connection.file}: the url of {table.source} holds a user.",
                 "Write it as auth: {basic: {user: …, password: …}}, so that it goes with every page.",
             )
         self._limiter = _limiter(str(self._base), connection.pause_seconds)
@@ -146,7 +146,7 @@ class RestClient:
             ) from None
         except (NoToken, httpx.InvalidURL) as error:
             cause = str(error) if isinstance(error, NoToken) else "the token_url is not a valid URL"
-            raise self.failed(cause, "Check auth.oauth2 in connections.yml, and its variables.") from None
+            raise self.failed(cause, f"Check auth.oauth2 in {self._file}, and its variables.") from None
         raise AssertionError("a retry either returns or raises")
 
     def failed(self, cause: str, remedy: str) -> SourceFailed:
@@ -168,7 +168,7 @@ class RestClient:
         if response.status_code != httpx.codes.OK:
             raise self.failed(
                 f"{request.url.path} answered with HTTP status {response.status_code}",
-                "Check the url, the endpoint and auth in connections.yml.",
+                f"Check the url, the endpoint and auth in {self._file}.",
             )
         if seconds is not None and seconds <= LONGEST_WAIT_SECONDS:
             self._limiter.pause(seconds)

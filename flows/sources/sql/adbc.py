@@ -84,7 +84,7 @@ class AdbcTable:
             raise SourceFailed(str(self.mapping.name), error.cause, error.remedy) from None
         except DRIVER_ERRORS as error:
             cause, is_transient = self.dialect.explain(error)
-            remedy = "Fix the source or its mapping, then run again."
+            remedy = f"Fix the source, or its url or mapping in {self.mapping.file}, then run again."
             raise SourceFailed(str(self.mapping.name), scrub(cause), remedy, is_transient) from None
 
     def _typed_or_text(

@@ -57,7 +57,9 @@ class SqlAlchemyTable:
                 "Install it, or name another driver in the url.",
             ) from None
         except (sqlalchemy.exc.ArgumentError, ValueError):  # whose messages quote the url, and so the password
-            raise UsageError(f"{self.mapping.name}: url is not a valid URL.", "Fix it in connections.yml.") from None
+            raise UsageError(
+                f"{self.mapping.name}: url is not a valid URL.", f"Fix it in {self.mapping.file}."
+            ) from None
 
     def _failed(self, error: sqlalchemy.exc.SQLAlchemyError) -> SourceFailed:
         cause = getattr(error, "orig", None) or error

@@ -30,7 +30,7 @@ class Sqlite:
     def connect(self) -> Database:
         """Open the file; raises OSError if it does not exist."""
         if not self.path.exists():
-            raise FileNotFoundError(f"there is no SQLite file {self.path.name}; fix its url in connections.yml")
+            raise FileNotFoundError(f"there is no SQLite file {self.path.name}")
         return adbc_driver_sqlite.dbapi.connect(f"file:{quote(str(self.path))}?mode=ro")
 
     def statement_options(self) -> Mapping[str, str]:

@@ -1,5 +1,6 @@
 """`connections.yml`: the errors of an invalid file, and the schema with which editors check it."""
 
+import ast
 import json
 from datetime import date
 from pathlib import Path
@@ -12,7 +13,7 @@ from support.shop import Shop
 
 from flows.config.connections import connections_schema, read_connections
 from flows.config.settings import PROJECT, SET_VARIABLE
-from flows.core.errors import UsageError
+from flows.core.errors import UsageError, WarehouseError
 
 
 @pytest.fixture(autouse=True)
@@ -133,19 +134,62 @@ def test_all_mistakes_of_a_set_are_told_at_once_and_no_value_that_may_be_secret(
     # Then each mistake has one line with its place
     *mistakes, remedy = str(failure.value).splitlines()
     assert mistakes == [
-        "connections.yml: a.crm.auth.basic has unknown keys: pasword (did you mean password?); "
-        "write one of password, user.",
-        "connections.yml: a.sales.tables.orders.body is not a map of names.",
-        "connections.yml: a.sales.tables.orders.where is not text; write it in quotes.",
-        "connections.yml: a.sales.tables.people has a body that is not JSON; write dates in quotes.",
-        "connections.yml: a.shop.url is not text; write it in quotes.",
-        "connections.yml: a.shop.auth.bearer is not text; write it in quotes.",
-        "connections.yml: a.shop.rate.period is 'week'; write 'second', 'minute', 'hour' or 'day'.",
+        f"{path}: a.crm.auth.basic has unknown keys: pasword (did you mean password?); write one of password, user.",
+        f"{path}: a.sales.tables.orders.body is not a map of names.",
+        f"{path}: a.sales.tables.orders.where is not text; write it in quotes.",
+        f"{path}: a.sales.tables.people has a body that is not JSON; write dates in quotes.",
+        f"{path}: a.shop.url is not text; write it in quotes.",
+        f"{path}: a.shop.auth.bearer is not text; write it in quotes.",
+        f"{path}: a.shop.rate.period is 'week'; write 'second', 'minute', 'hour' or 'day'.",
     ]
     assert "Keys of a mapping" in remedy
     assert "c4nary" not in str(failure.value) + repr(failure.value)
     assert "1234567" not in str(failure.value)
     assert failure.value.__context__ is None
+
+
+MISTAKES: list[tuple[str, dict[str, Any], dict[str, Any]]] = [
+    ("has no scheme", {"url": "shop.csv"}, {}),
+    ("is no time zone", {}, {"from": "*.csv", "time_zone": "Europe/Lundun"}),
+    ("needs the environment variable C4NARY", {"url": "file:{{ env_var('C4NARY') }}"}, {}),
+    ("the cursor 'at' of", {}, {"from": "*.csv", "cursor": "at"}),
+    ("no file matches", {}, {"from": "*.parquet"}),
+    ("requires column 'order_id'", {}, {"from": "*.csv"}),
+    ("the query of its mapping fails", {}, {"from": "*.csv", "query": "select no_such() from source"}),
+    ("its mapping names buyer", {}, {"from": "*.csv", "columns": {"buyer": "id", "order_id": "id"}}),
+    ("its mapping cannot be used", {}, {"from": "*.csv", "columns": {"order_id": "no_such(id)"}}),
+    ("there is no SQLite file", {"url": "sqlite:///nowhere.sqlite"}, {}),
+]
+
+
+@pytest.mark.parametrize(("text", "connection", "mapping"), MISTAKES)
+def test_fault_100_an_error_names_the_file_that_was_given(
+    shop: Shop, monkeypatch: pytest.MonkeyPatch, text: str, connection: dict[str, Any], mapping: dict[str, Any]
+) -> None:
+    """A connections file of another name held a mistake: its own name stands in the error: F."""
+    # Given a file of another name in a folder below the working directory
+    monkeypatch.setattr(Shop, "connections_file", shop.folder / "sets" / "my-shop.yaml")
+    shop.connections_file.parent.mkdir()
+    monkeypatch.chdir(shop.folder)
+    shop.drop("orders.csv", "id\n1\n")
+    shop.connection |= connection
+    shop.map(**mapping)
+
+    # When it is used, then the error says which file to look at
+    with pytest.raises(WarehouseError, match=text) as failure:
+        shop.load()
+    assert "sets/my-shop.yaml" in str(failure.value)
+    assert str(shop.folder) not in str(failure.value)
+    assert "connections.yml" not in str(failure.value)
+
+
+def test_no_message_names_a_file_that_may_not_be_the_one_given() -> None:
+    # Given every call in the flows, except the one that makes the default
+    for path in (PROJECT / "flows").rglob("*.py"):
+        calls = [node for node in ast.walk(ast.parse(path.read_text())) if isinstance(node, ast.Call)]
+        texts = [node.value for call in calls for node in ast.walk(call) if isinstance(node, ast.Constant)]
+        # Then none of them writes the default file's name into a text
+        assert path.name == "__main__.py" or not [text for text in texts if "connections.yml" in str(text)], path
 
 
 def test_a_key_of_an_earlier_version_is_refused_by_its_new_name(tmp_path: Path) -> None:
