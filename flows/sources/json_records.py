@@ -74,15 +74,15 @@ def json_pointer(keys: list[str]) -> str:
 
 def refuse_colliding_names(table: str, names: list[str]) -> None:
     """Raise SchemaMismatch for columns without a name, with a reserved name, or that differ by case or form only."""
-    seen: dict[str, str] = {}
-    for name in names:
-        other = seen.setdefault(folded(name), name)
+    seen: dict[str, int] = {}
+    for at, name in enumerate(names):
+        other = seen.setdefault(folded(name), at)
         problem, remedy = "", "Rename it in the source, or by a query in its mapping if the source is a database."
         if not name:
             problem = "every column must have a name"
         elif name.casefold() in (*SERVICE_COLUMNS, RECORD):
             problem = f"columns must not be called {name!r}, which is reserved for the position of a record"
-        elif other is not name:
-            problem = f"columns must differ by more than case or Unicode form, but {other!r} and {name!r} do not"
+        elif other != at:
+            problem = f"columns must differ by more than case or Unicode form, but {names[other]!r} and {name!r} do not"
         if problem:
             raise SchemaMismatch(table, problem, tuple(names), remedy)

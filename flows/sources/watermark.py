@@ -10,6 +10,12 @@ from flows.core.relation import Relation
 
 Cursor = str | int | float | Decimal | datetime | date
 
+FINITE = {
+    **dict.fromkeys(("DOUBLE", "FLOAT"), "isfinite({0})"),
+    **dict.fromkeys(("DATE", "TIMESTAMP", "TIMESTAMP WITH TIME ZONE"), "{0} between '0001-01-01' and '9999-12-31'"),
+}
+"""By type: SQL that is false for infinity, NaN and years that Python lacks, which must not hide all later rows."""
+
 
 def largest_cursor(records: Relation, column: str) -> Cursor | None:
     """Return the largest value of a cursor column, or None if all are null; texts compare as times or as numbers.
@@ -17,12 +23,14 @@ def largest_cursor(records: Relation, column: str) -> Cursor | None:
     Texts of another kind are ignored beside them: a cell such as n/a must not hide all later rows.
     """
     name = identifier(column)
+    is_finite = FINITE.get(records.types[column], "true").format(name)
     largest, is_uniform = records.connection.execute(
-        f"select max({name}), count(distinct length(cast({name} as varchar))) = 1 from {records}"
+        f"select max({name}) filter ({is_finite}), count(distinct length(cast({name} as varchar))) = 1 from {records}"
     ).fetchall()[0]
     if not isinstance(largest, str) or (is_uniform and _moment(largest) is not None):
         return cast(Cursor | None, largest)  # times of one format sort as texts
     as_time = f"try_cast(cast({name} as varchar) as timestamptz)"
+    as_time = f"case when {FINITE['TIMESTAMP WITH TIME ZONE'].format(as_time)} then {as_time} end"
     as_number = f"try_cast(cast({name} as varchar) as decimal(38, 9))"
     candidates: tuple[Cursor | None, ...] = records.connection.execute(
         f"select arg_max({name}, {as_time}), arg_max({name}, {as_number}) from {records}"

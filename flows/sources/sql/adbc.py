@@ -1,6 +1,6 @@
 """Tables of databases that ADBC reads: rows come as Arrow, without a Python object for each value."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
 from dataclasses import dataclass, replace
@@ -11,13 +11,11 @@ import duckdb
 import pyarrow as pa
 from adbc_driver_manager import Error as AdbcError
 from adbc_driver_manager.dbapi import Connection as Database
+from adbc_driver_manager.dbapi import Cursor as DriverCursor
 
 from flows.config.connections import TableMapping
-from flows.core.errors import SourceFailed
 from flows.core.names import identifier
-from flows.core.redaction import scrub
 from flows.sources.batches import Batch, Request
-from flows.sources.json_records import refuse_colliding_names
 from flows.sources.sql import pieces
 from flows.sources.watermark import Cursor, from_watermark
 
@@ -26,20 +24,18 @@ DRIVER_ERRORS = (AdbcError, OSError, pa.ArrowInvalid)
 """Errors of a driver; it raises the last two while it fetches."""
 
 
-class MixedTypesError(Exception):
-    """A column holds values that its Arrow type cannot keep; read as text, they stay exact."""
-
-
 @dataclass
-class InexactError(Exception):
-    """A column holds values that the driver would change."""
+class MixedTypesError(Exception):
+    """Columns hold values that their Arrow type cannot keep; read as text, they stay exact."""
 
-    cause: str
-    remedy: str
+    columns: frozenset[str]
 
 
 class Dialect(Protocol):
     """The differences between the databases that ADBC reads."""
+
+    sample_rows: ClassVar[int]
+    """The rows that the driver must see to tell the types of columns."""
 
     def connect(self) -> Database:
         """Open a session that cannot write, and begin its one transaction."""
@@ -49,12 +45,24 @@ class Dialect(Protocol):
         """Return the driver's options for a statement that fetches."""
         ...
 
-    def expression(self, field: pa.Field, column: str, *, as_text: bool) -> str:
-        """Return SQL that yields the values of a column exactly."""
+    def table_exists(self, *parts: str) -> str:
+        """Return SQL for a row if there is a table or view of that name, exactly as it is written."""
         ...
 
-    def decode(self, reader: pa.RecordBatchReader, *, as_text: bool) -> Iterator[pa.Table]:
-        """Yield fetched pieces; raises MixedTypesError, or InexactError where reading as text cannot help."""
+    def expression(self, field: pa.Field, column: str, at: int, *, as_text: bool) -> str:
+        """Return SQL that yields the values of a column exactly, or raises an error that `mixed_column` knows."""
+        ...
+
+    def widen(self, planned: pa.Schema, found: pa.Schema) -> pa.Schema:
+        """Return the types to read columns by, after the driver looked at the first rows in their order."""
+        ...
+
+    def mixed_column(self, error: Exception) -> int | None:
+        """Return the number of the column whose values are of several types, if that is the error."""
+        ...
+
+    def decode(self, column: pa.Array, *, as_text: bool) -> pa.Array | None:
+        """Return the values of a fetched column as the database has them, or None if its type cannot hold them."""
         ...
 
     def literal(self, cursor: Cursor) -> str:
@@ -77,50 +85,99 @@ class AdbcTable:
 
     def batches(self, connection: duckdb.DuckDBPyConnection, request: Request) -> Iterator[Batch]:
         """Yield rows in the order of the cursor, so that the next load can continue from each batch's watermark."""
-        try:
-            with closing(self.dialect.connect()) as database:
-                yield from self._typed_or_text(connection, database, request)
-        except InexactError as error:
-            raise SourceFailed(str(self.mapping.name), error.cause, error.remedy) from None
-        except DRIVER_ERRORS as error:
-            cause, is_transient = self.dialect.explain(error)
-            remedy = f"Fix the source, or its url or mapping in {self.mapping.file}, then run again."
-            raise SourceFailed(str(self.mapping.name), scrub(cause), remedy, is_transient) from None
+        with pieces.source_errors(self.mapping, self._explain), closing(self.dialect.connect()) as database:
+            yield from self._typed_or_text(connection, database, request)
+
+    def _explain(self, error: Exception) -> tuple[str, bool] | None:
+        return self.dialect.explain(error) if isinstance(error, DRIVER_ERRORS) else None
 
     def _typed_or_text(
         self, connection: duckdb.DuckDBPyConnection, database: Database, request: Request
     ) -> Iterator[Batch]:
-        """Read typed columns; from the first batch that they cannot hold, read the rest as text."""
+        """Read typed columns; from the first batch that they cannot hold, read such columns as text."""
+        relation = f"(select * from {pieces.relation_of(self.mapping, self._exists(database))}) as {ROWS}"
+        as_text: frozenset[str] = frozenset()
         done = 0
-        try:
-            for batch in self._read(connection, database, request, done, as_text=False):
-                yield batch
-                request = replace(request, watermark=batch.watermark or request.watermark)
-                done += batch.read
-        except MixedTypesError:
-            yield from self._read(connection, database, request, done, as_text=True)
+        while True:
+            try:
+                for batch in self._read(connection, database, relation, request, done, as_text):
+                    yield batch
+                    request = replace(request, watermark=batch.watermark or request.watermark)
+                    done += batch.read
+            except MixedTypesError as error:
+                as_text |= error.columns
+            else:
+                return
+
+    def _exists(self, database: Database) -> Callable[..., bool]:
+        return lambda *parts: _has_rows(database, self.dialect.table_exists(*parts))
 
     def _read(
-        self, connection: duckdb.DuckDBPyConnection, database: Database, request: Request, done: int, *, as_text: bool
+        self,
+        connection: duckdb.DuckDBPyConnection,
+        database: Database,
+        relation: str,
+        request: Request,
+        done: int,
+        as_text: frozenset[str],
     ) -> Iterator[Batch]:
-        relation = f"(select * from {pieces.relation_of(self.mapping)}) as {ROWS}"
-        schema = _fetch(database, f"select * from {relation} limit 0").schema
-        refuse_colliding_names(str(self.mapping.name), schema.names)
+        schema = _fetch(database, f"select * from {relation} limit {self.dialect.sample_rows}").schema
+        pieces.refuse_repeated_names(str(self.mapping.name), schema.names)
         request = pieces.resolve_cursor(request, schema.names)
         with closing(database.cursor()) as cursor:
             cursor.adbc_statement.set_options(**self.dialect.statement_options())
-            columns = self._columns(schema, as_text=as_text)
-            cursor.execute(f"select {columns} from {relation}{self._rows(request, done)}")
-            reader = cursor.fetch_record_batch()
-            tables = _read_ahead(pieces.gather(self.dialect.decode(reader, as_text=as_text), reader.schema))
+            sql = f" from {relation}{self._rows(request, done)}"
+            reader = self._execute(cursor, schema, sql, as_text)
+            tables = _read_ahead(pieces.gather(self._decoded(reader, as_text), reader.schema))
             any_row = f"select 1 from {relation} where {_column(request.cursor or '')} is not null limit 1"
             has_rows = partial(_has_rows, database, any_row)
             yield from pieces.to_batches(connection, tables, self.mapping, request, done + 1, has_rows)
 
-    def _columns(self, schema: pa.Schema, *, as_text: bool) -> str:
+    def _execute(
+        self, cursor: DriverCursor, schema: pa.Schema, sql: str, as_text: frozenset[str]
+    ) -> pa.RecordBatchReader:
+        """Select each column by its type, and again if the rows in their order show the driver a wider one."""
+        while True:
+            try:
+                cursor.execute(f"select {self._columns(schema, as_text)}{sql}")
+                reader = cursor.fetch_record_batch()
+            except DRIVER_ERRORS as error:
+                self._raise_if_mixed(error, schema.names, as_text, frozenset())
+                raise
+            wider = self.dialect.widen(schema, reader.schema)
+            if all(one.name in as_text or one.type == other.type for one, other in zip(schema, wider, strict=True)):
+                return reader
+            schema = wider
+
+    def _decoded(self, reader: pa.RecordBatchReader, as_text: frozenset[str]) -> Iterator[pa.Table]:
+        """Yield fetched pieces; raises MixedTypesError for columns that no one type can hold."""
+        names = reader.schema.names
+        empty = set(names)
+        try:
+            for batch in reader:
+                fetched = list(zip(names, batch.columns, strict=True))
+                empty -= {name for name, column in fetched if column.null_count < len(column)}
+                decoded = {name: self.dialect.decode(column, as_text=name in as_text) for name, column in fetched}
+                if unreadable := frozenset(name for name, column in decoded.items() if column is None):
+                    raise MixedTypesError(unreadable)
+                yield pa.table(decoded)
+        except DRIVER_ERRORS as error:
+            self._raise_if_mixed(error, names, as_text, frozenset(empty))
+            raise
+
+    def _raise_if_mixed(
+        self, error: Exception, names: list[str], as_text: frozenset[str], empty: frozenset[str]
+    ) -> None:
+        """Raise MixedTypesError for the column at fault, and for those that had no value yet."""
+        at = self.dialect.mixed_column(error)
+        if at is not None and names[at] not in as_text:
+            raise MixedTypesError(empty | {names[at]}) from None
+
+    def _columns(self, schema: pa.Schema, as_text: frozenset[str]) -> str:
         return ", ".join(
-            f"{self.dialect.expression(field, _column(field.name), as_text=as_text)} as {identifier(field.name)}"
-            for field in schema
+            f"{self.dialect.expression(field, _column(field.name), at, as_text=field.name in as_text)} "
+            f"as {identifier(field.name)}"
+            for at, field in enumerate(schema)
         )
 
     def _rows(self, request: Request, done: int) -> str:

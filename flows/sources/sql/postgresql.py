@@ -1,9 +1,10 @@
 """PostgreSQL for ADBC: types that Arrow or the driver would change are read as text."""
 
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from contextlib import closing
 from dataclasses import dataclass
+from typing import ClassVar
 
 import adbc_driver_postgresql.dbapi
 import pyarrow as pa
@@ -13,8 +14,7 @@ from adbc_driver_manager import OperationalError
 from adbc_driver_manager.dbapi import Connection as Database
 from sqlalchemy.dialects.postgresql.psycopg import PGDialect_psycopg
 
-from flows.core.names import literal
-from flows.sources.sql.adbc import InexactError
+from flows.core.names import identifier, literal
 from flows.sources.watermark import Cursor
 
 CONNECT_SECONDS = 30
@@ -27,6 +27,8 @@ SESSION = (
     "set local intervalstyle = 'postgres'",
     "set local extra_float_digits = 1",
     "set local standard_conforming_strings = on",
+    "set local synchronize_seqscans = off",  # so that a statement that is run again has the same order
+    "set local max_parallel_workers_per_gather = 0",
 )
 """Begins a table's one transaction: a snapshot that cannot write, and texts that do not depend on the server."""
 
@@ -41,8 +43,17 @@ TO_TEXT = {
     "float4": "cast(cast({} as text) as double precision)",  # 0.1 stays 0.1, not 0.10000000149
     "inet": "abbrev({})",  # its cast adds a netmask
 }
-EARLIEST_DAY, EARLIEST_MICROSECOND = -3_000_000, -3 * 10**17
-"""Before 4713 BC, the first year that PostgreSQL has: the driver overflows to there for infinity."""
+EPOCH_DAYS, EPOCH_MICROSECONDS = 10_957, 946_684_800_000_000
+"""From 1970 to 2000: the driver adds this to PostgreSQL's own number, which overflows for infinity."""
+
+INFINITIES = {
+    pa.int32(): ((2**31 - 1, -(2**31) + EPOCH_DAYS - 1), (-(2**31) + 1, -(2**31) + EPOCH_DAYS)),
+    pa.int64(): ((2**63 - 1, -(2**63) + EPOCH_MICROSECONDS - 1), (-(2**63) + 1, -(2**63) + EPOCH_MICROSECONDS)),
+}
+"""DuckDB's number for infinity and -infinity, and what the driver makes of PostgreSQL's; none is a date."""
+
+EARLIEST = {pa.int32(): -3_000_000, pa.int64(): -3 * 10**17}
+"""Before 4713 BC, the first year that PostgreSQL has."""
 
 SHOWN_STATES = ("08", "0A", "25", "28", "3D", "3F", "40", "42", "53", "54", "55", "57", "58")
 """Classes of SQLSTATE whose messages are about names, rights and resources; others may quote a value."""
@@ -62,6 +73,8 @@ HARMLESS = re.compile(
 class Postgresql:
     """A PostgreSQL database; its URL holds a password and is never shown."""
 
+    sample_rows: ClassVar[int] = 0
+
     url: sqlalchemy.URL
 
     def connect(self) -> Database:
@@ -71,6 +84,9 @@ class Postgresql:
             with closing(database.cursor()) as cursor:
                 for statement in SESSION:
                     cursor.execute(statement)
+                cursor.execute("select current_setting('server_encoding')")
+                if cursor.fetchall() == [("SQL_ASCII",)]:  # it stores bytes, and refuses those that are no UTF-8
+                    cursor.execute("set local client_encoding = 'SQL_ASCII'")
         except BaseException:
             database.close()
             raise
@@ -80,7 +96,12 @@ class Postgresql:
         """Return how many bytes a fetch has."""
         return {"adbc.postgresql.batch_size_hint_bytes": str(BYTES_A_FETCH)}
 
-    def expression(self, field: pa.Field, column: str, *, as_text: bool) -> str:
+    def table_exists(self, *parts: str) -> str:
+        """Return SQL for a row if there is a table or view of that name, on the search path or in a schema."""
+        name = literal(".".join(map(identifier, parts)))
+        return f"select 1 from pg_class where oid = to_regclass({name})"
+
+    def expression(self, field: pa.Field, column: str, at: int, *, as_text: bool) -> str:
         """Return a column, or its text where Arrow cannot hold its type; arrays and rows become JSON."""
         kind = (field.metadata or {}).get(b"POSTGRESQL:type", b"").decode()
         if kind in EXACT_TYPES and not as_text:
@@ -88,16 +109,26 @@ class Postgresql:
         text = "cast(to_json({}) as text)" if pa.types.is_nested(field.type) else "cast({} as text)"
         return TO_TEXT.get(kind, text).format(column)
 
-    def decode(self, reader: pa.RecordBatchReader, *, as_text: bool) -> Iterator[pa.Table]:
-        """Yield fetched pieces; raises InexactError for an infinite date."""
-        for batch in reader:
-            for name, column in zip(batch.schema.names, batch.columns, strict=True):
-                if _is_infinite(column):
-                    raise InexactError(
-                        f"column {name} holds an infinite date or time, which would be read as another one",
-                        f"Read it as text, by a query in its mapping: select …, cast({name} as text) as {name} from …",
-                    )
-            yield pa.Table.from_batches([batch])
+    def widen(self, planned: pa.Schema, found: pa.Schema) -> pa.Schema:
+        """Return the types that were planned: the server declares them."""
+        return planned
+
+    def mixed_column(self, error: Exception) -> int | None:
+        """Return None: the server declares types."""
+        return None
+
+    def decode(self, column: pa.Array, *, as_text: bool) -> pa.Array | None:
+        """Return a column with infinity as DuckDB writes it, or None if it holds a year that overflows."""
+        if not (pa.types.is_date32(column.type) or pa.types.is_timestamp(column.type)):
+            return column
+        kind = pa.int32() if pa.types.is_date32(column.type) else pa.int64()
+        numbers = column.view(kind)
+        if (pc.min(numbers).as_py() or 0) >= EARLIEST[kind]:
+            return column
+        for duckdb_number, overflown in INFINITIES[kind]:
+            numbers = pc.if_else(pc.equal(numbers, overflown), pa.scalar(duckdb_number, kind), numbers)
+        is_year = pc.or_(pc.greater(numbers, EARLIEST[kind]), pc.equal(numbers, INFINITIES[kind][1][0]))
+        return numbers.view(column.type) if pc.all(is_year).as_py() else None
 
     def literal(self, cursor: Cursor) -> str:
         """Write a cursor value as a literal that takes the column's own type."""
@@ -122,13 +153,3 @@ def _connection_string(url: sqlalchemy.URL) -> str:
     arguments = {"connect_timeout": CONNECT_SECONDS, **arguments, "client_encoding": "utf8"}
     escaped = {name: re.sub(r"([\\'])", r"\\\1", str(value)) for name, value in arguments.items()}
     return " ".join(f"{name}='{value}'" for name, value in escaped.items())
-
-
-def _is_infinite(column: pa.Array) -> bool:
-    if pa.types.is_date32(column.type):
-        smallest, earliest = pc.min(column.view(pa.int32())), EARLIEST_DAY
-    elif pa.types.is_timestamp(column.type):
-        smallest, earliest = pc.min(column.view(pa.int64())), EARLIEST_MICROSECOND
-    else:
-        return False
-    return bool(smallest.is_valid and smallest.as_py() < earliest)

@@ -1,10 +1,11 @@
-"""SQLite for ADBC: any column may hold values of several types, so some are read as text."""
+"""SQLite for ADBC: any column may hold values of several types, and each keeps its own text."""
 
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import date
 from pathlib import Path
+from typing import ClassVar
 from urllib.parse import quote
 
 import adbc_driver_sqlite.dbapi
@@ -14,16 +15,21 @@ from adbc_driver_manager.dbapi import Connection as Database
 
 from flows.core.names import literal
 from flows.sources.sql import pieces
-from flows.sources.sql.adbc import MixedTypesError
+from flows.sources.sql.values import escape
 from flows.sources.watermark import Cursor
 
-LARGEST_EXACT = 2.0**53
-"""From here on, a double may be a whole number that the driver has rounded."""
+MIXED_COLUMN = re.compile(r"(?:Type mismatch in |JSON path: ')column (\d+)")
+"""Errors of the driver, and of our own expressions, on a value of another type than its column's."""
+
+TEXT, BLOB = "=", "x"
+"""Marks before a value that is read as text: a text follows, or a blob in hexadecimal digits."""
 
 
 @dataclass(frozen=True)
 class Sqlite:
     """A SQLite file, opened for reading only."""
+
+    sample_rows: ClassVar[int] = pieces.ROWS_A_FETCH
 
     path: Path
 
@@ -37,23 +43,44 @@ class Sqlite:
         """Return how many rows a fetch has."""
         return {"adbc.sqlite.query.batch_rows": str(pieces.ROWS_A_FETCH)}
 
-    def expression(self, field: pa.Field, column: str, *, as_text: bool) -> str:
-        """Return a column, or its text after a mark.
+    def table_exists(self, *parts: str) -> str:
+        """Return SQL for a row if there is a table or view of that name."""
+        name = parts[-1] if len(parts) == 1 or parts[0].lower() == "main" else ""
+        return f"select 1 from sqlite_master where type in ('table', 'view') and lower(name) = lower({literal(name)})"
+
+    def expression(self, field: pa.Field, column: str, at: int, *, as_text: bool) -> str:
+        """Return a column, or its text after a mark; a value that the column's type would change raises instead.
 
         The driver takes a column for numbers if its first rows are all null, so every text needs a mark.
         """
-        return f"coalesce('=' || {_exact_text(column)}, '')" if as_text else column
+        if as_text:
+            return (
+                f"case typeof({column}) when 'null' then '' when 'blob' then '{BLOB}' || hex({column}) "
+                f"when 'real' then '{TEXT}' || {_exact_text(column)} else '{TEXT}' || {column} end"
+            )
+        refuse = f"json_extract('{{}}', 'column {at}' || typeof({column}))"
+        if pa.types.is_string(field.type):  # the driver writes a number of its first rows with six digits
+            exact = f"case typeof({column}) when 'real' then {_exact_text(column)} else {refuse} end"
+            return f"case when typeof({column}) in ('real', 'blob') then {exact} else {column} end"
+        if pa.types.is_floating(field.type):  # the driver rounds integers past 2^53, and 17 is not 17.0
+            return f"case when typeof({column}) = 'integer' then {refuse} else {column} end"
+        if pa.types.is_binary(field.type):
+            return f"case when typeof({column}) in ('null', 'blob') then {column} else {refuse} end"
+        return column  # for any other type than integer, the driver raises
 
-    def decode(self, reader: pa.RecordBatchReader, *, as_text: bool) -> Iterator[pa.Table]:
-        """Yield fetched pieces; raises MixedTypesError for a column that no one type can hold."""
-        try:
-            for batch in reader:
-                piece = pa.Table.from_batches([batch])
-                yield _without_marks(piece) if as_text else _require_exact(piece)
-        except OSError as error:
-            if "Type mismatch" in str(error):
-                raise MixedTypesError from None
-            raise
+    def widen(self, planned: pa.Schema, found: pa.Schema) -> pa.Schema:
+        """Return the types to read columns by, after the driver looked at the first rows in their order."""
+        fields = zip(planned, found, strict=True)
+        return pa.schema([one if pa.types.is_integer(other.type) else other for one, other in fields])
+
+    def mixed_column(self, error: Exception) -> int | None:
+        """Return the number of the column whose values are of several types, if that is the error."""
+        found = MIXED_COLUMN.search(str(error))
+        return int(found[1]) if found else None
+
+    def decode(self, column: pa.Array, *, as_text: bool) -> pa.Array:
+        """Return a fetched column without marks."""
+        return _without_marks(column) if as_text and pa.types.is_string(column.type) else column
 
     def literal(self, cursor: Cursor) -> str:
         """Write a cursor value as SQL; digits become a number, since SQLite sorts every text after all numbers."""
@@ -75,22 +102,18 @@ def _is_number(text: str) -> bool:
 
 
 def _exact_text(column: str) -> str:
-    """Write 15 digits of a real number, which is short and mostly exact, or 17 where it is not."""
+    """Write 15 digits of a real number, which is short and mostly exact, or 17 where it is not; DuckDB writes 1e+20."""
     short, long = f"printf('%!.15g', {column})", f"printf('%!.17g', {column})"
-    real = f"case when cast({short} as real) = {column} then {short} else {long} end"
-    return f"case typeof({column}) when 'real' then {real} else cast({column} as text) end"
+    digits = f"case when cast({short} as real) = {column} then {short} else {long} end"
+    return f"lower(replace({digits}, '.0e', 'e'))"
 
 
-def _require_exact(piece: pa.Table) -> pa.Table:
-    for column in piece.columns:
-        if pa.types.is_float64(column.type) and (pc.max(pc.abs(column)).as_py() or 0) >= LARGEST_EXACT:
-            raise MixedTypesError
-    return piece
-
-
-def _without_marks(piece: pa.Table) -> pa.Table:
-    texts = [
-        pc.if_else(pc.equal(column, ""), pa.scalar(None, column.type), pc.utf8_slice_codeunits(column, 1))
-        for column in piece.columns
-    ]
-    return pa.table(texts, piece.column_names)
+def _without_marks(column: pa.Array) -> pa.Array:
+    """Return texts without their marks, and blobs as DuckDB writes them."""
+    raw = column.view(pa.binary())  # a text need not be valid UTF-8
+    marked = pc.if_else(pc.equal(raw, b""), pa.scalar(None, pa.binary()), raw)
+    values, is_blob = pc.binary_replace_slice(marked, 0, 1, b""), pc.fill_null(pc.starts_with(marked, BLOB), False)
+    if pc.any(is_blob).as_py():
+        blobs = [escape(bytes.fromhex(value.decode())) for value in values.filter(is_blob).to_pylist()]
+        values = pc.replace_with_mask(values, is_blob, pa.array(blobs, pa.binary()))
+    return values.view(pa.string())

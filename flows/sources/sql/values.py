@@ -1,0 +1,94 @@
+"""Python values of database drivers as Arrow columns, so that no value's text depends on its neighbours."""
+
+import json
+import re
+from collections.abc import Sequence
+from datetime import UTC, date, datetime, time, timedelta
+from decimal import Decimal
+from typing import Any
+
+import pyarrow as pa
+
+LARGEST_INTEGER = 2**63 - 1
+DECIMAL_DIGITS = 38
+TYPES = {
+    str: pa.string(), bool: pa.bool_(), float: pa.float64(), bytes: pa.binary(), date: pa.date32(),
+}  # fmt: skip
+"""Types of which Arrow holds every value; for others, it depends on the value."""
+
+
+def to_array(values: Sequence[Any]) -> pa.Array:
+    """Return values as an array of their one type, or as the texts that DuckDB writes for each of them."""
+    values = [bytes(value) if isinstance(value, memoryview | bytearray) else value for value in values]
+    found = {type(value) for value in values} - {type(None)}
+    if not found:
+        return pa.nulls(len(values))
+    kind = TYPES.get(next(iter(found))) if len(found) == 1 else None
+    if kind is None:
+        kinds = {_kind(value) for value in values if value is not None}
+        kind = kinds.pop() if len(kinds) == 1 else None
+    return _texts(values) if kind in (None, pa.string()) else pa.array(values, kind)
+
+
+def as_text(column: pa.ChunkedArray) -> pa.ChunkedArray:
+    """Return a column's values as the texts that DuckDB writes for them."""
+    return column if pa.types.is_string(column.type) else pa.chunked_array([_texts(column.to_pylist())])
+
+
+def escape(blob: bytes) -> bytes:
+    """Write a blob as DuckDB casts it to a text, and back."""
+    return re.sub(rb"""[^ -~]|[\\'"]""", lambda found: b"\\x%02X" % ord(found[0]), blob)
+
+
+def _kind(value: Any) -> pa.DataType | None:
+    """Return the Arrow type that holds a value exactly, or None if there is none."""
+    match value:
+        case int() if type(value) is int and abs(value) <= LARGEST_INTEGER:
+            return pa.int64()
+        case datetime() if type(value) is datetime:
+            return pa.timestamp("us", "UTC" if value.tzinfo else None)
+        case time() if type(value) is time and value.tzinfo is None:
+            return pa.time64("us")
+        case Decimal() if value.is_finite():
+            _, digits, exponent = value.as_tuple()
+            scale = -int(exponent)
+            is_held = scale >= 0 and max(len(digits), scale) <= DECIMAL_DIGITS
+            return pa.decimal128(DECIMAL_DIGITS, scale) if is_held else None
+    return TYPES.get(type(value))
+
+
+def _texts(values: Sequence[Any]) -> pa.Array:
+    """Return texts; one that is not UTF-8 keeps its bytes."""
+    texts = [None if value is None else _text(value) for value in values]
+    try:
+        return pa.array(texts, pa.string())
+    except UnicodeEncodeError:
+        raw = [None if text is None else text.encode(errors="surrogateescape") for text in texts]
+        return pa.array(raw, pa.binary()).view(pa.string())
+
+
+def _text(value: Any) -> str:
+    match value:
+        case str():
+            return str(value)
+        case bool():
+            return str(value).lower()
+        case bytes():
+            return escape(value).decode()
+        case datetime() if type(value) is datetime:
+            text = (value.astimezone(UTC) if value.tzinfo else value).isoformat(" ")
+            fraction = re.sub(r"(\.\d*?)0+(?=$|\+)", r"\1", text)
+            return fraction.replace("+00:00", "+00")
+        case timedelta():
+            return _duration(value)
+        case dict() | list():
+            return json.dumps(value, default=str, ensure_ascii=False)
+    return str(value)
+
+
+def _duration(value: timedelta) -> str:
+    """Write a time of more than a day, or less than none, in hours, as databases do."""
+    seconds, microseconds = divmod(abs(value) // timedelta(microseconds=1), 1_000_000)
+    minutes, hours = seconds // 60 % 60, seconds // 3600
+    fraction = f".{microseconds:06}" if microseconds else ""
+    return f"{'-' if value < timedelta(0) else ''}{hours:02}:{minutes:02}:{seconds % 60:02}{fraction}"
