@@ -381,3 +381,161 @@ def test_fault_59_columns_and_tables_of_a_database_are_quoted(shop: Shop, scheme
     assert shop.load().counts.accepted == 1
     assert shop.load().counts.duplicate == 1
     execute(path, "select * from people")
+
+
+VALUES = [None, 7, 2**53 + 1, 20.0, 0.1 + 0.2, 1234567.25, 1e20, 1e-7, "x", "", b"\x00\xff\\", True]
+"""Values of every type that SQLite has, and such as a neighbour's type would change."""
+
+
+def text_of(value: Any) -> str | None:
+    """Return the one text that a value has, whatever stands beside it."""
+    if isinstance(value, bytes):
+        return "".join(f"\\x{byte:02X}" for byte in value)
+    if isinstance(value, bool):
+        return str(int(value))
+    return None if value is None else str(value)
+
+
+@pytest.mark.parametrize("load", ["append", "full"])
+@BOTH
+def test_fault_73_no_neighbour_changes_a_value(
+    shop: Shop, scheme: str, load: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Every type of value was first, last and alone beside every other, within and past a fetch and a batch: I."""
+    # Given columns in which each value stands beside each other one, before and after it, near and far
+    monkeypatch.setattr("flows.sources.sql.pieces.ROWS_A_FETCH", 3)
+    monkeypatch.setattr("flows.sources.sql.sqlite.Sqlite.sample_rows", 3)
+    monkeypatch.setattr("flows.sources.sql.pieces.ROWS_A_BATCH", 6)
+    path = connect(shop, scheme)
+    count = len(VALUES)
+    columns = {f"rotated_{at}": [*VALUES[at:], *VALUES[:at]] for at in range(count)}
+    for one in range(count):
+        for other in range(one):
+            columns[f"near_{one}_{other}"] = [VALUES[one], VALUES[other]] * (count // 2)
+            columns[f"far_{one}_{other}"] = [VALUES[one]] * (count - 1) + [VALUES[other]]
+            columns[f"early_{one}_{other}"] = [VALUES[other]] + [VALUES[one]] * (count - 1)
+    contract = {"id": "varchar not null", **dict.fromkeys(columns, "varchar")}
+    shop.declare("crm.people", contract, key=["id"], load=load)
+    rows = [(f"{at:02}", *(values[at] for values in columns.values())) for at in range(count)]
+    execute(path, f"create table people (id, {', '.join(columns)})", rows=rows)
+
+    # When it is loaded, twice
+    loaded, again = shop.load(), shop.load()
+
+    # Then each value has its own text, and is known again
+    assert (loaded.counts.accepted, again.counts.accepted) == (count, 0)
+    stored = shop.rows("id", *columns)
+    assert len(stored) == count
+    for at, (_, *found) in enumerate(sorted(stored)):
+        assert dict(zip(columns, found, strict=True)) == {name: text_of(values[at]) for name, values in columns.items()}
+
+
+@BOTH
+def test_fault_73_an_empty_cell_does_not_round_prices(shop: Shop, scheme: str) -> None:
+    """A table was imported with an empty cell among its prices, which became a text: Q."""
+    # Given prices as real numbers, a stray text among them, a date among numbers, and booleans
+    path = connect(shop, scheme)
+    columns = {
+        "id": "varchar not null",
+        "price": "decimal(18, 4)",
+        "rate": "double",
+        "day": "date",
+        "n": "bigint",
+        "is_new": "boolean",
+    }
+    shop.declare("crm.people", columns, key=["id"], load="append")
+    rows = [
+        ("1", 1234.5678, 0.1 + 0.2, "2026-03-01", 1.0, 1),
+        ("2", 1234567.25, 7, "2026-03-02", 2**53 + 1, 0),
+        ("3", 19.99, 1e-7, "2026-03-03", 3, None),
+        ("4", "", 1.5, "2026-03-04", 4, 1),
+    ]
+    execute(
+        path, "create table people (id text, price real, rate, day numeric, n integer, is_new boolean)", rows=rows
+    )
+
+    # When it is loaded
+    assert shop.load().counts.accepted == 3
+
+    # Then prices have all their digits, and the row with the empty cell waits in quarantine
+    assert [str(price) for price in shop.rows("price")] == ["1234.5678", "1234567.2500", "19.9900"]
+    assert shop.rows("rate") == [0.1 + 0.2, 7.0, 1e-7]
+    assert [str(day) for day in shop.rows("day")] == ["2026-03-01", "2026-03-02", "2026-03-03"]
+    assert shop.rows("n", "is_new") == [(1, True), (2**53 + 1, False), (3, None)]
+    ((_, reasons),) = shop.quarantine()
+    assert reasons == ["price: is no decimal(18, 4)"]
+
+
+@BOTH
+def test_fault_35_a_text_of_a_database_that_is_not_utf_8_is_quarantined(shop: Shop, scheme: str) -> None:
+    """A program wrote Latin-1 into a database that holds UTF-8: Q."""
+    # Given a name in another encoding, a number beside it, and rows before and after
+    path = connect(shop, scheme)
+    shop.declare("crm.people", {**COLUMNS, "n": "bigint"}, key=["id"], load="append")
+    execute(path, "create table people (id text, name text, updated_at text, n integer)")
+    execute(
+        path,
+        "insert into people values ('1', 'Zoë', '2026-03-01 10:00:00', 1)",
+        "insert into people values ('2', cast(x'5a6feb' as text), null, 9007199254740993)",
+        "insert into people values ('3', 'Ada', '2026-03-01 10:00:00', 3)",
+    )
+
+    # When it is loaded, then that row is in quarantine with its bytes, and the others are there
+    load = shop.load()
+    assert (load.counts.read, load.counts.accepted, load.counts.quarantined) == (3, 2, 1)
+    assert shop.rows("name") == ["Zoë", "Ada"]
+    ((raw, reasons),) = shop.quarantine()
+    assert raw == b'{"id": "2", "name": "Zo\xeb", "updated_at": null, "n": 9007199254740993}'
+    assert reasons == ["name: is not UTF-8"]
+    assert shop.load().counts.duplicate == 3
+
+
+@BOTH
+@pytest.mark.parametrize("second", ["brand", "Brand"])
+def test_fault_74_two_columns_of_one_name_are_refused(shop: Shop, scheme: str, second: str) -> None:
+    """A query joined two tables that both have a brand: F."""
+    # Given a query with two columns of one name, of which a driver keeps one or renames it
+    path = connect(shop, scheme)
+    execute(path, "create table goods (id, brand, maker)", f'create table makers (maker_id, "{second}")')
+    execute(path, "insert into goods values ('1', 'A', 1)", "insert into makers values (1, 'B')")
+    join = "goods as g join makers as m on g.maker = m.maker_id"
+    for mapping in ({"query": f"select g.*, m.* from {join}"}, {"from": join}):
+        shop.map(**mapping)
+
+        # When it is loaded, then both names are in the error
+        with pytest.raises(SchemaMismatch, match=f"'brand' and '{second}' do not"):
+            shop.load()
+
+    # And a query that gives each its own name is read
+    shop.map(query=f"select g.id, m.{second} as name, null as updated_at from {join}")
+    assert shop.load().counts.accepted == 1
+
+
+@BOTH
+@pytest.mark.parametrize(
+    "end", [" -- the newest first", "; -- done; really", ";\n/* a; b */\n", " where ';' = '--' || ';' or 1 = 1 ; ; "]
+)
+def test_fault_75_a_query_may_end_in_a_comment(shop: Shop, scheme: str, end: str) -> None:
+    """A query ended in a comment, in semicolons, or in both: I."""
+    path = connect(shop, scheme)
+    execute(path, "create table people (id text, name text, updated_at text)", rows=[("1", "Ada", None)])
+    shop.map(query=f"select id, name, updated_at from people{end}")
+    assert shop.load().counts.accepted == 1
+
+
+@BOTH
+@pytest.mark.parametrize(
+    "name", ["order lines", "shop.order-lines", 'quo"ted', "main.order lines", "select", "sql_records", "arrow_rows"]
+)
+def test_fault_75_a_table_may_have_any_name(shop: Shop, scheme: str, name: str) -> None:
+    """A table's name had a space, a dot, a quote, its schema before it, or was a word of SQL or of ours: I."""
+    # Given such a table, and another one that an alias would read
+    path = connect(shop, scheme)
+    quoted = name.removeprefix("main.").replace('"', '""')
+    execute(path, f'create table "{quoted}" (id text, name text, updated_at text, source_rows text, sql_records text)')
+    execute(path, f"insert into \"{quoted}\" values ('1', 'Ada', null, 'a', 'b')")
+    shop.map(**{"from": name})
+
+    # When it is loaded, then it is read, with columns that are called like relations of a load
+    assert shop.load().counts.accepted == 1
+    assert shop.rows("source_rows", "sql_records") == [("a", "b")]
