@@ -13,6 +13,7 @@ from flows.core.relation import Relation
 from flows.lake.casts import Cast, is_nested, lossless_cast
 from flows.lake.check import Checked
 from flows.lake.raw import RawTable, kept_as, plain, storable
+from flows.sources.watermark import FINITE
 
 logger = logging.getLogger(__name__)
 
@@ -93,7 +94,7 @@ def fit_extras(raw: RawTable, contract: Contract, checked: Checked) -> Checked:
     rewritten, retyped = {}, []
     for name in checked.extras:
         found = records.types[name]
-        kind = storable(found)
+        kind = "VARCHAR" if _has_odd_dates(records, name) else storable(found)
         spelling, wanted = stored.get(name.casefold(), (name, kind))
         cast = lossless_cast(name, found, wanted.lower())
         if not holds(wanted, kind) and _misfits(connection, f"{records} where _reasons is null", name, cast):
@@ -110,6 +111,12 @@ def fit_extras(raw: RawTable, contract: Contract, checked: Checked) -> Checked:
         return checked
     query = f"select * replace ({', '.join(retyped)}) from {records}"
     return replace(checked, records=Relation.table(connection, FITTED, query))
+
+
+def _has_odd_dates(records: Relation, name: str) -> bool:
+    """Tell whether a column holds infinity, or years that the files of the lake have no dates for."""
+    is_ours = FINITE.get(records.types[name], "true").format(identifier(name))
+    return is_ours != "true" and records.count(f"_reasons is null and not ({is_ours})") > 0
 
 
 def _require_apart(raw: RawTable, known: Sequence[str], extras: Sequence[str]) -> None:

@@ -223,25 +223,53 @@ def test_decimals_arrive_in_the_lake_as_they_are(people: Shop, server: Postgresq
     assert people.rows("amount")[0] == Decimal("12345678901234567891.123456789012345678")
 
 
-@pytest.mark.parametrize("kind", ["date", "timestamp", "timestamptz"])
-@pytest.mark.parametrize("value", ["infinity", "-infinity"])
-def test_an_infinite_date_is_refused_by_name(people: Shop, server: PostgresqlServer, kind: str, value: str) -> None:
-    # Given a row that is valid until infinity, among rows of long ago
-    people.declare("crm.people", {"id": "varchar not null", "valid_to": "varchar"}, key=["id"], load="append")
-    server.execute(
-        f"alter table people add valid_to {kind};"
-        "insert into people (id, valid_to) values (1, '4000-01-01 BC'), (2, null)"
-    )
-    assert people.load().counts.accepted == 2
-    server.execute(f"insert into people (id, valid_to) values (3, '{value}')")
+NO_DATES = ("infinity", "-infinity", "0044-03-15 BC", "10000-01-01", "294276-12-31")
+"""Dates that PostgreSQL has, and Python or Arrow has not."""
 
-    # When it is loaded, then the error names the column, and the remedy works
-    with pytest.raises(SourceFailed, match="column valid_to holds an infinite date or time") as failure:
-        people.load()
-    assert not failure.value.is_transient
-    people.map(query="select id, cast(valid_to as text) as valid_to from people")
-    people.load()
-    assert value in people.rows("valid_to")
+
+@pytest.mark.parametrize("load", ["append", "upsert", "full"])
+@pytest.mark.parametrize("mapped", [True, False])
+def test_fault_76_dates_that_python_lacks_keep_no_other_row_out(
+    people: Shop, server: PostgresqlServer, mapped: bool, load: str
+) -> None:
+    """A table had infinite dates, and years before Christ or after 9999, in a mapped column or in another: Q, I."""
+    # Given such dates of each type, among others, in a session that another time zone was set for
+    kinds = {"d": "date", "t": "timestamp", "z": "timestamptz"}
+    columns = {"id": "varchar not null", "updated_at": "timestamp"} | (
+        {"d": "date", "t": "timestamp", "z": "timestamp"} if mapped else {}
+    )
+    people.declare("crm.people", columns, key=["id"], load=load, cursor="updated_at" if load == "upsert" else None)
+    server.execute(f"alter role {server.user} set timezone = 'Asia/Tokyo'")
+    server.execute("; ".join(f"alter table people add {name} {kind}" for name, kind in kinds.items()))
+    values = [None, "9999-12-31 23:59:59+00", *NO_DATES, "2026-03-01"]
+    for at, value in enumerate(values):
+        written = "null" if value is None else f"'{value}'"
+        moment = "infinity" if value == "infinity" else "2026-03-01"
+        server.execute(
+            f"insert into people (id, name, updated_at, {', '.join(kinds)}) "
+            f"values ({at}, '', '{moment}', {', '.join([written] * 3)})"
+        )
+
+    # When it is loaded, twice, and a row comes later
+    first, again = people.load(), people.load()
+    server.execute("insert into people (id, updated_at) values (99, '2026-03-02')")
+    last = people.load()
+    server.execute(f"alter role {server.user} reset all")
+
+    # Then such dates are one quarantined record each, their column named, or texts where no contract wants a date
+    refused = len(NO_DATES) if mapped else 1  # a cursor of infinity is refused in any case
+    assert (first.counts.accepted, first.counts.quarantined) == (len(values) - refused, refused)
+    assert (again.counts.accepted, again.counts.quarantined, last.counts.accepted) == (0, 0, 1)
+    if mapped:
+        for raw, reasons in people.quarantine():
+            assert {reason.partition(":")[0] for reason in reasons} >= {"t", "z"}
+            assert any(value.removesuffix(" BC").encode() in raw for value in NO_DATES)
+        assert people.rows("cast(z as varchar)", where="id = '1'") == ["9999-12-31 23:59:59"]
+    else:
+        texts = people.rows("cast(d as varchar)", "cast(z as varchar)", where="d is not null and id <> '99'")
+        shown = {day.replace(" (BC)", " BC") for day, _ in texts}
+        assert shown == {"9999-12-31", *NO_DATES[1:], "2026-03-01"}
+        assert ("294276-12-31", "294276-12-31 00:00:00+00") in texts
 
 
 def test_a_column_that_is_null_for_long_and_an_empty_table(people: Shop, server: PostgresqlServer) -> None:
