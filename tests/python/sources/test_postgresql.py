@@ -239,7 +239,6 @@ def test_fault_76_dates_that_python_lacks_keep_no_other_row_out(
         {"d": "date", "t": "timestamp", "z": "timestamp"} if mapped else {}
     )
     people.declare("crm.people", columns, key=["id"], load=load, cursor="updated_at" if load == "upsert" else None)
-    server.execute(f"alter role {server.user} set timezone = 'Asia/Tokyo'")
     server.execute("; ".join(f"alter table people add {name} {kind}" for name, kind in kinds.items()))
     values = [None, "9999-12-31 23:59:59+00", *NO_DATES, "2026-03-01"]
     for at, value in enumerate(values):
@@ -249,6 +248,7 @@ def test_fault_76_dates_that_python_lacks_keep_no_other_row_out(
             f"insert into people (id, name, updated_at, {', '.join(kinds)}) "
             f"values ({at}, '', '{moment}', {', '.join([written] * 3)})"
         )
+    server.execute(f"alter role {server.user} set timezone = 'Asia/Tokyo'")
 
     # When it is loaded, twice, and a row comes later
     first, again = people.load(), people.load()

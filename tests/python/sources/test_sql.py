@@ -450,9 +450,7 @@ def test_fault_73_an_empty_cell_does_not_round_prices(shop: Shop, scheme: str) -
         ("3", 19.99, 1e-7, "2026-03-03", 3, None),
         ("4", "", 1.5, "2026-03-04", 4, 1),
     ]
-    execute(
-        path, "create table people (id text, price real, rate, day numeric, n integer, is_new boolean)", rows=rows
-    )
+    execute(path, "create table people (id text, price real, rate, day numeric, n integer, is_new boolean)", rows=rows)
 
     # When it is loaded
     assert shop.load().counts.accepted == 3
