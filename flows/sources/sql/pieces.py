@@ -183,7 +183,7 @@ def _rejected(connection: duckdb.DuckDBPyConnection, row: pa.Table, columns: Seq
     """Write a row as JSON whose texts keep their bytes, and whose numbers keep their digits."""
     others = [field.name for field in row.schema if not pa.types.is_string(field.type)]
     connection.register("arrow_rejected", row.select(others))
-    listed = ", ".join(f"cast(to_json({identifier(name)}) as varchar)" for name in others)
+    listed = ", ".join(f"coalesce(cast(to_json({identifier(name)}) as varchar), 'null')" for name in others)
     written = dict(zip(others, connection.execute(f"select {listed} from arrow_rejected").fetchall()[0], strict=True))
     connection.unregister("arrow_rejected")
     number = written.pop("_row")

@@ -272,6 +272,80 @@ def test_fault_76_dates_that_python_lacks_keep_no_other_row_out(
         assert ("294276-12-31", "294276-12-31 00:00:00+00") in texts
 
 
+@pytest.mark.parametrize("kind", ["numeric", "double precision", "real"])
+@pytest.mark.parametrize("load", ["upsert", "full"])
+def test_fault_77_infinite_numbers_keep_no_other_row_out(
+    people: Shop, server: PostgresqlServer, kind: str, load: str
+) -> None:
+    """A column of numbers had infinity and NaN, and was the cursor of the load as well: Q."""
+    # Given such numbers among others, in mapped columns and in one that no mapping uses
+    columns = {"id": "varchar not null", "a": "decimal(18, 2)", "b": "double", "c": "bigint", "text": "varchar"}
+    people.declare("crm.people", columns, key=["id"], load=load, cursor="b" if load == "upsert" else None)
+    server.execute(f"create table numbers (id int, a {kind}, b {kind}, c {kind}, text {kind}, extra {kind})")
+    people.map(**{"from": "numbers"})
+    rows = ["1.5, 1.5, 2", "'Infinity', 1.5, 2", "1.5, '-Infinity', 2", "1.5, 1.5, 'NaN'", "1.5, 'NaN', 2"]
+    for at, row in enumerate(rows):
+        server.execute(f"insert into numbers values ({at}, {row}, 'Infinity', 'NaN')")
+
+    # When it is loaded, twice, and a row comes later with a larger number
+    first, again = people.load(), people.load()
+    server.execute("insert into numbers values (9, 2, 3, 4, 5, 6)")
+    last = people.load()
+
+    # Then each such number is one quarantined record with its column named, and a text where a text is wanted
+    assert (first.counts.accepted, first.counts.quarantined, again.counts.accepted) == (1, 4, 0)
+    assert (last.counts.accepted, last.counts.quarantined) == (1, 0)
+    reasons = sorted(reason.partition(":")[0] for _, found in people.quarantine() for reason in found)
+    assert reasons == ["a", "b", "b", "c"]
+    assert people.rows("text", where="id = '0'") == ["Infinity" if kind == "numeric" else "inf"]
+
+
+def test_fault_35_bytes_of_a_database_without_encoding_are_quarantined(people: Shop, server: PostgresqlServer) -> None:
+    """A database of encoding SQL_ASCII held texts of several encodings: Q."""
+    # Given such a database with UTF-8 in one row and Latin-1 in another
+    server.execute("drop database if exists bytes")
+    server.execute("create database bytes encoding 'SQL_ASCII' locale 'C' template template0")
+    server.execute(f"{PEOPLE}; insert into people values (1, 'Zoë', '2026-03-01 10:00Z')", database="bytes")
+    server.execute("insert into people values (2, E'Zo\\xeb', null), (3, 'Ada', null)", database="bytes")
+    people.connect(url_of(server).replace("/shop", "/bytes"))
+
+    # When it is loaded, then the row that is not UTF-8 is in quarantine with its bytes
+    load = people.load()
+    assert (load.counts.accepted, load.counts.quarantined) == (2, 1)
+    assert sorted(people.rows("name")) == ["Ada", "Zoë"]
+    ((raw, reasons),) = people.quarantine()
+    assert raw == b'{"id": 2, "name": "Zo\xeb", "updated_at": null}'
+    assert reasons == ["name: is not UTF-8"]
+
+
+@pytest.mark.parametrize("name", ["order lines", "a.b", "select", 'shop.order "lines"', "Shop", "shop.Customer"])
+def test_fault_75_a_table_may_have_any_name(people: Shop, server: PostgresqlServer, name: str) -> None:
+    """A table's name had a space, a dot, a quote, capitals, its schema before it, or was a word of SQL: I."""
+    schema, dot, table = name.partition(".") if name.startswith("shop.") else ("public", "", name)
+    quoted = f'{schema}."{table.replace(chr(34), chr(34) * 2)}"'
+    server.execute(f"drop schema if exists shop cascade; create schema shop; create table {quoted} (like people)")
+    server.execute(f"insert into {quoted} values (1, 'Ada', '2026-03-01 10:00Z')")
+    people.map(**{"from": name})
+    assert people.load().counts.accepted == 1
+
+
+def test_fault_74_two_columns_of_one_name_are_refused(people: Shop, server: PostgresqlServer) -> None:
+    """A query joined two tables that both have a name: F."""
+    join = "people as one inner join people as other on one.id = other.id"
+    for mapping in ({"query": f"select one.*, other.* from {join}"}, {"from": join}):
+        people.map(**mapping)
+        with pytest.raises(SchemaMismatch, match="'id' and 'id' do not"):
+            people.load()
+
+
+@pytest.mark.parametrize("end", [" -- the newest first", "; -- done; really", ";\n/* a; b */\n"])
+def test_fault_75_a_query_may_end_in_a_comment(people: Shop, server: PostgresqlServer, end: str) -> None:
+    """A query ended in a comment, in a semicolon, or in both: I."""
+    insert(server, (1, "Ada", None))
+    people.map(query=f"select *, $a$;$a$ as mark from people{end}")
+    assert people.load().counts.accepted == 1
+
+
 def test_a_column_that_is_null_for_long_and_an_empty_table(people: Shop, server: PostgresqlServer) -> None:
     # Given a table without rows, then with nulls only
     assert people.load().counts.read == 0
