@@ -35,6 +35,7 @@ from flows.orchestration.events import emit_release_published, emit_rows_accepte
 from flows.orchestration.run_lock import run_lock
 from flows.orchestration.steps import RUNNER, RecordedRun, step
 from flows.outcome import Outcome
+from flows.sources import require_connectors
 from flows.warehouse.build import (
     Build,
     build_candidate,
@@ -104,6 +105,7 @@ def load_tables(sources: Connections, contracts: Mapping[TableName, Contract], r
     wanted = tables_to_load(sources, contracts)
     for connection in sources:
         connection.require_environment()
+    require_connectors(wanted)
     lake = sources.folder.lake
     futures = [
         load.submit(str(name), partial(load_table, connection, contracts[name], lake, run_id=run_id))

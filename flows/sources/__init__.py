@@ -1,15 +1,21 @@
 """Connectors by URL scheme, and mappings: bytes in, Arrow out. This package does not depend on the lake."""
 
-from urllib.parse import urlsplit
+import re
+from collections.abc import Iterable
 
 from flows.config.connections import Connection, TableMapping
 from flows.core.errors import UsageError
+from flows.core.names import TableName
 from flows.sources.batches import Connector
 
 
 def connect(connection: Connection, mapping: TableMapping) -> Connector:
-    """Return the connector for a connection's URL scheme; each is imported when it is first needed."""
-    scheme = urlsplit(connection.url()).scheme
+    """Return the connector for a connection's URL scheme; each is imported when it is first needed.
+
+    Raises UsageError for a scheme that no connector reads, and for a driver that is not installed.
+    """
+    found = re.match(r"([a-z][a-z0-9+.-]*):", connection.url(), re.IGNORECASE)
+    scheme = found[1].lower() if found else ""
     if scheme in ("http", "https"):
         from flows.sources.rest.table import RestTable
 
@@ -21,8 +27,21 @@ def connect(connection: Connection, mapping: TableMapping) -> Connector:
     if scheme:
         from flows.sources.sql import connect_sql
 
-        return connect_sql(connection, mapping)
+        return connect_sql(connection, mapping, scheme)
     raise UsageError(
         f"{connection.file}: the url of {connection.source} has no scheme.",
         "Write one, such as sqlite:///shop.sqlite, https://api.example.com or file:exports.",
     )
+
+
+def require_connectors(tables: Iterable[tuple[TableName, Connection]]) -> None:
+    """Raise UsageError with every source that cannot be connected to, before anything is read."""
+    errors: dict[str, UsageError] = {}
+    for name, connection in tables:
+        try:
+            connect(connection, connection.mapping(name.table))
+        except UsageError as error:
+            errors.setdefault(connection.source, error)
+    if errors:
+        *others, last = errors.values()
+        raise UsageError("\n".join([*map(str, others), last.what]), last.remedy)

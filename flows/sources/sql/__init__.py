@@ -10,27 +10,58 @@ from flows.core.redaction import remember_secret
 from flows.sources.batches import Connector
 
 SQLITE = "sqlite:///"
-POSTGRESQL_DRIVERS = ("postgresql", "postgres", "postgresql+adbc", "postgresql+psycopg", "postgresql+psycopg2")
-"""Schemes that ADBC reads. It needs no psycopg, and takes the same URLs."""
+SCHEMES = (
+    "Schemes are sqlite:///, postgresql://, https://, file: for folders and archives, and those of SQLAlchemy's "
+    "dialects, such as mysql+pymysql://."
+)
+PACKAGES = {"MySQLdb": "mysqlclient", "psycopg2": "psycopg2-binary", "mysql": "mysql-connector-python"}
+"""Packages that are not called like their module."""
 
 
-def connect_sql(connection: Connection, mapping: TableMapping) -> Connector:
+def connect_sql(connection: Connection, mapping: TableMapping, scheme: str) -> Connector:
     """Return the connector for a SQL URL; import each driver when it is first needed."""
-    text = connection.url()
-    if text.startswith(SQLITE):
-        from flows.sources.sql.adbc import AdbcTable
-        from flows.sources.sql.sqlite import Sqlite
+    text, backend = connection.url(), scheme.partition("+")[0]
+    try:
+        if text.startswith(SQLITE):
+            from flows.sources.sql.adbc import AdbcTable
+            from flows.sources.sql.sqlite import Sqlite
 
-        return AdbcTable(Sqlite(Path(text.removeprefix(SQLITE))), mapping)
-    url = _parse(text, mapping)
-    if url.drivername in POSTGRESQL_DRIVERS:
-        from flows.sources.sql.adbc import AdbcTable
-        from flows.sources.sql.postgresql import Postgresql
+            return AdbcTable(Sqlite(Path(text.removeprefix(SQLITE))), mapping)
+        _require_dialect(scheme, mapping)
+        url = _parse(text, mapping)
+        if backend in ("postgresql", "postgres"):  # whatever driver is named: ADBC takes the same URLs
+            from flows.sources.sql.adbc import AdbcTable
+            from flows.sources.sql.postgresql import Postgresql
 
-        return AdbcTable(Postgresql(url), mapping)
+            return AdbcTable(Postgresql(url), mapping)
+        url.get_dialect().import_dbapi()
+    except ImportError as error:
+        module = (error.name or "its driver").partition(".")[0]
+        package = PACKAGES.get(module, module)
+        raise UsageError(
+            f"{mapping.file}: the url of {connection.source} needs the driver {module}, which is not installed.",
+            f"Install it: .venv/bin/python -m pip install {package}. To keep it, add {package} to requirements.in "
+            "and run `make lock`.",
+        ) from None
     from flows.sources.sql.alchemy import SqlAlchemyTable
 
     return SqlAlchemyTable(url, mapping)
+
+
+def _require_dialect(scheme: str, mapping: TableMapping) -> None:
+    """Raise UsageError for a scheme that is no database's; a drive of Windows is one too."""
+    backend, _, driver = scheme.partition("+")
+    if backend in ("postgresql", "postgres"):
+        return
+    what = f"{mapping.file}: the url of {mapping.name.source} begins with {scheme}:"
+    if len(scheme) == 1:
+        raise UsageError(f"{what}, which is a drive and no scheme.", "Write file: before the path of a folder.")
+    if scheme == "sqlite":
+        raise UsageError(f"{what} and fewer than three slashes.", "Write sqlite:/// before the path of the file.")
+    try:
+        sqlalchemy.dialects.registry.load(f"{backend}.{driver}" if driver else backend)
+    except sqlalchemy.exc.NoSuchModuleError:
+        raise UsageError(f"{what}, a scheme that no connector reads.", SCHEMES) from None
 
 
 def _parse(text: str, mapping: TableMapping) -> sqlalchemy.URL:

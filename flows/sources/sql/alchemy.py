@@ -56,11 +56,6 @@ class SqlAlchemyTable:
     def _engine(self) -> sqlalchemy.Engine:
         try:
             return sqlalchemy.create_engine(self.url)
-        except ModuleNotFoundError as error:
-            raise UsageError(
-                f"{self.mapping.name}: the driver that its url names is not installed: {error.name}.",
-                "Install it, or name another driver in the url.",
-            ) from None
         except (sqlalchemy.exc.ArgumentError, ValueError):  # whose messages quote the url, and so the password
             raise UsageError(
                 f"{self.mapping.name}: url is not a valid URL.", f"Fix it in {self.mapping.file}."

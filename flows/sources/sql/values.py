@@ -41,7 +41,7 @@ def escape(blob: bytes) -> bytes:
 
 
 def _kind(value: Any) -> pa.DataType | None:
-    """Return the Arrow type that holds a value exactly, or None if there is none."""
+    """Return the Arrow type that holds a value exactly, or None."""
     match value:
         case int() if type(value) is int and abs(value) <= LARGEST_INTEGER:
             return pa.int64()

@@ -321,7 +321,7 @@ def test_fault_35_bytes_of_a_database_without_encoding_are_quarantined(people: S
 @pytest.mark.parametrize("name", ["order lines", "a.b", "select", 'shop.order "lines"', "Shop", "shop.Customer"])
 def test_fault_75_a_table_may_have_any_name(people: Shop, server: PostgresqlServer, name: str) -> None:
     """A table's name had a space, a dot, a quote, capitals, its schema before it, or was a word of SQL: I."""
-    schema, dot, table = name.partition(".") if name.startswith("shop.") else ("public", "", name)
+    schema, _, table = name.partition(".") if name.startswith("shop.") else ("public", "", name)
     quoted = f'{schema}."{table.replace(chr(34), chr(34) * 2)}"'
     server.execute(f"drop schema if exists shop cascade; create schema shop; create table {quoted} (like people)")
     server.execute(f"insert into {quoted} values (1, 'Ada', '2026-03-01 10:00Z')")
