@@ -5,7 +5,8 @@ import subprocess
 import sys
 from collections.abc import Iterable
 from contextlib import closing
-from datetime import datetime
+from datetime import date, datetime, time, timedelta, timezone
+from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
@@ -428,6 +429,60 @@ def test_fault_73_no_neighbour_changes_a_value(
     assert len(stored) == count
     for at, (_, *found) in enumerate(sorted(stored)):
         assert dict(zip(columns, found, strict=True)) == {name: text_of(values[at]) for name, values in columns.items()}
+
+
+OBJECTS: dict[str, Any] = {
+    "true": True,
+    "7": 7,
+    "18446744073709551615": 2**64 - 1,
+    "-9223372036854775808": -(2**63),
+    "1.10": Decimal("1.10"),
+    "2.345": Decimal("2.345"),
+    "1E+30": Decimal("1E+30"),
+    "1" * 50 + ".5": Decimal("1" * 50 + ".5"),
+    "NaN": Decimal("NaN"),
+    "20.0": 20.0,
+    "1e+20": 1e20,
+    "2026-03-01": date(2026, 3, 1),
+    "2026-03-01 00:00:00": datetime(2026, 3, 1),
+    "2026-03-01 10:00:00.5": datetime(2026, 3, 1, 10, 0, 0, 500_000),
+    "2026-03-01 10:00:00+00": datetime(2026, 3, 1, 12, tzinfo=timezone(timedelta(hours=2))),
+    "10:00:00": time(10),
+    "10:00:00+02:00": time(10, tzinfo=timezone(timedelta(hours=2))),
+    "-26:00:01": -timedelta(hours=26, seconds=1),
+    '{"a": 1.10}': '{"a": 1.10}',
+    '["é", 1]': ["é", 1],
+    r"\x00\xFF\x5C": b"\x00\xff\\",
+    "9223372036854775807": memoryview(b"9223372036854775807"),
+}
+"""Objects that drivers of databases return, by the one text that each has."""
+
+
+@pytest.mark.parametrize("fetch", [2, 100])
+def test_fault_73_no_neighbour_changes_an_object_of_a_driver(
+    shop: Shop, fetch: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Numbers, decimals, dates, booleans and bytes of a driver stood beside each other: I."""
+    # Given columns in which each object stands beside each other one
+    sqlite3.register_converter("objecttext", lambda raw: OBJECTS[raw.decode()])
+    monkeypatch.setattr("flows.sources.sql.pieces.ROWS_A_FETCH", fetch)
+    path = connect(shop, "sqlite+pysqlite")
+    shop.connect(f"sqlite+pysqlite:///{path}?detect_types=1")
+    texts = list(OBJECTS)
+    columns = {f"rotated_{at}": [*texts[at:], *texts[:at]] for at in range(len(texts))}
+    columns |= {f"only_{at}": [text] * len(texts) for at, text in enumerate(texts)}
+    contract = {"id": "varchar not null", **dict.fromkeys(columns, "varchar")}
+    shop.declare("crm.people", contract, key=["id"], load="append")
+    rows = [(f"{at:02}", *(values[at] for values in columns.values())) for at in range(len(texts))]
+    execute(path, f"create table people (id text, {', '.join(f'{name} objecttext' for name in columns)})", rows=rows)
+
+    # When it is loaded, twice
+    loaded, again = shop.load(), shop.load()
+
+    # Then each object has its own text
+    assert (loaded.counts.accepted, again.counts.accepted) == (len(texts), 0)
+    for at, (_, *found) in enumerate(sorted(shop.rows("id", *columns))):
+        assert dict(zip(columns, found, strict=True)) == {name: values[at] for name, values in columns.items()}
 
 
 @BOTH
