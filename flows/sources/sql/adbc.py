@@ -61,6 +61,10 @@ class Dialect(Protocol):
         """Return the number of the column whose values are of several types, if that is the error."""
         ...
 
+    def is_mixed(self, field: pa.Field, column: str) -> str:
+        """Return SQL for whether any of all rows has another type than the column's; empty if that cannot be."""
+        ...
+
     def decode(self, column: pa.Array, *, as_text: bool) -> pa.Array | None:
         """Return the values of a fetched column as the database has them, or None if its type cannot hold them."""
         ...
@@ -105,9 +109,19 @@ class AdbcTable:
                     request = replace(request, watermark=batch.watermark or request.watermark)
                     done += batch.read
             except MixedTypesError as error:
-                as_text |= error.columns
+                others = frozenset() if as_text else self._mixed_columns(database, relation)
+                as_text |= error.columns | others
             else:
                 return
+
+    def _mixed_columns(self, database: Database, relation: str) -> frozenset[str]:
+        """Look at all rows once, so that a table with many such columns is not begun again for each."""
+        schema = _fetch(database, f"select * from {relation} limit {self.dialect.sample_rows}").schema
+        checks = [self.dialect.is_mixed(field, _column(field.name)) for field in schema]
+        if not any(checks):
+            return frozenset()
+        (found,) = zip(*_fetch(database, f"select {', '.join(checks)} from {relation}").columns, strict=True)
+        return frozenset(name for name, is_mixed in zip(schema.names, found, strict=True) if is_mixed.as_py())
 
     def _exists(self, database: Database) -> Callable[..., bool]:
         return lambda *parts: _has_rows(database, self.dialect.table_exists(*parts))

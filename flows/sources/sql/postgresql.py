@@ -117,6 +117,10 @@ class Postgresql:
         """Return None: the server declares types."""
         return None
 
+    def is_mixed(self, field: pa.Field, column: str) -> str:
+        """Return nothing: each column has one type."""
+        return ""
+
     def decode(self, column: pa.Array, *, as_text: bool) -> pa.Array | None:
         """Return a column with infinity as DuckDB writes it, or None if it holds a year that overflows."""
         if not (pa.types.is_date32(column.type) or pa.types.is_timestamp(column.type)):

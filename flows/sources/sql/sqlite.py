@@ -21,6 +21,9 @@ from flows.sources.watermark import Cursor
 MIXED_COLUMN = re.compile(r"(?:Type mismatch in |JSON path: ')column (\d+)")
 """Errors of the driver, and of our own expressions, on a value of another type than its column's."""
 
+STORAGE_CLASSES = {"int64": "integer", "double": "real", "string": "text", "binary": "blob"}
+"""SQLite's own types, by the driver's Arrow types."""
+
 TEXT, BLOB = "=", "x"
 """Marks before a value that is read as text: a text follows, or a blob in hexadecimal digits."""
 
@@ -77,6 +80,10 @@ class Sqlite:
         """Return the number of the column whose values are of several types, if that is the error."""
         found = MIXED_COLUMN.search(str(error))
         return int(found[1]) if found else None
+
+    def is_mixed(self, field: pa.Field, column: str) -> str:
+        """Return SQL for whether any of all rows has another type than the column's."""
+        return f"max(typeof({column}) not in ('null', '{STORAGE_CLASSES[str(field.type)]}'))"
 
     def decode(self, column: pa.Array, *, as_text: bool) -> pa.Array:
         """Return a fetched column without marks."""

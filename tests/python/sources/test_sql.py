@@ -397,11 +397,8 @@ def text_of(value: Any) -> str | None:
     return None if value is None else str(value)
 
 
-@pytest.mark.parametrize("load", ["append", "full"])
 @BOTH
-def test_fault_73_no_neighbour_changes_a_value(
-    shop: Shop, scheme: str, load: str, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_fault_73_no_neighbour_changes_a_value(shop: Shop, scheme: str, monkeypatch: pytest.MonkeyPatch) -> None:
     """Every type of value was first, last and alone beside every other, within and past a fetch and a batch: I."""
     # Given columns in which each value stands beside each other one, before and after it, near and far
     monkeypatch.setattr("flows.sources.sql.pieces.ROWS_A_FETCH", 3)
@@ -416,7 +413,7 @@ def test_fault_73_no_neighbour_changes_a_value(
             columns[f"far_{one}_{other}"] = [VALUES[one]] * (count - 1) + [VALUES[other]]
             columns[f"early_{one}_{other}"] = [VALUES[other]] + [VALUES[one]] * (count - 1)
     contract = {"id": "varchar not null", **dict.fromkeys(columns, "varchar")}
-    shop.declare("crm.people", contract, key=["id"], load=load)
+    shop.declare("crm.people", contract, key=["id"], load="full")
     rows = [(f"{at:02}", *(values[at] for values in columns.values())) for at in range(count)]
     execute(path, f"create table people (id, {', '.join(columns)})", rows=rows)
 
