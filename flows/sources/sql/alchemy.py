@@ -16,6 +16,9 @@ from flows.sources.sql import pieces
 from flows.sources.sql.values import to_array
 from flows.sources.watermark import from_watermark
 
+IN_UTC = dict.fromkeys(("mysql", "mariadb"), "set time_zone = '+00:00'")
+"""By dialect: SQL for a session whose times do not depend on the server's time zone."""
+
 
 @dataclass(frozen=True, repr=False)
 class SqlAlchemyTable:
@@ -43,6 +46,8 @@ class SqlAlchemyTable:
         driver_connection = database.connection.driver_connection
         if database.dialect.name == "sqlite" and driver_connection is not None:
             driver_connection.text_factory = _keep_bytes
+        if (statement := IN_UTC.get(database.dialect.name)) is not None:
+            database.execute(sqlalchemy.text(statement))
         relation = self._relation(database)
         names = list(database.execute(relation.limit(0)).keys())
         pieces.refuse_repeated_names(str(self.mapping.name), names)

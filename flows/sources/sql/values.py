@@ -90,5 +90,5 @@ def _duration(value: timedelta) -> str:
     """Write a time of more than a day, or less than none, in hours, as databases do."""
     seconds, microseconds = divmod(abs(value) // timedelta(microseconds=1), 1_000_000)
     minutes, hours = seconds // 60 % 60, seconds // 3600
-    fraction = f".{microseconds:06}" if microseconds else ""
+    fraction = f".{microseconds:06}".rstrip("0") if microseconds else ""
     return f"{'-' if value < timedelta(0) else ''}{hours:02}:{minutes:02}:{seconds % 60:02}{fraction}"
