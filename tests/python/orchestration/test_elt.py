@@ -98,8 +98,9 @@ def test_a_shop_of_another_shape_is_published_and_grows_by_what_is_new(
     (expected,) = shop.rows(
         "select format('sales.orders: {} of {} records ({:.1f} %) have no record in crm.customers by customer_id: "
         "{:.2f} of {:.2f} EUR', sum(lacking), count(*), 100 * sum(lacking) / count(*), "
-        "cast(sum(lacking * net_amount) as double), cast(sum(net_amount) as double)) from (select *, "
-        "cast(customer_id in ('0012', '0013') as integer) as lacking from core.fct_orders where customer_id is not null)"
+        "cast(sum(lacking * net_amount) as double), cast(sum(net_amount) as double)) "
+        "from (select *, cast(customer_id in ('0012', '0013') as integer) as lacking "
+        "from core.fct_orders where customer_id is not null)"
     )
     assert orphans.startswith(expected[0])
 
