@@ -13,6 +13,7 @@ from flows.core.redaction import without_values
 from flows.core.storage import DAMAGED, REBUILD
 from flows.warehouse.build import Build, require_closed
 from flows.warehouse.dbt import GOOD, TESTS, Dbt, tested_node
+from flows.warehouse.orphans import describe_orphans
 
 ROWS_SHOWN = 5
 
@@ -149,10 +150,13 @@ def _severity(node: Any) -> str:
 
 
 def _warnings(dbt: Dbt, result: Any) -> list[str]:
-    """Return the warnings of a test, one for each of its broken rules.
+    """Return the warnings of a test, one for each of its broken rules, or for each relation with orphaned records.
 
     A test whose meta says `names_rows: true` names its first failing rows by their keys.
     """
+    if _is_of(result.node, "no_record_is_orphaned"):
+        with _open_candidate(dbt) as candidate:
+            return describe_orphans(candidate.sql(result.node.compiled_code).to_arrow_table().to_pylist())
     if _rules(result.node):
         with _open_candidate(dbt) as candidate:
             broken = _broken_rules(candidate, result.node)
@@ -172,6 +176,10 @@ def _counted(rule: str, failures: int) -> str:
 def _sentence(test: Any) -> str:
     """Return a test's description, which people read when it fails; without one, its name as words."""
     return str(test.description or test.name.replace("_", " ")).strip().rstrip(".")
+
+
+def _is_of(test: Any, name: str) -> bool:
+    return getattr(getattr(test, "test_metadata", None), "name", None) == name
 
 
 def _rules(test: Any) -> Collection[str]:

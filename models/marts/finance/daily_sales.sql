@@ -1,13 +1,33 @@
-with order_lines as (
+with orders as (
+
+    select * from {{ ref('fct_orders') }}
+
+),
+
+order_lines as (
 
     select * from {{ ref('fct_order_lines') }}
+
+),
+
+orders_counted as (
+
+    select
+        channel,
+        ship_country,
+        currency,
+        count(case when is_sale then 1 end) as order_count,
+        count(case when is_sale and line_count = 0 then 1 end) as order_without_lines_count,
+        count(case when is_cancelled then 1 end) as cancelled_order_count,
+        ordered_date
+    from orders
+    group by ordered_date, channel, ship_country, currency
 
 ),
 
 amounts_sorted as (
 
     select
-        order_id,
         channel,
         ship_country,
         currency,
@@ -21,20 +41,17 @@ amounts_sorted as (
         case when is_in_net_sales then net_amount else 0 end as net_sales_amount,
         case when not is_in_net_sales then net_amount else 0 end as cancelled_amount,
         is_sale,
-        is_cancelled,
         ordered_date
     from order_lines
 
 ),
 
-daily_sales as (
+lines_summed as (
 
     select
         channel,
         ship_country,
         currency,
-        count(distinct case when is_sale then order_id end) as order_count,
-        count(distinct case when is_cancelled then order_id end) as cancelled_order_count,
         count(case when is_sale then 1 end) as line_count,
         cast(sum(units_sold) as bigint) as units_sold,
         cast(sum(units_returned) as bigint) as units_returned,
@@ -46,6 +63,34 @@ daily_sales as (
         ordered_date
     from amounts_sorted
     group by ordered_date, channel, ship_country, currency
+
+),
+
+daily_sales as (
+
+    select
+        orders_counted.channel,
+        orders_counted.ship_country,
+        orders_counted.currency,
+        orders_counted.order_count,
+        orders_counted.order_without_lines_count,
+        orders_counted.cancelled_order_count,
+        coalesce(lines_summed.line_count, 0) as line_count,
+        coalesce(lines_summed.units_sold, 0) as units_sold,
+        coalesce(lines_summed.units_returned, 0) as units_returned,
+        lines_summed.gross_sales_amount,
+        lines_summed.sales_discount_amount,
+        lines_summed.returned_amount,
+        lines_summed.net_sales_amount,
+        lines_summed.cancelled_amount,
+        orders_counted.ordered_date
+    from orders_counted
+    left join lines_summed
+        on
+            orders_counted.ordered_date = lines_summed.ordered_date
+            and orders_counted.channel = lines_summed.channel
+            and orders_counted.ship_country = lines_summed.ship_country
+            and orders_counted.currency = lines_summed.currency
 
 )
 

@@ -10,16 +10,16 @@ dim_experiment as (
 
 ),
 
-order_lines as (
+orders as (
 
-    select * from {{ ref('fct_order_lines') }}
+    select * from {{ ref('fct_orders') }}
 
 ),
 
 latest_order as (
 
     select max(ordered_at) as as_of
-    from order_lines
+    from orders
 
 ),
 
@@ -56,38 +56,22 @@ states_told as (
 
 ),
 
-orders_summed as (
-
-    select
-        order_id,
-        customer_id,
-        currency,
-        ordered_at,
-        max(case when is_sale then 1 else 0 end) as has_sale,
-        sum(net_amount) as net_sales_amount
-    from order_lines
-    where
-        is_in_net_sales
-        and customer_id in (select assignments.customer_id from assignments)
-    group by order_id, customer_id, currency, ordered_at
-
-),
-
 orders_within_windows as (
 
     select
         states_told.experiment_name,
         states_told.customer_id,
         states_told.participation,
-        orders_summed.currency,
-        orders_summed.has_sale,
-        orders_summed.net_sales_amount,
-        orders_summed.ordered_at
+        orders.currency,
+        case when orders.is_sale then 1 else 0 end as has_sale,
+        coalesce(orders.net_sales_amount, 0) as net_sales_amount,
+        orders.ordered_at
     from states_told
-    inner join orders_summed on states_told.customer_id = orders_summed.customer_id
+    inner join orders on states_told.customer_id = orders.customer_id
     where
-        orders_summed.ordered_at >= states_told.started_at
-        and orders_summed.ordered_at < states_told.window_ends_at
+        (orders.is_sale or orders.net_sales_amount is not null)
+        and orders.ordered_at >= states_told.started_at
+        and orders.ordered_at < states_told.window_ends_at
 
 ),
 

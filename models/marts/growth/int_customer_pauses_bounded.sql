@@ -1,6 +1,6 @@
-with order_lines as (
+with orders as (
 
-    select * from {{ ref('fct_order_lines') }}
+    select * from {{ ref('fct_orders') }}
 
 ),
 
@@ -19,7 +19,7 @@ churn_rules as (
 latest_order as (
 
     select {{ add_days('max(ordered_date)', '1') }} as last_judged_date
-    from order_lines
+    from orders
 
 ),
 
@@ -29,7 +29,7 @@ customers_active as (
         customer_id,
         ordered_date as active_date,
         true as has_order
-    from order_lines
+    from orders
     where customer_id is not null and is_sale
 
     union

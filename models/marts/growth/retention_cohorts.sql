@@ -1,6 +1,6 @@
-with order_lines as (
+with orders as (
 
-    select * from {{ ref('fct_order_lines') }}
+    select * from {{ ref('fct_orders') }}
 
 ),
 
@@ -11,13 +11,19 @@ sessions as (
 
 ),
 
+dim_date as (
+
+    select * from {{ ref('dim_date') }}
+
+),
+
 activity_months as (
 
     select
         'order' as cohort_basis,
         customer_id as member_id,
         cast(date_trunc('month', ordered_at) as date) as activity_month
-    from order_lines
+    from orders
     where customer_id is not null and is_sale
 
     union
@@ -75,24 +81,17 @@ bases_bounded as (
 
 ),
 
-days_listed as (
-
-    select
-        cohort_basis,
-        last_month,
-        {{ list_days('first_month', 'last_month') }} as day_listed
-    from bases_bounded
-
-),
-
 months_listed as (
 
-    select
-        cohort_basis,
-        last_month,
-        day_listed as activity_month
-    from days_listed
-    where extract(day from day_listed) = 1
+    select distinct
+        bases_bounded.cohort_basis,
+        bases_bounded.last_month,
+        dim_date.first_day_of_month as activity_month
+    from bases_bounded
+    inner join dim_date
+        on
+            bases_bounded.first_month <= dim_date.date_day
+            and bases_bounded.last_month >= dim_date.first_day_of_month
 
 ),
 

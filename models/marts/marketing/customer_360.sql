@@ -16,9 +16,9 @@ int_customer_favourites as (
 
 ),
 
-order_lines as (
+orders as (
 
-    select * from {{ ref('fct_order_lines') }}
+    select * from {{ ref('fct_orders') }}
 
 ),
 
@@ -31,7 +31,7 @@ segment_rules as (
 latest_order as (
 
     select max(ordered_date) as as_of_date
-    from order_lines
+    from orders
 
 ),
 
@@ -48,10 +48,14 @@ customers_described as (
         int_customer_favourites.favourite_channel,
         int_customer_favourites.favourite_category,
         int_customer_favourites.currency,
-        coalesce(int_customer_favourites.main_currency_net_sales_amount, 0)
-            as main_currency_net_sales_amount,
+        case
+            when int_customer_favourites.customer_id is null then 0
+            else int_customer_favourites.main_currency_net_sales_amount
+        end as main_currency_net_sales_amount,
         coalesce(int_customer_favourites.currency_count, 0) as currency_count,
         coalesce(int_customer_purchases.order_count, 0) as order_count,
+        coalesce(int_customer_purchases.order_without_lines_count, 0)
+            as order_without_lines_count,
         coalesce(int_customer_purchases.cancelled_order_count, 0) as cancelled_order_count,
         coalesce(int_customer_purchases.units_sold, 0) as units_sold,
         coalesce(int_customer_purchases.units_returned, 0) as units_returned,
@@ -117,6 +121,7 @@ customer_360 as (
         customers_described.main_currency_net_sales_amount,
         customers_described.currency_count,
         customers_described.order_count,
+        customers_described.order_without_lines_count,
         customers_described.cancelled_order_count,
         customers_described.units_sold,
         customers_described.units_returned,

@@ -27,41 +27,67 @@ horizon_compared as (
 
 ),
 
-lines_placed as (
+last_day_before as (
+
+    select cast(begins_at - interval '1' microsecond as date) as as_of_date
+    from horizon
+
+),
+
+history_lines as (
+
+    select order_lines.*
+    from order_lines
+    inner join horizon on order_lines.ordered_at < horizon.begins_at
+    where order_lines.customer_id is not null
+
+),
+
+history as (
+
+    {{ measure_purchases('history_lines', until='last_day_before') }}
+
+),
+
+horizon_summed as (
 
     select
         order_lines.customer_id,
         order_lines.currency,
-        order_lines.order_id,
-        order_lines.net_amount,
-        order_lines.is_sale,
-        order_lines.ordered_date,
-        order_lines.ordered_at < horizon_compared.begins_at as is_history,
-        horizon_compared.is_over as is_horizon_over
+        sum(order_lines.net_amount) as net_sales_amount,
+        count(distinct case when order_lines.is_sale then order_lines.ordered_date end)
+            as purchase_count
     from order_lines
-    inner join horizon_compared on order_lines.ordered_at < horizon_compared.ends_at
-    where order_lines.customer_id is not null and order_lines.is_in_net_sales
+    inner join horizon
+        on order_lines.ordered_at >= horizon.begins_at and order_lines.ordered_at < horizon.ends_at
+    where order_lines.is_in_net_sales
+    group by order_lines.customer_id, order_lines.currency
 
 ),
 
 customer_lifetime_value as (
 
     select
-        customer_id,
-        currency,
-        cast(sum(case when is_history then net_amount else 0 end) as decimal(18, 4))
-            as history_net_sales_amount,
-        cast(sum(case when is_history then 0 else net_amount end) as decimal(18, 4))
+        history.customer_id,
+        history.currency,
+        history.net_sales_amount as history_net_sales_amount,
+        cast(coalesce(horizon_summed.net_sales_amount, 0) as decimal(18, 4))
             as horizon_net_sales_amount,
-        count(distinct case when is_history and is_sale then order_id end) as history_order_count,
-        count(distinct case when not is_history and is_sale then order_id end)
-            as horizon_order_count,
-        is_horizon_over,
-        min(case when is_sale then ordered_date end) as first_ordered_date,
-        max(case when is_history and is_sale then ordered_date end) as last_ordered_date
-    from lines_placed
-    group by customer_id, currency, is_horizon_over
-    having count(case when is_history and is_sale then 1 end) > 0
+        history.repeat_purchase_amount,
+        history.repeat_purchase_count,
+        coalesce(horizon_summed.purchase_count, 0) as horizon_purchase_count,
+        history.purchase_span_days,
+        history.observed_days,
+        history.recency_days,
+        horizon_compared.is_over as is_horizon_over,
+        history.first_purchase_date,
+        history.last_purchase_date
+    from history
+    cross join horizon_compared
+    left join horizon_summed
+        on
+            history.customer_id = horizon_summed.customer_id
+            and history.currency = horizon_summed.currency
 
 )
 

@@ -1,4 +1,10 @@
-with order_lines as (
+with orders as (
+
+    select * from {{ ref('fct_orders') }}
+
+),
+
+order_lines as (
 
     select * from {{ ref('fct_order_lines') }}
 
@@ -15,14 +21,14 @@ currencies_ranked as (
     select
         customer_id,
         currency,
-        sum(net_amount) as net_sales_amount,
+        sum(net_sales_amount) as net_sales_amount,
         count(*) over (partition by customer_id) as currency_count,
         row_number() over (
             partition by customer_id
-            order by count(distinct case when is_sale then order_id end) desc, currency
+            order by count(case when is_sale then 1 end) desc, currency
         ) as currency_rank
-    from order_lines
-    where customer_id is not null and is_in_net_sales
+    from orders
+    where customer_id is not null and (is_sale or net_sales_amount is not null)
     group by customer_id, currency
 
 ),
@@ -34,9 +40,9 @@ channels_ranked as (
         channel,
         row_number() over (
             partition by customer_id
-            order by count(distinct order_id) desc, channel
+            order by count(*) desc, channel
         ) as channel_rank
-    from order_lines
+    from orders
     where customer_id is not null and is_sale
     group by customer_id, channel
 

@@ -25,17 +25,6 @@ days_bounded as (
 
 ),
 
-sales_bounded as (
-
-    select
-        product_id,
-        min(ordered_date) as first_ordered_date,
-        max(ordered_date) as last_ordered_date
-    from order_lines
-    group by product_id
-
-),
-
 listings_bounded as (
 
     select
@@ -48,33 +37,85 @@ listings_bounded as (
 
 ),
 
+sale_days as (
+
+    select
+        product_id,
+        ordered_date,
+        lag(ordered_date) over (partition by product_id order by ordered_date)
+            as previous_ordered_date
+    from order_lines
+    group by product_id, ordered_date
+
+),
+
+-- A pause longer than the life of a product begins another series of its days.
+sale_days_in_series as (
+
+    select
+        product_id,
+        ordered_date,
+        previous_ordered_date,
+        count(
+            case
+                when
+                    ordered_date
+                    > {{ add_days('previous_ordered_date', var('product_life_days')) }}
+                    then 1
+            end
+        ) over (
+            partition by product_id
+            order by ordered_date
+            rows between unbounded preceding and current row
+        ) as series_number
+    from sale_days
+
+),
+
+series_bounded as (
+
+    select
+        product_id,
+        series_number,
+        min(ordered_date) as first_ordered_date,
+        max(ordered_date) as last_ordered_date,
+        count(*) > count(previous_ordered_date) as is_first
+    from sale_days_in_series
+    group by product_id, series_number
+
+),
+
 -- From the first listing or sale to the removal from the list or the end of the data.
 products_bounded as (
 
     select
-        coalesce(sales_bounded.product_id, listings_bounded.product_id) as product_id,
-        greatest(
-            days_bounded.first_date,
-            least(
-                coalesce(sales_bounded.first_ordered_date, listings_bounded.first_listed_date),
-                coalesce(listings_bounded.first_listed_date, sales_bounded.first_ordered_date)
-            )
-        ) as first_date,
-        least(
-            days_bounded.last_date,
-            case
-                when listings_bounded.delisted_date is null then days_bounded.last_date
-                else
-                    greatest(
-                        listings_bounded.delisted_date,
+        series_bounded.product_id,
+        case
+            when series_bounded.is_first
+                then greatest(
+                    days_bounded.first_date,
+                    {{ add_days(
+                        'series_bounded.first_ordered_date', '-' ~ var('product_life_days')
+                    ) }},
+                    least(
+                        series_bounded.first_ordered_date,
                         coalesce(
-                            sales_bounded.last_ordered_date, listings_bounded.delisted_date
+                            listings_bounded.first_listed_date, series_bounded.first_ordered_date
                         )
                     )
-            end
+                )
+            else series_bounded.first_ordered_date
+        end as first_date,
+        least(
+            days_bounded.last_date,
+            {{ add_days('series_bounded.last_ordered_date', var('product_life_days')) }},
+            greatest(
+                coalesce(listings_bounded.delisted_date, days_bounded.last_date),
+                series_bounded.last_ordered_date
+            )
         ) as last_date
-    from sales_bounded
-    full outer join listings_bounded on sales_bounded.product_id = listings_bounded.product_id
+    from series_bounded
+    left join listings_bounded on series_bounded.product_id = listings_bounded.product_id
     cross join days_bounded
 
 ),

@@ -21,37 +21,6 @@ products_bounded as (
 
 ),
 
-shop_days as (
-
-    select {{ list_days('min(first_date)', add_days('max(last_date)', '1')) }} as date_day
-    from products_bounded
-
-),
-
-shop_orders_counted as (
-
-    select
-        ordered_date,
-        count(distinct order_id) as order_count
-    from order_lines
-    where not is_return
-    group by ordered_date
-
-),
-
--- Time is counted in orders of the whole shop: a day without any order does not count.
-shop_orders_summed as (
-
-    select
-        shop_days.date_day,
-        coalesce(sum(shop_orders_counted.order_count) over (
-            order by shop_days.date_day rows between unbounded preceding and 1 preceding
-        ), 0) as orders_before
-    from shop_days
-    left join shop_orders_counted on shop_days.date_day = shop_orders_counted.ordered_date
-
-),
-
 product_orders_counted as (
 
     select
@@ -126,6 +95,44 @@ gaps_found as (
         on
             product_orders_followed.product_id = delistings_found.product_id
             and product_orders_followed.ordered_date = delistings_found.ordered_date
+
+),
+
+shop_orders_counted as (
+
+    select
+        ordered_date,
+        count(distinct order_id) as order_count
+    from order_lines
+    where not is_return
+    group by ordered_date
+
+),
+
+shop_days as (
+
+    select ordered_date as date_day from shop_orders_counted
+    union
+    select history_start_date as date_day from gaps_found
+    union
+    select ordered_date as date_day from gaps_found
+    union
+    select first_empty_date as date_day from gaps_found
+    union
+    select end_date as date_day from gaps_found
+
+),
+
+-- Time is counted in orders of the whole shop: a day without any order does not count.
+shop_orders_summed as (
+
+    select
+        shop_days.date_day,
+        coalesce(sum(shop_orders_counted.order_count) over (
+            order by shop_days.date_day rows between unbounded preceding and 1 preceding
+        ), 0) as orders_before
+    from shop_days
+    left join shop_orders_counted on shop_days.date_day = shop_orders_counted.ordered_date
 
 ),
 

@@ -1,6 +1,6 @@
-with order_lines as (
+with orders as (
 
-    select * from {{ ref('fct_order_lines') }}
+    select * from {{ ref('fct_orders') }}
 
 ),
 
@@ -35,56 +35,60 @@ reviews as (
 ),
 
 -- Only past facts count: due or planned dates would stretch the calendar into the future.
-days_spanned as (
+years_with_facts as (
 
-    select
-        min(ordered_date) as first_date,
-        max(ordered_date) as last_date
-    from order_lines
+    select date_trunc('year', ordered_date) as first_day
+    from orders
 
-    union all
+    union
 
-    select
-        min(transacted_date) as first_date,
-        max(transacted_date) as last_date
+    select date_trunc('year', transacted_date) as first_day
     from payments
 
-    union all
+    union
 
-    select
-        min(occurred_date) as first_date,
-        max(occurred_date) as last_date
+    select date_trunc('year', occurred_date) as first_day
     from web_events
 
-    union all
+    union
 
-    select
-        min(hour_date) as first_date,
-        max(hour_date) as last_date
+    select date_trunc('year', hour_date) as first_day
     from sensor_readings
 
-    union all
+    union
 
-    select
-        min(opened_date) as first_date,
-        max(opened_date) as last_date
+    select date_trunc('year', opened_date) as first_day
     from loans
 
-    union all
+    union
 
-    select
-        min(reviewed_date) as first_date,
-        max(reviewed_date) as last_date
+    select date_trunc('year', reviewed_date) as first_day
     from reviews
 
 ),
 
+years_followed as (
+
+    select
+        first_day,
+        lead(first_day) over (order by first_day) as next_first_day
+    from years_with_facts
+
+),
+
+-- A date far off is more often wrong than right: the calendar does not reach out to it.
 years_bounded as (
 
     select
-        date_trunc('year', min(first_date)) as first_day,
-        date_trunc('year', max(last_date)) + interval '1' year - interval '1' day as last_day
-    from days_spanned
+        first_day,
+        case
+            when
+                next_first_day
+                <= first_day + interval '{{ var('calendar_gap_years') + 1 }}' year
+                then next_first_day - interval '1' day
+            else first_day + interval '1' year - interval '1' day
+        end as last_day
+    from years_followed
 
 ),
 

@@ -81,11 +81,11 @@ def test_the_worked_results_hold(incremental: Warehouse) -> None:
     incremental.build(lake)
 
     # When the functions are called, then history, horizon and days are separated as documented
-    columns = "history_net_sales_amount, history_order_count, horizon_net_sales_amount, horizon_order_count"
+    columns = "history_net_sales_amount, repeat_purchase_count, horizon_net_sales_amount, horizon_purchase_count"
     columns += ", is_horizon_over"
     asked = f"select {columns} from marketing.customer_lifetime_value(as_of := '2026-01-01', horizon_days := 90)"
-    assert incremental.rows(asked) == [(Decimal(30), 1, Decimal(9), 1, True)]
-    assert incremental.rows(asked.replace("90", "91")) == [(Decimal(30), 1, Decimal(108), 2, False)]
+    assert incremental.rows(asked) == [(Decimal(30), 0, Decimal(9), 1, True)]
+    assert incremental.rows(asked.replace("90", "91")) == [(Decimal(30), 0, Decimal(108), 2, False)]
     columns = "order_count, units_sold, units_returned, net_sales_amount"
     days = f"select {columns} from finance.sales_between('2026-01-01', '2026-03-31')"
     assert incremental.rows(days) == [(1, 6, -1, Decimal(9))]
@@ -120,15 +120,15 @@ def test_the_lifetime_value_of_ten_customers_computed_by_hand(pharmacy: "Pharmac
         when = "history" if line["ordered_at"] < as_of else "horizon"
         value = by_hand.setdefault(
             (line["customer_id"], line["currency"]),
-            {"history": Decimal(0), "horizon": Decimal(0), "history_orders": set(), "horizon_orders": set()},
+            {"history": Decimal(0), "horizon": Decimal(0), "history_days": set(), "horizon_days": set()},
         )
         value[when] += line["quantity"] * line["unit_price"] - line["discount_amount"]
         if line["quantity"] > 0:
-            value[f"{when}_orders"].add(line["order_id"])
+            value[f"{when}_days"].add(line["ordered_date"])
     expected = {
-        who: (value["history"], value["horizon"], len(value["history_orders"]), len(value["horizon_orders"]))
+        who: (value["history"], value["horizon"], len(value["history_days"]) - 1, len(value["horizon_days"]))
         for who, value in by_hand.items()
-        if value["history_orders"]
+        if value["history_days"]
     }
 
     # Then the function returns the same
@@ -141,8 +141,8 @@ def test_the_lifetime_value_of_ten_customers_computed_by_hand(pharmacy: "Pharmac
         (row["customer_id"], row["currency"]): (
             row["history_net_sales_amount"],
             row["horizon_net_sales_amount"],
-            row["history_order_count"],
-            row["horizon_order_count"],
+            row["repeat_purchase_count"],
+            row["horizon_purchase_count"],
         )
         for row in returned
     }

@@ -93,6 +93,17 @@ def test_a_shop_of_another_shape_is_published_and_grows_by_what_is_new(
     assert shop.folder.docs.stat().st_size > 500_000
     docs_written = shop.folder.docs.stat().st_mtime_ns
 
+    # And the summary says how much money belongs to clients that no file has
+    (orphans,) = [warning for warning in first.warnings if "have no record in" in warning]
+    (expected,) = shop.rows(
+        "select format('sales.orders: {} of {} records ({:.1f} %) have no record in crm.customers by customer_id: "
+        "{:.2f} of {:.2f} EUR', sum(lacking), count(*), 100 * sum(lacking) / count(*), "
+        "cast(sum(lacking * net_amount) as double), cast(sum(net_amount) as double)) "
+        "from (select *, cast(customer_id in ('0012', '0013') as integer) as lacking "
+        "from core.fct_orders where customer_id is not null)"
+    )
+    assert orphans.startswith(expected[0])
+
     # And the published file is read without the lake
     lake = shop.folder.lake.rename(shop.folder.lake.with_name("away"))
     assert shop.rows("select sum(net_sales_amount) > 0 from finance.daily_sales") == [(True,)]
