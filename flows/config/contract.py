@@ -106,6 +106,7 @@ class Contract(ConfigModel):
     earliest: Day = date(1900, 1, 1)
     on_extra_column: Literal["evolve", "ignore", "freeze"] = "evolve"
     quarantine_limit_pct: float = 50.0
+    deleted_limit_pct: float = 50.0
     derivation: Derivation | None = Field(default=None, alias="derived")
 
     @model_validator(mode="after")

@@ -4,7 +4,18 @@ import re
 from dataclasses import dataclass
 
 from flows.core.names import identifier, literal
-from flows.lake.times import TEXTS, TIMES, ZONED, in_utc, is_iso_8601, is_of_microseconds, is_of_our_era, why_no_time
+from flows.lake.times import (
+    TEXTS,
+    TIMES,
+    USUAL_DAYS,
+    USUAL_TIMES,
+    ZONED,
+    in_utc,
+    is_iso_8601,
+    is_of_microseconds,
+    is_of_our_era,
+    why_no_time,
+)
 
 INTEGERS = {
     "tinyint",
@@ -73,12 +84,12 @@ def _to_time(value: str, found: str, wanted: str, source: str) -> Cast:
             f"cast({typed} as timestamp) = try_cast({value} as timestamp) and {is_of_microseconds(value, found)}"
         )
         if found in TEXTS:
-            is_midnight = f"{is_iso_8601(value, '____-__-__')} and ({value} not like '%:%' or {is_midnight})"
+            is_midnight = f"{is_iso_8601(value, USUAL_DAYS)} and ({value} not like '%:%' or {is_midnight})"
         return Cast(typed, f"{is_of_our_era(typed, 'date')} and {is_midnight}", why_not)
     typed = in_utc(value, found)
     if wanted == ZONED:
         typed = f"timezone('UTC', {typed})"
-    is_read = is_iso_8601(value, "____-__-__ __:__:__") if found in TEXTS else is_of_microseconds(value, found)
+    is_read = is_iso_8601(value, USUAL_TIMES) if found in TEXTS else is_of_microseconds(value, found)
     return Cast(typed, f"{is_of_our_era(typed, ZONED if wanted == ZONED else 'timestamp')} and {is_read}", why_not)
 
 

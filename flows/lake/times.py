@@ -1,5 +1,6 @@
 """Times: which texts are read as times, how local times become UTC, and which of them are no single moment."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import duckdb
@@ -21,6 +22,10 @@ ISO_8601 = (
 EST, IST and CST are zones of several countries. DuckDB's cast reads them all, and 1/2/24 as a day of the year 1.
 """
 
+USUAL_TIMES = tuple(f"____-__-_____:__:__{rest}" for rest in ("", "Z", ".___Z", ".______Z"))
+USUAL_DAYS = ("____-__-__",)
+"""Patterns of texts that are ISO 8601 if a cast reads them as well."""
+
 DST_TRANSITIONS = "dst_transitions"
 """The variable with a bit a day, from 1900 to 2100 in UTC: whether the clocks of the session's time zone change near
 that day."""
@@ -29,14 +34,15 @@ DAYS = 73_049
 """The number of these days."""
 
 
-def is_iso_8601(value: str, usual: str) -> str:
-    """Return SQL for whether a text is one of ISO_8601; `usual` is a LIKE pattern, which is faster than the regex."""
+def is_iso_8601(value: str, usual: Sequence[str]) -> str:
+    """Return SQL for whether a text is one of ISO_8601; LIKE patterns of the usual ones are faster than the regex."""
     return f"case when {_is_like(value, usual)} then true else regexp_full_match({value}, {literal(ISO_8601)}) end"
 
 
-def _is_like(value: str, pattern: str) -> str:
+def _is_like(value: str, patterns: Sequence[str]) -> str:
     """Return SQL for the form of a text; its first character is a digit, since a cast would skip spaces."""
-    return f"({value} like '{pattern}' and {value} between '0' and ':')"
+    alternatives = " or ".join(f"{value} like '{pattern}'" for pattern in patterns)
+    return f"({value} between '0' and ':' and ({alternatives}))"
 
 
 def is_of_our_era(typed: str, kind: str) -> str:
@@ -53,7 +59,7 @@ def in_utc(value: str, found: str) -> str:
     is_plain = "current_setting('TimeZone') = 'UTC'"
     if found in TEXTS:
         is_utc = f"ends_with({value}, 'Z') and substr({value}, -2, 1) between '0' and '9'"  # NZ is a zone
-        is_plain = f"({is_plain} and {_is_like(value, '____-__-_____:__:__')}) or ({is_utc})"
+        is_plain = f"({is_plain} and {_is_like(value, USUAL_TIMES[:1])}) or ({is_utc})"
     elif found != "timestamp":
         return by_calendar
     return f"case when {is_plain} then try_cast({value} as timestamp) else {by_calendar} end"
