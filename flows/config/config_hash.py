@@ -14,7 +14,9 @@ from flows.config.contract import Contract, Derivation
 def hash_config(mapping: TableMapping, contract: Contract) -> str:
     """Return a hash of all that decides which records are read and which are accepted."""
     accepted = contract.model_dump(
-        mode="json", exclude_defaults=True, include={"columns", "key", "load", "on_extra_column", "future_tolerance"}
+        mode="json",
+        exclude_defaults=True,
+        include={"columns", "key", "load", "on_extra_column", "future_tolerance", "earliest"},
     )
     accepted["columns"].sort(key=lambda column: column["name"])
     read = mapping.model_dump(mode="json", by_alias=True, exclude_defaults=True, exclude={"name", "file", "lookback"})

@@ -1,14 +1,14 @@
 """The data contract of a source table, as dbt's source YAML declares it."""
 
 from collections.abc import Collection, Iterable, Mapping
-from datetime import timedelta
+from datetime import date, timedelta
 from functools import cache
 from typing import Annotated, Any, Literal, Self
 
 import duckdb
 from pydantic import AfterValidator, BeforeValidator, Field, model_validator
 
-from flows.config.validation import ConfigModel, Duration, LoadMode, parse, suggest_key
+from flows.config.validation import ConfigModel, Day, Duration, LoadMode, parse, suggest_key
 from flows.core.errors import UsageError
 from flows.core.names import TableName, folded, identifier
 
@@ -66,7 +66,7 @@ class Check(ConfigModel):
 
 
 class Column(ConfigModel):
-    """A column of a contract; what has happened lies no further ahead than the contract's `future_tolerance`."""
+    """A column of a contract; what has happened lies between its `earliest` day and its `future_tolerance`."""
 
     name: str
     data_type: Annotated[str, AfterValidator(_canonical_type)]
@@ -103,8 +103,10 @@ class Contract(ConfigModel):
     cursor: str | None = None
     lookback: Duration = timedelta(hours=1)
     future_tolerance: Duration = timedelta(days=1)
+    earliest: Day = date(1900, 1, 1)
     on_extra_column: Literal["evolve", "ignore", "freeze"] = "evolve"
     quarantine_limit_pct: float = 50.0
+    deleted_limit_pct: float = 50.0
     derivation: Derivation | None = Field(default=None, alias="derived")
 
     @model_validator(mode="after")

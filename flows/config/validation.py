@@ -1,7 +1,8 @@
 """Parsing of configuration: the base of all models, and pydantic's errors in plain English."""
 
 from collections.abc import Collection, Mapping
-from datetime import timedelta
+from contextlib import suppress
+from datetime import date, timedelta
 from difflib import get_close_matches
 from typing import Annotated, Any, ClassVar, Literal, TypeVar
 
@@ -106,6 +107,15 @@ def _read_duration(value: Any) -> timedelta:
 Duration = Annotated[
     timedelta, BeforeValidator(_read_duration, json_schema_input_type=Span), PlainSerializer(str, when_used="json")
 ]
+
+
+def _read_day(value: Any) -> date:
+    with suppress(ValueError):
+        return value if isinstance(value, date) else date.fromisoformat(str(value))
+    raise ValueError(f"is {value!r}; write a day such as 1900-01-01")
+
+
+Day = Annotated[date, BeforeValidator(_read_day, json_schema_input_type=date)]
 
 
 def suggest_key(key: str, known: Collection[str], likeness: float = 0.6) -> str:

@@ -14,7 +14,7 @@ from flows.lake.counts import Counts
 from flows.lake.deduplicate import deduplicate
 from flows.lake.file_ledger import record_files
 from flows.lake.null_spikes import count_nulls, require_filled
-from flows.lake.quarantine import quarantine_rejected, require_contract
+from flows.lake.quarantine import quarantine_rejected, require_contract, require_kept
 from flows.lake.schema_evolution import fit_extras
 from flows.sources.batches import Batch, SourceFile, source_columns
 from flows.sources.mapping import map_batch, suggest_mapping
@@ -63,6 +63,7 @@ def commit_batch(plan: LoadPlan, batch: Batch, checked: Checked) -> Progress:
     undeleted = tuple(_reasons_not_to_delete(batch, checked, contract)) if contract.load == "full" else ()
     new = deduplicate(checked, contract, plan.stored(checked), all_keys_seen=not undeleted)
     accepted, deleted = new.count()
+    require_kept(contract, deleted, new.current)
     passed = checked.records.count("_reasons is null")
     quarantined, repeated = quarantine_rejected(raw, checked, batch.rejected, metadata)
     require_contract(checked, contract, accepted, quarantined)

@@ -23,6 +23,8 @@ from flows.sources.json_records import json_pointer, keep_digits
 
 CAME_AGAIN = "its key came again since, so what it says is not the newest"
 HASH_LENGTH = 64
+STANDS = "not known._deleted and coalesce(known._until >= landed._came, true)"
+"""Whether a stored row was still the newest of its key when a record came."""
 LANDED = pa.schema([("_record", pa.string()), ("_file", pa.string()), ("_hash", pa.string()), ("_came", pa.int64())])
 
 
@@ -165,7 +167,7 @@ def _outcomes(plan: LoadPlan, checked: Checked, landed: Relation) -> Relation:
     if stored:
         is_same = _same(checked.payload(contract))
         is_later = f"known._batch > landed._came and {_by_arrival(contract)}"
-        is_known = f"exists (select 1 from {stored} as known where not known._deleted and {is_same})"
+        is_known = f"exists (select 1 from {_with_successors(stored, contract)} as known where {is_same} and {STANDS})"
         came_again = f"exists (select 1 from {stored} as known where {is_later})"
     query = f"""
         with compared as (
@@ -182,6 +184,17 @@ def _outcomes(plan: LoadPlan, checked: Checked, landed: Relation) -> Relation:
         from compared
     """
     return Relation.table(landed.connection, "recheck_outcomes", query)
+
+
+def _with_successors(stored: str, contract: Contract) -> str:
+    """Return stored rows with the batch that replaced each, where nothing but their arrival orders them.
+
+    A record that came after that batch is no repetition of the row: the state came back.
+    """
+    if contract.load == "append" or (contract.load == "upsert" and contract.cursor):
+        return f"(select *, null::bigint as _until from {stored})"
+    window = f"partition by {contract.key_sql} order by _batch, _row"
+    return f"(select *, lead(_batch) over ({window}) as _until from {stored})"
 
 
 def _by_arrival(contract: Contract) -> str:

@@ -3,9 +3,19 @@
 import re
 from dataclasses import dataclass
 
-import duckdb
-
-from flows.core.names import identifier
+from flows.core.names import identifier, literal
+from flows.lake.times import (
+    TEXTS,
+    TIMES,
+    USUAL_DAYS,
+    USUAL_TIMES,
+    ZONED,
+    in_utc,
+    is_iso_8601,
+    is_of_microseconds,
+    is_of_our_era,
+    why_no_time,
+)
 
 INTEGERS = {
     "tinyint",
@@ -20,78 +30,100 @@ INTEGERS = {
     "ubigint",
 }
 FLOATS = {"double", "float", "real"}
-TEXTS = {"varchar", "text", "string"}
 BOOLEANS = {"boolean", "bool"}
-TIMES = {"timestamp", "datetime", "timestamp without time zone"}
-
-DST_TRANSITIONS = "dst_transitions"
-"""The variable with a bit a day, from 1900 to 2100 in UTC: whether the clocks of the session's time zone change near
-that day."""
-
-DAYS = 73_049
-"""The number of these days."""
 
 
 @dataclass(frozen=True)
 class Cast:
-    """SQL for a typed value, null if it cannot be cast, and SQL for whether the cast lost nothing."""
+    """SQL for a typed value, null if it cannot be cast; for whether the cast lost nothing; and for why it did."""
 
     typed: str
     is_lossless: str
+    why_not: str
 
 
-def lossless_cast(name: str, found: str, wanted: str) -> Cast:
+def lossless_cast(name: str, found: str, wanted: str, source: str = "…") -> Cast:
     """Return the cast of a column from the type found to the type wanted.
 
     DuckDB's try_cast alone rounds 3.7 to 4, cuts 1.23456 to four digits and drops a timestamp's offset; here such a
-    cast is not lossless. Naive times are read in the session's time zone, and become UTC.
+    cast is not lossless. Naive times are read in the session's time zone, and become UTC. `source` is the mapping's
+    SQL for the value, by which a reason shows how to map it.
     """
     value, found = identifier(name), found.lower()
-    typed = f"try_cast({value} as {wanted})"
+    if wanted in TIMES or (wanted == "date" and found != "date"):
+        return _to_time(value, found, wanted, source)
+    typed, why_not = f"try_cast({value} as {wanted})", literal(f"is no {wanted}")
+    if wanted.startswith(("decimal", "numeric")):
+        return _to_decimal(value, found, wanted, source)
+    return Cast(*_typed(value, found, wanted, typed), why_not)
+
+
+def _typed(value: str, found: str, wanted: str, typed: str) -> tuple[str, str]:
+    """Return SQL for a typed value, and for whether it is the same value; `typed` is what DuckDB would make of it."""
     if wanted in TEXTS:
-        return Cast(f"cast(to_json({value}) as varchar)" if is_nested(found) else f"cast({value} as varchar)", "true")
+        return (f"cast(to_json({value}) as varchar)" if is_nested(found) else f"cast({value} as varchar)"), "true"
     if is_nested(wanted):
         return _nested(value, found, wanted)
-    if wanted in TIMES:
-        typed = _in_utc(value, found)
-        return Cast(typed, f"{_is_of_our_era(typed, 'timestamp')}{_is_of_microseconds(value, found)}")
     if wanted in INTEGERS and found in TEXTS:
         exact = f"try_cast({value} as decimal(38, 10)) = {typed}"
-        return Cast(typed, f"case when {_has_any(value, '.eE')} then {exact} else true end")
+        return typed, f"case when {_has_any(value, '.eE')} then {exact} else true end"
     if wanted in INTEGERS:
-        return Cast(typed, "true" if found in INTEGERS else f"{value} = {typed}")
-    if wanted.startswith(("decimal", "numeric")) and found in TEXTS:
-        return Cast(typed, _text_fits_decimal(value, typed, wanted))
-    if wanted.startswith(("decimal", "numeric")):
-        same = f"cast({typed} as double) = {value}" if found in FLOATS else f"{typed} = {value}"
-        return Cast(typed, same)
+        return typed, "true" if found in INTEGERS else f"{value} = {typed}"
     if wanted in FLOATS:
-        return Cast(typed, f"isfinite({typed}){_is_exact_if_whole(value, typed, found)}")
+        return typed, f"isfinite({typed}){_is_exact_if_whole(value, typed, found)}"
     if wanted in BOOLEANS and found not in (*TEXTS, *BOOLEANS):
-        return Cast(typed, f"try_cast({value} as double) in (0, 1)")
-    if wanted == "date" and found != "date":
-        moment = f"try_cast({value} as timestamp)"
-        return Cast(typed, f"({_is_of_our_era(typed, 'date')} and cast({typed} as timestamp) = {moment})")
-    return Cast(typed, _is_of_our_era(typed, "date") if wanted == "date" else "true")
+        return typed, f"try_cast({value} as double) in (0, 1)"
+    return typed, is_of_our_era(typed, "date") if wanted == "date" else "true"
 
 
-def _is_of_our_era(typed: str, kind: str) -> str:
-    """Return SQL that is false for infinity, and for years that Python and most databases have no date for."""
-    last = "9999-12-31 23:59:59.999999" if kind == "timestamp" else "9999-12-31"
-    return f"{typed} between {kind} '0001-01-01' and {kind} '{last}'"
+def _to_time(value: str, found: str, wanted: str, source: str) -> Cast:
+    why_not = why_no_time(value, found, wanted, source)
+    if wanted == "date":
+        typed = f"try_cast({value} as date)"
+        is_midnight = (
+            f"cast({typed} as timestamp) = try_cast({value} as timestamp) and {is_of_microseconds(value, found)}"
+        )
+        if found in TEXTS:
+            is_midnight = f"{is_iso_8601(value, USUAL_DAYS)} and ({value} not like '%:%' or {is_midnight})"
+        return Cast(typed, f"{is_of_our_era(typed, 'date')} and {is_midnight}", why_not)
+    typed = in_utc(value, found)
+    if wanted == ZONED:
+        typed = f"timezone('UTC', {typed})"
+    is_read = is_iso_8601(value, USUAL_TIMES) if found in TEXTS else is_of_microseconds(value, found)
+    return Cast(typed, f"{is_of_our_era(typed, ZONED if wanted == ZONED else 'timestamp')} and {is_read}", why_not)
 
 
-def _in_utc(value: str, found: str) -> str:
-    """Return SQL for a time in UTC; the calendar, which is slow, is used only for zones and offsets."""
-    by_calendar = f"timezone('UTC', try_cast({value} as timestamptz))"
-    is_plain = "current_setting('TimeZone') = 'UTC'"
+def _to_decimal(value: str, found: str, wanted: str, source: str) -> Cast:
+    width, scale = map(int, match.groups()) if (match := re.search(r"(\d+)\s*,\s*(\d+)\s*\)", wanted)) else (18, 3)
+    written = f"cast({value} as varchar)"
+    typed = f"try_cast({written if found in ('float', 'real') else value} as {wanted})"
     if found in TEXTS:
-        is_naive = f"strlen({value}) = 19 and substr({value}, 16, 2) similar to '[0-9]:'"
-        is_utc = f"ends_with({value}, 'Z') and substr({value}, -2, 1) between '0' and '9'"  # NZ is a zone
-        is_plain = f"({is_utc}) or ({is_plain} and {is_naive})"
-    elif found != "timestamp":
-        return by_calendar
-    return f"case when {is_plain} then try_cast({value} as timestamp) else {by_calendar} end"
+        is_lossless = _text_fits_decimal(value, typed, scale)
+    elif found in FLOATS:
+        is_lossless = f"cast({typed} as {found}) = {value}"
+    else:
+        is_lossless = f"{typed} = {value}"
+    return Cast(typed, is_lossless, _why_no_decimal(value, found, wanted, source, width - scale, scale))
+
+
+def _why_no_decimal(value: str, found: str, wanted: str, source: str, whole: int, scale: int) -> str:
+    """Return SQL for why a value is no decimal: how many digits it has, which shows nothing else of it."""
+    number, written = f"try_cast({value} as double)", f"trim(cast({value} as varchar))"
+    rounded = f"round({f'cast({source} as decimal(38, 18))' if found in TEXTS else source}, {scale})"
+    fraction = (
+        f"case when contains(lower({written}), 'e') then 'more than {scale}' else {_digits_after_point(written)} end"
+    )
+    too_long = f"has more than {whole} digits before the point; write a wider type than {wanted} in the contract"
+    too_fine = f" digits after the point, and {wanted} has room for {scale}; round it in the mapping: {rounded}"
+    return (
+        f"case when {number} is null or not isfinite({number}) then {literal('is no ' + wanted)} "
+        f"when abs({number}) >= 1e{whole} then {literal(too_long)} "
+        f"else 'has ' || {fraction} || {literal(too_fine)} end"
+    )
+
+
+def _digits_after_point(written: str) -> str:
+    return f"cast(length(rtrim(split_part({written}, '.', 2), '0')) as varchar)"
 
 
 def is_nested(kind: str) -> bool:
@@ -99,21 +131,13 @@ def is_nested(kind: str) -> bool:
     return kind.lower().startswith(("struct", "map")) or kind.endswith("]")
 
 
-def _nested(value: str, found: str, wanted: str) -> Cast:
+def _nested(value: str, found: str, wanted: str) -> tuple[str, str]:
     """Compare every part of a nested value: a cast alone makes null of the parts that do not fit."""
     if found == wanted:
-        return Cast(value, "true")
+        return value, "true"
     given = f"try_cast({value} as json)" if found in TEXTS else f"to_json({value})"
     typed = f"try_cast({given} as {wanted})"
-    return Cast(typed, f"json_contains(to_json({typed}), {given})")
-
-
-def _is_of_microseconds(value: str, found: str) -> str:
-    """Return SQL that is false for digits of a second that a timestamp has no room for."""
-    if found in TEXTS:
-        too_fine = f"regexp_matches({value}, '[.][0-9]{{6}}[0-9]*[1-9]')"
-        return f" and case when contains({value}, '.') then not {too_fine} else true end"
-    return f" and epoch_ns({value}) % 1000 = 0" if found == "timestamp_ns" else ""
+    return typed, f"json_contains(to_json({typed}), {given})"
 
 
 def _is_exact_if_whole(value: str, typed: str, found: str) -> str:
@@ -124,9 +148,8 @@ def _is_exact_if_whole(value: str, typed: str, found: str) -> str:
     return f" and {same}" if found in INTEGERS else ""
 
 
-def _text_fits_decimal(value: str, typed: str, wanted: str) -> str:
+def _text_fits_decimal(value: str, typed: str, scale: int) -> str:
     """Count the digits after the point as they are written: a cast would round those that it has no room for."""
-    scale = int(match[1]) if (match := re.search(r",\s*(\d+)\s*\)", wanted)) else 0
     written = f"strpos({value}, '.') = 0 or length({value}) - strpos({value}, '.') <= {scale}"
     digits = f"length(rtrim(split_part(trim({value}), '.', 2), '0'))"
     scientific = f"cast({typed} as double) = try_cast({value} as double)"
@@ -136,41 +159,3 @@ def _text_fits_decimal(value: str, typed: str, wanted: str) -> str:
 def _has_any(value: str, signs: str) -> str:
     """Look for single characters, which is faster than a regular expression on every record."""
     return "(" + " or ".join(f"contains({value}, '{sign}')" for sign in signs) + ")"
-
-
-def record_dst_transitions(connection: duckdb.DuckDBPyConnection) -> bool:
-    """Record, once a connection, near which days the clocks of its time zone change; tell whether there are any."""
-    recorded = f"select bit_count(getvariable('{DST_TRANSITIONS}'))"
-    if connection.execute(recorded).fetchall() == [(None,)]:
-        connection.execute(
-            f"set variable {DST_TRANSITIONS} = (select coalesce(bitstring_agg(day + near, 0, {DAYS}), '0'::bit) from ("
-            "select day, timestamptz '1900-01-01 00:00:00+00' + to_hours(24 * day) as midnight "
-            f"from range(1, {DAYS}) as days (day)), (values (-1), (0), (1)) as days_near (near) "
-            "where cast(midnight + interval 24 hours as timestamp) - cast(midnight as timestamp) <> interval 24 hours)"
-        )
-    return connection.execute(recorded).fetchall() != [(0,)]
-
-
-def ambiguous_local_time(name: str, typed: str, found: str) -> str | None:
-    """Return SQL for whether a local time was skipped or repeated by a DST change; None if no value can be.
-
-    A time is clear if its day is not near a change, or if it has an offset or no time of day. Another one is clear if
-    only one of the offsets before and after the change fits it.
-    """
-    value, typed, found = identifier(name), identifier(typed), found.lower()
-    if found not in TEXTS and (not found.startswith("timestamp") or "time zone" in found):
-        return None
-    local = f"try_cast({value} as timestamp)"
-    day = f"greatest(0, least({DAYS}, date_diff('day', date '1900-01-01', cast({typed} as date))))::integer"
-    before, after = (
-        f"(cast({moment} as timestamp) - timezone('UTC', {moment}))"
-        for moment in (f"(timezone('UTC', {typed}) {sign} interval 24 hours)" for sign in "-+")
-    )
-    fits = [f"(cast(timezone('UTC', {local} - {offset}) as timestamp) = {local})" for offset in (before, after)]
-    has_offset = (
-        f"not contains({value}, ':') or regexp_matches({value}, ':.*[-+A-Za-z]')" if found in TEXTS else "false"
-    )
-    return (
-        f"case when get_bit(getvariable('{DST_TRANSITIONS}'), {day}) = 0 or {has_offset} then false "
-        f"else {before} <> {after} and {fits[0]} = {fits[1]} end"
-    )

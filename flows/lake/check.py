@@ -9,12 +9,15 @@ from flows.core.clock import utc_now
 from flows.core.errors import SchemaMismatch
 from flows.core.names import identifier, literal
 from flows.core.relation import Relation
-from flows.lake.casts import TIMES, ambiguous_local_time, lossless_cast, record_dst_transitions
+from flows.lake.casts import Cast, lossless_cast
+from flows.lake.times import TIMES, ZONED, near_dst_change, record_dst_transitions
 from flows.sources.batches import RecordSchema
 from flows.sources.mapping import MappedBatch
 
 TYPED, CHECKED = "typed_records", "checked_records"
 SEPARATOR = "\x1f"
+SHORT = 60
+"""The characters of a mapping's expression that a reason quotes."""
 
 
 @dataclass(frozen=True)
@@ -44,7 +47,7 @@ def check(mapped: MappedBatch, contract: Contract) -> Checked:
     where = f" where {mapped.where}" if mapped.where else ""
     try:
         found = _mapped_types(mapped)
-        rules = [*_future_rules(contract), *_dst_rules(connection, contract, found)]
+        rules = [*_range_rules(contract), *_dst_rules(connection, contract, found)]
         try:
             read = connection.execute(f"{_source(mapped)} select count(*) from source{where}").fetchall()[0][0]
             typed = Relation.table(connection, TYPED, _check_sql(contract, mapped, found, rules, is_careful=False))
@@ -117,10 +120,13 @@ def _check_sql(
     The careful form isolates the records whose expressions raise; it is slower, and runs after the plain form raised.
     """
     columns, where = contract.columns, mapped.where or "true"
-    casts = [lossless_cast(f"_m{at}", found[at], column.data_type) for at, column in enumerate(columns)]
+    casts = [
+        lossless_cast(f"_m{at}", found[at], column.data_type, _shown(mapped.expressions[column.name]))
+        for at, column in enumerate(columns)
+    ]
     rules = [
         Rule("_where_holds", "case when not _where_holds then 'where cannot be evaluated' end"),
-        *(_type_rule(column, at, is_careful=is_careful) for at, column in enumerate(columns)),
+        *(_type_rule(column, at, casts[at], is_careful=is_careful) for at, column in enumerate(columns)),
         *(_check_rule(column, check, is_careful=is_careful) for column in columns for check in column.checks),
         *further,
     ]
@@ -163,12 +169,18 @@ def _check_sql(
     """
 
 
-def _type_rule(column: Column, at: int, *, is_careful: bool) -> Rule:
+def _shown(expression: str) -> str:
+    """Return an expression of a mapping as a remedy shows it: without the parentheses around it, if it is short."""
+    inner = expression[1:-1] if expression.startswith("(") else expression
+    return inner if len(inner) <= SHORT else "…"
+
+
+def _type_rule(column: Column, at: int, cast: Cast, *, is_careful: bool) -> Rule:
     name, value, typed = literal(column.name), f"_m{at}", identifier(column.name)
     fits = f"({typed} is not null and _l{at})"
     holds = fits if column.is_required else f"({value} is null or {fits})"
     cases = f"when {value} is null then {name} || ': is missing' " if column.is_required else ""
-    cases += f"when {value} is not null and not {fits} then {name} || {literal(': is no ' + column.data_type)}"
+    cases += f"when {value} is not null and not {fits} then {name} || ': ' || {cast.why_not}"
     if is_careful:
         holds = f"(not _x{at} and {holds})"
         cases = f"when _x{at} then {name} || ': cannot be mapped' {cases}"
@@ -181,19 +193,26 @@ def _check_rule(column: Column, check: Check, *, is_careful: bool) -> Rule:
     return Rule(holds, f"case when not {holds} then {literal(f'{column.name}: {check.name}')} end")
 
 
-def _future_rules(contract: Contract) -> list[Rule]:
-    """Reject times from the future.
+def _range_rules(contract: Contract) -> list[Rule]:
+    """Reject times from the future, and from before the earliest day, of columns that have happened and of the cursor.
 
-    Such a cursor spoils the order of a history for good. One order of the year 2062 would make all others look old.
+    Such a cursor spoils the order of a history for good. One order of the year 2062 would make all others look old,
+    and one of the year 1 a calendar of two thousand years.
     """
     rules = []
     for column in contract.columns:
-        if not (column.has_happened or column.name == contract.cursor) or column.data_type not in (*TIMES, "date"):
+        kind = column.data_type
+        if not (column.has_happened or column.name == contract.cursor) or kind not in (*TIMES, "date"):
             continue
-        latest = f"cast(timestamp '{utc_now() + contract.future_tolerance}' as {column.data_type})"
-        holds = f"coalesce({identifier(column.name)} <= {latest}, true)"
-        reason = literal(f"{column.name}: lies further ahead than future_tolerance allows")
-        rules.append(Rule(holds, f"case when not {holds} then {reason} end"))
+        zone = "+00" if kind == ZONED else ""
+        value, latest = identifier(column.name), f"{utc_now() + contract.future_tolerance}{zone}"
+        ahead = f"coalesce({value} <= cast({ZONED if zone else 'timestamp'} '{latest}' as {kind}), true)"
+        since = f"coalesce({value} >= {kind} '{contract.earliest}{f' 00:00:00{zone}' if zone else ''}', true)"
+        for holds, reason in (
+            (ahead, "lies further ahead than future_tolerance allows"),
+            (since, f"lies before {contract.earliest}, the contract's earliest day"),
+        ):
+            rules.append(Rule(holds, f"case when not {holds} then {literal(f'{column.name}: {reason}')} end"))
     return rules
 
 
@@ -203,11 +222,17 @@ def _dst_rules(connection: duckdb.DuckDBPyConnection, contract: Contract, found:
     for at, column in enumerate(contract.columns):
         if column.data_type not in TIMES or not record_dst_transitions(connection):
             continue
-        if (is_ambiguous := ambiguous_local_time(f"_m{at}", column.name, found[at])) is not None:
-            holds = f"not coalesce({is_ambiguous}, false)"
+        if (local := near_dst_change(f"_m{at}", _in_utc(column), found[at])) is not None:
+            holds = f"not ({local.is_skipped} or {local.is_repeated})"
             reason = literal(f"{column.name}: ambiguous local time (DST change)")
             rules.append(Rule(holds, f"case when not {holds} then {reason} end"))
     return rules
+
+
+def _in_utc(column: Column) -> str:
+    """Return SQL for a typed time as a naive one in UTC."""
+    name = identifier(column.name)
+    return f"timezone('UTC', {name})" if column.data_type == ZONED else name
 
 
 def _tried(expression: str) -> str:

@@ -18,12 +18,14 @@ REPLACED = "replaced"
 class NewRows:
     """Rows to append: the contract's and the extra columns, then `_row`, `_position` and `_deleted`.
 
-    A conflict is a key that came again with another payload and, for upserts, the same known cursor.
+    A conflict is a key that came again with another payload and, for upserts, the same known cursor. `current` is how
+    many keys a full copy was compared with.
     """
 
     rows: Relation
     extras: tuple[str, ...] = ()
     conflicts: int = 0
+    current: int = 0
 
     def count(self) -> tuple[int, int]:
         """Count the rows, and the tombstones of keys that disappeared."""
@@ -52,8 +54,14 @@ def deduplicate(checked: Checked, contract: Contract, stored: str | None, *, all
     )
     if not _has_rows(matches) and not _has_rows(repeated):
         return NewRows(Relation.view(connection, NEW_ROWS, passed), checked.extras)
-    find = _append_duplicates if contract.load == "append" else _upsert_duplicates
-    duplicates = Relation.table(connection, "duplicates", find(checked, contract, matches, repeated))
+    if contract.load == "append":
+        found = _append_duplicates(checked, contract, matches, repeated)
+    else:
+        current = _current_states(checked, contract, stored)
+        found = _states_that_stay(checked, contract, current, repeated)
+        if contract.cursor:
+            found += f" union {_upsert_duplicates(checked, contract, matches, repeated)}"
+    duplicates = Relation.table(connection, "duplicates", found)
     rows = Relation.view(connection, NEW_ROWS, f"{passed} and _row not in (select _row from {duplicates})")
     if contract.load == "append":
         conflicts = _append_conflicts(checked, contract, matches, duplicates, rows)
@@ -140,16 +148,66 @@ def _append_conflicts(
 
 def _upsert_duplicates(checked: Checked, contract: Contract, matches: Relation, repeated: Relation) -> str:
     """Find repeated changes: the same key, cursor and payload."""
-    payload = checked.payload(contract)
+    payload, is_known = checked.payload(contract), f"{identifier(str(contract.cursor))} is not null"
     return f"""
         select _row from {checked.records} as candidate
         semi join {repeated} as repeated on {_same("candidate", "repeated", _state(contract))}
-        where _reasons is null
+        where _reasons is null and {is_known}
         qualify row_number() over (partition by {_listed(payload)} order by _row) > 1
         union
         select _row from {checked.records} as again
-        where _reasons is null and exists (select 1 from {matches} as stored where {_same("again", "stored", payload)})
+        where _reasons is null and {is_known}
+            and exists (select 1 from {matches} as stored where {_same("again", "stored", payload)})
     """
+
+
+def _current_states(checked: Checked, contract: Contract, stored: str | None) -> Relation:
+    """Return the last stored row of each key of the batch, among those that nothing but their arrival orders."""
+    records, columns, key = checked.records, _listed(checked.payload(contract)), contract.key_sql
+    query = f"select {columns}, false as _deleted from {records} where false"
+    if stored is not None:
+        query = (
+            f"select {columns}, _deleted from {stored} as stored "
+            f"semi join (select {key} from {records} where _reasons is null) using ({key}) "
+            f"where {_has_no_cursor(contract)} "
+            f"qualify row_number() over (partition by {key} order by _batch desc, _row desc) = 1"
+        )
+    return Relation.table(records.connection, "current_states", query)
+
+
+def _states_that_stay(checked: Checked, contract: Contract, current: Relation, repeated: Relation) -> str:
+    """Find records without a cursor that say what the record before them says, by arrival.
+
+    A state that comes back after another one is a change: A, B, A are three rows.
+    """
+    payload, key = checked.payload(contract), contract.key_sql
+    columns, state = _listed(payload), f"struct_pack({', '.join(map(identifier, payload))})"
+    records = f"(from {checked.records} where _reasons is null and {_has_no_cursor(contract)})"
+    return f"""
+        select _row from {records} as candidate anti join {repeated} as repeated using ({key})
+        where exists (
+            select 1 from {current} as before where not _deleted and {_same("candidate", "before", payload)}
+        )
+        union
+        select _row from (
+            select
+                _row,
+                {state} is not distinct from lag({state}) over by_arrival as is_same,
+                lag(_deleted, 1, true) over by_arrival as was_deleted
+            from (
+                select {columns}, _row, false as _deleted from {records}
+                union all by name
+                select {columns}, 0 as _row, _deleted from {current}
+            ) as arrivals
+            semi join {repeated} as repeated using ({key})
+            window by_arrival as (partition by {key} order by _row)
+        )
+        where _row > 0 and is_same and not was_deleted
+    """
+
+
+def _has_no_cursor(contract: Contract) -> str:
+    return f"{identifier(contract.cursor)} is null" if contract.cursor else "true"
 
 
 def _upsert_conflicts(contract: Contract, matches: Relation, rows: Relation) -> int:
@@ -216,7 +274,8 @@ def _full(checked: Checked, contract: Contract, stored: str | None, all_keys_see
         where _reasons is null and _row not in (select _row from {last})
             and not exists (select 1 from {last} as seen where {_same("earlier", "seen", payload)})
     """
-    return NewRows(Relation.table(connection, NEW_ROWS, rows), checked.extras, _count(records, overtaken))
+    conflicts, keys = _count(records, overtaken), current.count()
+    return NewRows(Relation.table(connection, NEW_ROWS, rows), checked.extras, conflicts, keys)
 
 
 def _count(relation: Relation, query: str) -> int:

@@ -19,6 +19,8 @@ from flows.sources.batches import Rejected
 FEW = 20
 """A load never fails for fewer rejected records than this, whatever their share."""
 
+DELETED_LIMIT = "deleted_limit_pct in the contract's meta; raise it for a copy that is right"
+
 QUARANTINE = pa.schema(
     [
         ("_raw", pa.binary()),
@@ -140,6 +142,19 @@ def require_contract(checked: Checked, contract: Contract, accepted: int, reject
         *(Finding(name, f"{reason}: {count:,} records") for reason, count in reasons),
         limit="quarantine_limit_pct in the contract's meta",
     )
+
+
+def require_kept(contract: Contract, deleted: int, current: int) -> None:
+    """Raise GateFailed if a full copy lacks more of the current keys than the contract allows.
+
+    Such a copy is likelier cut short than right. A table of few keys may lose any number of them.
+    """
+    if current >= FEW and deleted * 100 > contract.deleted_limit_pct * current:
+        lost = (
+            f"{deleted:,} of {current:,} keys are not in the full copy any more, "
+            f"of which {contract.deleted_limit_pct:g} % may be; nothing was deleted"
+        )
+        raise limit_passed(contract, Finding(str(contract.name), lost), limit=DELETED_LIMIT)
 
 
 def limit_passed(contract: Contract, *findings: Finding, limit: str) -> GateFailed:

@@ -2,7 +2,7 @@
 
 import sqlite3
 from contextlib import closing
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 
 import pyarrow as pa
@@ -193,7 +193,7 @@ def test_fault_22_the_ends_of_the_calendar_are_kept_and_what_lies_beyond_is_quar
     assert meters.load().counts.duplicate == len(kept) + len(refused)
     assert dict(meters.rows("id", '"at"')) == kept
     assert [raw for raw, _ in meters.quarantine()] == [f'{{"id":"{text}","at":"{text}"}}'.encode() for text in refused]
-    assert {reason for _, reasons in meters.quarantine() for reason in reasons} == {"at: is no timestamp"}
+    assert all(reason.startswith("at: is no timestamp") for _, (reason,) in meters.quarantine())
 
     # And the same holds for dates
     meters.declare("site.days", {"id": "varchar", "at": "date"}, key=["id"], load="append")
@@ -201,3 +201,184 @@ def test_fault_22_the_ends_of_the_calendar_are_kept_and_what_lies_beyond_is_quar
     meters.drop("days.csv", "id,at\n1,0001-01-01\n2,9999-12-31\n3,10000-01-01\n4,2026-02-29\n")
     meters.load()
     assert meters.rows("id") == ["1", "2"]
+
+
+FORMS = {
+    "2024-01-02 10:11:12": datetime(2024, 1, 2, 10, 11, 12),
+    "2024-01-02T10:11:12.123456": datetime(2024, 1, 2, 10, 11, 12, 123456),
+    "2024-01-02T10:11:12.1200000000Z": datetime(2024, 1, 2, 10, 11, 12, 120000),
+    "2024-01-02 10:11:12+05:30": datetime(2024, 1, 2, 4, 41, 12),
+    "2024-01-02 10:11:12-0800": datetime(2024, 1, 2, 18, 11, 12),
+    "2024-01-02 10:11:12+02": datetime(2024, 1, 2, 8, 11, 12),
+    "2024-01-02 10:11:12 UTC": datetime(2024, 1, 2, 10, 11, 12),
+    "2024-01-02 10:11": datetime(2024, 1, 2, 10, 11),
+    "2024/1/2 10:11": datetime(2024, 1, 2, 10, 11),
+    "2024-01-02": datetime(2024, 1, 2),
+    "2024-01-02 24:00:00": datetime(2024, 1, 3),
+    " 2024-01-02 10:11:12 ": datetime(2024, 1, 2, 10, 11, 12),
+    "1/2/24 10:11": None,
+    "24-01-02 10:11:12": None,
+    "  24-01-02 10:11:12": None,
+    "1/2/24": None,
+    "1/2/2024": None,
+    "13/2/2024 10:11": None,
+    "2 Jan 2024": None,
+    "02024-01-02 10:11:12": None,
+    "12024-01-02 10:11:12": None,
+    "-2024-01-02 10:11:12": None,
+    "0044-03-15 (BC)": None,
+    "2024-01-02 10:11 PM": None,
+    "2024-01-02 10:11:12 EST": None,
+    "2024-01-02 10:11:12 IST": None,
+    "2024-01-02 10:11:12 CST": None,
+    "2024-01-02 10:11:12 Europe/Berlin": None,
+    "2024-01-02 10:11:12+99:00": None,
+    "2024-01-02 10:11:12-24:00": None,
+    "2024-01-02 10:11:12.1234567": None,
+    "2024-01-02 23:59:60": None,
+    "2024-01-02 24:00:01": None,
+    "2024-W01": None,
+    "2024-W01-2": None,
+    "2024-002": None,
+    "2024-01": None,
+    "2024": None,
+    "20240102": None,
+    "1704190272": None,
+    "infinity": None,
+    "-infinity": None,
+    "epoch": None,
+    "today": None,
+    "now": None,
+    "0000-00-00 00:00:00": None,
+}
+"""A text, and the time that it is in UTC; None if its parts may be read in more than one way, or not at all."""
+
+
+@pytest.mark.parametrize("kind", ["csv", "jsonl", "parquet", "sqlite"])
+@pytest.mark.parametrize("data_type", ["timestamp", "timestamp with time zone", "date"])
+def test_fault_101_only_a_time_that_can_be_read_in_one_way_is_read(meters: Shop, kind: str, data_type: str) -> None:
+    """Times came as texts of many forms: two-digit years, day first, zone abbreviations, special words: Q."""
+    # Given texts in every form that a cast of the database might take
+    meters.declare("site.readings", {"id": "varchar not null", "at": data_type}, key=["id"], load="append")
+    meters.change(quarantine_limit_pct=100.0)
+    rows = [{"id": f"{number:02}", "at": text} for number, text in enumerate(FORMS)]
+    if kind == "csv":
+        meters.drop("1.csv", "id,at\n" + "".join(f'{row["id"]},"{row["at"]}"\n' for row in rows))
+    elif kind == "jsonl":
+        meters.drop_rows("1.jsonl", rows)
+    elif kind == "parquet":
+        parquet.write_table(pa.Table.from_pylist(rows), meters.exports / "1.parquet")
+    else:
+        insert(database(meters), *((row["id"], row["at"]) for row in rows))
+        meters.map()
+
+    # When they are loaded, then those that have one meaning are exact, and the others are told how to be read
+    meters.load()
+    wanted = {text: at for text, at in FORMS.items() if at is not None}
+    if data_type == "date":
+        wanted = {text: at for text, at in wanted.items() if at == datetime(2024, 1, 2)}
+    loaded = dict(meters.rows("id", """timezone('UTC', "at")""" if "zone" in data_type else '"at"'))
+    assert {text: loaded.get(f"{number:02}") for number, text in enumerate(FORMS) if f"{number:02}" in loaded} == {
+        text: at.date() if data_type == "date" else at for text, at in wanted.items()
+    }
+    reasons = {reason for _, reasons in meters.quarantine() for reason in reasons}
+    form = "%d/%m/%Y" if data_type == "date" else "%d/%m/%Y %H:%M"
+    assert reasons == {
+        f"at: is no {data_type} in ISO 8601, with six digits of a second at most; "
+        f"name another format in the mapping: strptime(\"at\", '{form}')"
+    }
+    assert meters.load().counts.accepted == 0
+
+
+def test_fault_101_a_mapping_names_the_format_of_a_time(meters: Shop) -> None:
+    """Day-first times, epoch seconds and times of a named zone came, and the mapping named their format: Q for others.
+
+    What does not fit the format is quarantined."""
+    # Given a mapping that names the format of each column
+    columns = {"id": "varchar not null", "at": "timestamp", "day": "date", "epoch": "timestamp", "two": "date"}
+    meters.declare("site.readings", columns, key=["id"], load="append")
+    formats = {
+        "at": "strptime(\"at\", '%d/%m/%Y %H:%M')",
+        "day": "strptime(day, '%d.%m.%Y')",
+        "epoch": "to_timestamp(cast(epoch as bigint))",
+        "two": "strptime(two, '%d/%m/%y')",
+    }
+    meters.map(**{"from": "*", "columns": formats, "time_zone": "Europe/Berlin"})
+    meters.drop(
+        "1.csv",
+        "id,at,day,epoch,two\n"
+        "1,13/02/2024 10:11,13.02.2024,1704190272,13/02/24\n"
+        "2,02/13/2024 10:11,13.02.2024,1704190272,13/02/24\n"
+        "3,2024-02-13 10:11,13.02.2024,1704190272,13/02/24\n",
+    )
+
+    # When they are loaded, then times are local times of the zone, epochs are moments, and misfits are in quarantine
+    meters.load()
+    assert meters.rows("id", '"at"', "day", "epoch", "two") == [
+        ("1", datetime(2024, 2, 13, 9, 11), date(2024, 2, 13), datetime(2024, 1, 2, 10, 11, 12), date(2024, 2, 13))
+    ]
+    assert [reasons for _, reasons in meters.quarantine()] == [["at: cannot be mapped"]] * 2
+
+
+def test_fault_102_a_number_or_a_finer_time_is_no_time_of_the_contract(meters: Shop) -> None:
+    """Parquet held epoch numbers, infinities, years beyond the calendar and nanoseconds in times: Q."""
+    # Given typed values of which each column holds one that can be kept, and one that cannot
+    kinds = {"ns": "timestamp", "zoned_ns": "timestamp", "ns_day": "date", "number": "timestamp", "millis": "timestamp"}
+    meters.declare("site.readings", {"id": "varchar not null", **kinds}, key=["id"], load="append")
+    second = 1_704_190_272_000_000_000
+    columns = {
+        "id": ["kept", "ns", "zoned_ns", "ns_day", "number"],
+        "ns": pa.array([second, second + 1, second, second, second], pa.timestamp("ns")),
+        "zoned_ns": pa.array([second, second, second + 999, second, second], pa.timestamp("ns", "UTC")),
+        "ns_day": pa.array([1_704_153_600_000_000_000 + (400 if n == 3 else 0) for n in range(5)], pa.timestamp("ns")),
+        "number": [None, None, None, None, 1_704_190_272],
+        "millis": pa.array([1_704_190_272_123] * 5, pa.timestamp("ms", "UTC")),
+        "further_ns": pa.array([second + 1] * 5, pa.timestamp("ns")),
+    }
+    parquet.write_table(pa.table(columns), meters.exports / "1.parquet")
+
+    # When they are loaded, then none is rounded
+    meters.load()
+    whole, kept = datetime(2024, 1, 2, 10, 11, 12), datetime(2024, 1, 2, 10, 11, 12, 123000)
+    assert meters.rows("id", "ns", "zoned_ns", "ns_day", "number", "millis", "further_ns") == [
+        ("kept", whole, whole, date(2024, 1, 2), None, kept, "2024-01-02 10:11:12.000000001")
+    ]
+    assert [reasons for _, reasons in meters.quarantine()] == [
+        ['ns: has nanoseconds; cut them in the mapping: cast("ns" as timestamp)'],
+        ['zoned_ns: has nanoseconds; cut them in the mapping: cast("zoned_ns" as timestamptz)'],
+        ['ns_day: is no date: it has a time of day; cut it in the mapping: cast("ns_day" as date)'],
+        ['number: is a number and no timestamp; map one that counts seconds since 1970: to_timestamp("number")'],
+    ]
+
+
+def test_fault_103_what_happened_lies_not_before_the_earliest_day(meters: Shop) -> None:
+    """One event was dated to the year 1, as a default value of its database, and one to the year 24: Q."""
+    # Given a contract that says which times are of what has happened
+    happened = {"data_type": "timestamp", "config": {"meta": {"has_happened": True}}}
+    columns = {**COLUMNS, "ordered_at": happened, "valid_from": "timestamp"}
+    meters.declare("site.readings", columns, key=["id"], load="upsert", cursor="at")
+    years = {"now": "2024", "first": "1900", "before": "1899", "two": "0024", "default": "0001"}
+    for column in ("at", "ordered_at"):
+        rows = [
+            {"id": f"{column} {name}", "at": "2024-01-01", "ordered_at": "2024-01-01", "valid_from": "0001-01-01"}
+            | {column: f"{year}-01-01"}
+            for name, year in years.items()
+        ]
+        meters.drop_rows(f"{column}.jsonl", rows)
+
+    # When they are loaded, then one wrong date is in quarantine, and makes no calendar of two thousand years
+    meters.load()
+    assert sorted(meters.rows("id")) == ["at first", "at now", "ordered_at first", "ordered_at now"]
+    assert [reasons for _, reasons in meters.quarantine()] == [
+        [f"{column}: lies before 1900-01-01, the contract's earliest day"]
+        for column in ("at", "ordered_at")
+        for _ in range(3)
+    ]
+
+    # And a contract of older events says so
+    meters.declare("site.readings", columns, key=["id"], load="upsert", cursor="at", earliest="1850-01-01")
+    meters.load()
+    kept = [f"{column} {name}" for column in ("at", "ordered_at") for name in ("before", "first", "now")]
+    assert sorted(meters.rows("id")) == kept
+    with pytest.raises(UsageError, match="earliest is 'long ago'; write a day such as 1900-01-01"):
+        make_contract(earliest="long ago")

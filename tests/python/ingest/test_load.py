@@ -1,8 +1,10 @@
 """Loads of a table: new, known and refused records; and repeated loads without harm."""
 
 import random
+import sqlite3
 import threading
 from collections.abc import Callable, Sequence
+from contextlib import closing
 from datetime import datetime
 from functools import partial
 from pathlib import Path
@@ -15,6 +17,7 @@ from support.kills import Child, Ended, Point, set_constants
 from support.shop import ORDERS, Shop, make_shop
 
 from flows.core.errors import GateFailed, SchemaMismatch, SourceFailed
+from flows.ingest.load import LoadResult
 from flows.lake.delta import append_row, open_table, relation_of
 from flows.lake.quarantine import quarantined_rows
 from flows.lake.raw import RawTable
@@ -166,6 +169,38 @@ def test_states_without_a_cursor_value_are_changes_and_no_conflicts(shop: Shop) 
     assert (load.counts.accepted, load.counts.conflicts) == (1, 0)
 
 
+@pytest.mark.parametrize("cursor", [None, "updated_at"])
+@pytest.mark.parametrize("source", ["jsonl", "sqlite"])
+def test_fault_104_a_state_that_comes_back_is_a_change(shop: Shop, source: str, cursor: str | None) -> None:
+    """States without a cursor went from A to B and back to A, in loads of their own and within one: I."""
+    # Given states whose time is not known, by a contract without a cursor and with an empty one
+    shop.change(load="upsert", cursor=cursor)
+    path = shop.folder / "shop.sqlite"
+    if source == "sqlite":
+        shop.connect(f"sqlite:///{path}")
+        shop.map()
+
+    def arrive(name: str, *quantities: int) -> LoadResult:
+        rows = [{"order_id": str(key), "quantity": quantity} for quantity in quantities for key in (1, 2)]
+        if source == "jsonl":
+            shop.drop_rows(f"{name}.jsonl", [*rows, {"order_id": name, "quantity": 0}])
+        else:
+            with closing(sqlite3.connect(path)) as database, database:
+                database.execute("drop table if exists orders")
+                database.execute("create table orders (order_id text, quantity integer)")
+                database.executemany("insert into orders values (:order_id, :quantity)", rows)
+        return shop.load()
+
+    # When a state comes back, then it is a change; one that stays is none
+    for name, quantity, accepted in (("a", 7, 2), ("b", 8, 2), ("c", 7, 2), ("d", 7, 0)):
+        assert arrive(name, quantity).counts.accepted == accepted + (source == "jsonl")
+    assert shop.rows("quantity", where="order_id = '1'") == [7, 8, 7]
+
+    # And so it is within a batch
+    arrive("e", 7, 8, 8, 7)
+    assert shop.rows("quantity", where="order_id = '2'") == [7, 8, 7, 8, 7]
+
+
 def test_fault_17_any_order_of_arrival_gives_the_same_set(shop: Shop, tmp_path: Path) -> None:
     """The same states arrived in three orders, some twice: I."""
     # Given states in several files, some of them twice in one
@@ -225,6 +260,38 @@ def test_an_empty_full_copy_deletes_nothing_and_is_told(shop: Shop) -> None:
         # Then no row is deleted
         assert (load.counts.read, load.counts.deleted) == (0, 0)
         assert load.notes == ("sales.orders: the full copy of the source was empty; nothing was deleted",)
+
+
+def test_fault_105_a_full_copy_that_lost_most_of_its_keys_deletes_nothing(shop: Shop) -> None:
+    """A full copy came with less than half of its keys, and with other keys instead: F, I."""
+    # Given a full copy of twenty keys
+    shop.change(load="full")
+    shop.drop_rows("all.jsonl", [order(n) for n in range(20)])
+    shop.load()
+
+    # When most of them are gone, then the load fails and deletes nothing, whatever came instead
+    for further in (0, 20):
+        shop.drop_rows("all.jsonl", [order(n) for n in [*range(9), *range(50, 50 + further)]])
+        with pytest.raises(GateFailed, match=r"11 of 20 keys are not in the full copy any more") as failure:
+            shop.load()
+        assert "deleted_limit_pct" in str(failure.value)
+        assert len(shop.rows("order_id")) == 20
+
+    # And half of them may go, or as many as the contract says
+    shop.drop_rows("all.jsonl", [order(n) for n in range(10)])
+    assert shop.load().counts.deleted == 10
+    shop.drop_rows("all.jsonl", [order(n) for n in range(30)])
+    shop.load()
+    shop.change(deleted_limit_pct=100.0)
+    shop.drop_rows("all.jsonl", [order(1)])
+    assert shop.load().counts.deleted == 29
+
+    # And a table of few keys may lose any number
+    shop.change(deleted_limit_pct=50.0)
+    shop.drop_rows("all.jsonl", [order(n) for n in range(19)])
+    shop.load()
+    shop.drop_rows("all.jsonl", [order(1)])
+    assert shop.load().counts.deleted == 18
 
 
 def test_a_key_in_quarantine_is_not_taken_for_deleted(shop: Shop) -> None:

@@ -219,6 +219,25 @@ def test_a_replayed_state_is_never_taken_for_newer_than_what_came_since(
     assert shop.load().counts.deleted == (1 if load == "full" else 0)
 
 
+@pytest.mark.parametrize("load", ["full", "upsert"])
+def test_fault_104_a_state_that_came_back_into_quarantine_is_moved(shop: Shop, load: str) -> None:
+    """A state came back while its record broke the contract; a replay takes it for the newest: I."""
+    # Given a key that was -1 and 5, and -1 again when the contract had become strict
+    shop.declare(load=load)
+    for quantity in (-1, 5):
+        shop.drop_rows("1.jsonl", [{"order_id": "1", "quantity": quantity}])
+        shop.load()
+    shop.declare(columns=STRICT, load=load)
+    shop.drop_rows("1.jsonl", [{"order_id": "1", "quantity": -1}])
+    shop.load()
+
+    # When the contract takes it, then it is the newest, once
+    shop.declare(load=load)
+    assert counted(replay(shop)) == (1, 1, 0, 0)
+    assert counted(replay(shop)) == (0, 0, 0, 0)
+    assert shop.rows("quantity", where="not _deleted") == [-1, 5, -1]
+
+
 def test_a_load_under_a_mended_contract_lets_go_of_what_it_has_read_again(shop: Shop) -> None:
     # Given two quarantined returns, one of them from a deleted file
     shop.declare(columns=STRICT, load="upsert", cursor="updated_at")
