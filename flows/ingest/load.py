@@ -30,7 +30,7 @@ from flows.lake.null_spikes import describe_null_spikes
 from flows.lake.ops import LoadRecord, earlier_tries, record_load
 from flows.sources import connect
 from flows.sources.batches import Batch, Connector, Request
-from flows.sources.mapping import identity_of, mapped_cursor
+from flows.sources.mapping import expect_columns, identity_of, mapped_cursor
 
 logger = logging.getLogger(__name__)
 
@@ -100,7 +100,7 @@ def _load(plan: LoadPlan, connector: Connector | None) -> Iterator[Progress]:
     """Take the contract, load all batches, then look at what the load as a whole shows."""
     with working_connection(plan) as (duck, work):
         plan, progress = take_contract(plan, duck)
-        raw, committed, request = plan.raw, plan.raw.batch, _request(plan, work)
+        raw, committed, request = plan.raw, plan.raw.batch, _request(plan, work, duck)
         connector = connector or connect(plan.connection, plan.mapping)
         load = _load_full if plan.contract.load == "full" else _load_batches
         for step in load(plan, connector.batches(duck, request), connector.runs_query):
@@ -117,12 +117,13 @@ def _load(plan: LoadPlan, connector: Connector | None) -> Iterator[Progress]:
     yield progress
 
 
-def _request(plan: LoadPlan, work: Path) -> Request:
+def _request(plan: LoadPlan, work: Path, duck: duckdb.DuckDBPyConnection) -> Request:
     """Ask for what is new by watermark and files; a full load asks for all."""
     contract, mapping = plan.contract, plan.mapping
     identity = identity_of(mapping, contract.key, contract.cursor)
+    columns = expect_columns(duck, mapping, contract.required)
     if contract.load == "full":
-        return Request(None, None, identity, contract.lookback, lambda _file: None, work)
+        return Request(None, None, identity, contract.lookback, lambda _file: None, work, columns)
     known = known_files(plan.raw, plan.config_hash)
     return Request(
         watermark=plan.raw.watermark(plan.config_hash),
@@ -131,6 +132,7 @@ def _request(plan: LoadPlan, work: Path) -> Request:
         lookback=contract.lookback,
         known_rows=lambda file: known.get(file.sha256),
         work=work,
+        columns=columns,
     )
 
 

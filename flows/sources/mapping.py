@@ -10,10 +10,10 @@ import duckdb
 
 from flows.config.connections import TableMapping
 from flows.core.errors import SchemaMismatch, SourceFailed
-from flows.core.names import identifier, literal
+from flows.core.names import folded, identifier, literal
 from flows.core.redaction import without_values
 from flows.core.relation import Relation
-from flows.sources.batches import RECORD, SERVICE_COLUMNS, RecordSchema, source_columns
+from flows.sources.batches import RECORD, SERVICE_COLUMNS, ExpectedColumns, RecordSchema, source_columns
 
 QUERIED, RECORDED = "queried_records", "whole_records"
 ALIKE = 0.5
@@ -226,3 +226,21 @@ def _column_names(node: Any) -> set[str]:
         return set()
     own = {name.casefold() for name in node["column_names"]} if node.get("class") == "COLUMN_REF" else set()
     return own.union(*map(_column_names, node.values()))
+
+
+def expect_columns(
+    connection: duckdb.DuckDBPyConnection, mapping: TableMapping, columns: Mapping[str, bool]
+) -> ExpectedColumns:
+    """Return the columns that a source must have for the contract's (name → whether it is required)."""
+    required: tuple[str, ...] = ()
+    names = {folded(name) for name in columns}
+    if mapping.query:
+        tree = connection.execute("select json_serialize_sql($sql)", {"sql": mapping.query}).fetchall()[0][0]
+        named = _column_names(json.loads(tree))
+        names = {folded(name) for name in named} | (names if '"class":"STAR"' in tree else set())
+    else:
+        required = tuple(name for name, is_required in columns.items() if is_required and name not in mapping.columns)
+        named = _referenced(connection, [*mapping.columns.values(), mapping.where])
+        names = {name for name in names if name not in map(folded, mapping.columns)} | set(map(folded, named))
+    is_known = names - {*SERVICE_COLUMNS} and RECORD not in names
+    return ExpectedColumns(required, frozenset(names) if is_known else None)

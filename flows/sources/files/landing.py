@@ -1,16 +1,19 @@
 """Records of files on their way into a batch: the steps that all formats share."""
 
-from collections.abc import Callable, Sequence
+from collections import Counter
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
 
 import duckdb
 import pyarrow as pa
 
-from flows.core.names import literal
+from flows.config.file_format import FileFormat
+from flows.core.names import folded, identifier, literal
 from flows.core.relation import Relation
-from flows.sources.batches import Rejected, SourceFile
+from flows.sources.batches import ExpectedColumns, Rejected, SourceFile
 
 LANDED = "landed_files"
-"""The table that files are read into: their columns, then `_at` and `_row`.
+"""The table that files are read into: `_at`, `_row`, then their columns under names of our own (see ColumnNames).
 
 `_at` is a file's place among all that are read: DuckDB joins a number faster than a path. `_row` is null if the rows of
 a file came in their order.
@@ -19,30 +22,95 @@ a file came in their order.
 LANDED_NAMES, LANDED_RECORDS = "landed_names", "landed_records"
 
 
+@dataclass(frozen=True)
+class Reading:
+    """What every reader needs to know of a table: the connection, its name, how its files are written, its columns."""
+
+    connection: duckdb.DuckDBPyConnection
+    table: str
+    format: FileFormat
+    columns: ExpectedColumns
+
+
+@dataclass(frozen=True)
+class FileRecords:
+    """The records of files that were read together, those that are malformed, and notes for the user."""
+
+    files: tuple[SourceFile, ...]
+    records: Relation
+    rejected: tuple[Rejected, ...] = ()
+    notes: tuple[str, ...] = ()
+
+
+Reader = Callable[[Reading, Sequence[SourceFile]], Iterator[FileRecords]]
+"""Reads files of one format, in their order; records are valid until the next are asked for."""
+
+
+class ColumnNames:
+    """The columns of several files under names of our own, which no column of a file can have."""
+
+    def __init__(self) -> None:
+        self._known: dict[str, tuple[str, str]] = {}
+
+    def add(self, name: str) -> str:
+        """Return our name for a column; names that differ by case or Unicode form alone are one column."""
+        return self._known.setdefault(folded(name), (f"c{len(self._known)}", name))[0]
+
+    def __iter__(self) -> Iterator[tuple[str, str]]:
+        yield from self._known.values()
+
+
+class CountsDiffer(Exception):
+    """DuckDB found another number of records in a file than it has."""
+
+
 def paths_of(files: Sequence[SourceFile]) -> str:
-    """Return the paths of files as a list in SQL."""
-    return f"[{', '.join(literal(str(file.path)) for file in files)}]"
+    """Return the paths of files as a list in SQL; a sign of a pattern is only itself."""
+    paths = ("".join(f"[{sign}]" if sign in "*?[" else sign for sign in str(file.path)) for file in files)
+    return f"[{', '.join(map(literal, paths))}]"
 
 
 def land(
+    connection: duckdb.DuckDBPyConnection,
     files: Sequence[SourceFile],
     first: int,
     insert: Callable[[Sequence[SourceFile], int], None],
     read_again: Callable[[SourceFile, int], list[Rejected]],
+    count: Callable[[SourceFile], int | None],
 ) -> list[Rejected]:
     """Insert files in one statement; read a file that DuckDB refuses again, and return its malformed records.
 
-    Both functions take the `_at` of their first file, which is `first` for the first of all.
+    The first two functions take the `_at` of their first file, which is `first` for the first of all. `count` returns
+    how many records a file must have, if that is known: DuckDB's result is kept only if it has as many.
     """
+    connection.execute("begin")
     try:
         insert(files, first)
-    except duckdb.Error:
+        _require_counts(connection, files, first, count)
+    except (duckdb.Error, CountsDiffer):
+        connection.execute("rollback")
         if len(files) == 1:
             return read_again(files[0], first)
         return [
-            rejected for at, file in enumerate(files, start=first) for rejected in land([file], at, insert, read_again)
+            rejected
+            for at, file in enumerate(files, start=first)
+            for rejected in land(connection, [file], at, insert, read_again, count)
         ]
+    connection.execute("commit")
     return []
+
+
+def _require_counts(
+    connection: duckdb.DuckDBPyConnection,
+    files: Sequence[SourceFile],
+    first: int,
+    count: Callable[[SourceFile], int | None],
+) -> None:
+    sql = f"select _at, count(*) from {LANDED} where _at >= {first} group by _at"
+    found = Counter(dict(connection.execute(sql).fetchall()))
+    for at, file in enumerate(files, start=first):
+        if (wanted := count(file)) is not None and wanted != found[at]:
+            raise CountsDiffer
 
 
 def insert_arrow(connection: duckdb.DuckDBPyConnection, rows: pa.Table | pa.RecordBatchReader, at: int) -> None:
@@ -52,8 +120,16 @@ def insert_arrow(connection: duckdb.DuckDBPyConnection, rows: pa.Table | pa.Reco
     connection.unregister("arrow_file")
 
 
-def number_and_name(connection: duckdb.DuckDBPyConnection, files: Sequence[SourceFile]) -> Relation:
-    """Return all landed rows: numbered within their file as they came, with the file's name as users know it."""
+def number_and_name(
+    connection: duckdb.DuckDBPyConnection,
+    files: Sequence[SourceFile],
+    columns: ColumnNames,
+    untyped: Sequence[str] = (),
+) -> Relation:
+    """Return all landed rows: numbered within their file as they came, with the file's name as users know it.
+
+    Columns that are `untyped` did not land, because no row has a value.
+    """
     names = pa.table({"_at": pa.array(range(len(files)), pa.int64()), "_file": [file.name for file in files]})
     connection.register("arrow_names", names)
     Relation.table(
@@ -63,10 +139,11 @@ def number_and_name(connection: duckdb.DuckDBPyConnection, files: Sequence[Sourc
         f"inner join (select _at, min(rowid) as first from {LANDED} group by _at) using (_at)",
     )
     connection.unregister("arrow_names")
+    listed = "".join(f"landed.{own} as {identifier(name)}, " for own, name in columns)
+    listed += "".join(f"null as {identifier(name)}, " for name in untyped)
     return Relation.view(
         connection,
         LANDED_RECORDS,
-        "select landed.* exclude (_at, _row), named._file, "
-        "coalesce(landed._row, landed.rowid - named.first + 1) as _row "
+        f"select {listed}named._file, coalesce(landed._row, landed.rowid - named.first + 1) as _row "
         f"from {LANDED} as landed inner join {LANDED_NAMES} as named on landed._at = named._at",
     )

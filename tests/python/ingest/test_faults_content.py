@@ -103,8 +103,8 @@ def test_fault_37_a_huge_cell_is_quarantined_and_its_neighbours_are_read(
 ) -> None:
     """CSV had cells larger than a record may be: on one line, over many lines, and larger than the kept part: Q, I."""
     # Given records of at most a thousand bytes, lines longer than that, and lines longer than the kept part
-    monkeypatch.setattr("flows.sources.files.csv.LARGEST_RECORD", 1_000)
-    monkeypatch.setattr("flows.sources.files.csv.LARGEST_KEPT", 4_000)
+    monkeypatch.setattr("flows.sources.files.lines.LARGEST_RECORD", 1_000)
+    monkeypatch.setattr("flows.sources.files.lines.LARGEST_KEPT", 4_000)
     large, larger = b"3," + b"x" * 2_000, b"4," + b"y" * 2_000_000
     folded = b'5,"' + b"z\n" * 1_500
     items.drop("1.csv", b"\n".join([b"id,name", b"1,Ada", large, larger, b"2,Bob,", folded, b"6,Cyd", b"7", b""]))

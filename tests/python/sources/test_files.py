@@ -101,7 +101,7 @@ def test_fault_36_a_malformed_record_is_quarantined_as_it_came_and_its_neighbour
         ["has 1 fields, the header 3"],
         ["has 4 fields, the header 3"],
         ["has a quote that is not closed, or text behind one"],
-        ["is no UTF-8"],
+        ["is no UTF-8; name the encoding of the file under format"],
         ["has a quote that is not closed, or text behind one"],
     ]
 
