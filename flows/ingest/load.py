@@ -28,6 +28,7 @@ from flows.lake.counts import Counts
 from flows.lake.file_ledger import known_files
 from flows.lake.null_spikes import describe_null_spikes
 from flows.lake.ops import LoadRecord, earlier_tries, record_load
+from flows.lake.raw import plain
 from flows.sources import connect
 from flows.sources.batches import Batch, Connector, Request
 from flows.sources.mapping import expect_columns, identity_of, mapped_cursor
@@ -170,21 +171,29 @@ def _load_full(plan: LoadPlan, batches: Iterator[Batch], query_in_source: bool) 
 
 
 def _gather(gathered: Checked | None, checked: Checked, rows: int) -> Checked:
-    """Add checked records after so many rows; an extra column that only some batches have is null for the others."""
+    """Add checked records after so many rows; an extra column that only some batches have is null for the others.
+
+    An extra column of unlike types becomes text, and each value is written as its own type writes it.
+    """
     connection, records = checked.records.connection, checked.records
     if gathered is None:
         return replace(checked, records=Relation.table(connection, "gathered_records", f"from {records}"))
     kinds = {name.casefold(): kind for name, kind in gathered.records.types.items()}
     known, added = {name.casefold() for name in gathered.extras}, []
+    texts: list[str] = []
     for name in checked.extras:
         kind = records.types[name]
         if name.casefold() not in known:
             connection.execute(f"alter table {gathered.records} add column {identifier(name)} {kind}")
             added.append(name)
         elif kinds[name.casefold()] != kind:
-            connection.execute(f"alter table {gathered.records} alter column {identifier(name)} type varchar")
+            as_text = f"cast({plain(name, kinds[name.casefold()])} as varchar)"
+            column = f"alter column {identifier(name)} type varchar using {as_text}"
+            connection.execute(f"alter table {gathered.records} {column}")
+            texts.append(f", cast({plain(name, kind)} as varchar) as {identifier(name)}")
     connection.execute(
-        f"insert into {gathered.records} by name select * replace (_row + {rows} as _row) from {records}"
+        f"insert into {gathered.records} by name "
+        f"select * replace (_row + {rows} as _row{''.join(texts)}) from {records}"
     )
     widened = Relation(connection, str(gathered.records))
     return Checked(widened, (*gathered.extras, *added), gathered.read + checked.read)

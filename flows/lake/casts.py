@@ -48,6 +48,9 @@ def lossless_cast(name: str, found: str, wanted: str) -> Cast:
     """
     value, found = identifier(name), found.lower()
     typed = f"try_cast({value} as {wanted})"
+    if wanted in TEXTS and found == "blob":
+        decoded = f"try(decode({value}))"  # a cast would write bytes as escapes
+        return Cast(decoded, f"{decoded} is not null")
     if wanted in TEXTS:
         return Cast(f"cast(to_json({value}) as varchar)" if is_nested(found) else f"cast({value} as varchar)", "true")
     if is_nested(wanted):
@@ -113,7 +116,7 @@ def _is_of_microseconds(value: str, found: str) -> str:
     if found in TEXTS:
         too_fine = f"regexp_matches({value}, '[.][0-9]{{6}}[0-9]*[1-9]')"
         return f" and case when contains({value}, '.') then not {too_fine} else true end"
-    return f" and epoch_ns({value}) % 1000 = 0" if found == "timestamp_ns" else ""
+    return f" and epoch_ns({value}) % 1000 = 0" if found in ("timestamp_ns", "timestamptz_ns") else ""
 
 
 def _is_exact_if_whole(value: str, typed: str, found: str) -> str:
@@ -158,7 +161,8 @@ def ambiguous_local_time(name: str, typed: str, found: str) -> str | None:
     only one of the offsets before and after the change fits it.
     """
     value, typed, found = identifier(name), identifier(typed), found.lower()
-    if found not in TEXTS and (not found.startswith("timestamp") or "time zone" in found):
+    has_zone = "time zone" in found or found.startswith("timestamptz")
+    if found not in TEXTS and (not found.startswith("timestamp") or has_zone):
         return None
     local = f"try_cast({value} as timestamp)"
     day = f"greatest(0, least({DAYS}, date_diff('day', date '1900-01-01', cast({typed} as date))))::integer"

@@ -19,6 +19,9 @@ QUERIED, RECORDED = "queried_records", "whole_records"
 ALIKE = 0.5
 """The least similarity of a missing column's name to one that is suggested: qty is like quantity."""
 
+UNTYPED = '"NULL"'
+"""The DuckDB type of a column without any value."""
+
 ExtraColumns = Literal["evolve", "ignore", "freeze"]
 
 
@@ -98,7 +101,8 @@ def map_batch(
             missing.append(column)
     used = referenced | {name.casefold() for name in columns}
     is_kept_whole = any(expression.strip() == RECORD for expression in mapping.columns.values())
-    further = () if is_kept_whole else tuple(name for folded, name in offered.items() if folded not in used)
+    known = {name: kind for name, kind in schema.columns.items() if kind != UNTYPED}
+    further = () if is_kept_whole else tuple(name for name in known if name.casefold() not in used)
     _require_extras_allowed(mapping, tuple(offered.values()), further, on_extra_column)
     evolving = further if on_extra_column == "evolve" else ()
     ignored = further if on_extra_column == "ignore" else ()

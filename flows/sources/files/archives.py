@@ -92,7 +92,7 @@ def require_bounded(path: Path) -> None:
     """Raise RefusedError for a gzip or Parquet file that would unpack to too many bytes."""
     packed = path.stat().st_size
     budget = Budget.of(packed)
-    if path.suffix.lower() == ".gz" and packed * DEFLATE_RATIO > budget.left:
+    if is_packed(path) and packed * DEFLATE_RATIO > budget.left:
         with gzip.open(path) as stream:
             while piece := stream.read(PIECE):
                 budget.spend(len(piece))
@@ -105,9 +105,14 @@ def require_bounded(path: Path) -> None:
         budget.spend(max(encoded, footer.num_rows * footer.num_columns))
 
 
+def is_packed(path: Path) -> bool:
+    """Tell whether a file's name says that it is compressed by gzip."""
+    return path.suffix.lower() == ".gz"
+
+
 def opened(path: Path) -> IO[bytes]:
     """Open a file for reading, uncompressed if its name says that it is compressed."""
-    return gzip.open(path, "rb") if path.suffix.lower() == ".gz" else path.open("rb")  # type: ignore[return-value]
+    return gzip.open(path, "rb") if is_packed(path) else path.open("rb")  # type: ignore[return-value]
 
 
 def _require_plain(name: str, *, is_file: bool) -> None:

@@ -22,7 +22,7 @@ from flows.sources.files.landing import (
     insert_arrow,
     land,
     number_and_name,
-    paths_of,
+    packed_paths_of,
 )
 
 RECORDS_A_PIECE = 50_000
@@ -71,7 +71,7 @@ def _insert(
         raise duckdb.InvalidInputException("DuckDB reads no files of fixed width")
     columns = ", ".join(f"{name}: 'VARCHAR'" for name in own)
     connection.execute(
-        f"insert into {LANDED} by name select *, file_index + {first} as _at from read_csv({paths_of(files)}, "
+        f"insert into {LANDED} by name select *, file_index + {first} as _at from read_csv({packed_paths_of(files)}, "
         f"auto_detect = false, header = {dialect.has_header}, delim = {literal(dialect.delimiter)}, "
         f"quote = {literal(dialect.quote)}, escape = {literal(dialect.quote)}, nullstr = '', strict_mode = true, "
         f"skip = {dialect.skip}, hive_partitioning = false, columns = {{{columns}}})"

@@ -67,8 +67,10 @@ def read_dialect(file: SourceFile, reading: Reading) -> Dialect:
     if not dialect.columns and start[mark:].strip(b" \t\r\n,;|"):
         raise SourceFailed(reading.table, f"{file.name}: its header cannot be read as CSV", NAME_FORMAT)
     if dialect.columns:
-        refuse_colliding_names(reading.table, list(dialect.columns))
         require_columns(file, dialect.columns, reading, NAME_COLUMNS)
+        if count_like_data(dialect.columns) and len(set(map(folded, dialect.columns))) < len(dialect.columns):
+            raise SchemaMismatch(reading.table, f"two names in the header of {file.name} are alike", (), NAME_COLUMNS)
+        refuse_colliding_names(reading.table, list(dialect.columns))
     return dialect
 
 
@@ -122,7 +124,7 @@ def _read(lines: Sequence[str], wanted: FileFormat) -> tuple[Dialect, int]:
 
 def _header(lines: Sequence[str], skip: int, delimiter: str, quote: str) -> tuple[int, Dialect, int]:
     """Read the first record that is not empty; return how many delimiters it has outside quotes, and a dialect."""
-    reader = csv.reader(lines[skip:], delimiter=delimiter, quotechar=quote)
+    reader = csv.reader(lines[skip:], delimiter=delimiter, quotechar=quote, strict=True)
     before, sign = skip, re.escape(quote)
     quoted = re.compile(f"{sign}(?:[^{sign}]|{sign}{sign})*{sign}")
     try:

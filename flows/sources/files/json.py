@@ -20,7 +20,7 @@ from flows.sources.files.landing import (
     insert_arrow,
     land,
     number_and_name,
-    paths_of,
+    packed_paths_of,
 )
 from flows.sources.files.lines import count_lines, split_lines
 from flows.sources.json_records import LONG_NUMBER, keep_digits, land_json
@@ -33,6 +33,7 @@ ONE_COLUMN = (
 """Makes a CSV reader split a file into lines, several threads at once: a line with such a delimiter is refused."""
 
 LONG_FRACTION = re.compile(rb"(?=[0-9.]{17})[0-9]*\.[0-9]|[0-9]{16}[eE]")
+SMALL_NUMBER = re.compile(rb"[:,\[ ]-?[0-9]+(?:\.[0-9]+)?[eE]-[0-9]{3}")
 LONGEST_NUMBER = 64
 CHUNK_BYTES = 1024 * 1024
 DIGITS_TO_ZEROS = bytes(ord("0") if chr(code) in "0123456789." else ord(" ") for code in range(256))
@@ -66,9 +67,9 @@ def _insert(
 ) -> None:
     """Land records as texts; numbers that a double cannot hold become texts within them."""
     if as_lines:
-        read, record = f"read_csv({paths_of(files)}, {ONE_COLUMN})", "_record"
+        read, record = f"read_csv({packed_paths_of(files)}, {ONE_COLUMN})", "_record"
     else:
-        read, record = f"read_json_objects({paths_of(files)}, format = 'array')", "cast(json as varchar)"
+        read, record = f"read_json_objects({packed_paths_of(files)}, format = 'array')", "cast(json as varchar)"
     if any(map(_has_long_fraction, files)):
         with suppress(duckdb.CatalogException):  # it was made for an earlier batch
             connection.create_function("keep_digits", keep_digits, ["VARCHAR"], "VARCHAR")
@@ -97,6 +98,8 @@ def _has_long_fraction(file: SourceFile) -> bool:
         while chunk := stream.read(CHUNK_BYTES):
             text = before + chunk
             if ZEROS in text.translate(DIGITS_TO_ZEROS) and LONG_FRACTION.search(text):
+                return True
+            if (b"e-" in text or b"E-" in text) and SMALL_NUMBER.search(text):
                 return True
             before = text[-LONGEST_NUMBER:]
     return False

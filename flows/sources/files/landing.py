@@ -11,6 +11,7 @@ from flows.config.file_format import FileFormat
 from flows.core.names import folded, identifier, literal
 from flows.core.relation import Relation
 from flows.sources.batches import ExpectedColumns, Rejected, SourceFile
+from flows.sources.files.archives import is_packed
 
 LANDED = "landed_files"
 """The table that files are read into: `_at`, `_row`, then their columns under names of our own (see ColumnNames).
@@ -68,6 +69,17 @@ def paths_of(files: Sequence[SourceFile]) -> str:
     """Return the paths of files as a list in SQL; a sign of a pattern is only itself."""
     paths = ("".join(f"[{sign}]" if sign in "*?[" else sign for sign in str(file.path)) for file in files)
     return f"[{', '.join(map(literal, paths))}]"
+
+
+def packed_paths_of(files: Sequence[SourceFile]) -> str:
+    """Return the paths of files, and how they are packed: DuckDB would guess it, and not see it in `a?.csv.gz`.
+
+    Raises an error of DuckDB if only some of the files are packed, so that each is read by itself.
+    """
+    packed = {is_packed(file.path) for file in files}
+    if len(packed) > 1:
+        raise duckdb.InvalidInputException("files are packed in several ways")
+    return f"{paths_of(files)}, compression = '{'gzip' if True in packed else 'none'}'"
 
 
 def land(

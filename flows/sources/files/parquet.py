@@ -20,13 +20,11 @@ from flows.sources.files.landing import (
     paths_of,
 )
 from flows.sources.json_records import refuse_colliding_names
+from flows.sources.mapping import UNTYPED
 
 MAP_COLUMN = "Map it in connections.yml, or make it nullable in the contract."
 VIRTUAL = {"file_index", "file_row_number", "filename"}
 """Columns that DuckDB gives every file, unless the file has a column of that name."""
-
-UNTYPED = '"NULL"'
-"""The type of a column without any value, which fits every other."""
 
 ROWS_A_PIECE = 20_000
 
@@ -68,16 +66,19 @@ def _agree(types: Mapping[str, tuple[str, str]], found: Mapping[str, str]) -> bo
 
 
 def _columns(file: SourceFile, reading: Reading) -> Columns:
+    """Return a file's columns; DuckDB cannot be given a path with a backslash, nor take a name of its own columns."""
     try:
         schema = parquet.read_schema(file.path)
+        refuse_colliding_names(reading.table, schema.names)
+        require_columns(file, schema.names, reading, MAP_COLUMN)
+        is_odd = "\\" in str(file.path) or not VIRTUAL.isdisjoint(map(str.casefold, schema.names))
+        if is_odd or "decimal256" in str(schema.types):
+            return Columns({}, is_exact=False)
         sql = f"describe from read_parquet({paths_of([file])}, hive_partitioning = false)"
         found = reading.connection.execute(sql).fetchall()
     except (duckdb.Error, pa.ArrowException) as error:
         raise _unreadable(file, reading, error) from None
-    refuse_colliding_names(reading.table, schema.names)
-    require_columns(file, schema.names, reading, MAP_COLUMN)
-    is_exact = VIRTUAL.isdisjoint(map(str.casefold, schema.names)) and "decimal256" not in str(schema.types)
-    return Columns({name: kind for name, kind, *_ in found}, is_exact)
+    return Columns({name: kind for name, kind, *_ in found}, is_exact=True)
 
 
 def _read(reading: Reading, files: Sequence[SourceFile], types: Mapping[str, tuple[str, str]]) -> FileRecords:

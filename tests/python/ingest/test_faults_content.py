@@ -25,6 +25,7 @@ from flows.config.settings import PROJECT, DataFolder
 from flows.core.errors import SourceFailed
 from flows.lake.quarantine_report import reasons_of
 from flows.sources.files import archives
+from flows.sources.files.encoding import NO_UTF_8
 from flows.warehouse.build import Build, Fingerprint, prepare_candidate
 from flows.warehouse.docs import inline_docs
 from flows.warehouse.release import publish_candidate
@@ -508,5 +509,5 @@ def test_fault_35_bytes_that_are_no_utf_8_are_quarantined_as_they_are(items: Sho
     # When it is loaded, twice, then it is quarantined byte by byte, once, and the others are loaded
     items.load()
     assert items.load().counts.accepted == 0
-    assert items.quarantine() == [(bad[name], ["is no JSON" if name == "1.json" else "is no UTF-8"])]
+    assert items.quarantine() == [(bad[name], ["is no JSON" if name == "1.json" else NO_UTF_8])]
     assert items.rows("id") == ([] if name == "1.json" else ["1"])
