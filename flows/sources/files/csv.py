@@ -19,6 +19,7 @@ from flows.sources.files.landing import (
     ColumnNames,
     FileRecords,
     Reading,
+    bound_memory,
     insert_arrow,
     land,
     number_and_name,
@@ -38,6 +39,7 @@ def read_csv(reading: Reading, files: Sequence[SourceFile]) -> Iterator[FileReco
     dialects = [(read_dialect(file, reading), file) for file in files]
     written = [(dialect, file) for dialect, file in dialects if dialect.columns]
     own = {dialect: [columns.add(name) for name in dialect.columns] for dialect, _ in written}
+    bound_memory(connection, sum(1 for _ in columns))
     listed = "".join(f", {name} varchar" for name, _ in columns)
     connection.execute(f"create or replace temp table {LANDED} (_at bigint, _row bigint{listed})")
     rejected: list[Rejected] = []

@@ -20,7 +20,13 @@ LANDED = "landed_files"
 a file came in their order.
 """
 
-LANDED_NAMES, LANDED_RECORDS = "landed_names", "landed_records"
+LANDED_RECORDS = "landed_records"
+
+MANY_COLUMNS, MEMORY_MB, MEMORY_MB_A_COLUMN = 250, 400, 0.3
+"""A table of more columns is loaded by one thread, which has so much memory.
+
+Each of some ten steps of a load holds 2,048 values of 16 bytes a column, and would do so for every thread.
+"""
 
 
 @dataclass(frozen=True)
@@ -59,6 +65,13 @@ class ColumnNames:
 
     def __iter__(self) -> Iterator[tuple[str, str]]:
         yield from self._known.values()
+
+
+def bound_memory(connection: duckdb.DuckDBPyConnection, columns: int) -> None:
+    """Let a load of very many columns use one thread, and as much memory as it needs."""
+    if columns > MANY_COLUMNS:
+        connection.execute("set threads = 1")
+        connection.execute(f"set memory_limit = '{MEMORY_MB + columns * MEMORY_MB_A_COLUMN:.0f}MB'")
 
 
 class CountsDiffer(Exception):
@@ -142,20 +155,14 @@ def number_and_name(
 
     Columns that are `untyped` did not land, because no row has a value.
     """
-    names = pa.table({"_at": pa.array(range(len(files)), pa.int64()), "_file": [file.name for file in files]})
-    connection.register("arrow_names", names)
-    Relation.table(
-        connection,
-        LANDED_NAMES,
-        "select _at, _file, first from arrow_names "
-        f"inner join (select _at, min(rowid) as first from {LANDED} group by _at) using (_at)",
-    )
-    connection.unregister("arrow_names")
-    listed = "".join(f"landed.{own} as {identifier(name)}, " for own, name in columns)
+    first = dict(connection.execute(f"select _at, min(rowid) from {LANDED} group by _at").fetchall())
+    names = ", ".join(literal(file.name) for file in files)
+    before = ", ".join(str(first.get(at, 0) - 1) for at in range(len(files)))
+    listed = "".join(f"{own} as {identifier(name)}, " for own, name in columns)
     listed += "".join(f"null as {identifier(name)}, " for name in untyped)
     return Relation.view(
         connection,
         LANDED_RECORDS,
-        f"select {listed}named._file, coalesce(landed._row, landed.rowid - named.first + 1) as _row "
-        f"from {LANDED} as landed inner join {LANDED_NAMES} as named on landed._at = named._at",
+        f"select {listed}(list_value({names}))[_at + 1]::varchar as _file, "
+        f"coalesce(_row, rowid - (list_value({before}))[_at + 1]) as _row from {LANDED}",
     )

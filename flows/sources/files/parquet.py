@@ -16,6 +16,7 @@ from flows.sources.files.landing import (
     ColumnNames,
     FileRecords,
     Reading,
+    bound_memory,
     number_and_name,
     paths_of,
 )
@@ -83,6 +84,7 @@ def _columns(file: SourceFile, reading: Reading) -> Columns:
 
 def _read(reading: Reading, files: Sequence[SourceFile], types: Mapping[str, tuple[str, str]]) -> FileRecords:
     columns = ColumnNames()
+    bound_memory(reading.connection, len(types))
     listed = [f"{identifier(name)} as {columns.add(name)}" for name, kind in types.values() if kind != UNTYPED]
     try:
         reading.connection.execute(

@@ -443,6 +443,27 @@ def test_fault_86_parquet_keeps_every_digit_or_the_record_waits(items: Shop) -> 
     assert any(b"12345678901234567890123456789012345678901.23450" in raw for raw, _ in items.quarantine())
 
 
+# Wide files
+
+
+@pytest.mark.parametrize("kind", ["csv", "parquet"])
+def test_fault_88_a_file_of_1_300_columns_loads_within_the_memory_of_a_load(items: Shop, kind: str) -> None:
+    """Files had 1,300 columns, all of which the contract lets in: I."""
+    # Given more rows than one step of a load takes at a time
+    items.declare("shop.items", {"id": "varchar not null", "c7": "integer"}, key=["id"], load="append")
+    names = ["id", *(f"c{at}" for at in range(1_300))]
+    if kind == "csv":
+        rows = (",".join(map(str, range(row, row + len(names)))) for row in range(2_100))
+        items.drop("1.csv", "\n".join([",".join(names), *rows]))
+    else:
+        table = {name: pa.array(map(str, range(at, at + 2_100))) for at, name in enumerate(names)}
+        drop_parquet(items, "1.parquet", **table)
+
+    # When it is loaded, then it fits
+    assert items.load().counts.accepted == 2_100
+    assert items.rows("id", "c7", "c1299", where="_row = 2100") == [("2099", 2107, "3399")]
+
+
 # Encodings
 
 TEXT = "id,name,size\n1,Zoë,10\n2,Łódź,20\n"
