@@ -10,6 +10,7 @@ from jinja2.sandbox import SandboxedEnvironment
 from pydantic import BeforeValidator, Field, StringConstraints, TypeAdapter, model_validator
 
 from flows.config import settings
+from flows.config.file_format import FileFormat
 from flows.config.rest_options import Auth, Endpoint, Rate
 from flows.config.sets import SET_NAME, read_set, shown
 from flows.config.validation import SECONDS, ConfigModel, Duration, LoadMode, Text, parse
@@ -39,6 +40,7 @@ class TableOptions(Endpoint):
     cursor: str = Field(default="", description="Replaces that of the contract")
     lookback: Duration | None = Field(default=None, description="How far before the watermark the source is read again")
     time_zone: str = Field(default="UTC", description="Of times without an offset")
+    format: FileFormat = Field(default=FileFormat(), description="Files: how they are written")
 
     @model_validator(mode="after")
     def _require_query_or_columns(self) -> Self:

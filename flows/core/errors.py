@@ -94,8 +94,9 @@ class SchemaMismatch(WarehouseError):
     exit_code: ClassVar[int] = 4
 
     def __str__(self) -> str:
+        found = f"; the source has {', '.join(self.found)}" if self.found else ""
         return (
-            f"{self.table}: {self.expected}; the source has {', '.join(self.found) or 'no columns'}.\n"
+            f"{self.table}: {self.expected}{found}.\n"
             f"The batch was not loaded; batches before it stay in the lake. {UNCHANGED}\n{self.remedy}"
         )
 

@@ -28,9 +28,10 @@ from flows.lake.counts import Counts
 from flows.lake.file_ledger import known_files
 from flows.lake.null_spikes import describe_null_spikes
 from flows.lake.ops import LoadRecord, earlier_tries, record_load
+from flows.lake.raw import plain
 from flows.sources import connect
 from flows.sources.batches import Batch, Connector, Request
-from flows.sources.mapping import identity_of, mapped_cursor
+from flows.sources.mapping import expect_columns, identity_of, mapped_cursor
 
 logger = logging.getLogger(__name__)
 
@@ -100,7 +101,7 @@ def _load(plan: LoadPlan, connector: Connector | None) -> Iterator[Progress]:
     """Take the contract, load all batches, then look at what the load as a whole shows."""
     with working_connection(plan) as (duck, work):
         plan, progress = take_contract(plan, duck)
-        raw, committed, request = plan.raw, plan.raw.batch, _request(plan, work)
+        raw, committed, request = plan.raw, plan.raw.batch, _request(plan, work, duck)
         connector = connector or connect(plan.connection, plan.mapping)
         load = _load_full if plan.contract.load == "full" else _load_batches
         for step in load(plan, connector.batches(duck, request), connector.runs_query):
@@ -117,12 +118,13 @@ def _load(plan: LoadPlan, connector: Connector | None) -> Iterator[Progress]:
     yield progress
 
 
-def _request(plan: LoadPlan, work: Path) -> Request:
+def _request(plan: LoadPlan, work: Path, duck: duckdb.DuckDBPyConnection) -> Request:
     """Ask for what is new by watermark and files; a full load asks for all."""
     contract, mapping = plan.contract, plan.mapping
     identity = identity_of(mapping, contract.key, contract.cursor)
+    columns = expect_columns(duck, mapping, contract.required)
     if contract.load == "full":
-        return Request(None, None, identity, contract.lookback, lambda _file: None, work)
+        return Request(None, None, identity, contract.lookback, lambda _file: None, work, columns)
     known = known_files(plan.raw, plan.config_hash)
     return Request(
         watermark=plan.raw.watermark(plan.config_hash),
@@ -131,6 +133,7 @@ def _request(plan: LoadPlan, work: Path) -> Request:
         lookback=contract.lookback,
         known_rows=lambda file: known.get(file.sha256),
         work=work,
+        columns=columns,
     )
 
 
@@ -168,21 +171,29 @@ def _load_full(plan: LoadPlan, batches: Iterator[Batch], query_in_source: bool) 
 
 
 def _gather(gathered: Checked | None, checked: Checked, rows: int) -> Checked:
-    """Add checked records after so many rows; an extra column that only some batches have is null for the others."""
+    """Add checked records after so many rows; an extra column that only some batches have is null for the others.
+
+    An extra column of unlike types becomes text, and each value is written as its own type writes it.
+    """
     connection, records = checked.records.connection, checked.records
     if gathered is None:
         return replace(checked, records=Relation.table(connection, "gathered_records", f"from {records}"))
     kinds = {name.casefold(): kind for name, kind in gathered.records.types.items()}
     known, added = {name.casefold() for name in gathered.extras}, []
+    texts: list[str] = []
     for name in checked.extras:
         kind = records.types[name]
         if name.casefold() not in known:
             connection.execute(f"alter table {gathered.records} add column {identifier(name)} {kind}")
             added.append(name)
         elif kinds[name.casefold()] != kind:
-            connection.execute(f"alter table {gathered.records} alter column {identifier(name)} type varchar")
+            as_text = f"cast({plain(name, kinds[name.casefold()])} as varchar)"
+            column = f"alter column {identifier(name)} type varchar using {as_text}"
+            connection.execute(f"alter table {gathered.records} {column}")
+            texts.append(f", cast({plain(name, kind)} as varchar) as {identifier(name)}")
     connection.execute(
-        f"insert into {gathered.records} by name select * replace (_row + {rows} as _row) from {records}"
+        f"insert into {gathered.records} by name "
+        f"select * replace (_row + {rows} as _row{''.join(texts)}) from {records}"
     )
     widened = Relation(connection, str(gathered.records))
     return Checked(widened, (*gathered.extras, *added), gathered.read + checked.read)

@@ -60,6 +60,9 @@ def lossless_cast(name: str, found: str, wanted: str, source: str = "…") -> Ca
 
 def _typed(value: str, found: str, wanted: str, typed: str) -> tuple[str, str]:
     """Return SQL for a typed value, and for whether it is the same value; `typed` is what DuckDB would make of it."""
+    if wanted in TEXTS and found == "blob":
+        decoded = f"try(decode({value}))"  # a cast would write bytes as escapes
+        return decoded, f"{decoded} is not null"
     if wanted in TEXTS:
         return (f"cast(to_json({value}) as varchar)" if is_nested(found) else f"cast({value} as varchar)"), "true"
     if is_nested(wanted):

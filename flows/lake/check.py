@@ -84,9 +84,13 @@ def _check_carefully(connection: duckdb.DuckDBPyConnection, sql: str) -> Relatio
 
 
 def _numbered(typed: Relation, schema: RecordSchema) -> Relation:
-    """Number typed records by DuckDB's own row numbers, which keep their order, so that no scan has to count them."""
+    """Number typed records by DuckDB's own row numbers, which keep their order, so that no scan has to count them.
+
+    A column of the source may have their name; then the records are counted.
+    """
+    number = "row_number() over ()" if "rowid" in map(str.casefold, typed.types) else "rowid + 1"
     query = (
-        "select * exclude (_file, _number, _reasons, _raw), rowid + 1 as _row, _file, "
+        f"select * exclude (_file, _number, _reasons, _raw), {number} as _row, _file, "
         f"_file || coalesce(':' || _number, '') as _position, _reasons, _raw, {literal(str(schema))} as _schema "
         f"from {typed}"
     )

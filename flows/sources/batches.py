@@ -59,6 +59,17 @@ class Batch:
 
 
 @dataclass(frozen=True)
+class ExpectedColumns:
+    """The columns that a mapping reads by name: those without which it reads nothing, and all of them, folded.
+
+    `read` is None if the mapping may read any column.
+    """
+
+    required: tuple[str, ...] = ()
+    read: frozenset[str] | None = None
+
+
+@dataclass(frozen=True)
 class Request:
     """The request of a load to a connector; `identity` are the source's columns that tell one record from another."""
 
@@ -68,6 +79,7 @@ class Request:
     lookback: timedelta
     known_rows: Callable[[SourceFile], int | None]
     work: Path
+    columns: ExpectedColumns = ExpectedColumns()
 
 
 class Connector(Protocol):

@@ -16,7 +16,8 @@ RECORDS = pa.schema([("_record", pa.string()), ("_file", pa.string()), ("_row", 
 JSON_RECORDS = "json_records"
 TEXTS_AND_FRACTIONS = re.compile(r'"(?:[^"\\]|\\.)*"|-?[0-9]+(?:\.[0-9]+(?:[eE][+-]?[0-9]+)?|[eE][+-]?[0-9]+)')
 REPEATS = "(len(keys) <> len(list_distinct(keys)))"
-LONG_NUMBER = re.compile(r"[0-9][0-9.]{15}")
+LONG_NUMBER = re.compile(r"[0-9][0-9.]{15}|[0-9][eE]-[0-9]{3}")
+"""A first look at a text: only a number that is this long, or this small, may be none that a double holds."""
 
 
 def keep_digits(text: str) -> str:

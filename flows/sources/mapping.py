@@ -10,14 +10,17 @@ import duckdb
 
 from flows.config.connections import TableMapping
 from flows.core.errors import SchemaMismatch, SourceFailed
-from flows.core.names import identifier, literal
+from flows.core.names import folded, identifier, literal
 from flows.core.redaction import without_values
 from flows.core.relation import Relation
-from flows.sources.batches import RECORD, SERVICE_COLUMNS, RecordSchema, source_columns
+from flows.sources.batches import RECORD, SERVICE_COLUMNS, ExpectedColumns, RecordSchema, source_columns
 
 QUERIED, RECORDED = "queried_records", "whole_records"
 ALIKE = 0.5
 """The least similarity of a missing column's name to one that is suggested: qty is like quantity."""
+
+UNTYPED = '"NULL"'
+"""The DuckDB type of a column without any value."""
 
 ExtraColumns = Literal["evolve", "ignore", "freeze"]
 
@@ -98,7 +101,8 @@ def map_batch(
             missing.append(column)
     used = referenced | {name.casefold() for name in columns}
     is_kept_whole = any(expression.strip() == RECORD for expression in mapping.columns.values())
-    further = () if is_kept_whole else tuple(name for folded, name in offered.items() if folded not in used)
+    known = {name: kind for name, kind in schema.columns.items() if kind != UNTYPED}
+    further = () if is_kept_whole else tuple(name for name in known if name.casefold() not in used)
     _require_extras_allowed(mapping, tuple(offered.values()), further, on_extra_column)
     evolving = further if on_extra_column == "evolve" else ()
     ignored = further if on_extra_column == "ignore" else ()
@@ -226,3 +230,21 @@ def _column_names(node: Any) -> set[str]:
         return set()
     own = {name.casefold() for name in node["column_names"]} if node.get("class") == "COLUMN_REF" else set()
     return own.union(*map(_column_names, node.values()))
+
+
+def expect_columns(
+    connection: duckdb.DuckDBPyConnection, mapping: TableMapping, columns: Mapping[str, bool]
+) -> ExpectedColumns:
+    """Return the columns that a source must have for the contract's (name → whether it is required)."""
+    required: tuple[str, ...] = ()
+    names = {folded(name) for name in columns}
+    if mapping.query:
+        tree = connection.execute("select json_serialize_sql($sql)", {"sql": mapping.query}).fetchall()[0][0]
+        named = _column_names(json.loads(tree))
+        names = {folded(name) for name in named} | (names if '"class":"STAR"' in tree else set())
+    else:
+        required = tuple(name for name, is_required in columns.items() if is_required and name not in mapping.columns)
+        named = _referenced(connection, [*mapping.columns.values(), mapping.where])
+        names = {name for name in names if name not in map(folded, mapping.columns)} | set(map(folded, named))
+    is_known = names - {*SERVICE_COLUMNS} and RECORD not in names
+    return ExpectedColumns(required, frozenset(names) if is_known else None)

@@ -14,6 +14,8 @@ from typing import IO
 
 from pyarrow import ArrowInvalid, parquet
 
+from flows.sources.files.matching import natural_key
+
 LARGEST_RATIO = 200
 """How many times its size a file may unpack to; text unpacks to 5 to 50 times its size."""
 
@@ -55,40 +57,46 @@ class Budget:
 
 
 def members(archive: Path, pattern: str, work: Path) -> Iterator[tuple[str, Path]]:
-    """Yield the names of an archive's files that match, each with a copy under a name of our own.
+    """Yield the names of an archive's files that match, in natural order, each with a copy under a name of our own.
 
     Raises RefusedError for a link, a device, a path outside the archive, or too many bytes to unpack.
     """
     budget = Budget.of(archive.stat().st_size)
     if zipfile.is_zipfile(archive):
         with zipfile.ZipFile(archive) as zipped:
-            wanted = [one for one in zipped.infolist() if not one.is_dir() and fnmatch(one.filename, pattern)]
+            wanted = [one for one in zipped.infolist() if not one.is_dir() and _matches(one.filename, pattern)]
             for info in wanted:
                 _require_plain(info.filename, is_file=not stat.S_ISLNK(info.external_attr >> 16))
-            for info in sorted(wanted, key=lambda one: one.filename):
+            for info in sorted(wanted, key=lambda one: natural_key(one.filename)):
                 with zipped.open(info) as stream:
                     yield info.filename, _copy(stream, info.filename, work, budget)
         return
+    copies = []  # a tar archive can be read in its own order alone
     with tarfile.open(archive) as tarred:
         for member in tarred:
-            if member.isdir() or not fnmatch(member.name, pattern):
+            if member.isdir() or not _matches(member.name, pattern):
                 budget.spend(member.size)  # reading the next member unpacks this one too
                 continue
             _require_plain(member.name, is_file=member.isfile())
             content = tarred.extractfile(member)
             assert content is not None, "a regular file has content"
-            yield member.name, _copy(content, member.name, work, budget)
+            copies.append((member.name, _copy(content, member.name, work, budget)))
+    yield from sorted(copies, key=lambda one: natural_key(one[0]))
+
+
+def _matches(name: str, pattern: str) -> bool:
+    return name == pattern or fnmatch(name, pattern)
 
 
 def require_bounded(path: Path) -> None:
     """Raise RefusedError for a gzip or Parquet file that would unpack to too many bytes."""
     packed = path.stat().st_size
     budget = Budget.of(packed)
-    if path.suffix == ".gz" and packed * DEFLATE_RATIO > budget.left:
+    if is_packed(path) and packed * DEFLATE_RATIO > budget.left:
         with gzip.open(path) as stream:
             while piece := stream.read(PIECE):
                 budget.spend(len(piece))
-    if path.suffix == ".parquet":
+    if path.suffix.lower() == ".parquet":
         try:
             footer = parquet.read_metadata(path)
         except ArrowInvalid:  # its reader raises an error with a cause
@@ -97,9 +105,14 @@ def require_bounded(path: Path) -> None:
         budget.spend(max(encoded, footer.num_rows * footer.num_columns))
 
 
+def is_packed(path: Path) -> bool:
+    """Tell whether a file's name says that it is compressed by gzip."""
+    return path.suffix.lower() == ".gz"
+
+
 def opened(path: Path) -> IO[bytes]:
     """Open a file for reading, uncompressed if its name says that it is compressed."""
-    return gzip.open(path, "rb") if path.suffix == ".gz" else path.open("rb")  # type: ignore[return-value]
+    return gzip.open(path, "rb") if is_packed(path) else path.open("rb")  # type: ignore[return-value]
 
 
 def _require_plain(name: str, *, is_file: bool) -> None:
@@ -110,7 +123,7 @@ def _require_plain(name: str, *, is_file: bool) -> None:
 
 
 def _copy(stream: IO[bytes], name: str, work: Path, budget: Budget) -> Path:
-    extension = re.search(r"(\.\w+)?(\.gz)?$", name)
+    extension = re.search(r"(\.\w+)?(\.gz)?$", name, re.IGNORECASE)
     with NamedTemporaryFile(dir=work, prefix="member-", suffix=extension[0] if extension else "", delete=False) as copy:
         while piece := stream.read(PIECE):
             budget.spend(len(piece))

@@ -3,17 +3,18 @@
 import hashlib
 import struct
 import zlib
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from io import BytesIO
 from typing import Any
 
-import duckdb
 import pyarrow as pa
 from PIL import Image
 
 from flows.core.relation import Relation
 from flows.sources.batches import Rejected, SourceFile
 from flows.sources.files.archives import opened
+from flows.sources.files.encoding import NO_UTF_8
+from flows.sources.files.landing import FileRecords, Reading
 
 IMAGES = (".png", ".jpg", ".jpeg", ".gif", ".webp")
 TEXTS = (".md", ".text")
@@ -59,18 +60,14 @@ def open_image(content: bytes) -> Image.Image:
     return image
 
 
-def read_images(
-    connection: duckdb.DuckDBPyConnection, files: Sequence[SourceFile], _table: str
-) -> tuple[Relation, tuple[Rejected, ...]]:
-    """Return images, one row a file, and the files that are not an image, damaged or too large."""
-    return _read(connection, files, IMAGE, _image)
+def read_images(reading: Reading, files: Sequence[SourceFile]) -> Iterator[FileRecords]:
+    """Yield images, one row a file, and the files that are not an image, damaged or too large."""
+    yield _read(reading, files, IMAGE, _image)
 
 
-def read_texts(
-    connection: duckdb.DuckDBPyConnection, files: Sequence[SourceFile], _table: str
-) -> tuple[Relation, tuple[Rejected, ...]]:
-    """Return texts, one row a file, and the files that are not UTF-8 or too large."""
-    return _read(connection, files, TEXT, _text)
+def read_texts(reading: Reading, files: Sequence[SourceFile]) -> Iterator[FileRecords]:
+    """Yield texts, one row a file, and the files that are not UTF-8 or too large."""
+    yield _read(reading, files, TEXT, _text)
 
 
 def _image(content: bytes) -> Mapping[str, Any]:
@@ -87,15 +84,12 @@ def _text(content: bytes) -> Mapping[str, Any]:
     try:
         return {"text": content.decode("utf-8-sig")}
     except UnicodeDecodeError:
-        raise Unreadable("is no UTF-8") from None
+        raise Unreadable(NO_UTF_8) from None
 
 
 def _read(
-    connection: duckdb.DuckDBPyConnection,
-    files: Sequence[SourceFile],
-    schema: pa.Schema,
-    read: Callable[[bytes], Mapping[str, Any]],
-) -> tuple[Relation, tuple[Rejected, ...]]:
+    reading: Reading, files: Sequence[SourceFile], schema: pa.Schema, read: Callable[[bytes], Mapping[str, Any]]
+) -> FileRecords:
     rows, rejected = [], []
     for file in files:
         with opened(file.path) as stream:
@@ -111,4 +105,5 @@ def _read(
         digest = hashlib.sha256(content).hexdigest()
         named = {"path": file.name, "size_bytes": len(content), "sha256": digest, "_file": file.name, "_row": 1}
         rows.append({**named, **found})
-    return Relation.from_arrow(connection, DOCUMENTS, pa.Table.from_pylist(rows, schema=schema)), tuple(rejected)
+    records = Relation.from_arrow(reading.connection, DOCUMENTS, pa.Table.from_pylist(rows, schema=schema))
+    return FileRecords(tuple(files), records, tuple(rejected))

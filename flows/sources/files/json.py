@@ -1,23 +1,31 @@
 """JSON files: DuckDB splits them into records; Python splits those that DuckDB refuses."""
 
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import suppress
 from functools import partial
 from itertools import islice
-from typing import IO
 
 import duckdb
 import pyarrow as pa
 
-from flows.core.relation import Relation
 from flows.sources.batches import Rejected, SourceFile
 from flows.sources.files.archives import opened
-from flows.sources.files.landing import LANDED, insert_arrow, land, number_and_name, paths_of
+from flows.sources.files.encoding import NO_UTF_8
+from flows.sources.files.landing import (
+    LANDED,
+    ColumnNames,
+    FileRecords,
+    Reading,
+    insert_arrow,
+    land,
+    number_and_name,
+    packed_paths_of,
+)
+from flows.sources.files.lines import count_lines, split_lines
 from flows.sources.json_records import LONG_NUMBER, keep_digits, land_json
 
 LINES_A_PIECE = 50_000
-RECORD_TEXTS = pa.schema([("_record", pa.string()), ("_row", pa.int64())])
 ONE_COLUMN = (
     "auto_detect = false, header = false, delim = '\x01', quote = '', escape = '', nullstr = '\n', "
     "strict_mode = true, hive_partitioning = false, columns = {'_record': 'VARCHAR'}"
@@ -25,42 +33,43 @@ ONE_COLUMN = (
 """Makes a CSV reader split a file into lines, several threads at once: a line with such a delimiter is refused."""
 
 LONG_FRACTION = re.compile(rb"(?=[0-9.]{17})[0-9]*\.[0-9]|[0-9]{16}[eE]")
+SMALL_NUMBER = re.compile(rb"[:,\[ ]-?[0-9]+(?:\.[0-9]+)?[eE]-[0-9]{3}")
 LONGEST_NUMBER = 64
 CHUNK_BYTES = 1024 * 1024
 DIGITS_TO_ZEROS = bytes(ord("0") if chr(code) in "0123456789." else ord(" ") for code in range(256))
 ZEROS = b"0" * 16
 
 
-def read_json_lines(
-    connection: duckdb.DuckDBPyConnection, files: Sequence[SourceFile], table: str
-) -> tuple[Relation, tuple[Rejected, ...]]:
-    """Return the records of files with one JSON object a line, and those that are malformed."""
-    return _read(connection, files, table, as_lines=True)
+def read_json_lines(reading: Reading, files: Sequence[SourceFile]) -> Iterator[FileRecords]:
+    """Yield the records of files with one JSON object a line, and those that are malformed."""
+    yield _read(reading, files, as_lines=True)
 
 
-def read_json_documents(
-    connection: duckdb.DuckDBPyConnection, files: Sequence[SourceFile], table: str
-) -> tuple[Relation, tuple[Rejected, ...]]:
-    """Return the records of files that are a JSON list or object each, and those that are malformed."""
-    return _read(connection, files, table, as_lines=False)
+def read_json_documents(reading: Reading, files: Sequence[SourceFile]) -> Iterator[FileRecords]:
+    """Yield the records of files that are a JSON list or object each, and those that are malformed."""
+    yield _read(reading, files, as_lines=False)
 
 
-def _read(
-    connection: duckdb.DuckDBPyConnection, files: Sequence[SourceFile], table: str, *, as_lines: bool
-) -> tuple[Relation, tuple[Rejected, ...]]:
-    connection.execute(f"create or replace temp table {LANDED} (_record varchar, _at bigint, _row bigint)")
-    insert = partial(_insert, connection, as_lines=as_lines)
-    rejected = land(files, 0, insert, partial(_read_again, connection, as_lines=as_lines))
-    records, no_objects = land_json(number_and_name(connection, files), table)
-    return records, (*rejected, *no_objects)
+def _read(reading: Reading, files: Sequence[SourceFile], *, as_lines: bool) -> FileRecords:
+    connection, columns = reading.connection, ColumnNames()
+    text = columns.add("_record")
+    connection.execute(f"create or replace temp table {LANDED} (_at bigint, _row bigint, {text} varchar)")
+    insert = partial(_insert, connection, text, as_lines=as_lines)
+    read_again = partial(_read_again, connection, text, as_lines=as_lines)
+    count = _count_lines if as_lines else _count_unknown
+    rejected = land(connection, files, 0, insert, read_again, count)
+    records, no_objects = land_json(number_and_name(connection, files, columns), reading.table)
+    return FileRecords(tuple(files), records, (*rejected, *no_objects))
 
 
-def _insert(connection: duckdb.DuckDBPyConnection, files: Sequence[SourceFile], first: int, *, as_lines: bool) -> None:
+def _insert(
+    connection: duckdb.DuckDBPyConnection, text: str, files: Sequence[SourceFile], first: int, *, as_lines: bool
+) -> None:
     """Land records as texts; numbers that a double cannot hold become texts within them."""
     if as_lines:
-        read, record = f"read_csv({paths_of(files)}, {ONE_COLUMN})", "_record"
+        read, record = f"read_csv({packed_paths_of(files)}, {ONE_COLUMN})", "_record"
     else:
-        read, record = f"read_json_objects({paths_of(files)}, format = 'array')", "cast(json as varchar)"
+        read, record = f"read_json_objects({packed_paths_of(files)}, format = 'array')", "cast(json as varchar)"
     if any(map(_has_long_fraction, files)):
         with suppress(duckdb.CatalogException):  # it was made for an earlier batch
             connection.create_function("keep_digits", keep_digits, ["VARCHAR"], "VARCHAR")
@@ -68,9 +77,18 @@ def _insert(connection: duckdb.DuckDBPyConnection, files: Sequence[SourceFile], 
             f"case when regexp_matches({record}, '{LONG_NUMBER.pattern}') then keep_digits({record}) else {record} end"
         )
     connection.execute(
-        f"insert into {LANDED} by name "
-        f"select coalesce({record}, '') as _record, file_index + {first} as _at from {read}"
+        f"insert into {LANDED} by name select coalesce({record}, '') as {text}, file_index + {first} as _at from {read}"
     )
+
+
+def _count_lines(file: SourceFile) -> int:
+    with opened(file.path) as stream:
+        found, empty = count_lines(stream)
+    return found - empty
+
+
+def _count_unknown(_file: SourceFile) -> None:
+    return None
 
 
 def _has_long_fraction(file: SourceFile) -> bool:
@@ -81,20 +99,27 @@ def _has_long_fraction(file: SourceFile) -> bool:
             text = before + chunk
             if ZEROS in text.translate(DIGITS_TO_ZEROS) and LONG_FRACTION.search(text):
                 return True
+            if (b"e-" in text or b"E-" in text) and SMALL_NUMBER.search(text):
+                return True
             before = text[-LONGEST_NUMBER:]
     return False
 
 
-def _read_again(connection: duckdb.DuckDBPyConnection, file: SourceFile, at: int, *, as_lines: bool) -> list[Rejected]:
+def _read_again(
+    connection: duckdb.DuckDBPyConnection, text: str, file: SourceFile, at: int, *, as_lines: bool
+) -> list[Rejected]:
     rejected: list[Rejected] = []
+    schema = pa.schema([(text, pa.string()), ("_row", pa.int64())])
     with opened(file.path) as stream:
-        texts = stream if as_lines else _split_document(stream.read(), file, rejected)
-        pieces = _decode(texts, file, rejected)
-        insert_arrow(connection, pa.RecordBatchReader.from_batches(RECORD_TEXTS, pieces), at)
+        texts = split_lines(stream) if as_lines else _split_document(stream.read(), file, rejected)
+        pieces = _decode(texts, file, rejected, schema)
+        insert_arrow(connection, pa.RecordBatchReader.from_batches(schema, pieces), at)
     return rejected
 
 
-def _decode(texts: IO[bytes] | list[bytes], file: SourceFile, rejected: list[Rejected]) -> Iterator[pa.RecordBatch]:
+def _decode(
+    texts: Iterable[bytes], file: SourceFile, rejected: list[Rejected], schema: pa.Schema
+) -> Iterator[pa.RecordBatch]:
     """Yield records as texts, a bounded number at a time; reject those that are no UTF-8."""
     numbered = enumerate((text for text in texts if text.strip()), start=1)
     while piece := list(islice(numbered, LINES_A_PIECE)):
@@ -104,9 +129,9 @@ def _decode(texts: IO[bytes] | list[bytes], file: SourceFile, rejected: list[Rej
                 decoded.append(keep_digits(text.decode("utf-8-sig" if row == 1 else "utf-8").rstrip("\r\n")))
                 rows.append(row)
             except UnicodeDecodeError:
-                rejected.append(Rejected(text.rstrip(b"\r\n"), "is no UTF-8", f"{file.name}:{row}"))
+                rejected.append(Rejected(text.rstrip(b"\r\n"), NO_UTF_8, f"{file.name}:{row}"))
         arrays = [pa.array(decoded, pa.string()), pa.array(rows, pa.int64())]
-        yield pa.RecordBatch.from_arrays(arrays, schema=RECORD_TEXTS)
+        yield pa.RecordBatch.from_arrays(arrays, schema=schema)
 
 
 def _split_document(content: bytes, file: SourceFile, rejected: list[Rejected]) -> list[bytes]:

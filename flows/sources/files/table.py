@@ -4,7 +4,7 @@ import hashlib
 import tarfile
 import zipfile
 import zlib
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import ClassVar
@@ -13,16 +13,15 @@ import duckdb
 
 from flows.config.connections import Connection, TableMapping
 from flows.core.errors import SourceFailed
-from flows.core.relation import Relation
-from flows.sources.batches import Batch, Rejected, Request, SourceFile
+from flows.sources.batches import Batch, Request, SourceFile
 from flows.sources.files.archives import members, opened, require_bounded
 from flows.sources.files.csv import read_csv
 from flows.sources.files.documents import IMAGES, TEXTS, read_images, read_texts
+from flows.sources.files.encoding import as_utf_8
 from flows.sources.files.json import read_json_documents, read_json_lines
+from flows.sources.files.landing import Reader, Reading
+from flows.sources.files.matching import matching_files
 from flows.sources.files.parquet import read_parquet
-
-Reader = Callable[[duckdb.DuckDBPyConnection, Sequence[SourceFile], str], tuple[Relation, tuple[Rejected, ...]]]
-"""Reads files of one format into the records of a table, and returns those that are malformed too."""
 
 READERS: dict[str, Reader] = {
     **dict.fromkeys((".csv", ".tsv", ".txt"), read_csv),
@@ -34,6 +33,9 @@ READERS: dict[str, Reader] = {
 }
 DOCUMENT_READERS: tuple[Reader, ...] = (read_images, read_texts)
 """Readers of files that are one record each, with their name."""
+
+TEXT_READERS: tuple[Reader, ...] = (read_csv, read_json_lines, read_json_documents, read_texts)
+"""Readers of files that have an encoding."""
 
 FILES_A_BATCH = 500
 BYTES_A_BATCH = 64 * 1024 * 1024
@@ -67,7 +69,7 @@ class FileTable:
                 known_rows += rows
                 _remove_copy(file, request.work)
             if len(waiting) >= FILES_A_BATCH or sum(one.size for one in waiting) >= _most_bytes(file):
-                yield self._read(connection, waiting, request)
+                yield from self._read(connection, waiting, request)
                 waiting = []
         if not found:
             raise SourceFailed(
@@ -76,16 +78,18 @@ class FileTable:
                 f"Fix the url or `from` in {self.mapping.file}.",
             )
         if waiting:
-            yield self._read(connection, waiting, request)
+            yield from self._read(connection, waiting, request)
         if known_rows:
             yield Batch(None, read=known_rows, known_rows=known_rows)
 
     def _files(self, work: Path) -> Iterator[SourceFile]:
         root = Path(self.connection.url().removeprefix("file:").removeprefix("//")).expanduser()
         origin, separator, pattern = self.mapping.origin.partition("!")
+        if separator and (root / self.mapping.origin).is_file():
+            origin, separator = self.mapping.origin, ""
         name = origin
         try:
-            for path in _matching(root / origin):
+            for path in matching_files(root, origin, is_known=lambda name: _reader(name) is not None):
                 name = path.relative_to(root).as_posix() if path.is_relative_to(root) else path.name
                 if separator:
                     for member, copy in members(path, pattern, work):
@@ -105,7 +109,31 @@ class FileTable:
         cause = error.strerror if isinstance(error, OSError) and error.strerror else str(error)
         return SourceFailed(str(self.mapping.name), f"{name}: {cause}", "Fix the file, then run again.")
 
-    def _read(self, connection: duckdb.DuckDBPyConnection, files: list[SourceFile], request: Request) -> Batch:
+    def _read(
+        self, connection: duckdb.DuckDBPyConnection, files: Sequence[SourceFile], request: Request
+    ) -> Iterator[Batch]:
+        reader = self._common_reader(files)
+        reading = Reading(connection, str(self.mapping.name), self.mapping.format, request.columns)
+        prepared: list[SourceFile] = []
+        try:
+            for file in files:
+                prepared.append(self._as_utf_8(file, request.work) if reader in TEXT_READERS else file)
+            for found in reader(reading, prepared):
+                read = found.records.count() + len(found.rejected)
+                yield Batch(found.records, read, found.rejected, found.files, notes=found.notes)
+        except (*FILE_ERRORS, duckdb.Error):
+            for file in files:
+                if cause := _damage(file):
+                    raise self._failed(file.name, cause) from None
+            raise
+        for file in {*files, *prepared}:
+            _remove_copy(file, request.work)
+
+    def _as_utf_8(self, file: SourceFile, work: Path) -> SourceFile:
+        return as_utf_8(file, self.mapping.format, str(self.mapping.name), work)
+
+    def _common_reader(self, files: Sequence[SourceFile]) -> Reader:
+        """Return the reader of all files; raises SourceFailed if there is none, or the format does not fit it."""
         table = str(self.mapping.name)
         readers = {_reader(file.name) for file in files}
         reader = readers.pop()
@@ -114,37 +142,22 @@ class FileTable:
             raise SourceFailed(
                 table, f"cannot read files of {names} as one table", f"One of {', '.join(sorted(READERS))} is expected."
             )
-        try:
-            records, rejected = reader(connection, files, table)
-        except (*FILE_ERRORS, duckdb.Error):
-            for file in files:
-                if cause := _damage(file):
-                    raise self._failed(file.name, cause) from None
-            raise
-        for file in files:
-            _remove_copy(file, request.work)
-        return Batch(records, read=records.count() + len(rejected), rejected=rejected, files=tuple(files))
+        given = self.mapping.format.model_fields_set
+        if given and reader is not read_csv and (given != {"encoding"} or reader not in TEXT_READERS):
+            raise SourceFailed(
+                table,
+                f"{files[0].name} is no CSV file, and its mapping has format: {', '.join(sorted(given))}",
+                "Remove the key from connections.yml: encoding is for text, all other keys are for CSV.",
+            )
+        return reader
 
 
 def _reader(name: str) -> Reader | None:
-    return READERS.get(Path(name.removesuffix(".gz")).suffix.lower())
+    return READERS.get(Path(name.lower().removesuffix(".gz")).suffix)
 
 
 def _most_bytes(file: SourceFile) -> int:
     return BYTES_A_BATCH_OF_DOCUMENTS if _reader(file.name) in DOCUMENT_READERS else BYTES_A_BATCH
-
-
-def _matching(place: Path) -> list[Path]:
-    """Return the files that a path, folder or glob names, by name; without an extension, those of any format."""
-    if place.is_file():
-        return [place]
-    if place.is_dir():
-        return sorted(path for path in place.rglob("*") if path.is_file() and _reader(path.name))
-    anchor = Path(place.anchor)
-    pattern = str(place.relative_to(anchor)) if place.is_absolute() else str(place)
-    if not any(sign in pattern for sign in "*?["):
-        return sorted(path for path in place.parent.glob(f"{place.name}.*") if _reader(path.name))
-    return sorted(path for path in (anchor if place.is_absolute() else Path()).glob(pattern) if path.is_file())
 
 
 def _fingerprint(path: Path, name: str) -> SourceFile:

@@ -25,6 +25,7 @@ from flows.config.settings import PROJECT, DataFolder
 from flows.core.errors import SourceFailed
 from flows.lake.quarantine_report import reasons_of
 from flows.sources.files import archives
+from flows.sources.files.encoding import NO_UTF_8
 from flows.warehouse.build import Build, Fingerprint, prepare_candidate
 from flows.warehouse.docs import inline_docs
 from flows.warehouse.release import publish_candidate
@@ -103,8 +104,8 @@ def test_fault_37_a_huge_cell_is_quarantined_and_its_neighbours_are_read(
 ) -> None:
     """CSV had cells larger than a record may be: on one line, over many lines, and larger than the kept part: Q, I."""
     # Given records of at most a thousand bytes, lines longer than that, and lines longer than the kept part
-    monkeypatch.setattr("flows.sources.files.csv.LARGEST_RECORD", 1_000)
-    monkeypatch.setattr("flows.sources.files.csv.LARGEST_KEPT", 4_000)
+    monkeypatch.setattr("flows.sources.files.lines.LARGEST_RECORD", 1_000)
+    monkeypatch.setattr("flows.sources.files.lines.LARGEST_KEPT", 4_000)
     large, larger = b"3," + b"x" * 2_000, b"4," + b"y" * 2_000_000
     folded = b'5,"' + b"z\n" * 1_500
     items.drop("1.csv", b"\n".join([b"id,name", b"1,Ada", large, larger, b"2,Bob,", folded, b"6,Cyd", b"7", b""]))
@@ -508,5 +509,5 @@ def test_fault_35_bytes_that_are_no_utf_8_are_quarantined_as_they_are(items: Sho
     # When it is loaded, twice, then it is quarantined byte by byte, once, and the others are loaded
     items.load()
     assert items.load().counts.accepted == 0
-    assert items.quarantine() == [(bad[name], ["is no JSON" if name == "1.json" else "is no UTF-8"])]
+    assert items.quarantine() == [(bad[name], ["is no JSON" if name == "1.json" else NO_UTF_8])]
     assert items.rows("id") == ([] if name == "1.json" else ["1"])

@@ -24,6 +24,7 @@ from flows.lake.catalog import pin_catalog
 from flows.lake.quarantine_report import reasons_of
 from flows.lake.raw import RawTable
 from flows.sources.files import documents
+from flows.sources.files.encoding import NO_UTF_8
 
 IMAGES = {
     "image_id": "varchar not null",
@@ -236,7 +237,7 @@ def test_a_folder_of_texts_is_a_table(shop: Shop) -> None:
     # When they are loaded, then each valid text is a row, and the other is quarantined as it came
     shop.load()
     assert shop.rows("note_id", "body") == [("1", '# Grüße\n\n"quoted", and; more\n'), ("2", "plain")]
-    assert shop.quarantine() == [(b"caf\xe9", ["is no UTF-8"])]
+    assert shop.quarantine() == [(b"caf\xe9", [NO_UTF_8])]
 
 
 def test_a_picture_is_measured() -> None:

@@ -14,6 +14,7 @@ from pyarrow import parquet
 from support.shop import Shop
 
 from flows.core.errors import SchemaMismatch, SourceFailed
+from flows.sources.files.encoding import NO_UTF_8
 
 COLUMNS = {"id": "varchar not null", "name": "varchar", "size": "integer"}
 GOOD = [("1", "Ada", 10), ("2", "Bob", 20)]
@@ -101,7 +102,7 @@ def test_fault_36_a_malformed_record_is_quarantined_as_it_came_and_its_neighbour
         ["has 1 fields, the header 3"],
         ["has 4 fields, the header 3"],
         ["has a quote that is not closed, or text behind one"],
-        ["is no UTF-8"],
+        [NO_UTF_8],
         ["has a quote that is not closed, or text behind one"],
     ]
 

@@ -1,0 +1,144 @@
+"""The dialect of a CSV file, from its header and from what the mapping says of its format."""
+
+import csv
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+
+from flows.config.file_format import FileFormat
+from flows.core.errors import SchemaMismatch, SourceFailed
+from flows.core.names import folded
+from flows.sources.batches import SourceFile
+from flows.sources.files.archives import opened
+from flows.sources.files.encoding import NAME_ENCODING
+from flows.sources.files.landing import Reading
+from flows.sources.json_records import refuse_colliding_names
+
+DELIMITERS = ",;\t|"
+HEADER_BYTES = 256 * 1024
+USUAL_HEADER_BYTES = 4 * 1024
+BYTE_ORDER_MARK = b"\xef\xbb\xbf"
+SEPARATOR_LINE = re.compile(r"sep=([^\r\n])[\r\n]+", re.IGNORECASE)
+"""A first line by which spreadsheets name the delimiter."""
+
+LIKE_DATA = re.compile(
+    r"[-+]?[0-9]+(?:[.,][0-9]+)*(?:[eE][-+]?[0-9]+)?"  # a number
+    r"|[0-9]{1,4}[-/.][0-9]{1,2}[-/.][0-9]{1,4}(?:[T ].*)?"  # a date or time
+    r"|[^@\s]+@[^@\s]+\.[^@\s]+"  # an e-mail address
+)
+"""Cells of a header that look like values."""
+
+NAME_COLUMNS = "If the file has no header, name its columns in connections.yml: format: {header: [NAME, …]}."
+NAME_FORMAT = "Fix the file, or describe it in connections.yml under format: delimiter, quote, skip, widths."
+
+
+@dataclass(frozen=True)
+class Dialect:
+    """How a file is written: its delimiter and columns, and how many bytes are before its first record.
+
+    `skip` counts the lines before the header. `widths` are those of the columns of a file of fixed width.
+    """
+
+    delimiter: str
+    columns: tuple[str, ...]
+    skip: int = 0
+    quote: str = '"'
+    has_header: bool = True
+    widths: tuple[int, ...] = ()
+    start: int = 0
+
+
+def read_dialect(file: SourceFile, reading: Reading) -> Dialect:
+    """Return a file's dialect; an empty file has no columns.
+
+    Raises SourceFailed for a header that is no text, SchemaMismatch for one that is not that of the table.
+    """
+    with opened(file.path) as stream:
+        start = stream.read(USUAL_HEADER_BYTES)
+        is_plain = reading.format.quote.encode() not in start and not reading.format.skip
+        if not is_plain or b"\n" not in start.lstrip():
+            start += stream.read(HEADER_BYTES)  # the header may be longer
+    mark = len(BYTE_ORDER_MARK) if start.startswith(BYTE_ORDER_MARK) else 0
+    lines = start[mark:].splitlines(keepends=True)
+    dialect, used = _read([line.decode(errors="surrogateescape") for line in lines], reading.format)
+    dialect = replace(dialect, start=mark + sum(map(len, lines[:used])))
+    if dialect.has_header and re.search("[\0\ud800-\udfff]", "".join(dialect.columns)):
+        raise SourceFailed(reading.table, f"{file.name}: its header is no UTF-8", NAME_ENCODING)
+    if not dialect.columns and start[mark:].strip(b" \t\r\n,;|"):
+        raise SourceFailed(reading.table, f"{file.name}: its header cannot be read as CSV", NAME_FORMAT)
+    if dialect.columns:
+        require_columns(file, dialect.columns, reading, NAME_COLUMNS)
+        if count_like_data(dialect.columns) and len(set(map(folded, dialect.columns))) < len(dialect.columns):
+            raise SchemaMismatch(reading.table, f"two names in the header of {file.name} are alike", (), NAME_COLUMNS)
+        refuse_colliding_names(reading.table, list(dialect.columns))
+    return dialect
+
+
+def require_columns(file: SourceFile, names: Sequence[str], reading: Reading, remedy: str) -> None:
+    """Raise SchemaMismatch if a file has none of the columns that the mapping reads, or lacks a required one.
+
+    The error holds no name of the file: without a header, names are values.
+    """
+    found, wanted = set(map(folded, names)), reading.columns
+    missing = next((name for name in wanted.required if folded(name) not in found), None)
+    is_other = wanted.read is not None and not found & wanted.read
+    if missing is not None:
+        raise SchemaMismatch(
+            reading.table, f"the contract requires column {missing!r}, which {file.name} does not have", (), remedy
+        )
+    if is_other:
+        raise SchemaMismatch(reading.table, f"{file.name} has no column that the mapping reads", (), remedy)
+
+
+def count_like_data(names: Sequence[str]) -> int:
+    """Count the names of a header that look like values: numbers, dates, times and e-mail addresses."""
+    return sum(LIKE_DATA.fullmatch(name) is not None for name in names)
+
+
+def split_widths(line: str, widths: Sequence[int]) -> list[str]:
+    """Split a line of fixed width into cells without their padding."""
+    cells, at = [], 0
+    for width in widths:
+        cells.append(line[at : at + width].strip())
+        at += width
+    return cells
+
+
+def _read(lines: Sequence[str], wanted: FileFormat) -> tuple[Dialect, int]:
+    """Return a dialect from the first lines of a file, and how many of them are before its first record."""
+    skip, signs = wanted.skip, wanted.delimiter or DELIMITERS
+    if not skip and lines and (named := SEPARATOR_LINE.fullmatch(lines[0])):
+        skip, signs = 1, wanted.delimiter or named[1]
+    if wanted.header:
+        first = next(filter(str.strip, lines[skip:]), "")
+        sign = max(signs, key=first.count)
+        return Dialect(sign, wanted.header, skip, wanted.quote, has_header=False, widths=wanted.widths), skip
+    if wanted.widths:
+        at = next((at for at, line in enumerate(lines) if at >= skip and line.strip()), None)
+        names = [] if at is None else split_widths(lines[at], wanted.widths)
+        return Dialect("", _named(names), skip, wanted.quote, widths=wanted.widths), 0 if at is None else at + 1
+    found = [_header(lines, skip, sign, wanted.quote) for sign in signs]
+    _, dialect, used = max(found, key=lambda counted: counted[0])
+    return dialect, used
+
+
+def _header(lines: Sequence[str], skip: int, delimiter: str, quote: str) -> tuple[int, Dialect, int]:
+    """Read the first record that is not empty; return how many delimiters it has outside quotes, and a dialect."""
+    reader = csv.reader(lines[skip:], delimiter=delimiter, quotechar=quote, strict=True)
+    before, sign = skip, re.escape(quote)
+    quoted = re.compile(f"{sign}(?:[^{sign}]|{sign}{sign})*{sign}")
+    try:
+        for fields in reader:
+            used = skip + reader.line_num
+            if any(field.strip() for field in fields):
+                unquoted = quoted.sub("", "".join(lines[before:used]))
+                columns = _named([field.strip() for field in fields])
+                return unquoted.count(delimiter), Dialect(delimiter, columns, before, quote), used
+            before = used
+    except csv.Error:
+        pass
+    return -1, Dialect(delimiter, ()), 0
+
+
+def _named(names: Sequence[str]) -> tuple[str, ...]:
+    return tuple(name or f"column{at}" for at, name in enumerate(names))
