@@ -61,10 +61,13 @@ class Auth(OneOf):
         return {} if chosen is None else chosen.model_dump(exclude_unset=True)
 
 
+LONGEST_PATH = 10
+"""Parts of a dotted path up to which keys that hold dots are looked for."""
+
 SIZED = {"limit", "size", "has_more"}
 FURTHER_KEYS = {
-    "next": set[str](),
-    "link_header": set[str](),
+    "next": {*SIZED},
+    "link_header": {*SIZED},
     "cursor": {"param", *SIZED},
     "offset": {"first", *SIZED},
     "page": {"first", *SIZED},
@@ -108,7 +111,10 @@ class Paging(OneOf):
 
 
 class Endpoint(ConfigModel):
-    """How an endpoint is requested and its JSON is read. Paths are dotted, such as `links.next`."""
+    """How an endpoint is requested and its JSON is read. Paths are dotted, such as `links.next`.
+
+    A key that holds dots itself, such as `@odata.nextLink`, is written as it is.
+    """
 
     records: str = Field(default="", description="REST: path of the list of records; default: the body itself")
     total: str = Field(default="", description="REST: path of the number of all records")
@@ -145,16 +151,35 @@ class Endpoint(ConfigModel):
                 raise ValueError(f"has no place in its body for {place!r}; a path leads through maps") from None
 
 
+def dotted_keys(dotted: str) -> list[list[str]]:
+    """Return the readings of a dotted path as nested keys, those with the longest first key first.
+
+    `a.b.c` is the key a.b.c, else a.b and in it c, and so on: keys such as @odata.nextLink hold dots themselves.
+    """
+    parts = [part for part in dotted.split(".") if part]
+    if len(parts) > LONGEST_PATH:
+        return [parts]
+    readings = [[dotted]] if dotted.strip(".") else [[]]
+    for length in range(len(parts) - 1, 0, -1):
+        first = ".".join(parts[:length])
+        readings += [[first, *rest] for rest in dotted_keys(".".join(parts[length:]))]
+    return readings
+
+
 def placed(node: Any, dotted: str, value: Any) -> Any:
     """Return a copy of a request's body with a value at a dotted path, through maps, and lists by number.
 
-    Raises ValueError where something else is in the way.
+    A key that the body has may hold dots itself. Raises ValueError where something else is in the way.
     """
-    part, _, rest = dotted.strip(".").partition(".")
-    if not part:
+    parts = dotted.strip(".").split(".")
+    if parts == [""]:
         return value
     if isinstance(node, Mapping):
+        lengths = (length for length in range(len(parts), 1, -1) if ".".join(parts[:length]) in node)
+        length = next(lengths, 1)
+        part, rest = ".".join(parts[:length]), ".".join(parts[length:])
         return {**node, part: placed(node.get(part, {}), rest, value)}
+    part, rest = parts[0], ".".join(parts[1:])
     if isinstance(node, list) and part.isdecimal() and int(part) < len(node):
         return [*node[: int(part)], placed(node[int(part)], rest, value), *node[int(part) + 1 :]]
     raise ValueError(part)

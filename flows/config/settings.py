@@ -13,6 +13,7 @@ from flows.core.redaction import remember_secret
 PROJECT = Path(__file__).resolve().parents[2]
 SET_VARIABLE, DATA_VARIABLE, LAKE_VARIABLE = "ML_WAREHOUSE_SET", "ML_WAREHOUSE_DATA", "ML_WAREHOUSE_LAKE"
 KEY_VARIABLE, KEY_CHARACTERS = "ML_WAREHOUSE_PSEUDONYM_KEY", 32
+LOOPBACK = ("127.0.0.1", "localhost", "::1")
 MAKE_KEY = 'python -c "import secrets; print(secrets.token_hex(32))"'
 
 
@@ -54,6 +55,13 @@ def command() -> str:
 def shown_path(path: Path) -> str:
     """Return a path from the project's folder, if it lies in it."""
     return str(path.relative_to(PROJECT)) if path.is_relative_to(PROJECT) else str(path)
+
+
+def reach_loopback_directly() -> None:
+    """Keep connections to this machine from a proxy that HTTP_PROXY or its like names."""
+    for name in ("NO_PROXY", "no_proxy"):
+        listed = [one.strip() for one in (os.environ.get(name) or os.environ.get("no_proxy") or "").split(",")]
+        os.environ[name] = ",".join(dict.fromkeys([*filter(None, listed), *LOOPBACK]))
 
 
 def export(**variables: str) -> None:

@@ -6,8 +6,6 @@ import threading
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
-from datetime import UTC, datetime
-from email.utils import parsedate_to_datetime
 from functools import cache
 from types import TracebackType
 from typing import Any
@@ -16,17 +14,22 @@ from urllib.parse import urljoin
 import httpx
 from tenacity import RetryCallState, Retrying, retry_if_exception, stop_after_attempt, wait_exponential_jitter
 
+from flows.config import settings
 from flows.config.connections import Connection
 from flows.config.rest_options import placed
 from flows.core.errors import SourceFailed, UsageError
 from flows.core.names import TableName
 from flows.core.redaction import scrub
+from flows.sources.rest.answers import AnswerRefused, bound, describe, limit, seconds_to_wait
 from flows.sources.rest.auth import NoToken, authentication
 
 ATTEMPTS = 5
 LONGEST_WAIT_SECONDS = 60.0
 TIMEOUT_SECONDS = 30.0
-LIMIT_HEADERS = ("RateLimit", "X-RateLimit", "X-Rate-Limit")
+REDIRECTS = 5
+HEADERS = {"Accept": "application/json", "Accept-Encoding": "gzip"}
+NO_SUCH_PAGE = (400, 404, 410, 416, 422)
+"""Statuses with which servers answer a request for a page past the last one."""
 
 logging.getLogger("httpx").setLevel(logging.WARNING)  # it logs each URL, and a URL may hold a key
 
@@ -47,6 +50,10 @@ class ApiRequest:
     def text(self) -> str:
         """Return a text that no other request has."""
         return f"{self.url} {json.dumps(self.body, sort_keys=True)}"
+
+
+class NoSuchPage(SourceFailed):
+    """A status with which many servers answer past their last page, and others a wrong path."""
 
 
 class RetryLater(Exception):
@@ -90,15 +97,21 @@ class RestClient:
         try:
             self._base = httpx.URL(connection.url().rstrip("/") + "/")
         except httpx.InvalidURL:
-            raise UsageError(f"{connection.file}: the url of {table.source} is not a valid URL.", "Fix it.") from None
+            raise UsageError(f"connections.yml: the url of {table.source} is not a valid URL.", "Fix it.") from None
+        if not self._base.host:
+            raise UsageError(f"connections.yml: the url of {table.source} has no host.", "Fix it.")
         if self._base.userinfo:
             raise UsageError(
                 f"{connection.file}: the url of {table.source} holds a user.",
                 "Write it as auth: {basic: {user: …, password: …}}, so that it goes with every page.",
             )
         self._limiter = _limiter(str(self._base), connection.pause_seconds)
+        settings.reach_loopback_directly()
         self._http = httpx.Client(
-            headers={"Accept": "application/json"}, timeout=TIMEOUT_SECONDS, auth=authentication(connection)
+            headers=HEADERS,
+            timeout=TIMEOUT_SECONDS,
+            auth=authentication(connection),
+            event_hooks={"response": [bound]},
         )
 
     def __enter__(self) -> "RestClient":
@@ -117,7 +130,7 @@ class RestClient:
             found = httpx.URL(urljoin(str(url), link))
         except (httpx.InvalidURL, ValueError):
             raise self.failed("the link to its next page is not a valid URL", "Ask the API's owner.") from None
-        if (found.scheme, found.host, found.port) != (self._base.scheme, self._base.host, self._base.port):
+        if not self._is_own(found):
             raise self.failed(
                 f"its next page is on another host, {found.netloc.decode()}; "
                 "no request and no credentials were sent to it",
@@ -126,7 +139,7 @@ class RestClient:
         return found
 
     def fetch(self, request: ApiRequest) -> httpx.Response:
-        """Return the response to a request, which has the status 200; raises SourceFailed."""
+        """Return the response to a request, which has the status 200 or 204; raises SourceFailed."""
         try:
             for attempt in Retrying(
                 retry=retry_if_exception(_is_worth_a_retry),
@@ -135,15 +148,13 @@ class RestClient:
                 reraise=True,
             ):
                 with attempt:
-                    return self._send(request)
-        except (RetryLater, httpx.RequestError) as error:
-            is_patient = not isinstance(error, RetryLater) or error.is_worth_waiting
-            raise SourceFailed(
-                self._table,
-                scrub(f"{request.url.path}: {error}" + (f" after {ATTEMPTS} attempts" if is_patient else "")),
-                "Run again once the API answers.",
-                is_transient=is_patient,
-            ) from None
+                    return self._follow(request)
+        except RetryLater as error:
+            raise self._unavailable(request, str(error), is_patient=error.is_worth_waiting) from None
+        except httpx.RequestError as error:
+            raise self._unavailable(request, describe(error), is_patient=True) from None
+        except AnswerRefused as error:
+            raise self.failed(f"{request.url.path}: {describe(error)}", "Fix its mapping, or ask its owner.") from None
         except (NoToken, httpx.InvalidURL) as error:
             cause = str(error) if isinstance(error, NoToken) else "the token_url is not a valid URL"
             raise self.failed(cause, f"Check auth.oauth2 in {self._file}, and its variables.") from None
@@ -153,6 +164,47 @@ class RestClient:
         """Return the error of this table's API."""
         return SourceFailed(self._table, scrub(cause), remedy)
 
+    def _unavailable(self, request: ApiRequest, cause: str, *, is_patient: bool) -> SourceFailed:
+        tried = f" after {ATTEMPTS} attempts" if is_patient else ""
+        text = scrub(f"{request.url.path}: {cause}{tried}")
+        return SourceFailed(self._table, text, "Run again once the API answers.", is_transient=is_patient)
+
+    def _follow(self, request: ApiRequest) -> httpx.Response:
+        """Send a request, and again where the same server redirects it to; a post is only repeated as a post."""
+        for _ in range(REDIRECTS):
+            response = self._send(request)
+            if not response.has_redirect_location:
+                return response
+            if request.body is not None and response.status_code not in (307, 308):
+                raise self._redirected(request, response, "a post is not repeated there as a get")
+            request = replace(request, url=self._target(request, response))
+        raise self._redirected(request, response, f"it redirects more than {REDIRECTS} times")
+
+    def _target(self, request: ApiRequest, response: httpx.Response) -> httpx.URL:
+        """Return the target of a redirect; raises SourceFailed if it is another server."""
+        try:
+            target = httpx.URL(urljoin(str(request.url), response.headers["Location"]))
+        except (httpx.InvalidURL, ValueError):
+            raise self._redirected(request, response, "its target is not a valid URL") from None
+        if not self._is_own(target):
+            raise self._redirected(request, response, "which is another server; nothing was sent there")
+        return target
+
+    def _redirected(self, request: ApiRequest, response: httpx.Response, cause: str) -> SourceFailed:
+        """Return the error of a redirect; it names the target without its query, which may hold a secret."""
+        try:
+            target = httpx.URL(urljoin(str(request.url), response.headers.get("Location", "")))
+            named = f" to {target.scheme}://{target.netloc.decode(errors='replace')}{target.path}"
+        except (httpx.InvalidURL, ValueError):
+            named = ""
+        return self.failed(
+            f"{request.url.path} answered with HTTP status {response.status_code}, a redirect{named}: {cause}",
+            "If you trust the target, write it as the url, or the path as `from`, in connections.yml.",
+        )
+
+    def _is_own(self, url: httpx.URL) -> bool:
+        return (url.scheme, url.host, url.port) == (self._base.scheme, self._base.host, self._base.port)
+
     def _send(self, request: ApiRequest) -> httpx.Response:
         self._limiter.wait()
         try:
@@ -161,14 +213,15 @@ class RestClient:
             if _is_transient(error.status):
                 raise RetryLater(error.status, None) from None
             raise
-        seconds = _seconds_to_wait(response)
-        is_used_up = response.status_code == httpx.codes.FORBIDDEN and _limit(response, "Remaining") == 0
-        if is_used_up or _is_transient(response.status_code):
-            raise RetryLater(response.status_code, seconds)
-        if response.status_code != httpx.codes.OK:
-            raise self.failed(
-                f"{request.url.path} answered with HTTP status {response.status_code}",
-                f"Check the url, the endpoint and auth in {self._file}.",
+        seconds, status = seconds_to_wait(response), response.status_code
+        if _is_transient(status) or (status == httpx.codes.FORBIDDEN and limit(response, "Remaining") == 0):
+            raise RetryLater(status, seconds)
+        if status not in (httpx.codes.OK, httpx.codes.NO_CONTENT) and not response.has_redirect_location:
+            kind = NoSuchPage if status in NO_SUCH_PAGE else SourceFailed
+            raise kind(
+                self._table,
+                scrub(f"{request.url.path} answered with HTTP status {status}"),
+                "Check the url, the endpoint and auth in connections.yml.",
             )
         if seconds is not None and seconds <= LONGEST_WAIT_SECONDS:
             self._limiter.pause(seconds)
@@ -187,34 +240,6 @@ def _is_transient(status: int) -> bool:
 
 def _is_worth_a_retry(error: BaseException) -> bool:
     return error.is_worth_waiting if isinstance(error, RetryLater) else isinstance(error, httpx.RequestError)
-
-
-def _seconds_to_wait(response: httpx.Response) -> float | None:
-    """Return how long to wait by Retry-After, or until the rate limit is reset if it is used up."""
-    text = response.headers.get("Retry-After", "")
-    if text.isdigit():
-        return float(text)
-    try:
-        return _seconds_until(parsedate_to_datetime(text).timestamp())
-    except (TypeError, ValueError):
-        reset = _limit(response, "Reset") if _limit(response, "Remaining") == 0 else None
-    if reset is None:
-        return None
-    return _seconds_until(reset) if reset > 1e9 else reset  # a time, or the seconds to it
-
-
-def _limit(response: httpx.Response, field: str) -> float | None:
-    """Return a field of the rate limit from whichever common header states it."""
-    for prefix in LIMIT_HEADERS:
-        try:
-            return float(response.headers[f"{prefix}-{field}"])
-        except (KeyError, ValueError):
-            continue
-    return None
-
-
-def _seconds_until(moment: float) -> float:
-    return max(moment - datetime.now(UTC).timestamp(), 0.0)
 
 
 def _wait(state: RetryCallState) -> float:

@@ -13,7 +13,7 @@ import pyarrow as pa
 
 from flows.config.rest_options import Paging
 from flows.core.errors import SourceFailed
-from flows.sources.rest.client import ApiRequest
+from flows.sources.rest.client import ApiRequest, NoSuchPage
 
 TRIES = 10
 """How often in a row the reader steps back from pages that do not join, before it gives up."""
@@ -24,18 +24,32 @@ REPEATS, EMPTY_PAGES = 2, 1_000
 OWNER = "Ask the API's owner."
 
 
+class Elsewhere(NamedTuple):
+    """A place in a response, or in its Link header, that seems to lead to a further page, and the paging to map."""
+
+    kind: str
+    at: str
+    is_link: bool
+
+    def __str__(self) -> str:
+        return f"its Link header has rel={self.at}" if self.kind == "link_header" else f"it has something at {self.at}"
+
+
 @dataclass(frozen=True)
 class Page:
     """A response's records as JSON texts, their identities, and what the response states of further pages.
 
-    `following` is the link or cursor of the next page; `has_more` and `total` are None if the API does not say.
+    `following` is the link or cursor of the next page, and `is_following_stated` tells null from absent.
+    `has_more` and `total` are None if the API does not say. `elsewhere` seems to lead to a page that is not mapped.
     """
 
     records: pa.Array
     identities: tuple[str, ...]
     following: Any = None
+    is_following_stated: bool = False
     has_more: bool | None = None
     total: int | None = None
+    elsewhere: Elsewhere | None = None
 
     def without_first(self) -> "Page":
         """Return the page without its first record."""
@@ -49,6 +63,10 @@ class Page:
         return other is not None and bool(self.identities) and self.identities[0] in other.identities
 
 
+EMPTY = Page(pa.array([], pa.string()), ())
+"""A page without records."""
+
+
 class Step(NamedTuple):
     """A page that joins the page before it, its offset or page number, and the page without records that were read."""
 
@@ -59,7 +77,11 @@ class Step(NamedTuple):
 
 @dataclass
 class Paginator:
-    """The pages of an endpoint, from the first; `shifts` counts how often they moved while they were read."""
+    """The pages of an endpoint, from the first.
+
+    `shifts` counts how often they moved while they were read. `unstated` are paths of the mapping that no page has.
+    `is_end_shown` tells whether the API itself showed that the `last` page that was read is the last one.
+    """
 
     first: ApiRequest
     paging: Paging
@@ -67,21 +89,27 @@ class Paginator:
     link: Callable[[ApiRequest, str], ApiRequest]
     failed: Callable[[str, str], SourceFailed]
     shifts: int = 0
+    unstated: tuple[str, ...] = ()
+    is_end_shown: bool = True
+    last: Page | None = None
+    _count: int = 0
+    _total: int | None = None
+    _stated: set[str] = field(default_factory=set)
     _seen: Counter[int] = field(default_factory=Counter)
 
     def __iter__(self) -> Iterator[Page]:
         """Yield page after page; raises SourceFailed for a pagination loop, or a list that shifts too fast."""
-        if self.paging.kind in ("offset", "page"):
-            yield from self._by_place()
-        else:
-            yield from self._by_link()
+        yield from self._by_place() if self._is_counted else self._by_link()
+        wanted = (self.paging.has_more, "" if self.is_end_shown else self.paging.at)
+        self.unstated = tuple(path for path in wanted if path and path not in self._stated)
 
     def _by_link(self) -> Iterator[Page]:
         """Follow links or cursors to the last page; an empty page that leads to itself is the last one too."""
         request: ApiRequest | None = self.first
         numbers: dict[str, int] = {}
         while request is not None:
-            page = self._require_progress(self.read(request))
+            page = self._require_progress(self._read(request))
+            self._require_followed(page)
             yield page
             numbers[request.text()] = len(numbers) + 1
             following = self._following(page, request)
@@ -91,14 +119,33 @@ class Paginator:
                 raise self._loop(f"page {len(numbers)} leads back to page {numbers[following.text()]}")
             request = following
 
+    def _require_followed(self, page: Page) -> None:
+        """Raise SourceFailed for a link to a further page that the mapping does not follow."""
+        found, at = page.elsewhere, self.paging.at
+        if found is None or not found.is_link or at in self._stated or page.has_more is False:
+            return
+        missing = f"no answer has anything at {at}, and" if at else "its mapping has no paging, and"
+        raise self.failed(
+            f"there are further pages: {missing} {found}", f"Map it: paging: {{{found.kind}: '{found.at}'}}"
+        )
+
     def _following(self, page: Page, request: ApiRequest) -> ApiRequest | None:
-        if page.has_more is False or (not page.following and not page.has_more):
+        if page.has_more is False:
+            return None
+        if not page.following and not page.has_more:
+            at = self.paging.at
+            self.is_end_shown = at in self._stated or (not at and page.elsewhere is None) or not page.identities
             return None
         if not page.following:
             raise self.failed("it says that there is more, and not where", "Fix `paging` in its mapping.")
         if self.paging.kind == "cursor":
             return request.having(self.paging.param, page.following)
-        return self.link(request, str(page.following))
+        if not isinstance(page.following, str):
+            raise self.failed(
+                f"it has no link at {self.paging.at}, but a {type(page.following).__name__}",
+                "Fix `paging` in its mapping; the path leads to the link's text, such as _links.next.href.",
+            )
+        return self.link(request, page.following)
 
     def _by_place(self) -> Iterator[Page]:
         """Read by offset or page number to an empty page; a short page does not prove that it is the last one."""
@@ -110,6 +157,7 @@ class Paginator:
                 tries += 1
                 step = self._step_back(place, last, tries)
             has_new = bool(step.new.identities)
+            self._count += len(step.new.identities)
             if has_new or last is None:
                 yield step.new
             if not has_new and step.page.has_more:
@@ -150,6 +198,18 @@ class Paginator:
             distance, tries = distance * 2, tries + 1
         raise self.failed("its pages shift faster than they can be read", "Run again, or use paging by cursor.")
 
+    def _read(self, request: ApiRequest) -> Page:
+        """Read a page, and note which paths of the mapping it has."""
+        page = self.last = self.read(request)
+        self._total = self._total if page.total is None else page.total
+        self._stated |= {self.paging.at} if page.is_following_stated else set()
+        self._stated |= {self.paging.has_more} if page.has_more is not None else set()
+        return page
+
+    @property
+    def _is_counted(self) -> bool:
+        return self.paging.kind in ("offset", "page")
+
     @property
     def _is_by_offset(self) -> bool:
         return self.paging.kind == "offset"
@@ -158,7 +218,13 @@ class Paginator:
         return len(page.identities) if self._is_by_offset else 1
 
     def _page_at(self, place: int) -> Page:
-        return self.read(self.first.having(self.paging.at, place))
+        """Read the page at a place; an error past the last page is an empty page once the stated total was read."""
+        try:
+            return self._read(self.first.having(self.paging.at, place))
+        except NoSuchPage:
+            if self.shifts or self._total is None or self._count < self._total:
+                raise
+            return EMPTY
 
     def _require_progress(self, page: Page) -> Page:
         """Return a page; raises SourceFailed if the same one came too often."""

@@ -53,8 +53,14 @@ class RestTable:
                     watermark, buffer = batch.watermark, buffer.emptied()
                     yield replace(batch, watermark=request.watermark)
             last = self._land(connection, buffer, request, watermark)
-            is_whole = not pages.shifts and (buffer.total or 0) <= buffer.count
-            yield replace(last, notes=tuple(self._notes(buffer, pages.shifts)), is_whole=is_whole)
+            is_end_shown = self._is_end_shown(buffer, pages)
+            has_total = buffer.total is not None or not self.mapping.total
+            yield replace(
+                last,
+                watermark=last.watermark if is_end_shown else request.watermark,
+                notes=tuple(self._notes(buffer, pages)),
+                is_whole=is_end_shown and has_total and not pages.shifts,
+            )
 
     def _first_request(self, client: RestClient, request: Request) -> ApiRequest:
         mapping, paging = self.mapping, self.mapping.paging
@@ -73,15 +79,30 @@ class RestTable:
         watermark = not_past_now(watermark, self.mapping.since_format)
         return Batch(records, read=buffer.rows, rejected=rejected, watermark=watermark)
 
-    def _notes(self, buffer: "PageBuffer", shifts: int) -> Iterator[str]:
+    def _is_end_shown(self, buffer: "PageBuffer", pages: Paginator) -> bool:
+        """Tell whether all records were read, by the API's own total if it states one, else by its last page."""
+        return pages.is_end_shown if buffer.total is None else buffer.total <= buffer.count
+
+    def _notes(self, buffer: "PageBuffer", pages: Paginator) -> Iterator[str]:
         """Yield reasons to doubt that all records were read; pages that were read again count twice."""
         name, path, total, count = self.mapping.name, self.mapping.total, buffer.total, buffer.count
-        if shifts:
-            yield f"{name}: its pages shifted while they were read; the reader stepped back {shifts:,} times"
+        if pages.shifts:
+            yield f"{name}: its pages shifted while they were read; the reader stepped back {pages.shifts:,} times"
         if path and total is None:
             yield f"{name}: the API states no total at {path}"
-        elif total is not None and (total > count or (total < count and not shifts)):
+        elif total is not None and (total > count or (total < count and not pages.shifts)):
             yield f"{name}: the API states a total of {total:,}, and {count:,} were read"
+        if not count or total == count:
+            return
+        missing = "".join(f"no answer has anything at {path}; " for path in pages.unstated)
+        if not pages.is_end_shown:
+            found = f"{pages.last.elsewhere}; " if pages.last and pages.last.elsewhere else ""
+            yield (
+                f"{name}: {missing}{found}the API does not show that its {count:,} records are all. "
+                "The next load reads them again. Fix `paging` in its mapping, or map `total` or `has_more`"
+            )
+        elif missing:
+            yield f"{name}: {missing}fix `paging` in its mapping"
 
 
 @dataclass
