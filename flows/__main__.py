@@ -11,7 +11,6 @@ import logging
 import os
 import signal
 import sys
-import traceback
 from pathlib import Path
 from types import FrameType
 from typing import Annotated, Literal, NoReturn
@@ -19,7 +18,7 @@ from typing import Annotated, Literal, NoReturn
 import typer
 
 from flows.config import settings
-from flows.core.errors import UsageError, WarehouseError
+from flows.core.errors import Unforeseen, UsageError, WarehouseError
 from flows.core.names import TableName
 from flows.core.redaction import scrub
 
@@ -169,13 +168,12 @@ def main() -> int:
         app()
     except SystemExit as end:  # how click ends a command that went well, or was used wrongly
         return end.code if isinstance(end.code, int) else 1
-    except Exception as error:  # noqa: BLE001 - the last resort; a defect's trace must not show a secret either
+    except Exception as error:  # noqa: BLE001 - the last resort; a defect must not show a value or secret either
         from flows.core.storage import storage_failure
+        from flows.core.unforeseen import describe_unforeseen
 
         failure = error if isinstance(error, WarehouseError) else storage_failure(error)
-        if failure is None:
-            typer.echo(scrub(traceback.format_exc()), err=True)
-            return 1
+        failure = failure or Unforeseen("python -m flows", describe_unforeseen(error))
         typer.secho(scrub(str(failure)), err=True, fg=typer.colors.RED)
         return failure.exit_code
     return 0

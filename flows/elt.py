@@ -20,6 +20,7 @@ from flows.core.errors import SourceFailed
 from flows.core.names import TableName
 from flows.core.redaction import scrub, without_values
 from flows.core.storage import storage_faults_named
+from flows.core.unforeseen import exceptions_named
 from flows.ingest.derived_tables import derive_table, derived_tables
 from flows.ingest.load import LoadResult, load_table
 from flows.ingest.tables import tables_to_load
@@ -147,7 +148,8 @@ def is_transient(_task: object, _run: TaskRun, state: State[Any]) -> bool:
 )
 def load(table: str, call: Callable[[], LoadResult]) -> LoadResult:
     """Extract a table, check it against its contract and commit what is new to the lake."""
-    result = call()
+    with exceptions_named(table):
+        result = call()
     total = result.total
     logger.info(
         "%s: %s read = %s accepted + %s quarantined + %s duplicate",

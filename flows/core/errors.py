@@ -115,6 +115,20 @@ class StorageFailed(WarehouseError):
 
 
 @dataclass(eq=False, repr=False)
+class Unforeseen(WarehouseError):
+    """An exception that no code foresaw: its kind and its place, without its message, which may quote values."""
+
+    what: str
+    cause: str
+
+    def __str__(self) -> str:
+        return (
+            f"{self.what}: {self.cause}\nWhat was committed stays. {UNCHANGED}\n"
+            "Run again; if it stays, it is a defect of the project: report the kind and the place."
+        )
+
+
+@dataclass(eq=False, repr=False)
 class RunLocked(WarehouseError):
     """Another run holds the data folder."""
 

@@ -4,12 +4,12 @@ import logging
 import time
 from collections import Counter
 from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
+from functools import partial
 from pathlib import Path
 
 import duckdb
-from deltalake.exceptions import CommitFailedError, DeltaError
+from deltalake.exceptions import CommitFailedError
 
 from flows.config.connections import Connection
 from flows.config.contract import Contract
@@ -19,6 +19,7 @@ from flows.core.names import TableName, identifier
 from flows.core.redaction import scrub, without_values
 from flows.core.relation import Relation
 from flows.core.storage import recording, storage_failure
+from flows.core.unforeseen import describe_unforeseen, exceptions_named
 from flows.ingest.batch import check_batch, commit_batch
 from flows.ingest.plan import LoadPlan, plan_load, take_contract, working_connection
 from flows.ingest.progress import Progress
@@ -81,7 +82,7 @@ def run_recorded(plan: LoadPlan, run_id: str, steps: Iterator[Progress]) -> Load
     progress = Progress()
     error: str | None = "interrupted"
     try:
-        with _values_hidden(name):
+        with exceptions_named(str(name), partial(_failure, name)):
             for progress in steps:  # noqa: B007 - the last one counts, also if a later step fails
                 pass
         error = None
@@ -199,18 +200,15 @@ def _gather(gathered: Checked | None, checked: Checked, rows: int) -> Checked:
     return Checked(widened, (*gathered.extras, *added), gathered.read + checked.read)
 
 
-@contextmanager
-def _values_hidden(name: TableName) -> Iterator[None]:
-    """Turn the errors of DuckDB, Delta and the system into errors of ours, without the values that they may quote."""
-    try:
-        yield
-    except duckdb.Error as error:
-        raise SourceFailed(
-            str(name), without_values(error), "Run again; if it stays, fix the source or mapping."
-        ) from None
-    except (DeltaError, OSError) as error:
-        if isinstance(error, CommitFailedError) and "os error" not in str(error):  # another writer was faster
-            raise SourceFailed(
-                str(name), "the lake could not be written, others write to it too", "Run again.", is_transient=True
-            ) from None
-        raise storage_failure(error, f"{name}: the lake could not be written") or error from None
+def _failure(name: TableName, error: Exception) -> WarehouseError:
+    """Return the error of a load for any exception, without the values that it may quote."""
+    if isinstance(error, duckdb.Error):
+        return SourceFailed(str(name), without_values(error), "Run again; if it stays, fix the source or mapping.")
+    if isinstance(error, CommitFailedError) and "os error" not in str(error):  # another writer was faster
+        cause = "the lake could not be written, others write to it too"
+        return SourceFailed(str(name), cause, "Run again.", is_transient=True)
+    return storage_failure(error, f"{name}: the lake could not be written") or SourceFailed(
+        str(name),
+        describe_unforeseen(error),
+        "Run again; if it stays, look at the source and its mapping, and report the kind and the place.",
+    )

@@ -17,6 +17,7 @@ from flows.core.clock import utc_now
 from flows.core.errors import WarehouseError
 from flows.core.redaction import scrub
 from flows.core.storage import recording
+from flows.core.unforeseen import exceptions_named
 from flows.lake.ops import record_run
 
 P = ParamSpec("P")
@@ -35,7 +36,8 @@ def step(name: str) -> Callable[[Callable[P, R]], Callable[P, R]]:
     def decorate(function: Callable[P, R]) -> Callable[P, R]:
         @task(name=name, task_run_name=name, cache_policy=NO_CACHE)
         def run(call: Callable[[], R]) -> R:
-            return call()
+            with exceptions_named(name):
+                return call()
 
         @wraps(function)
         def bound(*args: P.args, **options: P.kwargs) -> R:

@@ -28,6 +28,7 @@ LONGEST_WAIT_SECONDS = 60.0
 TIMEOUT_SECONDS = 30.0
 REDIRECTS = 5
 HEADERS = {"Accept": "application/json", "Accept-Encoding": "gzip"}
+OF_THE_REQUEST = (httpx.LocalProtocolError, httpx.UnsupportedProtocol)
 NO_SUCH_PAGE = (400, 404, 410, 416, 422)
 """Statuses with which servers answer a request for a page past the last one."""
 
@@ -151,6 +152,11 @@ class RestClient:
                     return self._follow(request)
         except RetryLater as error:
             raise self._unavailable(request, str(error), is_patient=error.is_worth_waiting) from None
+        except OF_THE_REQUEST as error:
+            raise self.failed(
+                f"{request.url.path}: no request can be sent ({type(error).__name__})",
+                "Look at the url, and at header names and values in auth, in connections.yml.",
+            ) from None
         except httpx.RequestError as error:
             raise self._unavailable(request, describe(error), is_patient=True) from None
         except AnswerRefused as error:
@@ -239,7 +245,9 @@ def _is_transient(status: int) -> bool:
 
 
 def _is_worth_a_retry(error: BaseException) -> bool:
-    return error.is_worth_waiting if isinstance(error, RetryLater) else isinstance(error, httpx.RequestError)
+    if isinstance(error, RetryLater):
+        return error.is_worth_waiting
+    return isinstance(error, httpx.RequestError) and not isinstance(error, OF_THE_REQUEST)
 
 
 def _wait(state: RetryCallState) -> float:

@@ -139,3 +139,40 @@ def test_what_a_run_came_to_is_told_even_if_prefect_was_lost(came_to: GateFailed
         flushing("http://someone:password@prefect.example/api"),
     ):
         raise lost
+
+
+def test_fault_95_an_unforeseen_exception_quotes_nothing_in_prefect(flow_home: Path) -> None:
+    """A load and a step raised exceptions that quote a password and a row; Prefect shows kind and place alone: F."""
+    from prefect import flow
+    from prefect.runtime import flow_run
+
+    from flows.elt import load
+    from flows.orchestration.steps import step
+
+    canary = "c4nary-s3cret"
+
+    # Given a load and a step that fail in ways that no code foresaw
+    def fail() -> LoadResult:
+        try:
+            int(canary)
+        except ValueError as error:
+            raise KeyError(canary) from error
+        raise AssertionError
+
+    @flow(name="fails", log_prints=False)
+    def fails() -> str:
+        load.submit(str(CUSTOMERS), fail).wait()
+        with pytest.raises(WarehouseError, match="a step: unforeseen KeyError"):
+            step("a step")(fail)()
+        return str(flow_run.id)
+
+    # When they run
+    run = fails()
+
+    # Then Prefect names the table and the kind, and nothing that the exceptions quote
+    shown = prefect_view.logs(run)
+    assert "crm.customers: unforeseen KeyError" in shown
+    assert canary not in shown
+    states = [one.state.message or "" for one in prefect_view.task_runs(prefect_view.flow_run(run))]
+    assert len(states) == 2
+    assert canary not in str(states)

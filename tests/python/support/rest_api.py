@@ -65,6 +65,15 @@ class Api:
         return [one.headers.get(name.lower()) for one in self.requests]
 
 
+DRIPPING: Answer = (-2, {}, b"HTTP/1.1 200 OK\r\nContent-Length: 99\r\n\r\n")
+"""An answer of which a byte comes each tenth of a second."""
+
+
+def raw(content: bytes) -> Answer:
+    """Answer with these very bytes, be they HTTP or not, and close the connection."""
+    return -1, {}, content
+
+
 Serve = Callable[[Answering], Api]
 
 
@@ -98,6 +107,12 @@ def handler_of(api: Api) -> type[BaseHTTPRequestHandler]:
                 threading.Event().wait(2)
             elif answer is RESET:
                 self.connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+            elif answer[0] < 0:
+                self.wfile.write(answer[2])
+                self.close_connection = True
+                for _ in range(50 if answer is DRIPPING else 0):
+                    self.wfile.write(b" ")
+                    threading.Event().wait(0.1)
             else:
                 self._send(*answer)
 
