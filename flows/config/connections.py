@@ -12,8 +12,8 @@ from pydantic import BeforeValidator, Field, StringConstraints, TypeAdapter, mod
 from flows.config import settings
 from flows.config.file_format import FileFormat
 from flows.config.rest_options import Auth, Endpoint, Rate
-from flows.config.sets import SET_NAME, read_set, shown
-from flows.config.validation import SECONDS, ConfigModel, Duration, LoadMode, Text, parse
+from flows.config.sets import SET_NAME, read_set
+from flows.config.validation import SECONDS, ConfigModel, DeclaredLookback, LoadMode, Text, parse
 from flows.core.errors import UsageError
 from flows.core.names import TableName
 
@@ -38,7 +38,9 @@ class TableOptions(Endpoint):
     query: str = Field(default="", description="SQL that replaces columns and where")
     load: LoadMode | None = Field(default=None, description="Replaces that of the contract")
     cursor: str = Field(default="", description="Replaces that of the contract")
-    lookback: Duration | None = Field(default=None, description="How far before the watermark the source is read again")
+    lookback: DeclaredLookback | None = Field(
+        default=None, description="How far before the watermark the source is read again"
+    )
     time_zone: str = Field(default="UTC", description="Of times without an offset")
     format: FileFormat = Field(default=FileFormat(), description="Files: how they are written")
 

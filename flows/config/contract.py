@@ -8,7 +8,7 @@ from typing import Annotated, Any, Literal, Self
 import duckdb
 from pydantic import AfterValidator, BeforeValidator, Field, model_validator
 
-from flows.config.validation import ConfigModel, Day, Duration, LoadMode, parse, suggest_key
+from flows.config.validation import ConfigModel, DeclaredLookback, Duration, LoadMode, parse, suggest_key
 from flows.core.errors import UsageError
 from flows.core.names import TableName, folded, identifier
 
@@ -101,7 +101,7 @@ class Contract(ConfigModel):
     key: tuple[str, ...] = ()
     load: LoadMode = "append"
     cursor: str | None = None
-    lookback: Duration = timedelta(hours=1)
+    lookback: DeclaredLookback = timedelta(hours=1)
     future_tolerance: Duration = timedelta(days=1)
     earliest: Day = date(1900, 1, 1)
     on_extra_column: Literal["evolve", "ignore", "freeze"] = "evolve"

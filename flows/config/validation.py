@@ -109,13 +109,25 @@ Duration = Annotated[
 ]
 
 
-def _read_day(value: Any) -> date:
-    with suppress(ValueError):
-        return value if isinstance(value, date) else date.fromisoformat(str(value))
-    raise ValueError(f"is {value!r}; write a day such as 1900-01-01")
+def _read_lookback(value: Any) -> timedelta | float:
+    if isinstance(value, int | float) and not isinstance(value, bool) and value >= 0:
+        return value
+    if not isinstance(value, Mapping | timedelta):
+        raise ValueError(f"is {value!r}; write a duration such as {{count: 10, period: day}}, or a number")
+    length = _read_duration(value)
+    if length < timedelta(0):
+        raise ValueError("is negative; rows would be passed over")
+    return length
 
 
-Day = Annotated[date, BeforeValidator(_read_day, json_schema_input_type=date)]
+Lookback = timedelta | int | float
+"""How far before the watermark a source is read again: a time, or a number in the cursor's own units."""
+
+DeclaredLookback = Annotated[
+    Lookback,
+    BeforeValidator(_read_lookback, json_schema_input_type=Span | float),
+    PlainSerializer(str, when_used="json"),
+]
 
 
 def suggest_key(key: str, known: Collection[str], likeness: float = 0.6) -> str:

@@ -3,12 +3,12 @@
 import json
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
-from datetime import timedelta
 from pathlib import Path
 from typing import ClassVar, Protocol
 
 import duckdb
 
+from flows.config.validation import Lookback
 from flows.core.relation import Relation
 
 SERVICE_COLUMNS = ("_file", "_row")
@@ -76,7 +76,7 @@ class Request:
     watermark: str | None
     cursor: str | None
     identity: tuple[str, ...]
-    lookback: timedelta
+    lookback: Lookback
     known_rows: Callable[[SourceFile], int | None]
     work: Path
     columns: ExpectedColumns = ExpectedColumns()

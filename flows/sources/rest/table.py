@@ -14,7 +14,7 @@ from flows.sources.json_records import RECORDS, land_json
 from flows.sources.rest.client import ApiRequest, RestClient
 from flows.sources.rest.page_reader import PageReader
 from flows.sources.rest.paginator import Page, Paginator
-from flows.sources.rest.since import not_past_now, since
+from flows.sources.rest.since import EPOCH_UNITS, not_past_now, since
 from flows.sources.watermark import advance_watermark
 
 ROWS_A_BATCH = 200_000
@@ -74,9 +74,11 @@ class RestTable:
         self, connection: duckdb.DuckDBPyConnection, buffer: "PageBuffer", request: Request, watermark: str | None
     ) -> Batch:
         records, rejected = land_json(Relation.from_arrow(connection, LANDED, buffer.table()), str(self.mapping.name))
-        cursor = request.cursor if request.cursor in records.types else None
-        watermark = advance_watermark(records, cursor, watermark)
-        watermark = not_past_now(watermark, self.mapping.since_format)
+        mapping, cursor = self.mapping, request.cursor
+        if mapping.since and cursor in records.types:
+            lookback = None if mapping.since_format in EPOCH_UNITS else request.lookback  # it applies to either
+            watermark = advance_watermark(records, cursor, watermark, lookback, str(mapping.name))
+            watermark = not_past_now(watermark, mapping.since_format)
         return Batch(records, read=buffer.rows, rejected=rejected, watermark=watermark)
 
     def _is_end_shown(self, buffer: "PageBuffer", pages: Paginator) -> bool:

@@ -99,7 +99,14 @@ def test_watermarks_of_every_type_move_on_and_never_back(
     before: str,
 ) -> None:  # fmt: skip
     # Given a table with a cursor of some type
-    people.declare("crm.people", {**COLUMNS, "updated_at": contract}, key=["id"], load="upsert", cursor="updated_at")
+    people.declare(
+        "crm.people",
+        {**COLUMNS, "updated_at": contract},
+        key=["id"],
+        load="upsert",
+        cursor="updated_at",
+        lookback={"count": 1, "period": "hour"} if contract in ("timestamp", "date") else 0,
+    )
     server.execute(f"alter table people alter updated_at type {kind} using null")
     insert(server, (1, "Ada", first))
     people.load()

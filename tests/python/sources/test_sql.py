@@ -105,7 +105,14 @@ def test_watermarks_of_every_kind_move_on_and_never_back(
 ) -> None:
     # Given a table with a cursor of some kind
     path = connect(shop, scheme)
-    shop.declare("crm.people", {**COLUMNS, "updated_at": kind}, key=["id"], load="upsert", cursor="updated_at")
+    shop.declare(
+        "crm.people",
+        {**COLUMNS, "updated_at": kind},
+        key=["id"],
+        load="upsert",
+        cursor="updated_at",
+        lookback={"count": 1, "period": "hour"} if kind in ("timestamp", "date") else 0,
+    )
     execute(path, "create table people (id text, name text, updated_at)", rows=[("1", "Ada", first)])
     shop.load()
 
@@ -168,7 +175,8 @@ def test_columns_of_several_types_lose_nothing(
         "y": "varchar",
         "updated_at": "bigint",
     }
-    shop.declare("crm.people", columns, key=["id"], load=load, cursor=None if load == "full" else "updated_at")
+    cursor = None if load == "full" else "updated_at"
+    shop.declare("crm.people", columns, key=["id"], load=load, cursor=cursor, lookback=0)
     whole = 2**53 + 1
     rows = [(str(n), n, n, 0.1 + 0.2, 0.5, n) for n in range(1, 8)]
     rows += [("8", whole, whole, 1.5, whole, 8), ("9", "text", 9, 2, 1.5, 9)]
@@ -196,7 +204,7 @@ def test_a_fraction_that_was_read_as_text_is_still_a_number_as_watermark(shop: S
     # Given a table that is read as text, since a column has several types, with a cursor of fractions
     path = connect(shop)
     columns = {"id": "varchar not null", "name": "varchar", "updated_at": "double"}
-    shop.declare("crm.people", columns, key=["id"], load="upsert", cursor="updated_at")
+    shop.declare("crm.people", columns, key=["id"], load="upsert", cursor="updated_at", lookback=0)
     execute(path, "create table people (id, name, updated_at)", rows=[("1", 1, 9.25), ("2", "Bob", 9.5)])
     assert shop.load().counts.accepted == 2
 
