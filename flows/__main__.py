@@ -70,7 +70,7 @@ def elt(
 
         wait_for_server(url)
         outcome = run(connection_set, str(place), full_refresh, select)
-    typer.echo(summarise(outcome))
+    _say(summarise(outcome))
 
 
 @app.command()
@@ -100,8 +100,8 @@ def quarantine(
     from flows.lake.quarantine_report import quarantined_tables, reasons_of
 
     lake = _folder(connection_set, connections).lake
-    tables = [_table(table)] if table else quarantined_tables(lake)
-    typer.echo(list_reasons([reason for name in tables for reason in reasons_of(lake, name)]))
+    tables = [_table(table, lake)] if table else quarantined_tables(lake)
+    _say(list_reasons([reason for name in tables for reason in reasons_of(lake, name)]))
 
 
 @app.command()
@@ -123,7 +123,7 @@ def replay(
     with run_lock(sources.folder):
         contracts = contracts_of(Dbt.parse(sources.folder).manifest.sources.values())
         loads = replay_quarantine(sources, contracts, named)
-    typer.echo(summarise_replay(loads, sources.folder))
+    _say(summarise_replay(loads, sources.options))
 
 
 @app.command()
@@ -144,18 +144,35 @@ def show_progress() -> None:
 
 
 def _folder(connection_set: str | None, connections: Path) -> settings.DataFolder:
-    """Return a set's data folder; its connections are read only to find out which set is the default."""
-    from flows.config.sets import read_set
+    """Return a set's data folder; raises UsageError for a set that has no data and is not in the file."""
+    from flows.config.sets import read_set, sets_with_data
 
     named = connection_set or settings.chosen_set()
-    return settings.DataFolder.of(named or read_set(connections.resolve())[0])
+    if named in sets_with_data():
+        return settings.DataFolder.of(named)
+    return settings.DataFolder.of(read_set(connections.resolve(), named)[0])
 
 
-def _table(text: str) -> TableName:
+def _say(text: str) -> None:
+    """Print what a command has to say; its next commands keep the options of this one."""
+    from flows.cli.options import given_options, keep_options
+
+    typer.echo(keep_options(text, given_options(sys.argv)))
+
+
+def _table(text: str, lake: Path | None = None) -> TableName:
+    """Read a table's name; raises UsageError for none, and for one that the lake, if given, does not have."""
     try:
-        return TableName.parse(text)
+        table = TableName.parse(text)
     except ValueError as error:
         raise UsageError(f"{error}.", "For example: python -m flows quarantine crm.customers") from None
+    places = [] if lake is None else [*lake.glob("raw/*/*"), *lake.glob("quarantine/*/*")]
+    known = {str(TableName(place.parent.name, place.name)) for place in places}
+    if lake is not None and text not in known:
+        raise UsageError(
+            f"{text} was never loaded in this set.", f"There are {', '.join(sorted(known)) or 'no tables yet'}."
+        )
+    return table
 
 
 def main() -> int:
@@ -169,12 +186,17 @@ def main() -> int:
     except SystemExit as end:  # how click ends a command that went well, or was used wrongly
         return end.code if isinstance(end.code, int) else 1
     except Exception as error:  # noqa: BLE001 - the last resort; a defect must not show a value or secret either
+        from flows.cli.options import given_options, keep_options
         from flows.core.storage import storage_failure
         from flows.core.unforeseen import describe_unforeseen
 
         failure = error if isinstance(error, WarehouseError) else storage_failure(error)
         failure = failure or Unforeseen("python -m flows", describe_unforeseen(error))
-        typer.secho(scrub(str(failure)), err=True, fg=typer.colors.RED)
+        if failure.summary is not None:
+            from flows.cli.report import summarise_failure
+
+            _say(scrub(summarise_failure(failure.summary)))
+        typer.secho(keep_options(scrub(str(failure)), given_options(sys.argv)), err=True, fg=typer.colors.RED)
         return failure.exit_code
     return 0
 

@@ -27,10 +27,11 @@ from flows.ingest.tables import tables_to_load
 from flows.lake.catalog import Pin, pin_catalog, read_pins
 from flows.lake.maintenance import compact_and_vacuum_lake
 from flows.lake.ops import require_lake
+from flows.lake.quarantine_report import count_quarantine
 from flows.lake.raw import raw_path
 from flows.lake.reconcile import require_reconciliation
 from flows.lake.snapshot_backup import keep_snapshots, restore_snapshots
-from flows.orchestration.artifacts import failed_gate_shown, show_outcome
+from flows.orchestration.artifacts import failed_gate_shown, failed_run_told, show_outcome
 from flows.orchestration.dbt_task_runs import shown_models
 from flows.orchestration.events import emit_release_published, emit_rows_accepted
 from flows.orchestration.run_lock import run_lock
@@ -69,11 +70,17 @@ def elt(
     sources = read_connections(PROJECT / connections, connection_set)
     folder = sources.folder
     require_lake(folder)
-    with storage_faults_named(), run_lock(folder, flow_run.id), RecordedRun(folder) as run, failed_gate_shown(folder):
+    with (
+        storage_faults_named(),
+        run_lock(folder, flow_run.id),
+        RecordedRun(folder) as run,
+        failed_run_told(folder, sources.options) as loads,
+        failed_gate_shown(folder),
+    ):
         dbt = parse_project(folder)
         contracts = contracts_of(dbt.manifest.sources.values())
         made_up = check_key(dbt, sources, contracts)
-        loads = load_tables(sources, contracts, run.run_id)
+        load_tables(sources, contracts, run.run_id, loads)
         loads += derive_tables(sources, contracts, run.run_id)
         check_reconciliation(folder, loads)
         pins = pin_versions(folder, contracts)
@@ -90,7 +97,18 @@ def elt(
             compact_and_vacuum(folder)
     notes = tuple(text for load in loads for text in load.notes) + stale + made_up
     example = example_query(dbt, folder.candidate if release is None else release.path)
-    outcome = Outcome(folder, tuple(loads), build, verdict, release, notes, example, time.monotonic() - started)
+    outcome = Outcome(
+        folder,
+        tuple(loads),
+        build,
+        verdict,
+        release,
+        notes,
+        example,
+        time.monotonic() - started,
+        count_quarantine(folder.lake),
+        sources.options,
+    )
     show_outcome(outcome)
     return outcome
 
@@ -101,8 +119,13 @@ def parse_project(folder: DataFolder) -> Dbt:
     return Dbt.parse(folder)
 
 
-def load_tables(sources: Connections, contracts: Mapping[TableName, Contract], run_id: str) -> list[LoadResult]:
-    """Load every table that the set names, several at a time; raises the first failure once all have ended."""
+def load_tables(
+    sources: Connections, contracts: Mapping[TableName, Contract], run_id: str, loads: list[LoadResult]
+) -> None:
+    """Load every table that the set names, several at a time, and add what each has loaded, failed ones too.
+
+    Raises the first failure once all have ended.
+    """
     wanted = tables_to_load(sources, contracts)
     for connection in sources:
         connection.require_environment()
@@ -115,11 +138,13 @@ def load_tables(sources: Connections, contracts: Mapping[TableName, Contract], r
     wait(futures)
     emit_rows_accepted(sources.folder, (future.result() for future in futures if future.state.is_completed()))
     failures = [future.state.result(raise_on_failure=False) for future in futures if not future.state.is_completed()]
+    results = [future.state.result(raise_on_failure=False) for future in futures]
+    done = [result if isinstance(result, LoadResult) else getattr(result, "committed", None) for result in results]
+    loads += [result for result in done if isinstance(result, LoadResult)]
     for failure in failures[1:]:
         logger.error("%s", scrub(str(failure)))
     if failures:
         raise failures[0] if isinstance(failures[0], BaseException) else RuntimeError(str(failures[0]))
-    return [future.result() for future in futures]
 
 
 def derive_tables(sources: Connections, contracts: Mapping[TableName, Contract], run_id: str) -> list[LoadResult]:

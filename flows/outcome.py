@@ -1,10 +1,11 @@
 """The outcome of a run, in the words that the terminal and Prefect share."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from flows.config.settings import DataFolder, command
+from flows.core.names import TableName
 
 if TYPE_CHECKING:  # dbt takes seconds to import, and most commands do without it
     from flows.ingest.load import LoadResult
@@ -18,7 +19,8 @@ class Outcome:
     """The result of a run.
 
     `release` is None if only a selection was built and tested. `example` is a query on the result, `notes` are remarks
-    on the sources, `seconds` is the time of the whole run.
+    on the sources, `seconds` is the time of the whole run. `options` name the set, and its file, in a next command.
+    `quarantine` counts all records in quarantine by table.
     """
 
     folder: DataFolder
@@ -29,6 +31,8 @@ class Outcome:
     notes: tuple[str, ...]
     example: str
     seconds: float
+    quarantine: Mapping[TableName, int]
+    options: str
 
     @property
     def headline(self) -> str:
@@ -41,13 +45,7 @@ class Outcome:
     @property
     def warnings(self) -> list[str]:
         """Warnings of a run that passed: tests, quarantine, remarks on sources."""
-        quarantined = [
-            f"{load.table}: {load.total.quarantined:,} newly in quarantine "
-            f"({command()} quarantine {load.table} --set {self.folder.path.name})"
-            for load in self.loads
-            if load.total.quarantined
-        ]
-        return [*self.verdict.warnings, *quarantined, *self.notes]
+        return [*self.verdict.warnings, *quarantine_lines(self.loads, self.quarantine, self.options), *self.notes]
 
     @property
     def published(self) -> str:
@@ -57,6 +55,38 @@ class Outcome:
                 "the selection was built and tested in the candidate; nothing is published, a release holds every model"
             )
         return f"release {self.release.name} is published, {self.seconds:.0f} s"
+
+
+@dataclass(frozen=True)
+class FailedRun:
+    """What a run that failed had loaded, with remarks, and all that is in quarantine, by table."""
+
+    folder: DataFolder
+    loads: "tuple[LoadResult, ...]"
+    quarantine: Mapping[TableName, int]
+    options: str
+
+    @property
+    def warnings(self) -> list[str]:
+        """What there is to say of the tables."""
+        incomplete = [
+            f"{load.table}: its load failed after these counts" for load in self.loads if not load.is_complete
+        ]
+        notes = [text for load in self.loads for text in load.notes]
+        return [*incomplete, *quarantine_lines(self.loads, self.quarantine, self.options), *notes]
+
+
+def quarantine_lines(loads: "Sequence[LoadResult]", quarantine: Mapping[TableName, int], options: str) -> list[str]:
+    """Return a line for each table with records in quarantine: how many are new and how many there are in all."""
+    new = {load.table: load.total.quarantined for load in loads}
+    lines = []
+    for table in sorted({name for name, count in (new | dict(quarantine)).items() if count}):
+        count, total = new.get(table, 0), quarantine.get(table, 0)
+        newly = f"{count:,} newly in quarantine" + (f", {total:,} in all" if total > count else "")
+        lines.append(
+            f"{table}: {newly if count else f'{total:,} in quarantine'} ({command()} quarantine {table} {options})"
+        )
+    return lines
 
 
 def load_rows(loads: "Sequence[LoadResult]") -> list[dict[str, str]]:

@@ -4,8 +4,8 @@ from collections.abc import Iterable, Sequence
 from io import StringIO
 from typing import TYPE_CHECKING
 
-from flows.config.settings import DataFolder, command, shown_path
-from flows.outcome import Outcome, load_rows
+from flows.config.settings import command, shown_path
+from flows.outcome import FailedRun, Outcome, load_rows
 
 if TYPE_CHECKING:
     from flows.ingest.load import LoadResult
@@ -17,7 +17,6 @@ WIDEST = 10_000
 
 def summarise(outcome: Outcome) -> str:
     """Return a run's summary: one row per source table, what was built and tested, the release, three next steps."""
-    name = outcome.folder.path.name
     return "\n".join(
         [
             *_loads(outcome.loads),
@@ -26,19 +25,24 @@ def summarise(outcome: Outcome) -> str:
             *(f"    {warning}" for warning in outcome.warnings),
             f"  {outcome.published}",
             "",
-            f'  look:   {command()} query "{outcome.example}" --set {name}',
+            f'  look:   {command()} query "{outcome.example}" {outcome.options}',
             f"  read:   open {shown_path(outcome.folder.docs)} in a browser",
             "  watch:  make ui",
         ]
     )
 
 
-def summarise_replay(loads: "Sequence[LoadResult]", folder: DataFolder) -> str:
+def summarise_failure(failed: FailedRun) -> str:
+    """Return what a failed run had loaded before it failed: one row per source table, and what there is to say."""
+    return "\n".join([*(_loads(failed.loads) if failed.loads else ()), "", *(f"    {one}" for one in failed.warnings)])
+
+
+def summarise_replay(loads: "Sequence[LoadResult]", options: str) -> str:
     """Return a replay's summary: one row per table, where `quarantined` counts what stays, and the next step."""
     if not loads:
         return "Nothing is in quarantine."
     notes = [f"  {note}" for load in loads for note in load.notes]
-    return "\n".join([*_loads(loads), "", *notes, f"  next:   {command()} elt --set {folder.path.name}"])
+    return "\n".join([*_loads(loads), "", *notes, f"  next:   {command()} elt {options}"])
 
 
 def list_reasons(reasons: "Sequence[Reason]") -> str:

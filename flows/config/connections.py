@@ -1,5 +1,6 @@
 """`connections.yml`: where the data comes from, and how a source's columns become the contract's."""
 
+import shlex
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -154,6 +155,15 @@ class Connections:
     name: str
     folder: settings.DataFolder
     sources: Mapping[str, Connection]
+    path: Path
+
+    @property
+    def options(self) -> str:
+        """The options by which a next command reads the same set of the same file."""
+        path = self.path.resolve()
+        is_usual = path == settings.PROJECT / "connections.yml"
+        named = "" if is_usual else f" --connections {shlex.quote(settings.shown_path(path))}"
+        return f"--set {self.name}{named}"
 
     def __iter__(self) -> Iterator[Connection]:
         return iter(self.sources.values())
@@ -183,4 +193,4 @@ def read_connections(path: Path, connection_set: str | None = None) -> Connectio
         source: Connection.model_construct(source=source, data=folder.path, file=shown(path), **dict(options))
         for source, options in parsed.items()
     }
-    return Connections(name, folder, sources)
+    return Connections(name, folder, sources, path)

@@ -59,9 +59,9 @@ def shown_path(path: Path) -> str:
 
 def reach_loopback_directly() -> None:
     """Keep connections to this machine from a proxy that HTTP_PROXY or its like names."""
-    for name in ("NO_PROXY", "no_proxy"):
-        listed = [one.strip() for one in (os.environ.get(name) or os.environ.get("no_proxy") or "").split(",")]
-        os.environ[name] = ",".join(dict.fromkeys([*filter(None, listed), *LOOPBACK]))
+    named = os.environ.get("no_proxy") or os.environ.get("NO_PROXY") or ""  # the first is the one that counts
+    hosts = dict.fromkeys([*filter(None, (host.strip() for host in named.split(","))), *LOOPBACK])
+    export(NO_PROXY=",".join(hosts), no_proxy=",".join(hosts))
 
 
 def export(**variables: str) -> None:
@@ -151,13 +151,28 @@ class DataFolder:
         """The key for pseudonyms: the environment's, else a made-up one; raises UsageError if it can be guessed."""
         text = env_var(KEY_VARIABLE, "").strip()
         if not text:
-            return PseudonymKey(self.made_up_key.read_text().strip(), True) if self.made_up_key.exists() else None
+            return self._read_made_up_key()
         if len(text) < KEY_CHARACTERS:
             raise UsageError(
                 f"{KEY_VARIABLE} has {len(text)} characters, of which a key needs {KEY_CHARACTERS} at least.",
                 f"Make one: {MAKE_KEY}",
             )
         return PseudonymKey(text, False)
+
+    def _read_made_up_key(self) -> PseudonymKey | None:
+        """Read the made-up key; a damaged one is never made again, since all pseudonyms would change."""
+        if not self.made_up_key.exists():
+            return None
+        try:
+            text = self.made_up_key.read_text().strip()
+        except (OSError, ValueError):
+            text = ""
+        if len(text) < KEY_CHARACTERS or not text.isprintable():
+            raise UsageError(
+                f"{self.made_up_key} holds no key any more. Nothing was done; another key would change all pseudonyms.",
+                f"Restore the file from a backup, or set {KEY_VARIABLE}.",
+            )
+        return PseudonymKey(text, True)
 
     @property
     def lock(self) -> Path:

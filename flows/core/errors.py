@@ -14,6 +14,10 @@ class WarehouseError(Exception):
     """A failure with a cause that a user can act on."""
 
     exit_code: ClassVar[int] = 1
+    committed: Any = None
+    """What a failed load had committed before it failed: a LoadResult."""
+    summary: Any = None
+    """What a failed run has to tell besides: a FailedRun."""
 
     def __repr__(self) -> str:
         return f"{type(self).__name__}: {str(self).partition(chr(10))[0]}"

@@ -2,7 +2,9 @@
 
 import errno
 import logging
+import os
 import re
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -51,6 +53,17 @@ def open_database(path: Path, what: str, remedy: str) -> duckdb.DuckDBPyConnecti
         connection.close()
         raise StorageFailed(what, f"the file has {size:,} bytes of at least {used:,}", remedy)
     return connection
+
+
+def set_aside(path: Path, why: str) -> Path | None:
+    """Rename a damaged file or folder that can be made again, with a note; None if another process was faster."""
+    place = path.with_name(f"{path.name}.damaged-{time.strftime('%Y%m%dT%H%M%S', time.gmtime())}-{os.getpid()}")
+    try:
+        path.rename(place)
+    except FileNotFoundError:
+        return None
+    logger.warning("%s %s; it was set aside as %s, and is made again", path, why, place.name)
+    return place
 
 
 @contextmanager

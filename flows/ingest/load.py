@@ -4,6 +4,7 @@ import logging
 import time
 from collections import Counter
 from collections.abc import Iterator
+from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from functools import partial
 from pathlib import Path
@@ -39,9 +40,9 @@ logger = logging.getLogger(__name__)
 
 @dataclass(frozen=True)
 class LoadResult:
-    """The result of a completed load: counts, seconds, the last committed batch, and messages for the user.
+    """The result of a load: counts, seconds, the last committed batch, and messages for the user.
 
-    `earlier` is what failed tries of the same run had committed before it.
+    `earlier` is what failed tries of the same run had committed before it. A load that failed is not complete.
     """
 
     table: TableName
@@ -51,6 +52,7 @@ class LoadResult:
     batch: int
     notes: tuple[str, ...] = ()
     earlier: Counts = field(default_factory=Counts)
+    is_complete: bool = True
 
     @property
     def total(self) -> Counts:
@@ -88,6 +90,7 @@ def run_recorded(plan: LoadPlan, run_id: str, steps: Iterator[Progress]) -> Load
         error = None
     except WarehouseError as failure:
         error = scrub(str(failure))
+        failure.committed = _committed(plan, run_id, progress, time.monotonic() - clock)
         raise
     finally:
         seconds, counts = time.monotonic() - clock, progress.counts
@@ -96,6 +99,17 @@ def run_recorded(plan: LoadPlan, run_id: str, steps: Iterator[Progress]) -> Load
             record_load(lake, record)
     messages = tuple(progress.describe(name))
     return LoadResult(name, plan.load_id, counts, seconds, raw.batch, messages, earlier_tries(lake, run_id, name))
+
+
+def _committed(plan: LoadPlan, run_id: str, progress: Progress, seconds: float) -> LoadResult:
+    """Return what a load that failed, and earlier tries of the run, had committed, with messages for the user."""
+    name, lake = plan.contract.name, plan.raw.lake
+    with suppress(Exception):  # the failure itself is the one to tell
+        return LoadResult(
+            name, plan.load_id, progress.counts, seconds, plan.raw.batch, tuple(progress.describe(name)),
+            earlier_tries(lake, run_id, name), is_complete=False,
+        )  # fmt: skip
+    return LoadResult(name, plan.load_id, progress.counts, seconds, 0, is_complete=False)
 
 
 def _load(plan: LoadPlan, connector: Connector | None) -> Iterator[Progress]:

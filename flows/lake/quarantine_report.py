@@ -35,6 +35,17 @@ def quarantined_tables(lake: Path) -> list[TableName]:
     return sorted(TableName(path.parent.name, path.name) for path in (lake / "quarantine").glob("*/*") if path.is_dir())
 
 
+def count_quarantine(lake: Path) -> dict[TableName, int]:
+    """Return how many records are in quarantine, by table, for tables that have some."""
+    counts = {}
+    with duckdb.connect() as connection:
+        for table in quarantined_tables(lake):
+            relation = quarantined_rows(RawTable(lake, table))
+            if relation is not None:
+                counts[table] = int(connection.execute(f"select count(*) from {relation}").fetchall()[0][0])
+    return {table: count for table, count in counts.items() if count}
+
+
 def reasons_of(lake: Path, table: TableName) -> list[Reason]:
     """Return the reasons for a table's quarantine, the commonest first; a record may have more than one."""
     relation = quarantined_rows(RawTable(lake, table))

@@ -3,15 +3,18 @@
 import logging
 import re
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from html import escape
 
 from prefect.artifacts import create_table_artifact
 
 from flows.config.settings import DataFolder
-from flows.core.errors import GateFailed
+from flows.core.errors import GateFailed, WarehouseError
+from flows.core.names import TableName
 from flows.core.redaction import scrub
-from flows.outcome import Outcome, load_rows
+from flows.ingest.load import LoadResult
+from flows.lake.quarantine_report import count_quarantine
+from flows.outcome import FailedRun, Outcome, load_rows
 
 logger = logging.getLogger(__name__)
 
@@ -35,6 +38,25 @@ def failed_gate_shown(folder: DataFolder) -> Iterator[None]:
         remedy = escape(scrub(failure.remedy), quote=False)
         text = f"The **{failure.gate}** gate failed, nothing was published.\n\n{remedy}"
         _show(f"failed-gate-{folder.path.name}", rows, text)
+        raise
+
+
+@contextmanager
+def failed_run_told(folder: DataFolder, options: str) -> Iterator[list[LoadResult]]:
+    """Yield a list for the loads of a run; if the run fails, show them, and hand them on with the error."""
+    loads: list[LoadResult] = []
+    try:
+        yield loads
+    except WarehouseError as error:
+        quarantine: Mapping[TableName, int] = {}
+        with suppress(Exception):  # the failure itself is the one to tell
+            quarantine = count_quarantine(folder.lake)
+        failed = FailedRun(folder, tuple(loads), quarantine, options)
+        if loads or quarantine:
+            error.summary = failed
+            warnings = "\n".join(f"- {escape(warning, quote=False)}" for warning in failed.warnings)
+            text = f"**The run failed; what it had committed stays in the lake.**\n\n{warnings}"
+            _show(f"loads-{folder.path.name}", load_rows(failed.loads), text)
         raise
 
 

@@ -15,11 +15,15 @@ from uuid import UUID
 
 from flows.config.settings import DataFolder
 from flows.core.errors import RunLocked
+from flows.core.storage import set_aside
 
 if TYPE_CHECKING:  # the replay command does without Prefect
     from prefect.client.orchestration import SyncPrefectClient
 
 logger = logging.getLogger(__name__)
+
+LONGEST_OWNER = 10_000
+"""Characters of a lock that are read; an owner has a few hundred."""
 
 
 @dataclass(frozen=True)
@@ -43,16 +47,25 @@ def run_lock(folder: DataFolder, flow_run: str | None = None) -> Iterator[None]:
     is a flow run itself, closes the dead run in Prefect.
     """
     folder.path.mkdir(parents=True, exist_ok=True)
-    with folder.lock.open("a+") as file:
+    if folder.lock.is_dir():
+        set_aside(folder.lock, "is a folder")
+    with folder.lock.open("a+", encoding="utf-8", errors="replace") as file:
         try:
             fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
             file.seek(0)
-            raise RunLocked(folder.path.name, str(_owner(file.read()) or "a run that is just starting")) from None
+            raise RunLocked(
+                folder.path.name, str(_owner(file.read(LONGEST_OWNER)) or "a run that is just starting")
+            ) from None
         file.seek(0)
-        dead = _owner(file.read())
+        left = file.read(LONGEST_OWNER)
+        dead = _owner(left)
         if dead is not None:
             logger.warning("took over the lock of a run that died: %s", dead)
+        elif left:
+            logger.warning("%s names no run, and is written again", folder.lock)
+        if folder.work.exists() and not folder.work.is_dir():
+            set_aside(folder.work, "is no folder")
         shutil.rmtree(folder.work, ignore_errors=True)  # what the dead run had spilled and unpacked
         _write(file.fileno(), Owner(os.getpid(), " ".join(sys.argv[1:4]), _now(), flow_run))
         if flow_run is not None and dead is not None and dead.flow_run is not None:
@@ -82,9 +95,10 @@ def _write(handle: int, owner: Owner) -> None:
 def _owner(text: str) -> Owner | None:
     """Read the owner of a lock; None if it is free, or if its owner is just starting."""
     try:
-        return Owner(**json.loads(text))
-    except (ValueError, TypeError):
+        owner = Owner(**json.loads(text))
+    except (ValueError, TypeError, RecursionError):
         return None
+    return owner if isinstance(owner.process, int) and isinstance(owner.command, str) else None
 
 
 def _now() -> str:

@@ -1,27 +1,40 @@
 """Prefect on loopback: the server of a run, or the one PREFECT_API_URL names; its database is in the data folder."""
 
 import socket
+import sqlite3
 import subprocess
 import sys
 import time
+import tomllib
 import urllib.error
 import urllib.request
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
+from pathlib import Path
+from urllib.parse import urlsplit
 
 from flows.config import settings
 from flows.core.errors import UsageError, WarehouseError
 from flows.core.redaction import scrub
+from flows.core.storage import set_aside
 
 STARTUP_SECONDS = 90
 ELSEWHERE_SECONDS = 10
 WORK_POOL = "local"
+CHECKED_BYTES = 256 * 1024 * 1024
+"""A database up to this size is read through before a server is started on it; that takes about a second."""
+
+SERVERS: dict[int, "subprocess.Popen[bytes]"] = {}
+"""The servers that this process has started, by port."""
 
 
 def prepare_prefect() -> None:
     """Set where Prefect keeps its runs and what it logs; call it before Prefect is imported."""
+    settings.reach_loopback_directly()
     if not settings.prefect_is_elsewhere():
-        settings.export(PREFECT_HOME=str(settings.data_root() / "prefect"))
+        home = settings.data_root() / "prefect"
+        set_damaged_files_aside(home)
+        settings.export(PREFECT_HOME=str(home))
     settings.export(
         PREFECT_SERVER_ANALYTICS_ENABLED="false",
         PREFECT_LOGGING_EXTRA_LOGGERS="flows",
@@ -120,8 +133,10 @@ def serve_schedules(port: int, say: Callable[[str], None]) -> None:
 @contextmanager
 def serving(port: int, *, with_ui: bool) -> Iterator[subprocess.Popen[bytes]]:
     """Run a Prefect server on loopback, and stop it by its process in the end."""
-    log = settings.data_root() / "prefect" / "server.log"
+    log = server_log()
     log.parent.mkdir(parents=True, exist_ok=True)
+    if log.is_dir():
+        set_aside(log, "is a folder")
     environment = settings.environment() | {"PREFECT_UI_ENABLED": str(int(with_ui))}
     if not with_ui:
         environment |= {"PREFECT__SERVER_EPHEMERAL": "1", "PREFECT__SERVER_FINAL": "1"}
@@ -135,9 +150,11 @@ def serving(port: int, *, with_ui: bool) -> Iterator[subprocess.Popen[bytes]]:
             stderr=output,
             start_new_session=True,
         )
+        SERVERS[port] = server
         try:
             yield server
         finally:
+            del SERVERS[port]
             _end(server)
 
 
@@ -150,18 +167,67 @@ def _end(process: subprocess.Popen[bytes]) -> None:
         process.wait()
 
 
+def server_log() -> Path:
+    """Return the log of the server that a run starts."""
+    return settings.data_root() / "prefect" / "server.log"
+
+
+def set_damaged_files_aside(home: Path) -> None:
+    """Set aside files of Prefect that it cannot read; it makes them again, without the runs that they showed."""
+    if home.exists() and not home.is_dir():
+        set_aside(home, "is no folder")
+    for name in ("profiles.toml", "memo_store.toml"):
+        path = home / name
+        try:
+            if path.exists():
+                tomllib.loads(path.read_text())
+        except (ValueError, OSError):
+            set_aside(path, "is damaged")
+    database = home / "prefect.db"
+    if database.exists() and _is_damaged(database):
+        set_aside(database, "is damaged")
+        for further in (home / "prefect.db-wal", home / "prefect.db-shm"):
+            if further.exists():
+                set_aside(further, "belongs to a damaged database")
+
+
+def _is_damaged(database: Path) -> bool:
+    """Tell whether SQLite cannot read a database; one that another process holds is not damaged."""
+    if not database.is_file():
+        return True
+    is_small = database.stat().st_size <= CHECKED_BYTES
+    try:
+        with closing(sqlite3.connect(f"{database.as_uri()}?mode=ro", uri=True, timeout=1)) as connection:
+            if is_small and connection.execute("pragma quick_check(1)").fetchall() != [("ok",)]:
+                return True
+            tables = {name for (name,) in connection.execute("select name from sqlite_master")}
+            return bool(tables) and "alembic_version" not in tables
+    except sqlite3.OperationalError:
+        return False
+    except sqlite3.DatabaseError:
+        return True
+
+
 def wait_for_server(url: str, seconds: float = STARTUP_SECONDS) -> None:
-    """Wait until a Prefect API answers; raises WarehouseError if it does not."""
+    """Wait until a Prefect API answers; raises WarehouseError if it does not, at once if its process has ended."""
     deadline = time.monotonic() + seconds
+    server = SERVERS.get(urlsplit(url).port or 0)
     while True:
         try:
             with urllib.request.urlopen(f"{url}/health", timeout=5):
                 return
         except (urllib.error.URLError, ConnectionError, TimeoutError, ValueError):
+            if server is not None and server.poll() is not None:
+                home = server_log().parent
+                raise WarehouseError(
+                    f"Prefect's server ended before it answered; {server_log()} says why. Nothing was done.\n"
+                    "It may not read its database, which holds the history of runs alone. "
+                    f"Fix: mv {home} {home}.aside; the next run makes another one."
+                ) from None
             if time.monotonic() > deadline:
                 raise WarehouseError(
                     f"Prefect did not answer at {scrub(url)} within {seconds:.0f} seconds. Nothing was done.\n"
-                    f"The server that a run starts logs to {settings.data_root() / 'prefect' / 'server.log'}; "
+                    f"The server that a run starts logs to {server_log()}; "
                     "another one is named by PREFECT_API_URL."
                 ) from None
             time.sleep(0.1)

@@ -36,7 +36,8 @@ FORMAT = (
 """SQL for a text as a time or number, and for what makes texts sort otherwise than their times: sign and offset."""
 
 IS_OF_ONE_FORMAT = (
-    "min(strlen({0})) = max(strlen({0})) and not bool_or(contains({0}, '+')) and not bool_or(contains(substr({0}, 12), '-')) "
+    "min(strlen({0})) = max(strlen({0})) "
+    "and not bool_or(contains({0}, '+')) and not bool_or(contains(substr({0}, 12), '-')) "
     "and bool_or(contains({0}, 'T')) = bool_and(contains({0}, 'T')) "
     "and bool_or(suffix({0}, 'Z')) = bool_and(suffix({0}, 'Z'))"
 )

@@ -1,0 +1,23 @@
+"""The options of a command line that its next commands need as well."""
+
+import re
+import shlex
+from collections.abc import Sequence
+
+KEPT = ("--set", "--connections")
+NEXT_COMMAND = re.compile(r"(-m flows (?:elt|query|quarantine|replay|reload|verify)\b)(?![^\n]* --set )")
+
+
+def given_options(arguments: Sequence[str]) -> str:
+    """Return the options of a command line that name a set and its file, as they are typed again."""
+    options: dict[str, str] = {}
+    for argument, following in zip(arguments, [*arguments[1:], ""], strict=True):
+        name, is_joined, value = argument.partition("=")
+        if name in KEPT:
+            options[name] = value if is_joined else following
+    return " ".join(f"{name} {shlex.quote(value)}" for name, value in options.items())
+
+
+def keep_options(text: str, options: str) -> str:
+    """Return a text in which every next command has the options of this one."""
+    return NEXT_COMMAND.sub(lambda found: f"{found[1]} {options}", text) if options else text
