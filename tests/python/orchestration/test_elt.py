@@ -30,6 +30,7 @@ from support.flow_shop import (
     put_back,
 )
 
+from flows.cli.report import summarise_failure
 from flows.config import settings
 from flows.core.errors import GateFailed, RunLocked, SourceFailed, StorageFailed
 from flows.orchestration.run_lock import run_lock
@@ -263,6 +264,44 @@ def test_a_batch_out_of_contract_publishes_nothing(published: FlowShop) -> None:
     key, _, rows = prefect_view.artifact(run)
     assert key == "failed-gate-own-shop"
     assert "for example order_id=9-0, line_number=1" in [row["failing row"] for row in rows]
+
+
+def test_fault_97_a_failed_run_tells_what_it_has_committed(published: FlowShop) -> None:
+    """A load failed while another had loaded rows; the terminal and Prefect have the counts and notes of both: F, A."""
+    # Given new customers, one of them bad, that a run loads, and sales that it cannot load
+    published.drop("clients-8.csv", [*CLIENTS, "Shoe"], [
+        ["0801", "new@example.com", "DE", "2026-01-08 06:00", "42"], ["0802", "new@example.com", "DE", "soon", ""],
+    ])  # fmt: skip
+    rows = [[f"9-{n}", 1, "2026-01-09 10:00", "", "A1", "many", "2,50", "completed"] for n in range(40)]
+    published.drop("sales-9.csv", SALES, rows)
+
+    # When the run fails
+    with pytest.raises(GateFailed) as failure:
+        published.elt()
+
+    # Then the error hands on what was committed, and what the failed load had committed itself
+    failed = failure.value.summary
+    loads = {str(load.table): load for load in failed.loads}
+    assert (loads["crm.customers"].total.accepted, loads["crm.customers"].total.quarantined) == (1, 1)
+    assert loads["sales.orders"].total.accepted == 40
+    assert not loads["sales.order_lines"].is_complete
+    lines = summarise_failure(failed)
+    assert "crm.customers: 1 newly in quarantine" in lines
+    assert "sales.order_lines: its load failed after these counts" in lines
+    assert "the source has new columns, which the lake keeps: Shoe" in lines
+    assert f"--set {SET} --connections {published.connections}" in lines
+
+    # And so does Prefect
+    run = prefect_view.flow_run(str(_delta(published, "runs")[-1]["run_id"]))
+    _, text, rows = prefect_view.artifact(run, "loads")
+    assert "The run failed" in text
+    assert "crm.customers: 1 newly in quarantine" in text
+    assert {row["table"]: row["accepted"] for row in rows}["sales.orders"] == "40"
+
+    # And what was in quarantine before is told again, though nothing is new
+    with pytest.raises(GateFailed) as failure:
+        published.elt()
+    assert "crm.customers: 1 in quarantine" in summarise_failure(failure.value.summary)
 
 
 def test_personal_data_stands_in_the_lake_alone(published: FlowShop) -> None:

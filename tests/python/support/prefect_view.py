@@ -54,15 +54,15 @@ def states(run: "TaskRun") -> list[str]:
         return [state.name for state in sorted(found, key=lambda state: state.timestamp)]
 
 
-def artifact(run: "FlowRun") -> tuple[str, str, list[dict[str, Any]]]:
-    """Return key, description and rows of the one artifact of a flow run with a key."""
+def artifact(run: "FlowRun", kind: str = "") -> tuple[str, str, list[dict[str, Any]]]:
+    """Return key, description and rows of an artifact of a flow run: the one of a kind, or its first by key."""
     from prefect.client.schemas.filters import ArtifactFilter, ArtifactFilterFlowRunId
 
     with _client() as client:
         found = client.read_artifacts(
             artifact_filter=ArtifactFilter(flow_run_id=ArtifactFilterFlowRunId(any_=[run.id]))
         )
-    (shown,) = [one for one in found if one.key is not None]
+    shown = min((one for one in found if (one.key or "").startswith(kind or "")), key=lambda one: one.key or "~")
     return shown.key, shown.description, json.loads(shown.data)
 
 
