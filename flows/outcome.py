@@ -59,7 +59,7 @@ class Outcome:
 
 @dataclass(frozen=True)
 class FailedRun:
-    """What a run that failed had loaded, with remarks, and all that is in quarantine, by table."""
+    """The loads of a run that failed, with remarks, and all records in quarantine, by table."""
 
     folder: DataFolder
     loads: "tuple[LoadResult, ...]"
@@ -68,7 +68,7 @@ class FailedRun:
 
     @property
     def warnings(self) -> list[str]:
-        """What there is to say of the tables."""
+        """Remarks on the tables."""
         incomplete = [
             f"{load.table}: its load failed after these counts" for load in self.loads if not load.is_complete
         ]

@@ -15,9 +15,9 @@ class WarehouseError(Exception):
 
     exit_code: ClassVar[int] = 1
     committed: Any = None
-    """What a failed load had committed before it failed: a LoadResult."""
+    """The part of a failed load that was committed before it failed: a LoadResult."""
     summary: Any = None
-    """What a failed run has to tell besides: a FailedRun."""
+    """The loads and remarks of a failed run: a FailedRun."""
 
     def __repr__(self) -> str:
         return f"{type(self).__name__}: {str(self).partition(chr(10))[0]}"

@@ -14,7 +14,7 @@ from flows.core.relation import Relation
 Cursor = str | int | float | Decimal | datetime | date
 
 DAY, HALF_A_DAY = timedelta(days=1), timedelta(hours=12)
-"""The least lookback of a date, and how far local times lag behind UTC."""
+"""The least lookback of a date, and how much later than in UTC a local day may begin."""
 
 EXACT_DIGITS = 200
 """More than any number of a source has."""
@@ -209,7 +209,7 @@ def advance_watermark(
 
 
 def _not_past_now(cursor: Cursor) -> Cursor:
-    """Return a cursor value, at the latest now; a local time may lag behind UTC by half a day."""
+    """Return a cursor value, at the latest now; a local time may be half a day earlier than UTC."""
     now = datetime.now(UTC)
     if isinstance(cursor, str):
         moment = _moment(cursor)
