@@ -13,7 +13,7 @@ from pydantic import BeforeValidator, Field, StringConstraints, TypeAdapter, mod
 from flows.config import settings
 from flows.config.file_format import FileFormat
 from flows.config.rest_options import Auth, Endpoint, Rate
-from flows.config.sets import SET_NAME, read_set
+from flows.config.sets import SET_NAME, read_set, shown
 from flows.config.validation import SECONDS, ConfigModel, DeclaredLookback, LoadMode, Text, parse
 from flows.core.errors import UsageError
 from flows.core.names import TableName

@@ -8,7 +8,7 @@ from typing import Annotated, Any, Literal, Self
 import duckdb
 from pydantic import AfterValidator, BeforeValidator, Field, model_validator
 
-from flows.config.validation import ConfigModel, DeclaredLookback, Duration, LoadMode, parse, suggest_key
+from flows.config.validation import ConfigModel, Day, DeclaredLookback, Duration, LoadMode, parse, suggest_key
 from flows.core.errors import UsageError
 from flows.core.names import TableName, folded, identifier
 

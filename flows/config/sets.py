@@ -12,6 +12,11 @@ from flows.core.errors import UsageError
 SET_NAME = r"^[A-Za-z0-9_-]+$"
 
 
+def shown(path: Path) -> str:
+    """Return a path as messages name it: relative to the working directory, if it is below it."""
+    return str(path.relative_to(Path.cwd()) if path.is_relative_to(Path.cwd()) else path)
+
+
 def sets_with_data() -> list[str]:
     """Return the names of the sets that have a lake or a release."""
     root = settings.data_root()
@@ -27,9 +32,11 @@ def read_set(path: Path, connection_set: str | None = None) -> tuple[str, Any]:
     try:
         sets = yaml.safe_load(path.read_text())
     except FileNotFoundError:
-        raise UsageError(f"There is no connections file {path}.", "Name one: --connections PATH") from None
+        raise UsageError(f"There is no connections file {shown(path)}.", "Name one: --connections PATH") from None
     except (OSError, UnicodeDecodeError) as error:
-        raise UsageError(f"{path} cannot be read as UTF-8 text ({type(error).__name__}).", "Fix the file.") from None
+        raise UsageError(
+            f"{shown(path)} cannot be read as UTF-8 text ({type(error).__name__}).", "Fix the file."
+        ) from None
     except yaml.YAMLError as error:
         mark = getattr(error, "problem_mark", None)
         where = f" at line {mark.line + 1}" if mark is not None else ""
@@ -47,7 +54,7 @@ def read_set(path: Path, connection_set: str | None = None) -> tuple[str, Any]:
     chosen = connection_set or settings.chosen_set() or next(iter(sets))
     if chosen not in sets:
         raise UsageError(
-            f"{path} holds no set {chosen!r}; it holds {', '.join(sets)}.",
+            f"{shown(path)} holds no set {chosen!r}; it holds {', '.join(sets)}.",
             f"Name one of them: --set NAME, or {settings.SET_VARIABLE}; or name another file: --connections PATH.",
         )
     return chosen, sets[chosen]

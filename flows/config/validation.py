@@ -109,6 +109,15 @@ Duration = Annotated[
 ]
 
 
+def _read_day(value: Any) -> date:
+    with suppress(ValueError):
+        return value if isinstance(value, date) else date.fromisoformat(str(value))
+    raise ValueError(f"is {value!r}; write a day such as 1900-01-01")
+
+
+Day = Annotated[date, BeforeValidator(_read_day, json_schema_input_type=date)]
+
+
 def _read_lookback(value: Any) -> timedelta | float:
     if isinstance(value, int | float) and not isinstance(value, bool) and value >= 0:
         return value

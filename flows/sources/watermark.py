@@ -6,6 +6,7 @@ from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal, InvalidOperation, localcontext
 from typing import Any, NamedTuple
 
+from flows.config.connections import TableMapping
 from flows.config.validation import Lookback
 from flows.core.errors import UsageError
 from flows.core.names import identifier
@@ -112,7 +113,7 @@ def from_watermark(watermark: str, lookback: Lookback) -> Cursor:
     """
     cursor = stored_cursor(watermark)
     if mistake := lookback_mistake(cursor, lookback):
-        raise UsageError(f"connections.yml: the lookback of a table cannot be used: {mistake}.", LOOKBACK_REMEDY)
+        raise UsageError(f"The lookback of a table cannot be used: {mistake}.", LOOKBACK_REMEDY)
     if _is_time(cursor):
         lookback = lookback if isinstance(lookback, timedelta) else timedelta(0)
         if json.loads(watermark).get("mixed"):
@@ -176,15 +177,14 @@ def advance_watermark(
     column: str | None,
     watermark: str | None,
     lookback: Lookback | None,
-    table: str,
+    mapping: TableMapping,
     *,
     in_source_order: bool = False,
 ) -> str | None:
     """Return the watermark after some records; it never moves back, and never past now.
 
     Otherwise a row whose time lies in the future would hide all rows until then. A lookback of None applies to any
-    cursor. Raises UsageError for a cursor that
-    cannot be one, or a lookback that does not apply to it: rows that come late would be passed over.
+    cursor. Raises UsageError for a cursor that cannot be one, or a lookback that does not apply to it.
     """
     if column is None:
         return watermark
@@ -196,12 +196,12 @@ def advance_watermark(
         mistake = "" if lookback is None else lookback_mistake(largest.value, lookback)
     except ValueError as error:
         raise UsageError(
-            f"connections.yml: the cursor {column} of {table} {error}.",
+            f"{mapping.place}: the cursor {column} {error}.",
             "Cast it to a number, by a query in its mapping.",
         ) from None
     if mistake:
         raise UsageError(
-            f"connections.yml: the lookback of {table} cannot be used for the cursor {column}: {mistake}.",
+            f"{mapping.place}: the lookback cannot be used for the cursor {column}: {mistake}.",
             LOOKBACK_REMEDY,
         )
     is_mixed = largest.is_mixed or bool(watermark and json.loads(watermark).get("mixed"))

@@ -98,9 +98,9 @@ class RestClient:
         try:
             self._base = httpx.URL(connection.url().rstrip("/") + "/")
         except httpx.InvalidURL:
-            raise UsageError(f"connections.yml: the url of {table.source} is not a valid URL.", "Fix it.") from None
+            raise UsageError(f"{connection.file}: the url of {table.source} is not a valid URL.", "Fix it.") from None
         if not self._base.host:
-            raise UsageError(f"connections.yml: the url of {table.source} has no host.", "Fix it.")
+            raise UsageError(f"{connection.file}: the url of {table.source} has no host.", "Fix it.")
         if self._base.userinfo:
             raise UsageError(
                 f"{connection.file}: the url of {table.source} holds a user.",
@@ -155,7 +155,7 @@ class RestClient:
         except OF_THE_REQUEST as error:
             raise self.failed(
                 f"{request.url.path}: no request can be sent ({type(error).__name__})",
-                "Look at the url, and at header names and values in auth, in connections.yml.",
+                f"Look at the url, and at header names and values in auth, in {self._file}.",
             ) from None
         except httpx.RequestError as error:
             raise self._unavailable(request, describe(error), is_patient=True) from None
@@ -205,7 +205,7 @@ class RestClient:
             named = ""
         return self.failed(
             f"{request.url.path} answered with HTTP status {response.status_code}, a redirect{named}: {cause}",
-            "If you trust the target, write it as the url, or the path as `from`, in connections.yml.",
+            f"If you trust the target, write it as the url, or the path as `from`, in {self._file}.",
         )
 
     def _is_own(self, url: httpx.URL) -> bool:
@@ -227,7 +227,7 @@ class RestClient:
             raise kind(
                 self._table,
                 scrub(f"{request.url.path} answered with HTTP status {status}"),
-                "Check the url, the endpoint and auth in connections.yml.",
+                f"Check the url, the endpoint and auth in {self._file}.",
             )
         if seconds is not None and seconds <= LONGEST_WAIT_SECONDS:
             self._limiter.pause(seconds)

@@ -77,7 +77,7 @@ class RestTable:
         mapping, cursor = self.mapping, request.cursor
         if mapping.since and cursor in records.types:
             lookback = None if mapping.since_format in EPOCH_UNITS else request.lookback  # it applies to either
-            watermark = advance_watermark(records, cursor, watermark, lookback, str(mapping.name))
+            watermark = advance_watermark(records, cursor, watermark, lookback, mapping)
             watermark = not_past_now(watermark, mapping.since_format)
         return Batch(records, read=buffer.rows, rejected=rejected, watermark=watermark)
 

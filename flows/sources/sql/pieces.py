@@ -147,11 +147,11 @@ def to_batches(
         connection.register("arrow_rows", numbered)
         query = f"select * exclude (_row), {literal(mapping.origin)} as _file, _row from arrow_rows"
         records = Relation.view(connection, SQL_RECORDS, query)
-        first += table.num_rows
+        first += read
         watermark = advance_watermark(
-            records, request.cursor, watermark, request.lookback, str(mapping.name), in_source_order=True
+            records, request.cursor, watermark, request.lookback, mapping, in_source_order=True
         )
-        yield Batch(records, read=table.num_rows, watermark=watermark)
+        yield Batch(records, read, rejected, watermark=watermark)
     if request.cursor is not None and request.watermark is not None and not has_cursor and has_rows():
         raise SourceFailed(
             str(mapping.name),

@@ -13,7 +13,9 @@ import pytest
 from support.rest_api import Serve, connect, page, person
 from support.shop import Shop, make_contract
 
+from flows.config.connections import TableMapping
 from flows.core.errors import SchemaMismatch, SourceFailed, UsageError
+from flows.core.names import TableName
 from flows.core.relation import Relation
 from flows.sources.rest.since import since
 from flows.sources.watermark import advance_watermark, from_watermark, to_watermark
@@ -162,6 +164,7 @@ def test_a_run_tells_what_all_its_tries_have_done(shop: Shop, monkeypatch: pytes
     assert (load.counts.accepted, load.earlier.accepted, load.total.accepted) == (2, 1, 3)
 
 
+PEOPLE = TableMapping.model_construct(name=TableName("crm", "people"), file="own.yml")
 HOUR, WEEK = timedelta(hours=1), timedelta(days=7)
 
 
@@ -172,7 +175,7 @@ def advance(values: Sequence[Any], kind: str = "varchar", lookback: Any = HOUR, 
         connection.execute(f"create table found (changed {kind}, _row bigint)")
         connection.executemany("insert into found values (?, ?)", [(one, at) for at, one in enumerate(values)])
         found = Relation(connection, "found")
-        return advance_watermark(found, "changed", before, lookback, "crm.people", in_source_order=True) or ""
+        return advance_watermark(found, "changed", before, lookback, PEOPLE, in_source_order=True) or ""
 
 
 @pytest.mark.parametrize(
@@ -232,14 +235,14 @@ def test_fault_94_a_lookback_applies_to_every_kind_of_cursor(
         (["a0eebc99-9c0b-4ef8-bb6d-6bb9bd380a11"], "uuid", HOUR, "a text that is no time"),
         (["2026-03-02"], "date", 5, "it is a number, and the cursor is a time"),
         (["10", "9"], "varchar", 0, "holds numbers as text, which sorts 10 before 9"),
-        ([b"\x01"], "blob", 0, "the cursor changed of crm.people holds bytes"),
+        ([b"\x01"], "blob", 0, "the cursor changed holds bytes"),
     ],
 )
 def test_fault_94_a_lookback_that_does_not_apply_is_refused(
     values: list[Any], kind: str, lookback: Any, says: str
 ) -> None:
     """A lookback in hours met a cursor that is a number, a text or an id; rows could be passed over: F."""
-    with pytest.raises(UsageError, match=r"connections\.yml: .*crm\.people") as failure:
+    with pytest.raises(UsageError, match=r"own\.yml under crm\.tables\.people: the") as failure:
         advance(values, kind, lookback)
     assert says in str(failure.value)
 
