@@ -1,5 +1,6 @@
 """SQL sources: SQLite and PostgreSQL through ADBC, every other database through SQLAlchemy."""
 
+from importlib.util import find_spec
 from pathlib import Path
 
 import sqlalchemy
@@ -14,7 +15,7 @@ SCHEMES = (
     "Schemes are sqlite:///, postgresql://, https://, file: for folders and archives, and those of SQLAlchemy's "
     "dialects, such as mysql+pymysql://."
 )
-PACKAGES = {"MySQLdb": "mysqlclient", "psycopg2": "psycopg2-binary", "mysql": "mysql-connector-python"}
+PACKAGES = {"MySQLdb": "mysqlclient", "mysql": "mysql-connector-python"}
 """Packages that are not called like their module."""
 
 
@@ -34,6 +35,8 @@ def connect_sql(connection: Connection, mapping: TableMapping, scheme: str) -> C
             from flows.sources.sql.postgresql import Postgresql
 
             return AdbcTable(Postgresql(url), mapping)
+        if scheme in ("mysql", "mariadb") and find_spec("MySQLdb") is None:
+            url = url.set(drivername=f"{scheme}+pymysql")  # it needs no compiler to be installed
         url.get_dialect().import_dbapi()
     except ImportError as error:
         module = (error.name or "its driver").partition(".")[0]

@@ -43,7 +43,7 @@ def broken() -> Iterator[str]:
         ("shop.sqlite", "has no scheme"),
         (
             "mysql://me:hunter2@host/shop",
-            "needs the driver MySQLdb, which is not installed.\nInstall it: .* mysqlclient",
+            "needs the driver pymysql, which is not installed.\nInstall it: .* pymysql",
         ),
         (
             "mssql+pyodbc://me:hunter2@host/shop",
@@ -73,8 +73,8 @@ def test_fault_78_drivers_of_all_sources_are_checked_before_anything_is_read(sho
     with pytest.raises(UsageError) as failure:
         require_connectors(tables)
     text = str(failure.value)
-    assert text.count("MySQLdb") == text.count("oracledb, which") == 1
-    assert "pip install mysqlclient" in text
+    assert text.count("driver pymysql") == text.count("oracledb, which") == 1
+    assert "pip install pymysql" in text
     assert "pip install oracledb" in text
 
 
