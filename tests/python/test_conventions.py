@@ -80,6 +80,27 @@ def test_every_key_is_tested_to_be_unique(manifest: Manifest) -> None:
     assert {key for key in keys - tested if not key[0].endswith("_history")} == set()
 
 
+def test_every_column_with_the_key_of_another_contract_is_a_declared_relation(manifest: Manifest) -> None:
+    """The columns of ids have one name in all contracts; derived tables are made of the records that they name."""
+    relations = yaml.safe_load((PROJECT / "dbt_project.yml").read_text())["vars"]["relations"]
+    declared = {(one["table"], one["column"]) for one in relations}
+    declared |= {(one["to"], one.get("field", one["column"])) for one in relations}
+    contracts = {
+        f"{source.source_name}.{source.name}": source
+        for source in manifest.sources.values()
+        if "derived" not in source.config.meta
+    }
+    named = {
+        (table, column)
+        for table, source in contracts.items()
+        for column in source.columns
+        for other, counterpart in contracts.items()
+        if other != table and counterpart.config.meta["key"] == [column]
+    }
+    assert named - declared == set()
+    assert {table for table, _ in declared} <= contracts.keys()
+
+
 def test_no_table_is_scanned_once_a_rule(manifest: Manifest) -> None:
     """Nulls and accepted values are checked by constraints; rules for one row are one test per model and severity."""
     scans = Counter(
