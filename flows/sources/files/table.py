@@ -113,11 +113,12 @@ class FileTable:
         self, connection: duckdb.DuckDBPyConnection, files: Sequence[SourceFile], request: Request
     ) -> Iterator[Batch]:
         reader = self._common_reader(files)
-        reading = Reading(connection, str(self.mapping.name), self.mapping.format, request.columns)
+        mapping = self.mapping
+        reading = Reading(connection, str(mapping.name), mapping.place, mapping.format, request.columns)
         prepared: list[SourceFile] = []
         try:
             for file in files:
-                prepared.append(self._as_utf_8(file, request.work) if reader in TEXT_READERS else file)
+                prepared.append(as_utf_8(file, reading, request.work) if reader in TEXT_READERS else file)
             for found in reader(reading, prepared):
                 read = found.records.count() + len(found.rejected)
                 yield Batch(found.records, read, found.rejected, found.files, notes=found.notes)
@@ -129,11 +130,8 @@ class FileTable:
         for file in {*files, *prepared}:
             _remove_copy(file, request.work)
 
-    def _as_utf_8(self, file: SourceFile, work: Path) -> SourceFile:
-        return as_utf_8(file, self.mapping.format, str(self.mapping.name), work)
-
     def _common_reader(self, files: Sequence[SourceFile]) -> Reader:
-        """Return the reader of all files; raises SourceFailed if there is none, or the format does not fit it."""
+        """Return the reader of all files; raises SourceFailed for several kinds, and for a format that does not fit."""
         table = str(self.mapping.name)
         readers = {_reader(file.name) for file in files}
         reader = readers.pop()
@@ -147,7 +145,7 @@ class FileTable:
             raise SourceFailed(
                 table,
                 f"{files[0].name} is no CSV file, and its mapping has format: {', '.join(sorted(given))}",
-                "Remove the key from connections.yml: encoding is for text, all other keys are for CSV.",
+                f"Fix {self.mapping.place}.format: encoding is for files of text, all other keys are for CSV.",
             )
         return reader
 

@@ -355,7 +355,8 @@ HEADERLESS = "7,ada@example.org,2026-01-05,19.99\n8,bob@example.org,2026-01-06,5
 
 
 @pytest.mark.parametrize("mapping", [
-    {}, {"columns": {"id": "Nr", "name": "upper(name)"}}, {"query": "select Nr as id from source"}, {"query": "from source"},
+    {}, {"columns": {"id": "Nr", "name": "upper(name)"}}, {"query": "from source"},
+    {"query": "select Nr as id from source"},
 ])  # fmt: skip
 @pytest.mark.parametrize("is_first", [True, False])
 def test_fault_85_a_file_without_a_header_is_told_and_none_of_its_values(
