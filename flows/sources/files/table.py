@@ -14,7 +14,7 @@ import duckdb
 from flows.config.connections import Connection, TableMapping
 from flows.core.errors import SourceFailed
 from flows.sources.batches import Batch, Request, SourceFile
-from flows.sources.files.archives import members, opened, require_bounded
+from flows.sources.files.archives import RefusedError, members, opened, require_bounded
 from flows.sources.files.csv import read_csv
 from flows.sources.files.documents import IMAGES, TEXTS, read_images, read_texts
 from flows.sources.files.encoding import as_utf_8
@@ -59,7 +59,7 @@ class FileTable:
         """Yield batches of whole files; count those whose content was loaded before, and do not read them."""
         waiting: list[SourceFile] = []
         found = known_rows = 0
-        for file in self._files(request.work):
+        for file in self.files(request.work):
             found += 1
             rows = request.known_rows(file)
             if rows is None:
@@ -82,7 +82,8 @@ class FileTable:
         if known_rows:
             yield Batch(None, read=known_rows, known_rows=known_rows)
 
-    def _files(self, work: Path) -> Iterator[SourceFile]:
+    def files(self, work: Path) -> Iterator[SourceFile]:
+        """Yield all files in the natural order of their names; members of archives are copied to a folder."""
         root = Path(self.connection.url().removeprefix("file:").removeprefix("//")).expanduser()
         origin, separator, pattern = self.mapping.origin.partition("!")
         if separator and (root / self.mapping.origin).is_file():
@@ -91,6 +92,8 @@ class FileTable:
         try:
             for path in matching_files(root, origin, is_known=lambda name: _reader(name) is not None):
                 name = path.relative_to(root).as_posix() if path.is_relative_to(root) else path.name
+                if not name.isascii() and not _is_utf_8(name):
+                    raise RefusedError("its name is no UTF-8; rename it")
                 if separator:
                     for member, copy in members(path, pattern, work):
                         yield _fingerprint(copy, f"{name}!{member}")
@@ -107,7 +110,8 @@ class FileTable:
 
     def _failed(self, name: str, error: Exception) -> SourceFailed:
         cause = error.strerror if isinstance(error, OSError) and error.strerror else str(error)
-        return SourceFailed(str(self.mapping.name), f"{name}: {cause}", "Fix the file, then run again.")
+        shown = name.encode(errors="replace").decode()
+        return SourceFailed(str(self.mapping.name), f"{shown}: {cause}", "Fix the file, then run again.")
 
     def _read(
         self, connection: duckdb.DuckDBPyConnection, files: Sequence[SourceFile], request: Request
@@ -152,6 +156,10 @@ class FileTable:
 
 def _reader(name: str) -> Reader | None:
     return READERS.get(Path(name.lower().removesuffix(".gz")).suffix)
+
+
+def _is_utf_8(name: str) -> bool:
+    return name == name.encode(errors="replace").decode()
 
 
 def _most_bytes(file: SourceFile) -> int:
