@@ -11,8 +11,11 @@ from flows.config.connections import TableMapping
 from flows.config.contract import Contract, Derivation
 
 
-def hash_config(mapping: TableMapping, contract: Contract) -> str:
-    """Return a hash of all that decides which records are read and which are accepted."""
+def hash_config(mapping: TableMapping, contract: Contract, lookups: str = "") -> str:
+    """Return a hash of all that decides which records are read and which are accepted.
+
+    `lookups` is a hash of the content that the mapping's query joins.
+    """
     accepted = contract.model_dump(
         mode="json",
         exclude_defaults=True,
@@ -20,7 +23,7 @@ def hash_config(mapping: TableMapping, contract: Contract) -> str:
     )
     accepted["columns"].sort(key=lambda column: column["name"])
     read = mapping.model_dump(mode="json", by_alias=True, exclude_defaults=True, exclude={"name", "file", "lookback"})
-    return _hash({"contract": accepted, "mapping": read})
+    return _hash({"contract": accepted, "mapping": read} | ({"lookups": lookups} if lookups else {}))
 
 
 def hash_derivation(derivation: Derivation, step_version: int) -> str:

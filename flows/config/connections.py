@@ -30,6 +30,9 @@ def _read_sql(value: Any) -> Any:
 Sql = Annotated[str, BeforeValidator(_read_sql, json_schema_input_type=str | int | float)]
 
 
+LookupName = Annotated[str, StringConstraints(pattern=r"^[A-Za-z_][A-Za-z0-9_]*$")]
+
+
 class TableOptions(Endpoint):
     """How one contract table is read. Absent columns are read by the contract's own names."""
 
@@ -37,6 +40,7 @@ class TableOptions(Endpoint):
     where: str = Field(default="", description="DuckDB SQL; only records that pass are read")
     columns: dict[str, Sql] = Field(default={}, description="Contract column: DuckDB SQL over the source's columns")
     query: str = Field(default="", description="SQL that replaces columns and where")
+    lookups: dict[LookupName, Text] = Field(default={}, description="Files that the query joins as lookup.NAME")
     load: LoadMode | None = Field(default=None, description="Replaces that of the contract")
     cursor: str = Field(default="", description="Replaces that of the contract")
     lookback: DeclaredLookback | None = Field(
@@ -49,6 +53,8 @@ class TableOptions(Endpoint):
     def _require_query_or_columns(self) -> Self:
         if "query" in self.model_fields_set and self.model_fields_set & {"where", "columns"}:
             raise ValueError("has both a query and where or columns; a query replaces them")
+        if self.lookups and not self.query:
+            raise ValueError("has lookups without a query, which alone can join them")
         return self
 
 
@@ -106,7 +112,8 @@ class Connection(ConnectionOptions):
         """Return how a contract table is read."""
         options = self._options(table)
         origin = self._render(f"tables.{table}.from", options.origin) or table
-        named = {"name": TableName(self.source, table), "origin": origin, "file": self.file}
+        lookups = {name: self._render(f"tables.{table}.lookups", one) for name, one in options.lookups.items()}
+        named = {"name": TableName(self.source, table), "origin": origin, "file": self.file, "lookups": lookups}
         return TableMapping.model_construct(**{**dict(options), **named})
 
     def body(self, table: str) -> Any:

@@ -33,6 +33,7 @@ from flows.lake.ops import LoadRecord, earlier_tries, record_load
 from flows.lake.raw import plain
 from flows.sources import connect
 from flows.sources.batches import Batch, Connector, Request
+from flows.sources.lookups import load_lookups
 from flows.sources.mapping import expect_columns, identity_of, mapped_cursor
 
 logger = logging.getLogger(__name__)
@@ -117,6 +118,8 @@ def _load(plan: LoadPlan, connector: Connector | None) -> Iterator[Progress]:
     with working_connection(plan) as (duck, work):
         plan, progress = take_contract(plan, duck)
         raw, committed, request = plan.raw, plan.raw.batch, _request(plan, work, duck)
+        if plan.mapping.lookups:
+            load_lookups(duck, plan.connection, plan.mapping, work)
         connector = connector or connect(plan.connection, plan.mapping)
         load = _load_full if plan.contract.load == "full" else _load_batches
         for step in load(plan, connector.batches(duck, request), connector.runs_query):

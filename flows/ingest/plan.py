@@ -23,6 +23,7 @@ from flows.lake.contract_versions import changes_since, record_contract_version
 from flows.lake.ops import was_loaded
 from flows.lake.raw import BatchMetadata, RawTable
 from flows.lake.schema_evolution import evolve
+from flows.sources.lookups import hash_lookups
 
 MEMORY_LIMIT = "400MB"
 THREADS = min(os.cpu_count() or 1, 4)
@@ -61,7 +62,8 @@ def plan_load(connection: Connection, contract: Contract, lake: Path) -> LoadPla
     contract = as_mapped(contract, mapping)
     load_id = f"{utc_now():%Y%m%dT%H%M%S}-{uuid4().hex[:8]}"
     raw = RawTable(lake, contract.name)
-    return LoadPlan(connection, mapping, contract, raw, load_id, hash_config(mapping, contract))
+    config_hash = hash_config(mapping, contract, hash_lookups(connection, mapping))
+    return LoadPlan(connection, mapping, contract, raw, load_id, config_hash)
 
 
 def as_mapped(contract: Contract, mapping: TableMapping) -> Contract:

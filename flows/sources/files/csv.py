@@ -12,7 +12,7 @@ from flows.core.names import literal
 from flows.sources.batches import Rejected, SourceFile
 from flows.sources.files import lines
 from flows.sources.files.archives import opened
-from flows.sources.files.dialect import NAME_COLUMNS, Dialect, count_like_data, read_dialect, split_widths
+from flows.sources.files.dialect import Dialect, count_like_data, read_dialect, split_widths
 from flows.sources.files.encoding import NO_UTF_8
 from flows.sources.files.landing import (
     LANDED,
@@ -54,16 +54,17 @@ def read_csv(reading: Reading, files: Sequence[SourceFile]) -> Iterator[FileReco
         rejected += land(connection, neighbours, at, *steps)
         at += len(neighbours)
     records = number_and_name(connection, [file for _, file in written], columns)
-    yield FileRecords(tuple(files), records, tuple(rejected), tuple(_describe(written, reading.table)))
+    yield FileRecords(tuple(files), records, tuple(rejected), tuple(_describe(written, reading)))
 
 
-def _describe(written: Sequence[tuple[Dialect, SourceFile]], table: str) -> Iterator[str]:
+def _describe(written: Sequence[tuple[Dialect, SourceFile]], reading: Reading) -> Iterator[str]:
     """Describe headers that look like records, without their names."""
     like_data = [(count_like_data(one.columns), file) for one, file in written if one.has_header]
     if found := [(count, file) for count, file in like_data if count]:
         count, file = found[0]
         others = f", and {len(found) - 1:,} further files" if len(found) > 1 else ""
-        yield f"{table}: {count:,} names in the header of {file.name}{others} look like values. {NAME_COLUMNS}"
+        like_values = f"{count:,} names in the header of {file.name}{others} look like values"
+        yield f"{reading.table}: {like_values}. {reading.name_columns}"
 
 
 def _insert(

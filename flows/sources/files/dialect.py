@@ -10,7 +10,6 @@ from flows.core.errors import SchemaMismatch, SourceFailed
 from flows.core.names import folded
 from flows.sources.batches import SourceFile
 from flows.sources.files.archives import opened
-from flows.sources.files.encoding import NAME_ENCODING
 from flows.sources.files.landing import Reading
 from flows.sources.json_records import refuse_colliding_names
 
@@ -27,9 +26,6 @@ LIKE_DATA = re.compile(
     r"|[^@\s]+@[^@\s]+\.[^@\s]+"  # an e-mail address
 )
 """Cells of a header that look like values."""
-
-NAME_COLUMNS = "If the file has no header, name its columns in connections.yml: format: {header: [NAME, …]}."
-NAME_FORMAT = "Fix the file, or describe it in connections.yml under format: delimiter, quote, skip, widths."
 
 
 @dataclass(frozen=True)
@@ -63,31 +59,42 @@ def read_dialect(file: SourceFile, reading: Reading) -> Dialect:
     dialect, used = _read([line.decode(errors="surrogateescape") for line in lines], reading.format)
     dialect = replace(dialect, start=mark + sum(map(len, lines[:used])))
     if dialect.has_header and re.search("[\0\ud800-\udfff]", "".join(dialect.columns)):
-        raise SourceFailed(reading.table, f"{file.name}: its header is no UTF-8", NAME_ENCODING)
+        raise SourceFailed(reading.table, f"{file.name}: its header is no UTF-8", reading.name_encoding)
     if not dialect.columns and start[mark:].strip(b" \t\r\n,;|"):
-        raise SourceFailed(reading.table, f"{file.name}: its header cannot be read as CSV", NAME_FORMAT)
+        raise SourceFailed(
+            reading.table,
+            f"{file.name}: its header cannot be read as CSV",
+            f"Fix the file, or describe it in {reading.place}.format.",
+        )
     if dialect.columns:
-        require_columns(file, dialect.columns, reading, NAME_COLUMNS)
+        require_columns(file, dialect.columns, reading, reading.name_columns)
         if count_like_data(dialect.columns) and len(set(map(folded, dialect.columns))) < len(dialect.columns):
-            raise SchemaMismatch(reading.table, f"two names in the header of {file.name} are alike", (), NAME_COLUMNS)
+            raise SchemaMismatch(
+                reading.table, f"two names in the header of {file.name} are alike", (), reading.name_columns
+            )
         refuse_colliding_names(reading.table, list(dialect.columns))
     return dialect
 
 
-def require_columns(file: SourceFile, names: Sequence[str], reading: Reading, remedy: str) -> None:
+def require_columns(
+    file: SourceFile, names: Sequence[str], reading: Reading, remedy: str, *, shown: Sequence[str] = ()
+) -> None:
     """Raise SchemaMismatch if a file has none of the columns that the mapping reads, or lacks a required one.
 
-    The error holds no name of the file: without a header, names are values.
+    The error holds no name of the file, apart from those `shown`: without a header, names are values.
     """
     found, wanted = set(map(folded, names)), reading.columns
     missing = next((name for name in wanted.required if folded(name) not in found), None)
     is_other = wanted.read is not None and not found & wanted.read
     if missing is not None:
         raise SchemaMismatch(
-            reading.table, f"the contract requires column {missing!r}, which {file.name} does not have", (), remedy
+            reading.table,
+            f"the contract requires column {missing!r}, which {file.name} does not have",
+            tuple(shown),
+            remedy,
         )
     if is_other:
-        raise SchemaMismatch(reading.table, f"{file.name} has no column that the mapping reads", (), remedy)
+        raise SchemaMismatch(reading.table, f"{file.name} has no column that the mapping reads", tuple(shown), remedy)
 
 
 def count_like_data(names: Sequence[str]) -> int:

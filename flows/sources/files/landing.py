@@ -31,12 +31,23 @@ Each of some ten steps of a load holds 2,048 values of 16 bytes a column, and wo
 
 @dataclass(frozen=True)
 class Reading:
-    """What every reader needs to know of a table: the connection, its name, how its files are written, its columns."""
+    """The facts that every reader needs of a table; `place` is where the connections file says how it is read."""
 
     connection: duckdb.DuckDBPyConnection
     table: str
+    place: str
     format: FileFormat
     columns: ExpectedColumns
+
+    @property
+    def name_columns(self) -> str:
+        """The remedy for a file whose first record is taken for a header."""
+        return f"If the file has no header, name its columns in {self.place}: format: {{header: [NAME, …]}}."
+
+    @property
+    def name_encoding(self) -> str:
+        """The remedy for a file that is not UTF-8."""
+        return f"Name its encoding in {self.place}, such as format: {{encoding: utf-16}}."
 
 
 @dataclass(frozen=True)

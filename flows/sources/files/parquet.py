@@ -23,7 +23,6 @@ from flows.sources.files.landing import (
 from flows.sources.json_records import refuse_colliding_names
 from flows.sources.mapping import UNTYPED
 
-MAP_COLUMN = "Map it in connections.yml, or make it nullable in the contract."
 VIRTUAL = {"file_index", "file_row_number", "filename"}
 """Columns that DuckDB gives every file, unless the file has a column of that name."""
 
@@ -71,7 +70,9 @@ def _columns(file: SourceFile, reading: Reading) -> Columns:
     try:
         schema = parquet.read_schema(file.path)
         refuse_colliding_names(reading.table, schema.names)
-        require_columns(file, schema.names, reading, MAP_COLUMN)
+        require_columns(
+            file, schema.names, reading, f"Map it in {reading.place}, or make it nullable.", shown=schema.names
+        )
         is_odd = "\\" in str(file.path) or not VIRTUAL.isdisjoint(map(str.casefold, schema.names))
         if is_odd or "decimal256" in str(schema.types):
             return Columns({}, is_exact=False)
@@ -89,7 +90,7 @@ def _read(reading: Reading, files: Sequence[SourceFile], types: Mapping[str, tup
     try:
         reading.connection.execute(
             f"create or replace temp table {LANDED} as "
-            f"select {', '.join([*listed, 'file_index as _at', 'file_row_number + 1 as _row'])} "
+            f"select {', '.join([*listed, 'file_index::bigint as _at', 'file_row_number + 1 as _row'])} "
             f"from read_parquet({paths_of(files)}, union_by_name = true, hive_partitioning = false)"
         )
     except duckdb.Error as error:

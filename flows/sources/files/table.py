@@ -14,7 +14,7 @@ import duckdb
 from flows.config.connections import Connection, TableMapping
 from flows.core.errors import SourceFailed
 from flows.sources.batches import Batch, Request, SourceFile
-from flows.sources.files.archives import members, opened, require_bounded
+from flows.sources.files.archives import RefusedError, members, opened, require_bounded
 from flows.sources.files.csv import read_csv
 from flows.sources.files.documents import IMAGES, TEXTS, read_images, read_texts
 from flows.sources.files.encoding import as_utf_8
@@ -59,7 +59,7 @@ class FileTable:
         """Yield batches of whole files; count those whose content was loaded before, and do not read them."""
         waiting: list[SourceFile] = []
         found = known_rows = 0
-        for file in self._files(request.work):
+        for file in self.files(request.work):
             found += 1
             rows = request.known_rows(file)
             if rows is None:
@@ -82,7 +82,8 @@ class FileTable:
         if known_rows:
             yield Batch(None, read=known_rows, known_rows=known_rows)
 
-    def _files(self, work: Path) -> Iterator[SourceFile]:
+    def files(self, work: Path) -> Iterator[SourceFile]:
+        """Yield all files in the natural order of their names; members of archives are copied to a folder."""
         root = Path(self.connection.url().removeprefix("file:").removeprefix("//")).expanduser()
         origin, separator, pattern = self.mapping.origin.partition("!")
         if separator and (root / self.mapping.origin).is_file():
@@ -91,6 +92,8 @@ class FileTable:
         try:
             for path in matching_files(root, origin, is_known=lambda name: _reader(name) is not None):
                 name = path.relative_to(root).as_posix() if path.is_relative_to(root) else path.name
+                if not name.isascii() and not _is_utf_8(name):
+                    raise RefusedError("its name is no UTF-8; rename it")
                 if separator:
                     for member, copy in members(path, pattern, work):
                         yield _fingerprint(copy, f"{name}!{member}")
@@ -107,17 +110,19 @@ class FileTable:
 
     def _failed(self, name: str, error: Exception) -> SourceFailed:
         cause = error.strerror if isinstance(error, OSError) and error.strerror else str(error)
-        return SourceFailed(str(self.mapping.name), f"{name}: {cause}", "Fix the file, then run again.")
+        shown = name.encode(errors="replace").decode()
+        return SourceFailed(str(self.mapping.name), f"{shown}: {cause}", "Fix the file, then run again.")
 
     def _read(
         self, connection: duckdb.DuckDBPyConnection, files: Sequence[SourceFile], request: Request
     ) -> Iterator[Batch]:
         reader = self._common_reader(files)
-        reading = Reading(connection, str(self.mapping.name), self.mapping.format, request.columns)
+        mapping = self.mapping
+        reading = Reading(connection, str(mapping.name), mapping.place, mapping.format, request.columns)
         prepared: list[SourceFile] = []
         try:
             for file in files:
-                prepared.append(self._as_utf_8(file, request.work) if reader in TEXT_READERS else file)
+                prepared.append(as_utf_8(file, reading, request.work) if reader in TEXT_READERS else file)
             for found in reader(reading, prepared):
                 read = found.records.count() + len(found.rejected)
                 yield Batch(found.records, read, found.rejected, found.files, notes=found.notes)
@@ -129,11 +134,8 @@ class FileTable:
         for file in {*files, *prepared}:
             _remove_copy(file, request.work)
 
-    def _as_utf_8(self, file: SourceFile, work: Path) -> SourceFile:
-        return as_utf_8(file, self.mapping.format, str(self.mapping.name), work)
-
     def _common_reader(self, files: Sequence[SourceFile]) -> Reader:
-        """Return the reader of all files; raises SourceFailed if there is none, or the format does not fit it."""
+        """Return the reader of all files; raises SourceFailed for several kinds, and for a format that does not fit."""
         table = str(self.mapping.name)
         readers = {_reader(file.name) for file in files}
         reader = readers.pop()
@@ -147,13 +149,17 @@ class FileTable:
             raise SourceFailed(
                 table,
                 f"{files[0].name} is no CSV file, and its mapping has format: {', '.join(sorted(given))}",
-                "Remove the key from connections.yml: encoding is for text, all other keys are for CSV.",
+                f"Fix {self.mapping.place}.format: encoding is for files of text, all other keys are for CSV.",
             )
         return reader
 
 
 def _reader(name: str) -> Reader | None:
     return READERS.get(Path(name.lower().removesuffix(".gz")).suffix)
+
+
+def _is_utf_8(name: str) -> bool:
+    return name == name.encode(errors="replace").decode()
 
 
 def _most_bytes(file: SourceFile) -> int:

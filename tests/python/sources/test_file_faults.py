@@ -324,6 +324,14 @@ def test_fault_84_a_file_name_is_no_pattern(items: Shop, kind: str, folder: str)
     assert items.load().counts.read == 1
 
 
+def test_fault_84_a_file_name_that_is_no_text_is_told(items: Shop) -> None:
+    """A file had a name of bytes that are no UTF-8: F."""
+    items.exports.mkdir(exist_ok=True)
+    Path(str(items.exports) + "/" + b"caf\xe9.csv".decode(errors="surrogateescape")).write_text("id\n1\n")
+    with pytest.raises(SourceFailed, match="its name is no UTF-8"):
+        items.load()
+
+
 def test_fault_84_a_member_of_an_archive_may_be_named_like_a_pattern(items: Shop) -> None:
     """A member of an archive was called like a pattern: I."""
     members = {"export[1].csv": b"id\n1\n", "export1.csv": b"id\n2\n"}
@@ -355,7 +363,8 @@ HEADERLESS = "7,ada@example.org,2026-01-05,19.99\n8,bob@example.org,2026-01-06,5
 
 
 @pytest.mark.parametrize("mapping", [
-    {}, {"columns": {"id": "Nr", "name": "upper(name)"}}, {"query": "select Nr as id from source"}, {"query": "from source"},
+    {}, {"columns": {"id": "Nr", "name": "upper(name)"}}, {"query": "from source"},
+    {"query": "select Nr as id from source"},
 ])  # fmt: skip
 @pytest.mark.parametrize("is_first", [True, False])
 def test_fault_85_a_file_without_a_header_is_told_and_none_of_its_values(
@@ -594,4 +603,49 @@ def test_fault_89_a_format_that_files_do_not_have_is_told(items: Shop) -> None:
     items.drop("1.jsonl", '{"id": "1"}')
     items.map(**{"from": "*", "format": {"delimiter": ";"}})
     with pytest.raises(SourceFailed, match=r"1\.jsonl is no CSV file"):
+        items.load()
+
+
+# Lookups
+
+JOIN = "select source.id, products.name, source.size from source left join lookup.products as products using (code)"
+
+
+@pytest.mark.parametrize("load", MODES)
+def test_fault_90_a_changed_lookup_reads_the_table_again(items: Shop, load: str) -> None:
+    """A query joined files of another folder, which changed after the load: I."""
+    # Given records that name their product by a code, and two files of products
+    items.declare("shop.items", COLUMNS, key=["id"], load=load)
+    items.drop("sold/1.csv", "id,code,size\n1,a,10\n2,b,20\n3,c,30\n")
+    items.drop("products/1.csv", "code,name\na,Apple\n")
+    items.drop("products/2.csv", "name,code\nPear,b\n")
+    items.map(**{"from": "sold/*", "query": JOIN, "lookups": {"products": "products/*.csv"}})
+
+    # When they are loaded, twice
+    items.load()
+    assert items.load().counts.accepted == 0
+    assert items.rows("id", "name") == [("1", "Apple"), ("2", "Pear"), ("3", None)]
+
+    # When a product arrives, then the records are read again
+    items.drop("products/3.csv", "code,name\nc,Cherry\n")
+    again = items.load()
+    assert again.counts.read == 3
+    if load == "append":
+        assert again.counts.conflicts == 1
+    else:
+        assert ("3", "Cherry") in items.rows("id", "name")
+
+
+@pytest.mark.parametrize("case", ["malformed", "none", "database", "no query", "name"])
+def test_fault_90_a_lookup_that_cannot_be_joined_is_told(items: Shop, case: str) -> None:
+    """Lookups were malformed, absent, of a database and without a query: F."""
+    items.drop("sold/1.csv", "id,code,size\n1,a,10\n")
+    items.drop("products/1.csv", "code,name\na,Apple,1\n" if case == "malformed" else "code,name\na,Apple\n")
+    wanted = "none/*.csv" if case == "none" else "products/*.csv"
+    items.map(**{"from": "sold/*", "query": JOIN, "lookups": {"a b" if case == "name" else "products": wanted}})
+    if case == "database":
+        items.connect(f"sqlite:///{items.folder / 'x.db'}", tables=items.connection["tables"])
+    if case == "no query":
+        items.map(**{"from": "sold/*", "lookups": {"products": wanted}})
+    with pytest.raises((SourceFailed, UsageError), match=r"lookup|no file matches"):
         items.load()

@@ -39,6 +39,23 @@ def test_only_what_changed_since_the_position_is_asked_for(shop: Shop, serve: Se
     assert api.asked[-1] == "/v1/people?since=2026-03-03T09%3A00%3A00Z"
 
 
+def test_fault_90_an_api_is_joined_with_files_and_read_again_when_they_change(shop: Shop, serve: Serve) -> None:
+    """A query joined an API with a file, which changed after the load: I."""
+    # Given an API, and a file that its query joins
+    api = serve(lambda asked: page([] if "since" in asked.params else [person(1), person(2)]))
+    query = "select id, nick as name, updated_at from source left join lookup.nicks using (id)"
+    nicks = shop.drop("nicks.csv", "id,nick\n1,Ada\n")
+    connect(shop, api, since="since", query=query, lookups={"nicks": f"file:{nicks}"})
+    shop.load()
+    assert shop.rows("name") == ["Ada", None]
+
+    # When the file changes, then the API is read again from the beginning
+    assert shop.load().counts.read == 0
+    shop.drop("nicks.csv", "id,nick\n1,Ada\n2,Bob\n")
+    assert shop.load().counts.read == 2
+    assert "since" not in api.asked[-1]
+
+
 def test_numbers_as_cursor_are_compared_as_numbers(shop: Shop, serve: Serve) -> None:
     # Given an API whose cursor is a number
     api = serve(lambda _: page([{"id": "1", "updated_at": 999}, {"id": "2", "updated_at": 1000}]))
