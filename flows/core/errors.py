@@ -85,7 +85,10 @@ class SourceFailed(WarehouseError):
 
 @dataclass(eq=False, repr=False)
 class SchemaMismatch(WarehouseError):
-    """A source's columns do not fit its contract, so the batch was not loaded."""
+    """A source's columns do not fit its contract, so the batch was not loaded.
+
+    `found` are the source's columns; it is empty for files, since the names in a file without a header are values.
+    """
 
     table: str
     expected: str
@@ -94,8 +97,9 @@ class SchemaMismatch(WarehouseError):
     exit_code: ClassVar[int] = 4
 
     def __str__(self) -> str:
+        found = f"; the source has {', '.join(self.found)}" if self.found else ""
         return (
-            f"{self.table}: {self.expected}; the source has {', '.join(self.found) or 'no columns'}.\n"
+            f"{self.table}: {self.expected}{found}.\n"
             f"The batch was not loaded; batches before it stay in the lake. {UNCHANGED}\n{self.remedy}"
         )
 

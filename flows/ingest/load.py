@@ -27,7 +27,7 @@ from flows.lake.check import Checked
 from flows.lake.counts import Counts
 from flows.lake.file_ledger import known_files
 from flows.lake.null_spikes import describe_null_spikes
-from flows.lake.ops import LoadRecord, earlier_tries, record_load
+from flows.lake.ops import LoadRecord, earlier_tries, record_load, standing_notes
 from flows.sources import connect
 from flows.sources.batches import Batch, Connector, Request
 from flows.sources.mapping import identity_of, mapped_cursor
@@ -90,9 +90,13 @@ def run_recorded(plan: LoadPlan, run_id: str, steps: Iterator[Progress]) -> Load
     finally:
         seconds, counts = time.monotonic() - clock, progress.counts
         with recording(error):
-            record = LoadRecord(plan.load_id, run_id, str(name), started_at, seconds, counts, raw.batch, error)
+            standing = progress.standing(name) if progress.is_checked else None
+            known = standing_notes(lake, name)
+            record = LoadRecord(
+                plan.load_id, run_id, str(name), started_at, seconds, counts, raw.batch, error, standing
+            )
             record_load(lake, record)
-    messages = tuple(progress.describe(name))
+    messages = tuple(progress.describe(name, known))
     return LoadResult(name, plan.load_id, counts, seconds, raw.batch, messages, earlier_tries(lake, run_id, name))
 
 
