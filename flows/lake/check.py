@@ -157,7 +157,7 @@ def _check_sql(
     if moments:
         replaced = ", ".join(f"{moment} as {identifier(name)}" for name, moment in moments.items())
         resolved, source_of_checks = f"resolved as (select * replace ({replaced}) from typed),", "resolved"
-    raw = "_record" if mapped.is_text else "cast(to_json(_record) as varchar)"
+    raw = "_record" if mapped.is_text else mapped.schema.as_json("_record")
     return f"""
         {_source(mapped)},
         mapped as (

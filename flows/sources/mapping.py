@@ -220,8 +220,7 @@ def _with_record(records: Relation) -> Relation:
     """Return records with each record whole: the text that it came as, else its columns as one JSON object."""
     if RECORD in records.types:
         return records
-    packed = ", ".join(f"{identifier(name)} := {identifier(name)}" for name in source_columns(records))
-    query = f"select *, cast(to_json(struct_pack({packed})) as varchar) as {RECORD} from {records}"
+    query = f"select *, {RecordSchema(source_columns(records)).as_json()} as {RECORD} from {records}"
     return Relation.view(records.connection, RECORDED, query)
 
 
