@@ -4,7 +4,7 @@ import shlex
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated, Any, Self
+from typing import Annotated, Any, Literal, Self
 
 from jinja2 import StrictUndefined, TemplateError
 from jinja2.sandbox import SandboxedEnvironment
@@ -27,10 +27,18 @@ def _read_sql(value: Any) -> Any:
     return str(value)
 
 
+RepeatedHour = Literal["first", "second", "quarantine"]
 Sql = Annotated[str, BeforeValidator(_read_sql, json_schema_input_type=str | int | float)]
 
 
 LookupName = Annotated[str, StringConstraints(pattern=r"^[A-Za-z_][A-Za-z0-9_]*$")]
+
+
+class TimeZone(ConfigModel):
+    """The zone of times without an offset, and which moment one means in the hour that comes twice in autumn."""
+
+    name: str
+    repeated: RepeatedHour = Field(default="quarantine", description="Which moment a time in the repeated hour is")
 
 
 class TableOptions(Endpoint):
@@ -46,7 +54,7 @@ class TableOptions(Endpoint):
     lookback: DeclaredLookback | None = Field(
         default=None, description="How far before the watermark the source is read again"
     )
-    time_zone: str = Field(default="UTC", description="Of times without an offset")
+    time_zone: str | TimeZone = Field(default="UTC", description="Of times without an offset")
     format: FileFormat = Field(default=FileFormat(), description="Files: how they are written")
 
     @model_validator(mode="after")
@@ -63,6 +71,16 @@ class TableMapping(TableOptions):
 
     name: TableName
     file: str = DEFAULT_FILE
+
+    @property
+    def zone(self) -> str:
+        """The name of the zone of times without an offset."""
+        return self.time_zone.name if isinstance(self.time_zone, TimeZone) else self.time_zone
+
+    @property
+    def repeated_hour(self) -> RepeatedHour:
+        """Which moment a time in the repeated hour is."""
+        return self.time_zone.repeated if isinstance(self.time_zone, TimeZone) else "quarantine"
 
     @property
     def place(self) -> str:

@@ -89,7 +89,10 @@ class SourceFailed(WarehouseError):
 
 @dataclass(eq=False, repr=False)
 class SchemaMismatch(WarehouseError):
-    """A source's columns do not fit its contract, so the batch was not loaded."""
+    """A source's columns do not fit its contract, so the batch was not loaded.
+
+    `found` are the source's columns; it is empty for files, since the names in a file without a header are values.
+    """
 
     table: str
     expected: str

@@ -17,7 +17,8 @@ from flows.lake.null_spikes import count_nulls, require_filled
 from flows.lake.quarantine import quarantine_rejected, require_contract, require_kept
 from flows.lake.schema_evolution import fit_extras
 from flows.sources.batches import Batch, SourceFile, source_columns
-from flows.sources.mapping import map_batch, suggest_mapping
+from flows.sources.mapping import map_batch
+from flows.sources.suggestions import did_you_mean
 
 
 def check_batch(plan: LoadPlan, batch: Batch, *, query_in_source: bool) -> tuple[Checked, Progress]:
@@ -30,12 +31,20 @@ def check_batch(plan: LoadPlan, batch: Batch, *, query_in_source: bool) -> tuple
         return check_nothing(batch.records.connection, plan.contract), Progress()
     contract = plan.contract
     mapped = map_batch(
-        batch.records, plan.mapping, contract.required, contract.on_extra_column, query_in_source=query_in_source
+        batch.records,
+        plan.mapping,
+        contract.required,
+        contract.on_extra_column,
+        query_in_source=query_in_source,
+        is_file=bool(batch.files),
+        was_used=plan.raw.last_commit().get("config_hash") == plan.config_hash,
     )
     _require_cursor(plan, batch, mapped.missing)
-    suggestions = suggest_mapping(mapped.missing, (*mapped.extras, *mapped.ignored))
     return check(mapped, contract), Progress(
-        ignored=frozenset(mapped.ignored), missing=frozenset(mapped.missing), suggestions=tuple(suggestions)
+        ignored=frozenset(mapped.ignored),
+        missing=frozenset(mapped.missing),
+        absent=frozenset((name, did_you_mean(name, batch.records)) for name in mapped.absent),
+        is_checked=True,
     )
 
 

@@ -111,7 +111,7 @@ def working_connection(plan: LoadPlan) -> Iterator[tuple[duckdb.DuckDBPyConnecti
     Spilled files hold personal data, so they stay below the set's data folder. The next run deletes the files that a
     killed load left there.
     """
-    work, time_zone = DataFolder(plan.connection.data).work, plan.mapping.time_zone
+    work, time_zone = DataFolder(plan.connection.data).work, plan.mapping.zone
     work.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(prefix="load-", dir=work) as folder:
         config: dict[str, str | bool | int | float | list[str]] = {

@@ -95,11 +95,11 @@ def recheck(
     landed = _land(duck, plan.raw, group)
     try:
         records = _restore(landed, group.schema)
-        checked, seen = check_batch(plan, Batch(records, read=group.records), query_in_source=True)
+        checked, _ = check_batch(plan, Batch(records, read=group.records), query_in_source=True)
     except SchemaMismatch:
         return None, others
     checked = fit_extras(plan.raw, plan.contract, checked)
-    return Rechecked(checked, _outcomes(plan, checked, landed)), seen
+    return Rechecked(checked, _outcomes(plan, checked, landed)), Progress()
 
 
 def clear_quarantine(plan: LoadPlan) -> Progress:

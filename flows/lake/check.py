@@ -1,16 +1,18 @@
 """The contract check: one SQL scan a batch that gives each rejected record all its reasons."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 import duckdb
 
+from flows.config.connections import RepeatedHour
 from flows.config.contract import Check, Column, Contract
 from flows.core.clock import utc_now
 from flows.core.errors import SchemaMismatch
 from flows.core.names import identifier, literal
 from flows.core.relation import Relation
 from flows.lake.casts import Cast, lossless_cast
-from flows.lake.times import TIMES, ZONED, near_dst_change, record_dst_transitions
+from flows.lake.times import TIMES, ZONED, LocalTime, near_dst_change, record_dst_transitions
 from flows.sources.batches import RecordSchema
 from flows.sources.mapping import MappedBatch
 
@@ -47,20 +49,25 @@ def check(mapped: MappedBatch, contract: Contract) -> Checked:
     where = f" where {mapped.where}" if mapped.where else ""
     try:
         found = _mapped_types(mapped)
-        rules = [*_range_rules(contract), *_dst_rules(connection, contract, found)]
+        local = _near_dst_changes(connection, contract, found)
+        rules = [*_range_rules(contract), *_dst_rules(local, mapped.repeated_hour)]
+        moments = _moments(local, mapped.repeated_hour)
         try:
             read = connection.execute(f"{_source(mapped)} select count(*) from source{where}").fetchall()[0][0]
-            typed = Relation.table(connection, TYPED, _check_sql(contract, mapped, found, rules, is_careful=False))
+            typed = Relation.table(
+                connection, TYPED, _check_sql(contract, mapped, found, rules, moments, is_careful=False)
+            )
         except (duckdb.BinderException, duckdb.ParserException, duckdb.CatalogException):
             raise
         except duckdb.Error:
-            typed = _check_carefully(connection, _check_sql(contract, mapped, found, rules, is_careful=True))
+            typed = _check_carefully(connection, _check_sql(contract, mapped, found, rules, moments, is_careful=True))
             read = typed.count()
     except (duckdb.BinderException, duckdb.ParserException, duckdb.CatalogException) as error:
+        lines = (line.strip() for line in str(error).splitlines()[:2])
         raise SchemaMismatch(
             str(contract.name),
-            "its mapping cannot be used: " + " ".join(line.strip() for line in str(error).splitlines()[:2]),
-            tuple(mapped.records.types),
+            "its mapping cannot be used: " + " ".join(line for line in lines if not line.startswith("Candidate")),
+            () if mapped.is_file else tuple(mapped.records.types),
             f"Fix {mapped.place}.",
         ) from None
     return Checked(_numbered(typed, mapped.schema), mapped.extras, read)
@@ -117,7 +124,13 @@ class Rule:
 
 
 def _check_sql(
-    contract: Contract, mapped: MappedBatch, found: list[str], further: list[Rule], *, is_careful: bool
+    contract: Contract,
+    mapped: MappedBatch,
+    found: list[str],
+    further: list[Rule],
+    moments: Mapping[str, str],
+    *,
+    is_careful: bool,
 ) -> str:
     """Write the scan: map, then type, then check; only records that break a rule get reasons.
 
@@ -144,7 +157,11 @@ def _check_sql(
         typed_list.append(f"coalesce({cast.is_lossless}, false) as _l{at}")
     passed = ", ".join(map(identifier, [*contract.types, *mapped.extras]))
     reasons = f"concat_ws('{SEPARATOR}', {', '.join(rule.reason for rule in rules)})"
-    raw = "_record" if mapped.is_text else "cast(to_json(_record) as varchar)"
+    resolved, source_of_checks = "", "typed"
+    if moments:
+        replaced = ", ".join(f"{moment} as {identifier(name)}" for name, moment in moments.items())
+        resolved, source_of_checks = f"resolved as (select * replace ({replaced}) from typed),", "resolved"
+    raw = "_record" if mapped.is_text else mapped.schema.as_json("_record")
     return f"""
         {_source(mapped)},
         mapped as (
@@ -160,8 +177,9 @@ def _check_sql(
         typed as (
             select *, {", ".join(typed_list)} from mapped
         ),
+        {resolved}
         checked as (
-            select *, {" and ".join(rule.holds for rule in rules)} as _is_good from typed
+            select *, {" and ".join(rule.holds for rule in rules)} as _is_good from {source_of_checks}
         )
         select
             {passed},
@@ -220,17 +238,39 @@ def _range_rules(contract: Contract) -> list[Rule]:
     return rules
 
 
-def _dst_rules(connection: duckdb.DuckDBPyConnection, contract: Contract, found: list[str]) -> list[Rule]:
-    """Reject ambiguous local times, if the time zone of the source has DST changes."""
-    rules = []
+def _near_dst_changes(
+    connection: duckdb.DuckDBPyConnection, contract: Contract, found: list[str]
+) -> dict[Column, LocalTime]:
+    """Return the columns of local times, if the time zone of the source has DST changes."""
+    local = {}
     for at, column in enumerate(contract.columns):
-        if column.data_type not in TIMES or not record_dst_transitions(connection):
-            continue
-        if (local := near_dst_change(f"_m{at}", _in_utc(column), found[at])) is not None:
-            holds = f"not ({local.is_skipped} or {local.is_repeated})"
-            reason = literal(f"{column.name}: ambiguous local time (DST change)")
-            rules.append(Rule(holds, f"case when not {holds} then {reason} end"))
+        if column.data_type in TIMES and record_dst_transitions(connection):
+            local[column] = near_dst_change(f"_m{at}", _in_utc(column), found[at])
+    return {column: time for column, time in local.items() if time is not None}
+
+
+def _dst_rules(local: Mapping[Column, LocalTime], repeated_hour: RepeatedHour) -> list[Rule]:
+    """Reject a local time that was skipped, and one that was repeated unless the mapping says which moment it is."""
+    rules = []
+    for column, time in local.items():
+        holds = f"not {time.is_skipped}"
+        if repeated_hour == "quarantine":
+            holds = f"not ({time.is_skipped} or {time.is_repeated})"
+        reason = literal(f"{column.name}: ambiguous local time (DST change)")
+        rules.append(Rule(holds, f"case when not {holds} then {reason} end"))
     return rules
+
+
+def _moments(local: Mapping[Column, LocalTime], repeated_hour: RepeatedHour) -> dict[str, str]:
+    """Return SQL for times, by column, in which a time of the repeated hour is the moment that the mapping says."""
+    if repeated_hour == "quarantine":
+        return {}
+    moments = {}
+    for column, time in local.items():
+        moment = time.first if repeated_hour == "first" else time.second
+        moment = f"timezone('UTC', {moment})" if column.data_type == ZONED else moment
+        moments[column.name] = f"case when {time.is_repeated} then {moment} else {identifier(column.name)} end"
+    return moments
 
 
 def _in_utc(column: Column) -> str:

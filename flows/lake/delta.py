@@ -104,7 +104,8 @@ def append_row(path: Path, row: Mapping[str, Any], schema: pa.Schema) -> None:
 
     def write() -> None:
         table = open_table(path)
-        write_deltalake(table or str(path), rows, mode="append", configuration=None if table else KEEP_LOG)
+        new = None if table else KEEP_LOG
+        write_deltalake(table or str(path), rows, mode="append", schema_mode="merge", configuration=new)
 
     write_with_retries(write)
 

@@ -24,6 +24,7 @@ LOADS = pa.schema(
         ("error", pa.string()),
         *((name, pa.int64()) for name in COUNTED),
         ("batch", pa.int64()),
+        ("standing_notes", pa.list_(pa.string())),
     ]
 )
 RUNS = pa.schema(
@@ -40,7 +41,10 @@ RUNS = pa.schema(
 
 @dataclass(frozen=True)
 class LoadRecord:
-    """A load as it is recorded; `error` is None if it was completed."""
+    """A load as it is recorded; `error` is None if it was completed.
+
+    `standing_notes` are what stays true of the source until it changes; None if the load mapped no record.
+    """
 
     load_id: str
     run_id: str
@@ -50,12 +54,25 @@ class LoadRecord:
     counts: Counts
     batch: int
     error: str | None
+    standing_notes: tuple[str, ...] | None = None
 
 
 def record_load(lake: Path, load: LoadRecord) -> None:
     """Record a load."""
     row = vars(load) | vars(load.counts) | {"outcome": "completed" if load.error is None else "failed"}
     append_row(lake / "ops" / "loads", row, LOADS)
+
+
+def standing_notes(lake: Path, table: TableName) -> tuple[str, ...]:
+    """Return what the last completed load that mapped records told of the table's source."""
+    loads = open_table(lake / "ops" / "loads")
+    if loads is None or "standing_notes" not in {field.name for field in loads.schema().fields}:
+        return ()
+    sql = (
+        "select standing_notes from {table} where table_name = $1 and outcome = 'completed' "
+        "and standing_notes is not null order by started_at desc limit 1"
+    )
+    return tuple(note for (notes,) in query(loads, sql, [str(table)]) for note in notes)
 
 
 def earlier_tries(lake: Path, run_id: str, table: TableName) -> Counts:

@@ -9,6 +9,7 @@ from typing import ClassVar, Protocol
 import duckdb
 
 from flows.config.validation import Lookback
+from flows.core.names import identifier
 from flows.core.relation import Relation
 
 SERVICE_COLUMNS = ("_file", "_row")
@@ -104,6 +105,20 @@ class RecordSchema:
 
     def __str__(self) -> str:
         return json.dumps({"queried": self.is_queried, "columns": dict(self.columns)}, ensure_ascii=False)
+
+    def as_json(self, record: str = "") -> str:
+        """Return SQL for the JSON text of a record, a struct or the columns at hand, with its numbers as they are.
+
+        Of a float, to_json would write digits that it does not have, and of NaN what is no JSON.
+        """
+        parts = []
+        for name, kind in self.columns.items():
+            value = f"{record}.{identifier(name)}" if record else identifier(name)
+            if kind in ("DOUBLE", "FLOAT"):
+                number = f"to_json(cast(cast({value} as varchar) as double))"
+                value = f"case when isfinite({value}) then {number} else to_json(cast({value} as varchar)) end"
+            parts.append(f"{identifier(name)} := {value}")
+        return f"cast(to_json(struct_pack({', '.join(parts)})) as varchar)"
 
     @classmethod
     def parse(cls, text: str) -> "RecordSchema":

@@ -1,23 +1,26 @@
 """Mappings: from a source's columns to the contract's; columns that a mapping does not name keep their name."""
 
 import json
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from difflib import get_close_matches
 from typing import Any, Literal
 
 import duckdb
 
-from flows.config.connections import TableMapping
+from flows.config.connections import RepeatedHour, TableMapping
 from flows.core.errors import SchemaMismatch, SourceFailed
 from flows.core.names import folded, identifier, literal
 from flows.core.redaction import without_values
 from flows.core.relation import Relation
+from flows.sources.absent_columns import bind_with_nulls
 from flows.sources.batches import RECORD, SERVICE_COLUMNS, ExpectedColumns, RecordSchema, source_columns
+from flows.sources.suggestions import did_you_mean, suggest_mapping
 
 QUERIED, RECORDED = "queried_records", "whole_records"
-ALIKE = 0.5
-"""The least similarity of a missing column's name to one that is suggested: qty is like quantity."""
+NEEDED = ", and the contract requires what is made of it"
+NO_RECORD = ", so that where lets no record pass"
+CANDIDATES = re.compile(r"\s*Candidate (bindings|tables): .*", re.DOTALL)
 
 UNTYPED = '"NULL"'
 """The DuckDB type of a column without any value."""
@@ -30,9 +33,10 @@ class MappedBatch:
     """Records whose expressions yield the contract's columns, and what else the source offers.
 
     `expressions` are by contract column. `extras` are further columns of the source that the lake takes as they
-    are, and `ignored` those that the contract leaves out. `missing` are nullable columns that the source does not have.
+    are, and `ignored` those that the contract leaves out. `missing` are nullable columns that the source does not have,
+    and `absent` columns that the mapping names and no record has.
     `is_text` tells whether each record came as a text, RECORD; otherwise it came as columns, by its `schema`.
-    `place` is where a user finds the mapping.
+    `place` is where a user finds the mapping. Errors show no names of a file: without a header they are values.
     """
 
     records: Relation
@@ -44,6 +48,9 @@ class MappedBatch:
     ignored: tuple[str, ...]
     missing: tuple[str, ...]
     place: str
+    absent: tuple[str, ...] = ()
+    is_file: bool = False
+    repeated_hour: RepeatedHour = "quarantine"
 
     @property
     def record(self) -> str:
@@ -59,20 +66,27 @@ def map_batch(
     on_extra_column: ExtraColumns,
     *,
     query_in_source: bool,
+    is_file: bool = False,
+    was_used: bool = False,
 ) -> MappedBatch:
     """Return how records become the contract's columns (name → whether it is required).
 
+    Records of files and of JSON may lack columns that the mapping names. `was_used` tells whether earlier records were
+    loaded by this mapping: then a `where` may read such a column, and let no record pass.
     Raises SchemaMismatch if a required column cannot be had, or an extra one may not be; SourceFailed if the mapping's
     query fails, naming the file.
     """
     is_text = RECORD in records.types and (query_in_source or not mapping.query)
+    may_lack = is_file or RECORD in records.types
+    absent: tuple[str, ...] = ()
     if mapping.query and not query_in_source:
-        records = _run_query(records, mapping)
+        records, absent = _run_query(records, mapping, columns, may_lack=may_lack, was_used=was_used)
     referenced = _referenced(records.connection, [*mapping.columns.values(), mapping.where])
     if RECORD in referenced:
         records = _with_record(records)
     schema = RecordSchema(source_columns(records), is_queried=bool(mapping.query))
     offered = {name.casefold(): name for name in schema.columns}
+    shown = () if is_file else tuple(offered.values())
     unknown = sorted(set(mapping.columns) - set(columns))
     if unknown:
         raise SchemaMismatch(
@@ -81,7 +95,31 @@ def map_batch(
             tuple(columns),
             f"Add the column to the contract, or fix {mapping.place}.",
         )
-    expressions, missing = {}, []
+    expressions, missing = _expressions(mapping, columns, offered, referenced, shown)
+    if may_lack:
+        records, lacking = _complete(records, mapping, columns, shown, was_used=was_used)
+        absent += lacking
+    used = referenced | {name.casefold() for name in (*columns, *absent)}
+    is_kept_whole = any(expression.strip() == RECORD for expression in mapping.columns.values())
+    known = {name: kind for name, kind in schema.columns.items() if kind != UNTYPED}
+    further = () if is_kept_whole else tuple(name for name in known if name.casefold() not in used)
+    _require_extras_allowed(mapping, tuple(offered.values()), further, on_extra_column)
+    evolving = further if on_extra_column == "evolve" else ()
+    ignored = further if on_extra_column == "ignore" else ()
+    named = (evolving, ignored, tuple(missing), mapping.place, absent, is_file, mapping.repeated_hour)
+    return MappedBatch(records, schema, is_text, mapping.where, expressions, *named)
+
+
+def _expressions(
+    mapping: TableMapping,
+    columns: Mapping[str, bool],
+    offered: Mapping[str, str],
+    referenced: set[str],
+    shown: tuple[str, ...],
+) -> tuple[dict[str, str], list[str]]:
+    """Return SQL for each contract column, and the columns that are null because the source does not have them."""
+    expressions: dict[str, str] = {}
+    missing: list[str] = []
     for column, is_required in columns.items():
         if column in mapping.columns:
             expressions[column] = f"({mapping.columns[column]})"
@@ -91,40 +129,54 @@ def map_batch(
             raise SchemaMismatch(
                 str(mapping.name),
                 f"the contract requires column {column!r}",
-                tuple(offered.values()),
-                f"Map it in {mapping.place}.columns, "
-                "or make it nullable in the contract."
-                + "".join(f"\n{text}" for text in suggest_mapping([column], _unused(offered, columns))),
+                shown,
+                f"Map it in {mapping.place}.columns, or make it nullable in the contract."
+                + suggest_mapping(column, _unused(offered, columns, referenced)),
             )
         else:
             expressions[column] = "null"
             missing.append(column)
-    used = referenced | {name.casefold() for name in columns}
-    is_kept_whole = any(expression.strip() == RECORD for expression in mapping.columns.values())
-    known = {name: kind for name, kind in schema.columns.items() if kind != UNTYPED}
-    further = () if is_kept_whole else tuple(name for name in known if name.casefold() not in used)
-    _require_extras_allowed(mapping, tuple(offered.values()), further, on_extra_column)
-    evolving = further if on_extra_column == "evolve" else ()
-    ignored = further if on_extra_column == "ignore" else ()
-    return MappedBatch(
-        records, schema, is_text, mapping.where, expressions, evolving, ignored, tuple(missing), mapping.place
-    )
+    return expressions, missing
 
 
-def suggest_mapping(missing: Sequence[str], further: Sequence[str]) -> list[str]:
-    """Suggest further columns of a source whose names are similar to missing ones; people must decide."""
-    by_name = {name.casefold(): name for name in further}
-    likely = {column: get_close_matches(column.casefold(), by_name, n=1, cutoff=ALIKE) for column in missing}
-    return [
-        f"Was {column} renamed? The source has {by_name[found[0]]}; if so, map it: {{{column}: {by_name[found[0]]}}}"
-        for column, found in likely.items()
-        if found
-    ]
+def _complete(
+    records: Relation, mapping: TableMapping, columns: Mapping[str, bool], shown: tuple[str, ...], *, was_used: bool
+) -> tuple[Relation, tuple[str, ...]]:
+    """Return records with a null column for each that the mapping names and none of them has, and these names.
+
+    Raises SchemaMismatch if a required column is null in all records for that, or if no record passes `where`.
+    """
+    where = mapping.where or "true"
+
+    def bind(records: Relation) -> None:
+        listed = ", ".join(f"({expression})" for expression in mapping.columns.values()) or "1"
+        records.connection.execute(
+            f"describe with source as (from {records}) select {listed} from source where {where}"
+        )
+
+    try:
+        _, completed, absent = bind_with_nulls(records, bind)
+    except duckdb.Error:  # the check says what is wrong
+        return records, ()
+    for column, sql, fault in (
+        *(("columns." + name, sql, NEEDED) for name, sql in mapping.columns.items() if columns[name]),
+        *([] if was_used else [("where", f"nullif({where}, false)", NO_RECORD)]),
+    ):
+        named = _referenced(records.connection, [sql] if absent else []) & {name.casefold() for name in absent}
+        count = f"with source as (from {completed}) select count(try({sql})) from source"
+        if named and records.connection.execute(count).fetchall() == [(0,)]:
+            raise SchemaMismatch(
+                str(mapping.name),
+                f'column "{min(named)}" not found in any record{fault}',
+                shown,
+                f"Fix {mapping.place}.{column}.{did_you_mean(min(named), records)}",
+            )
+    return completed, absent
 
 
-def _unused(offered: Mapping[str, str], columns: Mapping[str, bool]) -> list[str]:
-    """Return the source's columns that the contract does not have."""
-    named = {column.casefold() for column in columns}
+def _unused(offered: Mapping[str, str], columns: Mapping[str, bool], referenced: set[str]) -> list[str]:
+    """Return the source's columns that neither the contract nor the mapping names."""
+    named = referenced | {column.casefold() for column in columns}
     return [name for folded, name in offered.items() if folded not in named]
 
 
@@ -172,25 +224,42 @@ def _with_record(records: Relation) -> Relation:
     """Return records with each record whole: the text that it came as, else its columns as one JSON object."""
     if RECORD in records.types:
         return records
-    packed = ", ".join(f"{identifier(name)} := {identifier(name)}" for name in source_columns(records))
-    query = f"select *, cast(to_json(struct_pack({packed})) as varchar) as {RECORD} from {records}"
+    query = f"select *, {RecordSchema(source_columns(records)).as_json()} as {RECORD} from {records}"
     return Relation.view(records.connection, RECORDED, query)
 
 
-def _run_query(records: Relation, mapping: TableMapping) -> Relation:
-    """Run the query of a mapping, and give its rows the service columns that they lack."""
+def _run_query(
+    records: Relation, mapping: TableMapping, columns: Mapping[str, bool], *, may_lack: bool, was_used: bool
+) -> tuple[Relation, tuple[str, ...]]:
+    """Run the query of a mapping, and give its rows the service columns that they lack.
+
+    Return the names of columns that the query reads and no record has as well.
+    """
     connection, sql = records.connection, mapping.query.strip().rstrip(";")
+    absent: tuple[str, ...] = ()
     try:
-        queried = _query_source(records, "true", sql)
+        if may_lack:
+            queried, _, absent = bind_with_nulls(records, lambda completed: _query_source(completed, "true", sql))
+        else:
+            queried = _query_source(records, "true", sql)
     except duckdb.Error as error:
-        raise SourceFailed(
-            str(mapping.name),
-            f"the query of its mapping fails{_first_failing_file(records, sql)}: {without_values(error)}",
-            f"Fix the query in {mapping.place}.",
-        ) from None
+        cause = CANDIDATES.sub("", without_values(error)) if may_lack else without_values(error)
+        where = _first_failing_file(records, sql)
+        raise _query_failed(mapping, f"{where}: {cause}") from None
+    if absent and (queried.count() or not was_used):
+        yielded = {name.casefold() for name in queried.types}
+        for name in (name for name, is_required in columns.items() if is_required):
+            if name.casefold() not in yielded or queried.count(f"{identifier(name)} is not null") == 0:
+                cause = f': column "{absent[0]}" not found in any record, and the contract requires {name}'
+                raise _query_failed(mapping, cause, did_you_mean(absent[0], records))
     for column, kind in zip(SERVICE_COLUMNS, ("varchar", "bigint"), strict=True):
         connection.execute(f"alter table {queried} add column if not exists {column} {kind}")
-    return queried
+    return queried, absent
+
+
+def _query_failed(mapping: TableMapping, cause: str, hint: str = "") -> SourceFailed:
+    what = f"the query of its mapping fails{cause}"
+    return SourceFailed(str(mapping.name), what, f"Fix the query in {mapping.place}.{hint}")
 
 
 def _query_source(records: Relation, predicate: str, sql: str) -> Relation:

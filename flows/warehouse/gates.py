@@ -30,10 +30,14 @@ class Verdict:
     earlier: int
 
 
+NEVER = 1
+"""The year that dbt takes for the newest row of an empty table."""
+
+
 def require_freshness(dbt: Dbt, loaded: Collection[TableName]) -> tuple[str, ...]:
     """Check the loaded sources against the freshness that their contracts promise; return warnings.
 
-    A source that is absent or was never loaded is skipped, not stale. Raises GateFailed for one that is too old.
+    A source that is absent, empty or was never loaded is skipped, not stale. Raises GateFailed for one that is too old.
     """
     selected = [f"source:{name}" for name in sorted(loaded)]
     if not selected:
@@ -43,6 +47,8 @@ def require_freshness(dbt: Dbt, loaded: Collection[TableName]) -> tuple[str, ...
         if result.node.resource_type != "source":  # a hook of the project
             continue
         name = f"{result.node.source_name}.{result.node.name}"
+        if getattr(result, "max_loaded_at", None) and result.max_loaded_at.year == NEVER:
+            continue  # a table that was loaded and is empty has no rows that could be old
         age = getattr(result, "age", None)
         finding = Finding(name, f"its newest rows arrived {_in_words(age)} ago" if age is not None else "no age")
         if result.status == "warn":

@@ -66,7 +66,7 @@ class RestTable:
         mapping, paging = self.mapping, self.mapping.paging
         first = ApiRequest(client.url(self.mapping.origin), self.connection.body(self.mapping.name.table))
         if request.watermark is not None and mapping.since:
-            start = since(request.watermark, request.lookback, mapping.since_format, self.mapping.time_zone)
+            start = since(request.watermark, request.lookback, mapping.since_format, self.mapping.zone)
             first = first.having(mapping.since, start)
         return first if paging.size is None else first.having(paging.limit, paging.size)
 

@@ -511,3 +511,61 @@ def test_fault_35_bytes_that_are_no_utf_8_are_quarantined_as_they_are(items: Sho
     assert items.load().counts.accepted == 0
     assert items.quarantine() == [(bad[name], ["is no JSON" if name == "1.json" else NO_UTF_8])]
     assert items.rows("id") == ([] if name == "1.json" else ["1"])
+
+
+def test_fault_111_an_amount_with_more_digits_than_its_type_says_how_many(shop: Shop) -> None:
+    """Computed floats, huge ones and long texts came as amounts: the reason says their digits and the remedy: Q."""
+    # Given amounts of which the first fits, as floats of both sizes and as texts
+    shop.declare("sales.lines", {"id": "varchar not null", "price": "decimal(18, 4)"}, key=["id"], load="append")
+    shop.change(quarantine_limit_pct=100.0)
+    prices = [19.99, 0.1 + 0.2, 1e15, float("nan"), 1e-7]
+    for kind in (pa.float64(), pa.float32()):
+        columns = {"id": [f"{kind} {at}" for at in range(5)], "price": pa.array(prices, kind)}
+        parquet.write_table(pa.table(columns), shop.exports / f"{kind}.parquet")
+        shop.map(**{"from": f"{kind}.parquet"})
+        shop.load()
+    shop.map(**{"from": "texts.csv"})
+    shop.drop("texts.csv", "id,price\ntext 0,19.99\ntext 1,0.30000000000000004\ntext 2,1000000000000000\ntext 3,x\n")
+    shop.load()
+
+    # Then it is exact, and of the others the quarantine tells the digits and how to round
+    assert sorted(shop.rows("id", "price")) == [
+        ("double 0", Decimal("19.9900")), ("float 0", Decimal("19.9900")), ("float 1", Decimal("0.3000")),
+        ("text 0", Decimal("19.9900")),
+    ]  # fmt: skip
+    fine = "price: has {} digits after the point, and decimal(18, 4) has room for 4; round it in the mapping: {}"
+    large = "price: has more than 14 digits before the point; write a wider type than decimal(18, 4) in the contract"
+    rounded, parsed = 'round("price", 4)', 'round(cast("price" as decimal(38, 18)), 4)'
+    of_floats = [large, "price: is no decimal(18, 4)", fine.format("more than 4", rounded)]
+    assert [reason for _, (reason,) in shop.quarantine()] == [
+        fine.format(17, rounded), *of_floats, *of_floats, fine.format(17, parsed), large, "price: is no decimal(18, 4)"
+    ]  # fmt: skip
+
+    # And a mapping that rounds takes them
+    shop.map(**{"from": "double.parquet", "columns": {"price": "round(price, 4)"}})
+    shop.load()
+    assert shop.rows("price", where="id in ('double 1', 'double 4')") == [Decimal("0.3000"), Decimal("0.0000")]
+
+
+def test_fault_111_a_record_keeps_its_numbers_as_they_were_written(shop: Shop) -> None:
+    """Typed numbers that JSON writes in another way were kept whole, and rejected: Q."""
+    # Given numbers of every width, one of which breaks the contract
+    shop.declare("sales.lines", {"id": "varchar not null", "payload": "varchar", "n": "integer"}, key=["id"])
+    columns = {
+        "id": ["1", "2"],
+        "real": pa.array([19.99, float("nan")], pa.float32()),
+        "double": [0.1 + 0.2, float("-inf")],
+        "decimal": pa.array([Decimal("12345678901234567890.1234567891")] * 2, pa.decimal128(38, 10)),
+        "whole": [9_007_199_254_740_993] * 2,
+        "n": [1.0, 1.5],
+    }
+    parquet.write_table(pa.table(columns), shop.exports / "1.parquet")
+    shop.map(**{"from": "*", "columns": {"payload": "_record"}})
+
+    # When they are loaded, then the record that is kept and the one in quarantine are JSON with the same numbers
+    shop.load()
+    text = '{"id":"1","real":19.99,"double":0.30000000000000004,"decimal":12345678901234567890.1234567891,'
+    assert shop.rows("payload") == [text + '"whole":9007199254740993,"n":1.0}']
+    ((raw, _),) = shop.quarantine()
+    text = '{"id":"2","real":"nan","double":"-inf","decimal":12345678901234567890.1234567891,'
+    assert raw.decode() == text + '"whole":9007199254740993,"n":1.5}'

@@ -173,6 +173,63 @@ def test_fault_21_a_time_between_two_clocks_is_quarantined(meters: Shop, zone: s
     assert [reasons for _, reasons in meters.quarantine()] == [[UNCLEAR] for at in times.values() if at is None]
 
 
+REPEATED = {
+    ("Europe/Berlin", "2026-10-25 02:00:00"): (datetime(2026, 10, 25, 0), datetime(2026, 10, 25, 1)),
+    ("Europe/Berlin", "2026-10-25 02:59:59"): (datetime(2026, 10, 25, 0, 59, 59), datetime(2026, 10, 25, 1, 59, 59)),
+    ("Australia/Lord_Howe", "2026-04-05 01:45:00"): (datetime(2026, 4, 4, 14, 45), datetime(2026, 4, 4, 15, 15)),
+}
+"""A zone and a time of its clocks in an hour that comes twice, and its two moments in UTC."""
+
+
+@pytest.mark.parametrize("kind", ["csv", "parquet"])
+@pytest.mark.parametrize("data_type", ["timestamp", "timestamp with time zone"])
+@pytest.mark.parametrize(
+    ("zone", "repeated"), [("Europe/Berlin", "first"), ("Europe/Berlin", "second"), ("Australia/Lord_Howe", "first")]
+)
+def test_fault_109_a_time_in_the_repeated_hour_is_the_moment_that_a_mapping_says(
+    meters: Shop, zone: str, repeated: str, data_type: str, kind: str
+) -> None:
+    """Local times came from the repeated hour, and the mapping said which of its two moments they are: Q for others."""
+    # Given times of a zone, as texts or typed
+    moments = {text: at for (where, text), at in HOURS.items() if where == zone}
+    moments |= {text: pair[repeated == "second"] for (where, text), pair in REPEATED.items() if where == zone}
+    if kind == "parquet":
+        moments = {text: moment for text, moment in moments.items() if len(text) > 10 and not {*"+ZU"} & {*text}}
+        naive = pa.array([datetime.fromisoformat(text) for text in moments], pa.timestamp("us"))
+        parquet.write_table(pa.table({"id": list(moments), "at": naive}), meters.exports / "1.parquet")
+    else:
+        meters.drop("1.csv", "id,at\n" + "".join(f"{text},{text}\n" for text in moments))
+    meters.declare("site.readings", {"id": "varchar not null", "at": data_type}, key=["id"], load="append")
+    meters.map(**{"from": "*", "time_zone": {"name": zone, "repeated": repeated}})
+
+    # When they are loaded, then they are that moment; the hour that clocks skip is no moment and is quarantined
+    meters.load()
+    loaded = dict(meters.rows("id", """timezone('UTC', "at")""" if "zone" in data_type else '"at"'))
+    assert loaded == {text: at for text, at in moments.items() if at is not None}
+    assert [reasons for _, reasons in meters.quarantine()] == [[UNCLEAR] for at in moments.values() if at is None]
+
+
+def test_fault_109_a_repeated_hour_that_no_one_chose_stays_in_quarantine(meters: Shop) -> None:
+    """A mapping named a zone in both forms without a choice, then chose; the record left quarantine: Q."""
+    # Given a time of the repeated hour
+    meters.drop("1.csv", "id,at\n1,2026-10-25 02:30:00\n")
+    for zone in ("Europe/Berlin", {"name": "Europe/Berlin"}):
+        meters.map(**{"from": "*", "time_zone": zone})
+        meters.load()
+        assert [reasons for _, reasons in meters.quarantine()] == [[UNCLEAR]]
+
+    # When the mapping chooses, then it is loaded
+    meters.map(**{"from": "*", "time_zone": {"name": "Europe/Berlin", "repeated": "second"}})
+    meters.load()
+    assert meters.rows('"at"') == [datetime(2026, 10, 25, 1, 30)]
+    assert meters.quarantine() == []
+
+    # And another choice is refused
+    meters.map(**{"from": "*", "time_zone": {"name": "Europe/Berlin", "repeated": "both"}})
+    with pytest.raises(UsageError, match="time_zone"):
+        meters.load()
+
+
 def test_fault_22_the_ends_of_the_calendar_are_kept_and_what_lies_beyond_is_quarantined(meters: Shop) -> None:
     """Times were of the years 1, 1900 and 9999, near the epoch, and outside of the calendar: Q."""
     # Given times at both limits, and beyond them

@@ -197,7 +197,7 @@ def test_a_rejected_record_does_not_widen_anything(shop: Shop) -> None:
 
 
 def test_fault_25_a_renamed_column_is_seen_as_removed_and_added_and_a_mapping_is_suggested(shop: Shop) -> None:
-    """A column was renamed in the source: error or note suggest its new name, and no mapping changes (F, A)."""
+    """A column was renamed in the source: if it is required, the error suggests its name; no mapping changes (F, A)."""
     # Given a loaded source
     shop.drop("1.csv", MARCH)
     shop.load()
@@ -206,17 +206,16 @@ def test_fault_25_a_renamed_column_is_seen_as_removed_and_added_and_a_mapping_is
     shop.drop("2.csv", "order_id,customer_name,qty,price,updated_at\n3,canary,7,1.50,2026-03-05 10:00:00\n")
     load = shop.load()
 
-    # Then it is null and reported, the new one is stored as additional, and the mapping is suggested by its name
+    # Then it is null and reported, and the new one is stored as additional; names that are alike tell nothing
     assert shop.rows("customer", "quantity", "customer_name", "qty")[-1] == (None, None, "canary", "7")
     said = "\n".join(load.notes)
     assert "the source has no customer, quantity; taken as null" in said
-    assert "Was quantity renamed? The source has qty; if so, map it: {quantity: qty}" in said
-    assert "Was customer renamed? The source has customer_name" in said
+    assert "renamed?" not in said
     assert "canary" not in said
 
     # And if the column is required, the error suggests the mapping
     shop.drop("3.csv", "order_number,customer\n4,Dot\n")
-    with pytest.raises(SchemaMismatch, match=r"Was order_id renamed\? The source has order_number"):
+    with pytest.raises(SchemaMismatch, match=r'Was "order_id" renamed\? The source has "order_number"'):
         shop.load()
 
 

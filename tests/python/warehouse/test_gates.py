@@ -1,6 +1,6 @@
 """Each gate closes on its own kind of defect, and names the failing rows by their key."""
 
-from datetime import datetime
+from datetime import UTC, datetime
 from types import SimpleNamespace
 from typing import Any
 
@@ -9,7 +9,8 @@ from dbt.contracts.graph.manifest import Manifest
 from support.lake_by_hand import Lake, Warehouse
 
 from flows.core.errors import GateFailed
-from flows.warehouse.gates import require_gates
+from flows.core.names import TableName
+from flows.warehouse.gates import require_freshness, require_gates
 
 pytest_plugins = ["support.warehouse_fixtures"]
 
@@ -174,3 +175,24 @@ def test_each_gate_closes_on_what_it_is_there_for(lake: Lake, incremental: Wareh
         # Then the gates for this damage close, and no others
         assert {name for name, (status, _) in found.items() if status == "fail"} == gates, harm
         incremental.path.write_bytes(sound)
+
+
+def test_fault_110_an_empty_table_is_not_stale() -> None:
+    """The first load of a table brought no rows, and dbt dates its newest row to the year 1: I."""
+
+    def result(table: str, status: str, loaded_at: datetime) -> SimpleNamespace:
+        node = SimpleNamespace(resource_type="source", source_name="sales", name=table)
+        age = (datetime.now(UTC) - loaded_at).total_seconds()
+        return SimpleNamespace(node=node, status=status, max_loaded_at=loaded_at, age=age)
+
+    # Given an empty table, and one whose rows are old
+    results = [result("orders", "error", datetime(1, 1, 1, tzinfo=UTC))]
+    dbt: Any = SimpleNamespace(run=lambda *_: results)
+    loaded = [TableName("sales", "orders"), TableName("sales", "order_lines")]
+
+    # When freshness is checked, then the empty one is not stale, and the old one is
+    assert require_freshness(dbt, loaded) == ()
+    results.append(result("order_lines", "error", datetime(2026, 1, 1, tzinfo=UTC)))
+    with pytest.raises(GateFailed) as failure:
+        require_freshness(dbt, loaded)
+    assert [finding.where for finding in failure.value.findings] == ["sales.order_lines"]
