@@ -28,6 +28,17 @@ class Pin:
     batch: int
 
 
+@dataclass(frozen=True)
+class Verified:
+    """What a release may say of a raw table: its id in Delta, its last batch, how many batches were compared with
+    the hashes of their commits, and the version that this holds for."""
+
+    table_id: str
+    version: int
+    batch: int
+    batches: int
+
+
 def pin_catalog(path: Path, lake: Path, contracts: Mapping[TableName, Contract]) -> dict[TableName, Pin]:
     """Point every view at the newest version of its table, and return the pins."""
     with _exclusive(path):
