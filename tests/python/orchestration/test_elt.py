@@ -12,10 +12,9 @@ from pathlib import Path
 from typing import Any
 
 import duckdb
-import pyarrow as pa
 import pytest
 import yaml
-from deltalake import CommitProperties, DeltaTable, write_deltalake
+from deltalake import DeltaTable
 from support import prefect_view
 from support.flow_shop import (
     CANARY,
@@ -33,6 +32,8 @@ from support.flow_shop import (
 from flows.cli.report import summarise_failure
 from flows.config import settings
 from flows.core.errors import GateFailed, RunLocked, SourceFailed, StorageFailed
+from flows.core.names import TableName
+from flows.lake.raw import RawTable
 from flows.orchestration.run_lock import run_lock
 from flows.orchestration.server import flush_logs_and_events
 from flows.warehouse.lake_plugin import Plugin
@@ -603,15 +604,10 @@ def test_fault_13_a_run_does_not_begin_anew_where_the_lake_is_gone(
 
 def _age(shop: FlowShop, source: str, table: str) -> None:
     """Set the load time of a table's rows to a month ago."""
-    raw = shop.folder.lake / "raw" / source / table
-    aged = DeltaTable(str(raw)).to_pyarrow_table()
-    month_ago = pa.array(
-        [datetime.now(UTC).replace(tzinfo=None) - timedelta(days=30)] * aged.num_rows, pa.timestamp("us")
-    )
-    aged = aged.set_column(aged.schema.get_field_index("_loaded_at"), "_loaded_at", month_ago)
-    write_deltalake(
-        str(raw), aged, mode="overwrite", commit_properties=CommitProperties(custom_metadata={"watermark": "null"})
-    )
+    month_ago = datetime.now(UTC).replace(tzinfo=None) - timedelta(days=30)
+    with duckdb.connect() as connection:
+        raw = RawTable(shop.folder.lake, TableName(source, table))
+        raw.rewrite(connection, {"_loaded_at": f"timestamp '{month_ago}'"})
 
 
 def _raise_os_error(*_: object, **__: object) -> None:
