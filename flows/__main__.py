@@ -162,6 +162,7 @@ def reload(
     from flows.config.connections import read_connections
     from flows.config.contract import contracts_of
     from flows.ingest.reload import reload_table, restore_operations
+    from flows.lake.catalog import pin_catalog
     from flows.orchestration.run_lock import run_lock
     from flows.warehouse.dbt import Dbt
     from flows.warehouse.release import last_verified
@@ -175,6 +176,7 @@ def reload(
             released = state[name].batch if name in state else 0
             contracts = contracts_of(Dbt.parse(sources.folder).manifest.sources.values())
             done = reload_table(sources, contracts, name, released=released, afresh=afresh)
+            pin_catalog(sources.folder.catalog, sources.folder.lake, contracts)
     typer.echo(summarise_reload(done, sources.folder))
 
 

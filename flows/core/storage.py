@@ -32,14 +32,13 @@ TRY_AGAIN = "Look at the volume: room, rights, whether it is mounted. Then run a
 OF_THE_SYSTEM = "os error"
 """The words of the Delta library for an error that the system told: of a volume, not of what is written on it."""
 
-ZONES = ("raw", "quarantine", "ops")
-
 
 def lake_place(path: Path) -> tuple[Path, str]:
     """Return the lake of a Delta table's path, and the table's name: crm.customers, or ops/loads."""
-    zone = max((at for at, part in enumerate(path.parts) if part in ZONES), default=len(path.parts) - 1)
-    within = path.parts[zone + 1 :]
-    return Path(*path.parts[:zone]), "/".join(("ops", *within)) if path.parts[zone] == "ops" else ".".join(within)
+    if path.parent.parent.name in ("raw", "quarantine"):
+        return path.parents[2], f"{path.parent.name}.{path.name}"
+    depth = 2 if path.parent.parent.name == "ops" else 1  # ops/snapshots/customer_segments, ops/loads
+    return path.parents[depth], str(path.relative_to(path.parents[depth]))
 
 
 def lake_table_damaged(path: Path, cause: str) -> StorageFailed:

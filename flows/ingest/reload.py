@@ -22,6 +22,7 @@ from flows.lake.reload import (
     keep_rows,
     keep_sound_batches,
     missing_keys,
+    restore_loads,
     stage_records,
     take_place,
 )
@@ -88,4 +89,6 @@ def restore_operations(lake: Path, name: str) -> Reload:
         raise UsageError(f"The lake has no {name}.", f"It has {', '.join(known) or 'no table of operations yet'}.")
     stage = begin_staging(lake, name)
     kept = keep_rows(lake / name, stage / name)
+    if name == "ops/loads":
+        restore_loads(lake, stage)
     return Reload(name, kept, take_place(lake, stage, [name]))

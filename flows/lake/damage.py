@@ -73,8 +73,9 @@ def data_files(table: DeltaTable, path: Path) -> dict[Path, int]:
 
 
 def known_batches(lake: Path) -> dict[str, int]:
-    """Return the newest batch of each table that the records of its loads know."""
-    return dict(query(open_table(lake / "ops" / "loads"), "select table_name, max(batch) from {table} group by all"))
+    """Return the batch of each table that its newest load ended with, as the records say."""
+    sql = "select table_name, arg_max(batch, started_at) from {table} group by all"
+    return dict(query(open_table(lake / "ops" / "loads"), sql))
 
 
 def require_known_batches(lake: Path, names: Iterable[TableName], released: Mapping[TableName, int]) -> None:
@@ -95,7 +96,7 @@ def require_known_batches(lake: Path, names: Iterable[TableName], released: Mapp
 def tables_of(lake: Path, names: Iterable[TableName] = ()) -> list[Path]:
     """Return the paths of the history and quarantine of tables, and of the records of operations."""
     own = [place(lake, name) for name in names for place in (raw_path, quarantine_path)]
-    return [*own, *(lake / "ops" / name for name in OPERATIONS)]
+    return [*own, *(lake / "ops" / name for name in OPERATIONS), *sorted(lake.glob("ops/snapshots/*"))]
 
 
 @contextmanager

@@ -7,6 +7,7 @@ that was interrupted is completed by the next command. The lake's folder `damage
 import json
 import os
 import shutil
+from datetime import UTC, datetime
 from pathlib import Path
 
 import duckdb
@@ -19,9 +20,20 @@ from flows.core.errors import StorageFailed
 from flows.core.names import TableName, identifier, literal
 from flows.lake.content import content_metadata, hash_rows, hashed_columns, stated_contents, unlike_batches
 from flows.lake.damage import data_files, is_readable
-from flows.lake.delta import ENTRY, KEEP_COMMITS, KEEP_LOG, WRITTEN, open_table, query, relation_of, replace_batch
+from flows.lake.delta import (
+    ENTRY,
+    KEEP_COMMITS,
+    KEEP_LOG,
+    WRITTEN,
+    append_row,
+    commits,
+    open_table,
+    query,
+    relation_of,
+    replace_batch,
+)
 from flows.lake.file_ledger import FILES, files_path
-from flows.lake.ops import LOADS
+from flows.lake.ops import COUNTED, LOADS
 from flows.lake.quarantine import quarantine_path
 from flows.lake.raw import ROWS_A_PIECE, RawTable, raw_path
 
@@ -164,6 +176,24 @@ def keep_rows(path: Path, target: Path, where: str = "true") -> int:
         kept = connection.sql(f"from {rows} where {where}")
         write_deltalake(str(target), kept.to_arrow_reader(ROWS_A_PIECE), mode="append", configuration=KEEP_LOG)
         return int(kept.aggregate("count(*)").fetchall()[0][0])
+
+
+def restore_loads(lake: Path, stage: Path) -> None:
+    """Record the loads again that the logs of the tables know and the readable records do not."""
+    path = stage / "ops" / "loads"
+    known = {load for (load,) in query(open_table(path), "select load_id from {table}")}
+    for place in sorted(lake.glob("raw/*/*")):
+        table, name = newest_readable(place)[0], TableName(place.parent.name, place.name)
+        if table is None:
+            continue
+        batch = table.transaction_version(str(name)) or 0
+        for commit in commits(table):
+            if "counts" in commit and commit["load_id"] not in known:
+                known.add(commit["load_id"])
+                counts = dict(zip(COUNTED, json.loads(commit["counts"]), strict=True))
+                moment = datetime.fromtimestamp(commit["timestamp"] / 1000, UTC).replace(tzinfo=None)
+                row = {"load_id": commit["load_id"], "run_id": "reload", "table_name": str(name), "batch": batch}
+                append_row(path, row | counts | {"started_at": moment, "seconds": 0.0, "outcome": "completed"}, LOADS)
 
 
 def stage_records(lake: Path, stage: Path, name: TableName, *, afresh: bool) -> None:
