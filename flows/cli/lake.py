@@ -1,4 +1,4 @@
-"""What `verify` and `reload` print of the lake's tables."""
+"""The commands that verify and reload tables of the lake: their work, and the text that they print."""
 
 from collections.abc import Sequence
 
@@ -48,7 +48,7 @@ def list_verifications(found: Sequence[Verification], data_set: str, seconds: fl
 
 
 def summarise_reload(reload: Reload, folder: DataFolder) -> str:
-    """Return what a reload kept, what the source gave, what it no longer has, and where the old table lies."""
+    """Return the numbers of a reload, and the folder in which the old table lies now."""
     lines = [f"  {reload.name}: {reload.kept:,} rows of the table before were kept as they were committed"]
     if reload.load is not None:
         counts = reload.load.total

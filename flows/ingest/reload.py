@@ -32,8 +32,8 @@ from flows.lake.reload import (
 class Reload:
     """The result of a reload: rows kept of the old table, rows of it that were left out, and where it lies now.
 
-    `load` is what the source gave; `missing` counts keys of the old table, as far as they can be read, that are in the
-    new one no more. A table of operations has no source.
+    `load` is the load of the source, None for a table of operations. `missing` counts keys that the old table has, as
+    far as it can be read, and the new one lacks.
     """
 
     name: str
@@ -47,12 +47,11 @@ class Reload:
 def reload_table(
     sources: Connections, contracts: Mapping[TableName, Contract], name: TableName, *, released: int, afresh: bool
 ) -> Reload:
-    """Make a table again of its batches that are sound and of its source, then put it in the place of the old one.
+    """Make a table again of its sound batches and its source, then put it in the place of the old one.
 
     With `afresh` the source alone is used. The old table stays until the new one is complete, and is set aside then.
-    Batches are numbered on from the newest that the lake's records know, or the release (`released`).
-
-    Raises UsageError for a table without a source, and all that a load raises.
+    Batches are numbered on from the newest that the lake's records or the release (`released`) know. Raises UsageError
+    for a table without a source, and the errors of a load.
     """
     lake = sources.folder.lake
     for part in OPERATIONS:
@@ -82,7 +81,7 @@ def reload_table(
 def restore_operations(lake: Path, name: str) -> Reload:
     """Make a table of operations, such as ops/loads, again of its rows that can be read.
 
-    What it lacks then costs time, never rows: files are read again, and their records are found to be duplicates.
+    Rows that it lacks then cost time alone: files are read again, and their records are duplicates.
     """
     if not (lake / name).is_dir():
         known = sorted(str(path.parent.relative_to(lake)) for path in (lake / "ops").rglob("_delta_log"))

@@ -30,8 +30,10 @@ class Pin:
 
 @dataclass(frozen=True)
 class Verified:
-    """What a release may say of a raw table: its id in Delta, its last batch, how many batches were compared with
-    the hashes of their commits, and the version that this holds for."""
+    """The verified state of a raw table: its Delta id and version, its last batch, and a number of batches.
+
+    The rows of so many batches agree with the hashes of their commits.
+    """
 
     table_id: str
     version: int

@@ -1,4 +1,4 @@
-"""Content hashes: what each batch's commit says of its rows, and whether the stored rows still agree.
+"""Content hashes: each batch's commit holds one of its rows, and the stored rows must still agree with it.
 
 A batch's hash is the sum of its rows' hashes: no order of rows and no compaction changes it, and one flipped bit
 does. DuckDB computes them. Its hash is part of no standard, so `method` names it by its result for a fixed row.
@@ -24,7 +24,7 @@ PROBE = "select hash('text', 1::bigint, 1.5::decimal(18, 4), 0.5::double, true, 
 
 @dataclass(frozen=True)
 class Content:
-    """What a commit says of a batch: number of rows, hash, and which columns were hashed by which method."""
+    """The content of a batch by its commit: number of rows, hash, the columns that were hashed, and the method."""
 
     rows: int
     digest: str
@@ -57,7 +57,7 @@ def content_metadata(hashes: Mapping[int, tuple[int, str]], columns: Sequence[st
 
 
 def stated_contents(table: DeltaTable, limit: int | None = None) -> dict[int, Content]:
-    """Return what the newest commits of a table say of each batch; of an older version's batches they say nothing."""
+    """Return the content of each batch, as the newest commit that names it says."""
     stated: dict[int, Content] = {}
     for commit in commits(table, limit):
         if BATCHES in commit:
@@ -78,7 +78,7 @@ def unlike_batches(
     batches: Collection[int] | None = None,
     relation: str | None = None,
 ) -> dict[int, str]:
-    """Compare the stored rows of batches, or of all, with what their commits say; return what differs by batch.
+    """Compare the stored rows of batches, or of all, with their commits; return the differences by batch.
 
     Rows are those of the table's files, or of a `relation` with some of them. A batch that another method hashed is
     counted alone.

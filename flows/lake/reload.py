@@ -1,7 +1,7 @@
-"""A table that takes the place of a damaged one: staged as a lake of its own, then moved in; the old one is set aside.
+"""A table that takes the place of a damaged one, which is set aside and not deleted.
 
-The lake's folder `reload` holds what is staged (`.new`), what is complete (`.ready`) and what is done (`.done`). A move
-that was interrupted is completed by the next command. The lake's folder `damaged` keeps what was set aside.
+It is staged as a lake of its own in the folder `reload`, as `.new`. Once it is complete it is called `.ready`, and
+`.done` after it was moved. The next command completes a move that was interrupted. The folder `damaged` keeps old tables.
 """
 
 import json
@@ -9,6 +9,7 @@ import os
 import shutil
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import Any
 
 import duckdb
 import pyarrow as pa
@@ -18,14 +19,13 @@ from flows.config.contract import SYSTEM_COLUMNS, Contract
 from flows.core.clock import utc_now
 from flows.core.errors import StorageFailed
 from flows.core.names import TableName, identifier, literal
-from flows.lake.content import content_metadata, hash_rows, hashed_columns, stated_contents, unlike_batches
+from flows.lake.content import BATCHES, content_metadata, hash_rows, hashed_columns, stated_contents, unlike_batches
 from flows.lake.damage import data_files, is_readable
 from flows.lake.delta import (
     ENTRY,
     KEEP_COMMITS,
     KEEP_LOG,
     WRITTEN,
-    append_row,
     commits,
     open_table,
     query,
@@ -137,8 +137,8 @@ def _has_columns(file: Path, select: str) -> bool:
 def keep_sound_batches(lake: Path, stage: Path, name: TableName, known: int, *, afresh: bool) -> tuple[int, int]:
     """Begin the staged history with the batches that are as they were committed, or `afresh` with none.
 
-    Batches are numbered on from the newest one that is known, so that whoever has read the table sees new ones. Returns
-    how many rows were kept, and how many are known to be left out.
+    Batches are numbered on from the newest one that is known, so that every reader of the table sees new ones. Returns
+    the number of rows that were kept, and of those that were left out.
     """
     path = raw_path(lake, name)
     table, unread = newest_readable(path)
@@ -182,18 +182,20 @@ def restore_loads(lake: Path, stage: Path) -> None:
     """Record the loads again that the logs of the tables know and the readable records do not."""
     path = stage / "ops" / "loads"
     known = {load for (load,) in query(open_table(path), "select load_id from {table}")}
+    rows: dict[str, dict[str, Any]] = {}
     for place in sorted(lake.glob("raw/*/*")):
         table, name = newest_readable(place)[0], TableName(place.parent.name, place.name)
-        if table is None:
-            continue
-        batch = table.transaction_version(str(name)) or 0
-        for commit in commits(table):
+        for commit in commits(table) if table is not None else ():
             if "counts" in commit and commit["load_id"] not in known:
-                known.add(commit["load_id"])
-                counts = dict(zip(COUNTED, json.loads(commit["counts"]), strict=True))
                 moment = datetime.fromtimestamp(commit["timestamp"] / 1000, UTC).replace(tzinfo=None)
-                row = {"load_id": commit["load_id"], "run_id": "reload", "table_name": str(name), "batch": batch}
-                append_row(path, row | counts | {"started_at": moment, "seconds": 0.0, "outcome": "completed"}, LOADS)
+                new = {"load_id": commit["load_id"], "run_id": "reload", "table_name": str(name), "started_at": moment}
+                row = rows.setdefault(commit["load_id"], new | {"seconds": 0.0, "outcome": "completed"})
+                row.setdefault("batch", max(map(int, json.loads(commit.get(BATCHES, "{}"))), default=0))
+                for column, count in zip(COUNTED, json.loads(commit["counts"]), strict=True):
+                    row[column] = row.get(column, 0) + count
+    if rows:
+        records = pa.Table.from_pylist([*rows.values()], schema=LOADS)
+        write_deltalake(str(path), records, mode="append", configuration=None if open_table(path) else KEEP_LOG)
 
 
 def stage_records(lake: Path, stage: Path, name: TableName, *, afresh: bool) -> None:

@@ -381,6 +381,7 @@ def test_fault_116_a_source_that_cannot_be_read_leaves_the_damaged_table_as_it_i
     assert len(contents(loaded)) == 9
 
 
+@pytest.mark.slow
 def test_fault_117_a_kill_at_every_step_of_a_reload_is_gone_on_from(loaded: Shop) -> None:
     """A reload was killed before each rename, write and deletion, and gone on from by the next command: I."""
     # Given a damaged table, and what a reload leaves of it
