@@ -1,7 +1,7 @@
 """A table that takes the place of a damaged one, which is set aside and not deleted.
 
 It is staged as a lake of its own in the folder `reload`, as `.new`. Once it is complete it is called `.ready`, and
-`.done` after it was moved. The next command completes a move that was interrupted. The folder `damaged` keeps old tables.
+`.done` after it was moved. The next command completes a move that was interrupted. Old tables stay in `damaged`.
 """
 
 import json
