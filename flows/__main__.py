@@ -11,6 +11,7 @@ import logging
 import os
 import signal
 import sys
+import time
 from pathlib import Path
 from types import FrameType
 from typing import Annotated, Literal, NoReturn
@@ -18,7 +19,7 @@ from typing import Annotated, Literal, NoReturn
 import typer
 
 from flows.config import settings
-from flows.core.errors import Unforeseen, UsageError, WarehouseError
+from flows.core.errors import StorageFailed, Unforeseen, UsageError, WarehouseError
 from flows.core.names import TableName
 from flows.core.redaction import scrub
 
@@ -115,15 +116,68 @@ def replay(
     from flows.config.connections import read_connections
     from flows.config.contract import contracts_of
     from flows.ingest.replay import replay_quarantine
+    from flows.lake.reload import finish_reloads
     from flows.orchestration.run_lock import run_lock
     from flows.warehouse.dbt import Dbt
 
     sources = read_connections(connections.resolve(), connection_set)
     named = _table(table) if table else None
     with run_lock(sources.folder):
+        finish_reloads(sources.folder.lake)
         contracts = contracts_of(Dbt.parse(sources.folder).manifest.sources.values())
         loads = replay_quarantine(sources, contracts, named)
     _say(summarise_replay(loads, sources.options))
+
+
+@app.command()
+def verify(
+    release: Annotated[
+        str | None, typer.Option("--release", help="Verify what this release was built of; default: the lake as it is.")
+    ] = None,
+    connection_set: ConnectionSet = None,
+    connections: ConnectionsFile = DEFAULT_CONNECTIONS,
+) -> None:
+    """Recount every load, and compare every batch with the hash that its commit holds."""
+    from flows.cli.lake import list_verifications, verify_lake
+
+    started = time.monotonic()
+    folder = _folder(connection_set, connections)
+    found = verify_lake(folder, release)
+    typer.echo(list_verifications(found, folder.path.name, time.monotonic() - started))
+    if any(one.faults for one in found):
+        raise typer.Exit(StorageFailed.exit_code)
+
+
+@app.command()
+def reload(
+    table: Annotated[str, typer.Argument(help="Source table, such as crm.customers, or one of ops/, as it was told.")],
+    connection_set: ConnectionSet = None,
+    connections: ConnectionsFile = DEFAULT_CONNECTIONS,
+    afresh: Annotated[
+        bool, typer.Option("--afresh", help="Take the source alone, and keep no row that is stored.")
+    ] = False,
+) -> None:
+    """Bring a damaged table of the lake back from its source; the damaged one is set aside."""
+    from flows.cli.lake import summarise_reload
+    from flows.config.connections import read_connections
+    from flows.config.contract import contracts_of
+    from flows.ingest.reload import reload_table, restore_operations
+    from flows.lake.catalog import pin_catalog
+    from flows.orchestration.run_lock import run_lock
+    from flows.warehouse.dbt import Dbt
+    from flows.warehouse.release import last_verified
+
+    sources = read_connections(connections.resolve(), connection_set)
+    with run_lock(sources.folder):
+        if table.startswith("ops/"):
+            done = restore_operations(sources.folder.lake, table)
+        else:
+            name, state = _table(table), last_verified(sources.folder)
+            released = state[name].batch if name in state else 0
+            contracts = contracts_of(Dbt.parse(sources.folder).manifest.sources.values())
+            done = reload_table(sources, contracts, name, released=released, afresh=afresh)
+            pin_catalog(sources.folder.catalog, sources.folder.lake, contracts)
+    typer.echo(summarise_reload(done, sources.folder))
 
 
 @app.command()

@@ -16,7 +16,7 @@ from prefect.runtime import flow_run
 from flows.config.connections import Connections, read_connections
 from flows.config.contract import Contract, contracts_of
 from flows.config.settings import PROJECT, DataFolder
-from flows.core.errors import SourceFailed
+from flows.core.errors import GateFailed, SourceFailed
 from flows.core.names import TableName
 from flows.core.redaction import scrub, without_values
 from flows.core.storage import storage_faults_named
@@ -24,13 +24,16 @@ from flows.core.unforeseen import exceptions_named
 from flows.ingest.derived_tables import derive_table, derived_tables
 from flows.ingest.load import LoadResult, load_table
 from flows.ingest.tables import tables_to_load
-from flows.lake.catalog import Pin, pin_catalog, read_pins
+from flows.lake.catalog import Pin, Verified, pin_catalog, read_pins
+from flows.lake.damage import damage_named, require_known_batches, require_whole, tables_of
 from flows.lake.maintenance import compact_and_vacuum_lake
-from flows.lake.ops import require_lake
+from flows.lake.ops import record_release, require_lake, used_release_names
 from flows.lake.quarantine_report import count_quarantine
 from flows.lake.raw import raw_path
 from flows.lake.reconcile import require_reconciliation
+from flows.lake.reload import finish_reloads
 from flows.lake.snapshot_backup import keep_snapshots, restore_snapshots
+from flows.lake.verify import verify_new_files
 from flows.orchestration.artifacts import failed_gate_shown, failed_run_told, show_outcome
 from flows.orchestration.dbt_task_runs import shown_models
 from flows.orchestration.events import emit_release_published, emit_rows_accepted
@@ -49,7 +52,14 @@ from flows.warehouse.dbt import Dbt
 from flows.warehouse.docs import write_docs
 from flows.warehouse.gates import Verdict, require_freshness, require_gates
 from flows.warehouse.pseudonyms import require_pseudonym_key
-from flows.warehouse.release import Release, named_versions, prune_releases, publish_candidate
+from flows.warehouse.release import (
+    Release,
+    last_verified,
+    named_versions,
+    next_release_name,
+    prune_releases,
+    publish_candidate,
+)
 from flows.warehouse.unkeyed_hashes import require_no_unkeyed_hashes
 
 logger = logging.getLogger(__name__)
@@ -80,17 +90,20 @@ def elt(
         dbt = parse_project(folder)
         contracts = contracts_of(dbt.manifest.sources.values())
         made_up = check_key(dbt, sources, contracts)
+        check_lake(folder, contracts)
         load_tables(sources, contracts, run.run_id, loads)
         loads += derive_tables(sources, contracts, run.run_id)
         check_reconciliation(folder, loads)
         pins = pin_versions(folder, contracts)
+        verified = verify_contents(folder, pins)
         start_candidate(dbt, empty=full_refresh and select is None)
-        stale = check_freshness(dbt, pins)
-        build = build_models(dbt, full_refresh, select)
-        verdict = check_gates(dbt, build)
+        with damage_named(folder.lake, contracts, of=(GateFailed, duckdb.Error)):
+            stale = check_freshness(dbt, pins)
+            build = build_models(dbt, full_refresh, select)
+            verdict = check_gates(dbt, build)
         release = None
         if select is None:
-            release = publish(dbt, build, pins)
+            release = publish(dbt, build, pins, verified)
             run.release = release.name
             keep_history(dbt, release)
             generate_docs(dbt, build)
@@ -193,6 +206,17 @@ def check_key(dbt: Dbt, sources: Connections, contracts: Mapping[TableName, Cont
     return notes
 
 
+@step("check lake")
+def check_lake(folder: DataFolder, contracts: Mapping[TableName, Contract]) -> None:
+    """Complete a reload that was interrupted; require that tables are whole and no older than records and release."""
+    finish_reloads(folder.lake)
+    for path in tables_of(folder.lake, contracts):
+        require_whole(path)
+    released = {name: state.batch for name, state in last_verified(folder).items()}
+    with damage_named(folder.lake, ()):
+        require_known_batches(folder.lake, contracts, released)
+
+
 @step("check reconciliation")
 def check_reconciliation(folder: DataFolder, loads: list[LoadResult]) -> None:
     """Recount what was read, accepted, quarantined and duplicate."""
@@ -203,6 +227,14 @@ def check_reconciliation(folder: DataFolder, loads: list[LoadResult]) -> None:
 def pin_versions(folder: DataFolder, contracts: Mapping[TableName, Contract]) -> dict[TableName, Pin]:
     """Point the catalog's views at the newest version of each table."""
     return pin_catalog(folder.catalog, folder.lake, contracts)
+
+
+@step("verify contents")
+def verify_contents(folder: DataFolder, pins: Mapping[TableName, Pin]) -> dict[TableName, Verified]:
+    """Compare the rows in files that no release was built from yet with the hashes of their commits."""
+    before = last_verified(folder)
+    found = {name: verify_new_files(folder.lake, name, pin, before.get(name)) for name, pin in pins.items()}
+    return {name: verified for name, verified in found.items() if verified is not None}
 
 
 @step("prepare candidate")
@@ -253,9 +285,11 @@ def check_gates(dbt: Dbt, build: Build) -> Verdict:
 
 
 @step("publish")
-def publish(dbt: Dbt, build: Build, pins: Mapping[TableName, Pin]) -> Release:
-    """Flip the readers to the candidate, and keep the newest releases."""
-    release = publish_candidate(dbt.folder, build, {name: pin.version for name, pin in pins.items()})
+def publish(dbt: Dbt, build: Build, pins: Mapping[TableName, Pin], verified: Mapping[TableName, Verified]) -> Release:
+    """Flip the readers to the candidate under a name that no release ever had, and keep the newest releases."""
+    name = next_release_name(dbt.folder, used_release_names(dbt.folder.lake))
+    record_release(dbt.folder.lake, name)
+    release = publish_candidate(dbt.folder, build, {table: pin.version for table, pin in pins.items()}, verified, name)
     logger.info("release %s is published", release.name)
     emit_release_published(dbt.folder, release)
     if gone := prune_releases(dbt.folder):

@@ -29,6 +29,29 @@ REBUILD = "Build it again from the lake: python -m flows elt --full-refresh"
 TRY_AGAIN = "Look at the volume: room, rights, whether it is mounted. Then run again."
 
 
+OF_THE_SYSTEM = "os error"
+"""The words of the Delta library for an error that the system told: of a volume, not of what is written on it."""
+
+
+def lake_place(path: Path) -> tuple[Path, str]:
+    """Return the lake of a Delta table's path, and the table's name: crm.customers, or ops/loads."""
+    if path.parent.parent.name in ("raw", "quarantine"):
+        return path.parents[2], f"{path.parent.name}.{path.name}"
+    depth = 2 if path.parent.parent.name == "ops" else 1  # ops/snapshots/customer_segments, ops/loads
+    return path.parents[depth], str(path.relative_to(path.parents[depth]))
+
+
+def lake_table_damaged(path: Path, cause: str) -> StorageFailed:
+    """Return the error of a Delta table of the lake that cannot be read as it was written, and the way back."""
+    lake, name = lake_place(path)
+    data_set = lake.parent.name if lake.name == "lake" else lake.name
+    return StorageFailed(
+        f"{name}: the lake's table {path} is damaged",
+        cause,
+        f"Restore that folder from a backup, or bring the table back: python -m flows reload {name} --set {data_set}",
+    )
+
+
 def storage_failure(error: BaseException, what: str = "the data folder") -> StorageFailed | None:
     """Return the error to tell if a failure is one of storage, else None."""
     if isinstance(error, StorageFailed):
@@ -36,7 +59,7 @@ def storage_failure(error: BaseException, what: str = "the data folder") -> Stor
     if isinstance(error, OSError) and error.errno in OF_STORAGE:
         return StorageFailed(str(error.filename or what), error.strerror or type(error).__name__, TRY_AGAIN)
     if isinstance(error, DeltaError):
-        return StorageFailed(what, _of_delta(error), TRY_AGAIN)
+        return StorageFailed(what, of_delta(error), TRY_AGAIN)
     if isinstance(error, duckdb.Error) and (isinstance(error, duckdb.IOException) or DAMAGED.search(str(error))):
         return StorageFailed(what, without_values(error), TRY_AGAIN)
     return None
@@ -90,7 +113,7 @@ def recording(failed: str | None) -> Iterator[None]:
         logger.error("it could not be recorded in the lake either: %s", second)
 
 
-def _of_delta(error: DeltaError) -> str:
+def of_delta(error: Exception) -> str:
     """Return what is known to name no value: the system's own words, and features that the library lacks."""
     found = re.search(r"[A-Z][^:()\n]* \(os error \d+\)|(?<=message: \")[^\"]+|Unsupported: [^\n]*", str(error))
     return found[0] if found else type(error).__name__

@@ -240,8 +240,10 @@ def derived_tables(contracts: Mapping[TableName, Contract]) -> list[Contract]:
     return [contracts[name] for name in order if name in derived]
 
 
-def derive_table(contract: Contract, contracts: Mapping[TableName, Contract], lake: Path, *, run_id: str) -> LoadResult:
-    """Load the rows that a derived table lacks of its parent.
+def derive_table(
+    contract: Contract, contracts: Mapping[TableName, Contract], lake: Path, *, run_id: str, into: Path | None = None
+) -> LoadResult:
+    """Load the rows that a derived table lacks of its parent, into the same lake or another.
 
     Raises UsageError for a step or option that does not exist, and all that a load raises.
     """
@@ -252,7 +254,8 @@ def derive_table(contract: Contract, contracts: Mapping[TableName, Contract], la
     origin = {"from": f"{derivation.of} {hash_derivation(derivation, step.version)}"}
     name, tables = contract.name, {contract.name.table: TableOptions.model_validate(origin)}
     connection = Connection(source=name.source, url="lake:", data=lake, tables=tables)
-    return load_table(connection, contract, lake, run_id=run_id, connector=DerivedTable(parent, columns, step))
+    source = DerivedTable(parent, columns, step)
+    return load_table(connection, contract, into or lake, run_id=run_id, connector=source)
 
 
 def read_derivation(contract: Contract, parent: Contract) -> tuple[Step, Columns]:

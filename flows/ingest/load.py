@@ -27,6 +27,7 @@ from flows.ingest.progress import Progress
 from flows.ingest.recheck import clear_quarantine
 from flows.lake.check import Checked
 from flows.lake.counts import Counts
+from flows.lake.damage import damage_named
 from flows.lake.file_ledger import known_files
 from flows.lake.null_spikes import describe_null_spikes
 from flows.lake.ops import LoadRecord, earlier_tries, record_load, standing_notes
@@ -85,7 +86,7 @@ def run_recorded(plan: LoadPlan, run_id: str, steps: Iterator[Progress]) -> Load
     progress = Progress()
     error: str | None = "interrupted"
     try:
-        with exceptions_named(str(name), partial(_failure, name)):
+        with exceptions_named(str(name), partial(_failure, name)), damage_named(lake, [name]):
             for progress in steps:  # noqa: B007 - the last one counts, also if a later step fails
                 pass
         error = None
@@ -103,7 +104,9 @@ def run_recorded(plan: LoadPlan, run_id: str, steps: Iterator[Progress]) -> Load
             )
             record_load(lake, record)
     messages = tuple(progress.describe(name, known))
-    return LoadResult(name, plan.load_id, counts, seconds, raw.batch, messages, earlier_tries(lake, run_id, name))
+    with damage_named(lake, [name]):
+        earlier = earlier_tries(lake, run_id, name)
+    return LoadResult(name, plan.load_id, counts, seconds, raw.batch, messages, earlier)
 
 
 def _committed(plan: LoadPlan, run_id: str, progress: Progress, seconds: float) -> LoadResult:

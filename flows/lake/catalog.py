@@ -28,6 +28,19 @@ class Pin:
     batch: int
 
 
+@dataclass(frozen=True)
+class Verified:
+    """The verified state of a raw table: its Delta id and version, its last batch, and a number of batches.
+
+    The rows of so many batches agree with the hashes of their commits.
+    """
+
+    table_id: str
+    version: int
+    batch: int
+    batches: int
+
+
 def pin_catalog(path: Path, lake: Path, contracts: Mapping[TableName, Contract]) -> dict[TableName, Pin]:
     """Point every view at the newest version of its table, and return the pins."""
     with _exclusive(path):

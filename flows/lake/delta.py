@@ -1,20 +1,24 @@
 """Delta tables: opened, read by SQL, and written by one load or by several at a time."""
 
+import json
+import os
+import re
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
-from urllib.parse import unquote
+from urllib.parse import unquote, urlparse
 
 import duckdb
 import pyarrow as pa
+import pyarrow.parquet as pq
 from deltalake import DeltaTable, PostCommitHookProperties, WriterProperties, write_deltalake
 from deltalake.exceptions import CommitFailedError, DeltaError, TableNotFoundError
 from deltalake.table import SUPPORTED_WRITER_FEATURES, ProtocolVersions
 
 from flows.core.errors import StorageFailed, UsageError
 from flows.core.names import literal
-from flows.core.storage import storage_failure
+from flows.core.storage import OF_THE_SYSTEM, TRY_AGAIN, lake_table_damaged, of_delta, storage_failure
 
 KEEP_LOG = {"delta.logRetentionDuration": "interval 36500 days"}
 """The log holds watermarks and counts of every batch; no clean-up may cut it."""
@@ -33,8 +37,11 @@ TRIES = 8
 HISTORY = 100
 """How many commits back the metadata of a batch are looked for; every commit of ours carries them, maintenance too."""
 
-CARRIED = ("watermark", "config_hash", "contract_version")
-"""The metadata of the source and its contract; every commit of a raw table repeats them."""
+ENTRY = re.compile(r"\d{20}\.json")
+"""The name of a commit's entry in a log."""
+
+CARRIED = ("watermark", "config_hash", "contract_version", "total_rows")
+"""The metadata of the source and its contract, and the number of rows; every commit of a raw table repeats them."""
 
 EARLIER_NAMES = {"position": "watermark", "definition": "config_hash"}
 """Their names in commits of version 0.1.0, so that its lakes can still be read."""
@@ -55,10 +62,40 @@ def open_table(path: Path | str, version: int | None = None) -> DeltaTable | Non
         table = DeltaTable(str(path), version=version)
     except TableNotFoundError:
         return None
-    except DeltaError as error:
-        raise storage_failure(error, str(path)) or error from None
+    except (DeltaError, OSError) as error:
+        if OF_THE_SYSTEM in str(error) and "Not a directory" not in str(error):
+            raise storage_failure(error, str(path)) or StorageFailed(str(path), of_delta(error), TRY_AGAIN) from None
+        raise lake_table_damaged(Path(path), _damaged_entry(Path(path)) or of_delta(error)) from None
     _require_known_features(table.protocol(), path)
     return table
+
+
+def log_entries(path: Path) -> list[Path]:
+    """Return the entries that a log's newest version is read from: the newest checkpoint, if any, and later ones."""
+    log = path / "_delta_log"
+    names = sorted(entry.name for entry in os.scandir(log)) if log.is_dir() else []
+    checkpoints = [name for name in names if name.endswith(".checkpoint.parquet")]
+    newest = checkpoints[-1] if checkpoints else ""
+    commits = [name for name in names if ENTRY.fullmatch(name) and name[:20] > newest[:20]]
+    return [log / name for name in [*checkpoints[-1:], *commits]]
+
+
+def _damaged_entry(path: Path) -> str | None:
+    """Say which entry of a log cannot be read, or is not there; None if none is found."""
+    before = -1
+    for entry in log_entries(path):
+        number = int(entry.name[:20])
+        try:
+            if entry.suffix == ".parquet":
+                pq.read_table(entry)
+            elif not [json.loads(line) for line in entry.read_bytes().splitlines()]:
+                return f"its log entry {entry.name} is empty"
+            elif number != before + 1:
+                return f"its log entry {before + 1:020}.json is not there"
+        except (ValueError, OSError, pa.ArrowException):
+            return f"its log entry {entry.name} cannot be read"
+        before = number
+    return None
 
 
 def _require_known_features(protocol: ProtocolVersions, path: Path | str) -> None:
@@ -96,6 +133,17 @@ def carried(table: DeltaTable) -> Mapping[str, str]:
             if "watermark" in metadata:
                 return {key: metadata[key] for key in CARRIED if key in metadata}
     return {}
+
+
+def commits(table: DeltaTable, limit: int | None = None) -> Iterator[Mapping[str, Any]]:
+    """Yield what the commits of a table say of themselves, the newest first; one that cannot be read is left out."""
+    log = Path(unquote(urlparse(table.table_uri).path)) / "_delta_log"
+    for version in range(table.version(), -1 if limit is None else max(-1, table.version() - limit), -1):
+        try:
+            lines = (log / f"{version:020}.json").read_bytes().splitlines()
+            yield from (json.loads(line)["commitInfo"] for line in lines if line.startswith(b'{"commitInfo"'))
+        except (OSError, ValueError):
+            continue
 
 
 def append_row(path: Path, row: Mapping[str, Any], schema: pa.Schema) -> None:

@@ -7,6 +7,7 @@ from pathlib import Path
 import pyarrow as pa
 
 from flows.config.settings import DataFolder
+from flows.core.clock import utc_now
 from flows.core.errors import StorageFailed
 from flows.core.names import TableName
 from flows.lake.counts import Counts
@@ -37,6 +38,7 @@ RUNS = pa.schema(
         ("error", pa.string()),
     ]
 )
+RELEASES = pa.schema([("release", pa.string()), ("named_at", pa.timestamp("us"))])
 
 
 @dataclass(frozen=True)
@@ -96,6 +98,18 @@ def record_run(
         "error": error,
     }
     append_row(lake / "ops" / "runs", row, RUNS)
+
+
+def record_release(lake: Path, name: str) -> None:
+    """Record that a name is taken by a release, before that is published."""
+    append_row(lake / "ops" / "releases", {"release": name, "named_at": utc_now()}, RELEASES)
+
+
+def used_release_names(lake: Path) -> set[str]:
+    """Return every name that a release ever had, whether or not the release is still there."""
+    names = query(open_table(lake / "ops" / "releases"), "select release from {table}")
+    runs = query(open_table(lake / "ops" / "runs"), "select release from {table} where release is not null")
+    return {name for (name,) in [*names, *runs]}
 
 
 def was_loaded(lake: Path, table: TableName) -> bool:

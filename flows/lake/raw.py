@@ -6,7 +6,7 @@ with a number above the last committed one. So the next load repeats a dead batc
 """
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from pathlib import Path
@@ -17,7 +17,9 @@ from deltalake import CommitProperties, DeltaTable, Transaction, write_deltalake
 
 from flows.config.contract import Contract
 from flows.core.names import TableName, identifier
+from flows.core.storage import lake_table_damaged
 from flows.lake.casts import is_nested
+from flows.lake.content import content_metadata, hash_rows, hashed_columns, stated_contents, stored_rows, unlike_batches
 from flows.lake.counts import Counts
 from flows.lake.deduplicate import NewRows
 from flows.lake.delta import KEEP_COMMITS, KEEP_LOG, WRITTEN, carried, open_table, relation_of
@@ -78,6 +80,19 @@ class RawTable:
         """Return the metadata of the last batch's commit, under the names of CARRIED; empty before the first."""
         return carried(self._delta) if self._delta is not None else {}
 
+    def stored_rows(self) -> int:
+        """Return the number of rows that the log says are stored."""
+        return stored_rows(self._delta) if self._delta is not None else 0
+
+    def unlike_batches(self, batches: Collection[int] | None = None) -> Mapping[int, str]:
+        """Return what differs, by batch, from what was committed, in some batches or in all of them."""
+        return {} if self._delta is None else unlike_batches(self._delta, stated_contents(self._delta), batches)
+
+    def require_contents(self) -> None:
+        """Refuse to write rows again that are not those that were committed; raises StorageFailed."""
+        for batch, difference in self.unlike_batches().items():
+            raise lake_table_damaged(self.path, f"batch {batch}: {difference}")
+
     def stored(self, columns: Sequence[str], types: Mapping[str, str] | None = None) -> str | None:
         """Return SQL for the stored rows, with these columns and the lake's own; None if there are no rows.
 
@@ -111,18 +126,21 @@ class RawTable:
         It is a commit like any other, so earlier versions can still be read.
         """
         assert self._delta is not None, "a table that was never written has no columns"
+        self.require_contents()
         empty = self._schema().empty_table()
         relation = relation_of(self._delta)
         rows = connection.sql(f"from {relation}") if relation else connection.from_arrow(empty)
         listed = ", ".join(
             f"{columns.get(name, identifier(name))} as {identifier(name)}" for name in empty.column_names
         )
+        rows = rows.project(listed)
+        contents = content_metadata(hash_rows(rows, hashed_columns(rows)), hashed_columns(rows))
         write_deltalake(
             self._delta,
-            rows.project(listed).to_arrow_reader(ROWS_A_PIECE),
+            rows.to_arrow_reader(ROWS_A_PIECE),
             mode="overwrite",
             schema_mode="overwrite",
-            commit_properties=CommitProperties(custom_metadata=dict(self.last_commit())),
+            commit_properties=CommitProperties(custom_metadata={**self.last_commit(), **contents}),
             post_commithook_properties=KEEP_COMMITS,
             writer_properties=WRITTEN,
         )
@@ -134,14 +152,21 @@ class RawTable:
         rows = new.rows.connection.sql(
             self._stored_form(new, contract),
             params=[metadata.loaded_at, metadata.load_id, metadata.batch, metadata.is_backfill],
-        ).to_arrow_reader(ROWS_A_PIECE)
+        )
+        hashes = {metadata.batch: (0, "0"), **hash_rows(rows, hashed_columns(rows))}
         properties = CommitProperties(
-            custom_metadata={**carry, "load_id": metadata.load_id, "counts": json.dumps(counts.values())},
+            custom_metadata={
+                **carry,
+                **content_metadata(hashes, hashed_columns(rows)),
+                "total_rows": str(self.stored_rows() + hashes[metadata.batch][0]),
+                "load_id": metadata.load_id,
+                "counts": json.dumps(counts.values()),
+            },
             app_transactions=[Transaction(str(self.name), metadata.batch)],
         )
         write_deltalake(
             self._delta if self._delta is not None else str(self.path),
-            rows,
+            rows.to_arrow_reader(ROWS_A_PIECE),
             mode="append",
             schema_mode="merge",
             configuration=KEEP_LOG if self._delta is None else None,

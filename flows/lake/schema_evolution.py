@@ -74,7 +74,8 @@ def evolve(connection: duckdb.DuckDBPyConnection, raw: RawTable, contract: Contr
                 f"the contract says that column {column.name!r} is {column.data_type}, and {misfits:,} of its "
                 f"stored values do not fit",
                 tuple(f"{name} {of.lower()}" for name, of in stored.values()),
-                f"Keep {found.lower()} in the contract, or move {raw.path} away to load the table again.",
+                f"Keep {found.lower()} in the contract. Or take the source's rows alone: "
+                f"python -m flows reload {raw.name} --afresh",
             )
         if not holds(found, kind):
             rewritten[spelling] = f"cast({cast.typed} as {kind})"

@@ -4,9 +4,9 @@ import logging
 import os
 import shutil
 import subprocess
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 
 import duckdb
@@ -14,8 +14,11 @@ import duckdb
 from flows.config import settings
 from flows.config.settings import DataFolder
 from flows.core.clock import utc_now
-from flows.core.errors import Finding, GateFailed
+from flows.core.errors import Finding, GateFailed, StorageFailed
 from flows.core.names import TableName, identifier
+from flows.core.redaction import without_values
+from flows.core.storage import REBUILD, open_database
+from flows.lake.catalog import Verified
 from flows.warehouse.build import Build, Fingerprint, require_closed
 from flows.warehouse.dbt import TESTS
 
@@ -23,6 +26,8 @@ logger = logging.getLogger(__name__)
 
 
 RELEASES_KEPT = 10
+
+VERIFIED = "struct(table_id varchar, version bigint, batch bigint, batches bigint)"
 
 
 @dataclass(frozen=True)
@@ -33,12 +38,20 @@ class Release:
     path: Path
 
 
-def publish_candidate(folder: DataFolder, build: Build, versions: Mapping[TableName, int | None]) -> Release:
+def publish_candidate(
+    folder: DataFolder,
+    build: Build,
+    versions: Mapping[TableName, int | None],
+    verified: Mapping[TableName, Verified] | None = None,
+    name: str | None = None,
+) -> Release:
     """Turn the candidate into a release that names what it was made of, and flip the link.
 
-    `versions` are the Delta versions of the raw tables that it was built from. Until the flip readers see the old
-    release, afterwards the new one; a reader that has the old one open keeps it. Raises GateFailed if the candidate is
-    not the file that was tested.
+    `versions` are the Delta versions of the raw tables that it was built from. `verified` says which of their batches
+    were compared with the hashes of their commits. Without a `name` it gets the day's next one.
+
+    Until the flip readers see the old release, afterwards the new one; a reader that has the old one open keeps it.
+    Raises GateFailed if the candidate is not the file that was tested.
     """
     if Fingerprint.of(folder.candidate) != build.fingerprint:
         raise GateFailed(
@@ -46,14 +59,45 @@ def publish_candidate(folder: DataFolder, build: Build, versions: Mapping[TableN
             (Finding("candidate", "it was changed after it was tested"),),
             "Run again: python -m flows elt",
         )
-    name = _next_name(folder.releases)
-    _seal(folder.candidate, name, build, versions)
+    name = name or next_release_name(folder)
+    _seal(folder.candidate, name, build, versions, verified or {})
     place = folder.releases / name
     place.mkdir(parents=True)
     os.rename(folder.candidate, place / folder.warehouse.name)
     _sync(place)
     _flip(folder, place)
     return Release(name, place / folder.warehouse.name)
+
+
+def next_release_name(folder: DataFolder, used: Iterable[str] = ()) -> str:
+    """Return today's next name for a release, such as 2026-03-02.1; a name that was ever used is not used again.
+
+    Used are the names of the folders, the name that readers are sent to, and those that the records of runs know.
+    """
+    today = f"{utc_now():%Y-%m-%d}"
+    there = [path.name for path in folder.releases.glob("*")] if folder.releases.is_dir() else []
+    if folder.warehouse.is_symlink():
+        there.append(folder.warehouse.readlink().parent.name)
+    taken = [_order(name)[1] for name in (*there, *used) if name.startswith(f"{today}.")]
+    return f"{today}.{max(taken, default=0) + 1}"
+
+
+def last_verified(folder: DataFolder) -> dict[TableName, Verified]:
+    """Return what the published release says was verified of each raw table; nothing if it cannot be read."""
+    try:
+        return read_verified(folder.warehouse) if folder.warehouse.exists() else {}
+    except duckdb.Error:
+        return {}
+
+
+def read_verified(database: Path) -> dict[TableName, Verified]:
+    """Return what a release says was verified of each raw table; an earlier version of this project said nothing."""
+    with duckdb.connect(str(database), read_only=True) as release:
+        try:
+            rows = release.execute("select verified from main.release").fetchall()
+        except duckdb.BinderException:
+            return {}
+    return {TableName.parse(table): Verified(**state) for table, state in rows[0][0].items()} if rows else {}
 
 
 def prune_releases(folder: DataFolder, keep: int = RELEASES_KEPT) -> list[str]:
@@ -75,11 +119,30 @@ def named_versions(folder: DataFolder) -> dict[TableName, set[int]]:
     """Return the Delta versions of raw tables that the kept releases were built from."""
     named: dict[TableName, set[int]] = {}
     for path in folder.releases.glob(f"*/{folder.warehouse.name}"):
-        with duckdb.connect(str(path), read_only=True) as release:
-            rows = release.execute("select unnest(map_entries(raw_versions), recursive := true) from main.release")
-            for table, version in rows.fetchall():
-                named.setdefault(TableName.parse(table), set()).add(version)
+        for table, version in read_versions(path).items():
+            named.setdefault(table, set()).add(version)
     return named
+
+
+def read_versions(database: Path) -> dict[TableName, int]:
+    """Return the Delta versions of the raw tables that a release was built from."""
+    with duckdb.connect(str(database), read_only=True) as release:
+        rows = release.execute("select unnest(map_entries(raw_versions), recursive := true) from main.release")
+        return {TableName.parse(table): version for table, version in rows.fetchall()}
+
+
+def require_readable_release(database: Path) -> None:
+    """Require that every block of a release's tables agrees with the checksum that DuckDB keeps of it."""
+    what = f"the release {database.parent.name} cannot be read"
+    with open_database(database, what, REBUILD) as release:
+        tables = release.execute("select schema_name, table_name from duckdb_tables() where not internal").fetchall()
+        for schema, table in tables:
+            try:
+                release.execute(
+                    f"select bit_xor(hash(stored)) from {identifier(schema)}.{identifier(table)} as stored"
+                ).fetchall()
+            except duckdb.Error as error:
+                raise StorageFailed(what, f"{schema}.{table}: {without_values(error)}", REBUILD) from None
 
 
 def _order(name: str) -> tuple[str, int]:
@@ -87,7 +150,13 @@ def _order(name: str) -> tuple[str, int]:
     return day, int(number) if number.isdigit() else 0
 
 
-def _seal(candidate: Path, name: str, build: Build, versions: Mapping[TableName, int | None]) -> None:
+def _seal(
+    candidate: Path,
+    name: str,
+    build: Build,
+    versions: Mapping[TableName, int | None],
+    verified: Mapping[TableName, Verified],
+) -> None:
     """Drop the views, which cannot be read without the lake, write the table `release`, and close the file for good."""
     with duckdb.connect(str(candidate)) as database:
         views = database.execute(
@@ -105,7 +174,8 @@ def _seal(candidate: Path, name: str, build: Build, versions: Mapping[TableName,
         database.execute(
             "create or replace table main.release as select $name as release_name, $built as built_at, "
             "$commit as git_commit, $code as code_hash, $invocation as dbt_invocation_id, "
-            "cast($versions as map(varchar, bigint)) as raw_versions, cast($tests as map(varchar, varchar)) as tests",
+            "cast($versions as map(varchar, bigint)) as raw_versions, cast($tests as map(varchar, varchar)) as tests, "
+            f"cast($verified as map(varchar, {VERIFIED})) as verified",
             {
                 "name": name,
                 "built": utc_now(),
@@ -114,6 +184,7 @@ def _seal(candidate: Path, name: str, build: Build, versions: Mapping[TableName,
                 "invocation": build.invocation_id,
                 "versions": _map({str(table): version for table, version in versions.items() if version is not None}),
                 "tests": _map(tests),
+                "verified": _map({str(table): asdict(state) for table, state in verified.items()}),
             },
         )
         database.execute("comment on table main.release is 'What this file was made of, one row.'")
@@ -125,16 +196,6 @@ def _seal(candidate: Path, name: str, build: Build, versions: Mapping[TableName,
 
 def _map(entries: Mapping[str, object]) -> dict[str, list[object]]:
     return {"key": list(entries.keys()), "value": list(entries.values())}
-
-
-def _next_name(releases: Path) -> str:
-    today = f"{utc_now():%Y-%m-%d}"
-    taken = [
-        int(path.name.rpartition(".")[2])
-        for path in releases.glob(f"{today}.*")
-        if path.name.rpartition(".")[2].isdigit()
-    ]
-    return f"{today}.{max(taken, default=0) + 1}"
 
 
 def _flip(folder: DataFolder, place: Path) -> None:

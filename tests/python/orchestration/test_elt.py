@@ -4,6 +4,7 @@ import json
 import os
 import re
 import resource
+import shutil
 import signal
 import subprocess
 from dataclasses import dataclass
@@ -12,10 +13,9 @@ from pathlib import Path
 from typing import Any
 
 import duckdb
-import pyarrow as pa
 import pytest
 import yaml
-from deltalake import CommitProperties, DeltaTable, write_deltalake
+from deltalake import DeltaTable
 from support import prefect_view
 from support.flow_shop import (
     CANARY,
@@ -29,10 +29,14 @@ from support.flow_shop import (
     make_shop,
     put_back,
 )
+from typer.testing import CliRunner
 
+from flows.__main__ import app
 from flows.cli.report import summarise_failure
 from flows.config import settings
 from flows.core.errors import GateFailed, RunLocked, SourceFailed, StorageFailed
+from flows.core.names import TableName
+from flows.lake.raw import RawTable
 from flows.orchestration.run_lock import run_lock
 from flows.orchestration.server import flush_logs_and_events
 from flows.warehouse.lake_plugin import Plugin
@@ -578,6 +582,46 @@ def test_fault_07_08_a_full_disk_and_a_damaged_release_are_gone_on_from(publishe
     assert {*published.rows(history)} >= {*segments}
 
 
+def test_fault_112_113_118_a_damaged_lake_is_told_reloaded_verified_and_published_under_a_new_name(
+    published: FlowShop,
+) -> None:
+    """A data file was cut and a release deleted; then a table was reloaded, and the next release got a name: F, I."""
+    # Given a release that says what was verified, and its name
+    before, name = published.fingerprint(), published.release_name
+    ((verified, versions),) = published.rows("select verified, raw_versions from release")
+    assert verified.keys() == versions.keys()
+    assert all(state["batches"] == state["batch"] > 0 for state in verified.values())
+
+    # When a file of the lake is cut, then no run gets over it, and readers see what they saw
+    cut = next((published.folder.lake / "raw" / "sales" / "order_lines").glob("*.parquet"))
+    cut.write_bytes(cut.read_bytes()[:1000])
+    for full_refresh in (False, True):
+        with pytest.raises(StorageFailed, match=r"python -m flows reload sales\.order_lines --set own_shop") as failure:
+            published.elt(full_refresh=full_refresh)
+        assert cut.name in str(failure.value)
+    assert published.release_name == name
+    assert _typed(published, "verify")[0] == 6
+
+    # And once the table is reloaded, and the newest release is deleted, all is published under a name that is new
+    code, told = _typed(published, "reload", "sales.order_lines")
+    assert (code, "120 accepted" in told) == (0, True), told
+    shutil.rmtree(published.folder.releases / name)
+    published.folder.warehouse.unlink()
+    published.elt()
+    assert published.fingerprint() == before
+    assert published.release_name.rpartition(".")[0] == name.rpartition(".")[0]
+    assert int(published.release_name.rpartition(".")[2]) > int(name.rpartition(".")[2])
+    for options in ((), ("--release", published.release_name)):
+        code, told = _typed(published, "verify", *options)
+        assert (code, "as they were committed" in told) == (0, True), told
+
+
+def _typed(shop: FlowShop, *arguments: str) -> tuple[int, str]:
+    """Run a command in this process; return its exit code and what it said."""
+    done = CliRunner().invoke(app, [*arguments, "--set", SET, "--connections", str(shop.connections)])
+    return done.exit_code, f"{done.output}{done.exception or ''}"
+
+
 def test_fault_13_a_run_does_not_begin_anew_where_the_lake_is_gone(
     published: FlowShop, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -603,15 +647,10 @@ def test_fault_13_a_run_does_not_begin_anew_where_the_lake_is_gone(
 
 def _age(shop: FlowShop, source: str, table: str) -> None:
     """Set the load time of a table's rows to a month ago."""
-    raw = shop.folder.lake / "raw" / source / table
-    aged = DeltaTable(str(raw)).to_pyarrow_table()
-    month_ago = pa.array(
-        [datetime.now(UTC).replace(tzinfo=None) - timedelta(days=30)] * aged.num_rows, pa.timestamp("us")
-    )
-    aged = aged.set_column(aged.schema.get_field_index("_loaded_at"), "_loaded_at", month_ago)
-    write_deltalake(
-        str(raw), aged, mode="overwrite", commit_properties=CommitProperties(custom_metadata={"watermark": "null"})
-    )
+    month_ago = datetime.now(UTC).replace(tzinfo=None) - timedelta(days=30)
+    with duckdb.connect() as connection:
+        raw = RawTable(shop.folder.lake, TableName(source, table))
+        raw.rewrite(connection, {"_loaded_at": f"timestamp '{month_ago}'"})
 
 
 def _raise_os_error(*_: object, **__: object) -> None:

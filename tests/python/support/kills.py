@@ -44,12 +44,15 @@ STEPS = {
     "snapshots": "flows.lake.snapshot_backup:keep_snapshots",
     "docs": "flows.warehouse.docs:write_docs",
     "record_run": "flows.lake.ops:record_run",
+    "reload": "flows.lake.reload:take_place",
+    "finish_reloads": "flows.lake.reload:finish_reloads",
 }
 """The steps of a run, in their order."""
 
 PARTS = {
     "seal": "flows.warehouse.release:_seal",
     "flip": "flows.warehouse.release:_flip",
+    "move_in": "flows.lake.reload:_move_in",
     "sync": "flows.warehouse.release:_sync",
     "copy": "flows.warehouse.build:copy_file",
     "write": "deltalake:write_deltalake",
