@@ -1,7 +1,7 @@
 """A real PostgreSQL server: watermarks, exact values, one snapshot, and no secret of the URL in messages."""
 
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
 from pathlib import Path
@@ -9,9 +9,11 @@ from typing import Any
 
 import duckdb
 import pytest
+from support.nursery import Bad, Plant, as_texts, check_three_rounds, plant
 from support.shop import Shop
 
 from flows.core.errors import SchemaMismatch, SourceFailed, UsageError
+from flows.core.names import literal
 from flows.sources import connect
 from flows.sources.batches import Request
 from flows.sources.sql.postgresql import SESSION
@@ -504,3 +506,25 @@ def test_a_source_that_is_locked_slow_or_stopped_is_worth_another_try(
     # Then it is read after the lock is released
     people.map()
     assert people.load().counts.accepted == 1
+
+
+@pytest.mark.parametrize("load", ["append", "upsert", "full"])
+def test_three_loads_of_another_trade_hold_what_the_server_held(
+    shop: Shop, server: PostgresqlServer, load: str
+) -> None:
+    # Given a table with values that Python cannot hold, in mapped columns and in others
+    def write(shop: Shop, plants: Sequence[Plant], bad: Sequence[Bad]) -> None:
+        shop.connect(url_of(server))
+        server.execute(
+            "drop table if exists plants; create table plants (plant_code text, species text, girth_cm numeric, "
+            "seedlings bigint, planted_on date, is_grafted boolean, seen timestamptz, "
+            "checked_on date default 'infinity', sold_on date default '0044-03-15 BC', notes jsonb default '1.10')"
+        )
+        rows = [as_texts(one) for one in plants]
+        rows += [as_texts(plant(code, 0)) | {"girth_cm": "NaN"} for code, _ in bad]
+        for row in rows:
+            values = ("null" if value is None else literal(str(value)) for value in row.values())
+            server.execute(f"set timezone = 'UTC'; insert into plants ({', '.join(row)}) values ({', '.join(values)})")
+
+    # Then all its values arrive as they were put in
+    check_three_rounds(shop, write, load, is_whole=True)
