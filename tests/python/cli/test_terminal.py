@@ -55,7 +55,6 @@ def test_dbt_build_works_before_anything_was_loaded_and_while_a_run_is_going_on(
         (["replay", "--set", "nowhere"], 2, "holds no set 'nowhere'; it holds demo"),
         (["--help"], 0, "Exit codes: 0 done"),
     ],
-    ids=["unknown set", "no file", "unknown option", "nothing published", "help"],
 )
 def test_wrong_use_is_told_apart_from_failure(tmp_path: Path, arguments: list[str], code: int, said: str) -> None:
     # When a user types a command
