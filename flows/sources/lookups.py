@@ -20,7 +20,7 @@ SCHEMA = "lookup"
 
 
 def hash_lookups(connection: Connection, mapping: TableMapping) -> str:
-    """Return a hash of the content of all lookups, empty if there are none: a change reads the table again."""
+    """Return a hash of the content of all lookups, so that a change reads the table again; empty without lookups."""
     digest = hashlib.sha256()
     with tempfile.TemporaryDirectory() as work:
         for name, files in _lookups(connection, mapping):

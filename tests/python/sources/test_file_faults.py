@@ -445,10 +445,8 @@ def test_fault_86_parquet_keeps_every_digit_or_the_record_waits(items: Shop) -> 
         ("amount0", None, Decimal("1.5"), "1.50000"), ("at0", None, None, None), ("code0", "é", None, None),
         ("zoned0", None, None, None),
     ]  # fmt: skip
-    assert [reasons for _, reasons in items.quarantine()] == [
-        ["amount: is no decimal(18, 4)"], ["amount: is no decimal(18, 4)"], ["at: is no timestamp"],
-        ["code: is no varchar"], ["zoned: is no timestamp"],
-    ]  # fmt: skip
+    columns = [reason.partition(":")[0] for _, (reason,) in items.quarantine()]
+    assert columns == ["amount", "amount", "at", "code", "zoned"]
     assert any(b"12345678901234567890123456789012345678901.23450" in raw for raw, _ in items.quarantine())
 
 

@@ -417,7 +417,7 @@ def test_parquet_times_finer_than_a_microsecond_are_not_rounded(items: Shop) -> 
 
     # When they are loaded, then this one is quarantined
     assert items.load().counts.quarantined == 1
-    assert items.quarantine()[0][1] == ["at: is no timestamp"]
+    assert items.quarantine()[0][1][0].startswith("at: ")
 
 
 def test_parquet_columns_that_differ_by_case_alone_fail_the_load(items: Shop) -> None:
