@@ -24,7 +24,7 @@ STORAGE_CLASSES = {"int64": "integer", "double": "real", "string": "text", "bina
 """SQLite's own types, by the driver's Arrow types."""
 
 MARK = "="
-"""Stands before a value that is read as text."""
+"""Begins every value that is read as text."""
 
 
 @dataclass(frozen=True)
