@@ -169,12 +169,14 @@ class AdbcTable:
         empty = set(names)
         try:
             for batch in reader:
-                fetched = list(zip(names, batch.columns, strict=True))
-                empty -= {name for name, column in fetched if column.null_count < len(column)}
-                decoded = {name: self.dialect.decode(column, as_text=name in as_text) for name, column in fetched}
+                fetched = dict(zip(names, batch.columns, strict=True))
+                empty = {name for name in empty if fetched[name].null_count == len(batch)}
+                decoded = {
+                    name: self.dialect.decode(column, as_text=name in as_text) for name, column in fetched.items()
+                }
                 if unreadable := frozenset(name for name, column in decoded.items() if column is None):
                     raise MixedTypesError(unreadable)
-                yield pa.table(decoded)
+                yield pa.Table.from_batches([pa.record_batch(list(decoded.values()), names)])
         except DRIVER_ERRORS as error:
             self._raise_if_mixed(error, names, as_text, frozenset(empty))
             raise

@@ -15,7 +15,6 @@ from adbc_driver_manager.dbapi import Connection as Database
 
 from flows.core.names import literal
 from flows.sources.sql import pieces
-from flows.sources.sql.values import escape
 from flows.sources.watermark import Cursor
 
 MIXED_COLUMN = re.compile(r"(?:Type mismatch in |JSON path: ')column (\d+)")
@@ -24,8 +23,8 @@ MIXED_COLUMN = re.compile(r"(?:Type mismatch in |JSON path: ')column (\d+)")
 STORAGE_CLASSES = {"int64": "integer", "double": "real", "string": "text", "binary": "blob"}
 """SQLite's own types, by the driver's Arrow types."""
 
-TEXT, BLOB = "=", "x"
-"""Marks before a value that is read as text: a text follows, or a blob in hexadecimal digits."""
+MARK = "="
+"""Begins every value that is read as text."""
 
 
 @dataclass(frozen=True)
@@ -56,15 +55,12 @@ class Sqlite:
 
         The driver takes a column for numbers if its first rows are all null, so every text needs a mark.
         """
+        exact = f"case typeof({column}) when 'real' then {_digits(column)} else cast({column} as text) end"
         if as_text:
-            return (
-                f"case typeof({column}) when 'null' then '' when 'blob' then '{BLOB}' || hex({column}) "
-                f"when 'real' then '{TEXT}' || {_exact_text(column)} else '{TEXT}' || {column} end"
-            )
-        refuse = f"json_extract('{{}}', 'column {at}' || typeof({column}))"
+            return f"coalesce('{MARK}' || {exact}, '')"
         if pa.types.is_string(field.type):  # the driver writes a number of its first rows with six digits
-            exact = f"case typeof({column}) when 'real' then {_exact_text(column)} else {refuse} end"
             return f"case when typeof({column}) in ('real', 'blob') then {exact} else {column} end"
+        refuse = f"json_extract('{{}}', 'column {at}' || typeof({column}))"
         if pa.types.is_floating(field.type):  # the driver rounds integers past 2^53, and 17 is not 17.0
             return f"case when typeof({column}) = 'integer' then {refuse} else {column} end"
         if pa.types.is_binary(field.type):
@@ -108,7 +104,7 @@ def _is_number(text: str) -> bool:
     return is_whole or (re.fullmatch(r"-?\d+\.\d+", text) is not None and f"{float(text):.15g}" == text)
 
 
-def _exact_text(column: str) -> str:
+def _digits(column: str) -> str:
     """Write 15 digits of a real number, which is short and mostly exact, or 17 where it is not; DuckDB writes 1e+20."""
     short, long = f"printf('%!.15g', {column})", f"printf('%!.17g', {column})"
     digits = f"case when cast({short} as real) = {column} then {short} else {long} end"
@@ -116,11 +112,6 @@ def _exact_text(column: str) -> str:
 
 
 def _without_marks(column: pa.Array) -> pa.Array:
-    """Return texts without their marks, and blobs as DuckDB writes them."""
     raw = column.view(pa.binary())  # a text need not be valid UTF-8
     marked = pc.if_else(pc.equal(raw, b""), pa.scalar(None, pa.binary()), raw)
-    values, is_blob = pc.binary_replace_slice(marked, 0, 1, b""), pc.fill_null(pc.starts_with(marked, BLOB), False)
-    if pc.any(is_blob).as_py():
-        blobs = [escape(bytes.fromhex(value.decode())) for value in values.filter(is_blob).to_pylist()]
-        values = pc.replace_with_mask(values, is_blob, pa.array(blobs, pa.binary()))
-    return values.view(pa.string())
+    return pc.binary_replace_slice(marked, 0, 1, b"").view(pa.string())

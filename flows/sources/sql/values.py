@@ -35,11 +35,6 @@ def as_text(column: pa.ChunkedArray) -> pa.ChunkedArray:
     return column if pa.types.is_string(column.type) else pa.chunked_array([_texts(column.to_pylist())])
 
 
-def escape(blob: bytes) -> bytes:
-    """Write a blob as DuckDB casts it to a text, and back."""
-    return re.sub(rb"""[^ -~]|[\\'"]""", lambda found: b"\\x%02X" % ord(found[0]), blob)
-
-
 def _kind(value: Any) -> pa.DataType | None:
     """Return the Arrow type that holds a value exactly, or None."""
     match value:
@@ -74,7 +69,7 @@ def _text(value: Any) -> str:
         case bool():
             return str(value).lower()
         case bytes():
-            return escape(value).decode()
+            return value.decode(errors="surrogateescape")
         case datetime() if type(value) is datetime:
             text = (value.astimezone(UTC) if value.tzinfo else value).isoformat(" ")
             fraction = re.sub(r"(\.\d*?)0+(?=$|\+)", r"\1", text)

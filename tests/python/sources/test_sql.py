@@ -392,14 +392,14 @@ def test_fault_59_columns_and_tables_of_a_database_are_quoted(shop: Shop, scheme
     execute(path, "select * from people")
 
 
-VALUES = [None, 7, 2**53 + 1, 20.0, 0.1 + 0.2, 1234567.25, 1e20, 1e-7, "x", "", b"\x00\xff\\", True]
+VALUES = [None, 7, 2**53 + 1, 20.0, 0.1 + 0.2, 1234567.25, 1e20, 1e-7, "x", "", b"caf\xc3\xa9 '\\", True]
 """Values of every type that SQLite has, and such as a neighbour's type would change."""
 
 
 def text_of(value: Any) -> str | None:
     """Return the one text that a value has, whatever stands beside it."""
     if isinstance(value, bytes):
-        return "".join(f"\\x{byte:02X}" for byte in value)
+        return value.decode()
     if isinstance(value, bool):
         return str(int(value))
     return None if value is None else str(value)
@@ -457,7 +457,7 @@ OBJECTS: dict[str, Any] = {
     "-26:00:01": -timedelta(hours=26, seconds=1),
     '{"a": 1.10}': '{"a": 1.10}',
     '["é", 1]': ["é", 1],
-    r"\x00\xFF\x5C": b"\x00\xff\\",
+    "café '\\": b"caf\xc3\xa9 '\\",
     "9223372036854775807": memoryview(b"9223372036854775807"),
 }
 """Objects that drivers of databases return, by the one text that each has."""
@@ -536,16 +536,18 @@ def test_fault_35_a_text_of_a_database_that_is_not_utf_8_is_quarantined(shop: Sh
         "insert into people values ('1', 'Zoë', '2026-03-01 10:00:00', 1)",
         "insert into people values ('2', cast(x'5a6feb' as text), null, 9007199254740993)",
         "insert into people values ('3', 'Ada', '2026-03-01 10:00:00', 3)",
+        "insert into people values ('4', x'00ff', '2026-03-01 10:00:00', 4)",
     )
 
-    # When it is loaded, then that row is in quarantine with its bytes, and the others are there
+    # When it is loaded, then that row and one with bytes are in quarantine as they came, and the others are there
     load = shop.load()
-    assert (load.counts.read, load.counts.accepted, load.counts.quarantined) == (3, 2, 1)
+    assert (load.counts.read, load.counts.accepted, load.counts.quarantined) == (4, 2, 2)
     assert shop.rows("name") == ["Zoë", "Ada"]
-    ((raw, reasons),) = shop.quarantine()
+    (raw, reasons), (other, _) = shop.quarantine()
+    assert other.startswith(b'{"id": "4", "name": "\\u0000\xff", ')
     assert raw == b'{"id": "2", "name": "Zo\xeb", "updated_at": null, "n": 9007199254740993}'
     assert reasons == ["name: is not UTF-8"]
-    assert shop.load().counts.duplicate == 3
+    assert shop.load().counts.duplicate == 4
 
 
 @BOTH
