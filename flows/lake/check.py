@@ -137,10 +137,7 @@ def _check_sql(
     The careful form isolates the records whose expressions raise; it is slower, and runs after the plain form raised.
     """
     columns, where = contract.columns, mapped.where or "true"
-    casts = [
-        lossless_cast(f"_m{at}", found[at], column.data_type, _shown(mapped.expressions[column.name]))
-        for at, column in enumerate(columns)
-    ]
+    casts = _casts(contract, mapped, found)
     rules = [
         Rule("_where_holds", "case when not _where_holds then 'where cannot be evaluated' end"),
         *(_type_rule(column, at, casts[at], is_careful=is_careful) for at, column in enumerate(columns)),
@@ -184,6 +181,13 @@ def _check_sql(
             case when not _is_good then {raw} end as _raw
         from checked
     """
+
+
+def _casts(contract: Contract, mapped: MappedBatch, found: list[str]) -> list[Cast]:
+    return [
+        lossless_cast(f"_m{at}", found[at], column.data_type, _shown(mapped.expressions[column.name]))
+        for at, column in enumerate(contract.columns)
+    ]
 
 
 def _mapped_list(mapped: MappedBatch, *, is_careful: bool) -> list[str]:
