@@ -14,7 +14,7 @@ class Progress:
 
     `nulls` counts them by column of the accepted rows. `ignored` are columns of the source that the
     contract leaves out, and `new` those that the lake did not have. `missing` are columns of the contract that the
-    source does not have, and `absent` the names in its mapping that no record has, each with a hint.
+    source does not have. `absent` are names in the mapping that no record has, each with a hint.
     `undeleted` says why a full copy deleted nothing, and `is_checked` whether any record was mapped.
     """
 

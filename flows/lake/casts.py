@@ -116,12 +116,12 @@ def _why_no_decimal(value: str, found: str, wanted: str, source: str, whole: int
     fraction = (
         f"case when contains(lower({written}), 'e') then 'more than {scale}' else {_digits_after_point(written)} end"
     )
-    too_long = f"has more than {whole} digits before the point; write a wider type than {wanted} in the contract"
-    too_fine = f" digits after the point, and {wanted} has room for {scale}; round it in the mapping: {rounded}"
+    too_long = f"is no {wanted}: it has more than {whole} digits before the point; write a wider type in the contract"
+    too_fine = f" digits after the point; round it in the mapping: {rounded}"
     return (
         f"case when {number} is null or not isfinite({number}) then {literal('is no ' + wanted)} "
         f"when abs({number}) >= 1e{whole} then {literal(too_long)} "
-        f"else 'has ' || {fraction} || {literal(too_fine)} end"
+        f"else {literal(f'is no {wanted}: it has ')} || {fraction} || {literal(too_fine)} end"
     )
 
 

@@ -137,36 +137,26 @@ def _check_sql(
     The careful form isolates the records whose expressions raise; it is slower, and runs after the plain form raised.
     """
     columns, where = contract.columns, mapped.where or "true"
-    casts = [
-        lossless_cast(f"_m{at}", found[at], column.data_type, _shown(mapped.expressions[column.name]))
-        for at, column in enumerate(columns)
-    ]
+    casts = _casts(contract, mapped, found)
     rules = [
         Rule("_where_holds", "case when not _where_holds then 'where cannot be evaluated' end"),
         *(_type_rule(column, at, casts[at], is_careful=is_careful) for at, column in enumerate(columns)),
         *(_check_rule(column, check, is_careful=is_careful) for column in columns for check in column.checks),
         *further,
     ]
-    mapped_list, typed_list = [], []
-    for at, (column, cast) in enumerate(zip(columns, casts, strict=True)):
-        expression = mapped.expressions[column.name]
-        mapped_list.append(f"{_tried(expression) if is_careful else expression} as _m{at}")
-        if is_careful:
-            mapped_list.append(f"{_raises(expression)} as _x{at}")
-        typed_list.append(f"{cast.typed} as {identifier(column.name)}")
-        typed_list.append(f"coalesce({cast.is_lossless}, false) as _l{at}")
+    typed_list = [
+        f"{cast.typed} as {identifier(column.name)}, coalesce({cast.is_lossless}, false) as _l{at}"
+        for at, (column, cast) in enumerate(zip(columns, casts, strict=True))
+    ]
     passed = ", ".join(map(identifier, [*contract.types, *mapped.extras]))
     reasons = f"concat_ws('{SEPARATOR}', {', '.join(rule.reason for rule in rules)})"
-    resolved, source_of_checks = "", "typed"
-    if moments:
-        replaced = ", ".join(f"{moment} as {identifier(name)}" for name, moment in moments.items())
-        resolved, source_of_checks = f"resolved as (select * replace ({replaced}) from typed),", "resolved"
+    replaced = ", ".join(f"{moment} as {identifier(name)}" for name, moment in moments.items())
     raw = "_record" if mapped.is_text else mapped.schema.as_json("_record")
     return f"""
         {_source(mapped)},
         mapped as (
             select
-                {", ".join([*mapped_list, *map(identifier, mapped.extras)])},
+                {", ".join([*_mapped_list(mapped, is_careful=is_careful), *map(identifier, mapped.extras)])},
                 {f"not {_raises(where)}" if is_careful else "true"} as _where_holds,
                 _file,
                 _row as _number,
@@ -177,9 +167,11 @@ def _check_sql(
         typed as (
             select *, {", ".join(typed_list)} from mapped
         ),
-        {resolved}
+        resolved as (
+            select * {f"replace ({replaced})" if replaced else ""} from typed
+        ),
         checked as (
-            select *, {" and ".join(rule.holds for rule in rules)} as _is_good from {source_of_checks}
+            select *, {" and ".join(rule.holds for rule in rules)} as _is_good from resolved
         )
         select
             {passed},
@@ -189,6 +181,23 @@ def _check_sql(
             case when not _is_good then {raw} end as _raw
         from checked
     """
+
+
+def _casts(contract: Contract, mapped: MappedBatch, found: list[str]) -> list[Cast]:
+    return [
+        lossless_cast(f"_m{at}", found[at], column.data_type, _shown(mapped.expressions[column.name]))
+        for at, column in enumerate(contract.columns)
+    ]
+
+
+def _mapped_list(mapped: MappedBatch, *, is_careful: bool) -> list[str]:
+    """List the mapped columns; the careful form tells of each whether its expression raises."""
+    mapped_list = []
+    for at, expression in enumerate(mapped.expressions.values()):
+        mapped_list.append(f"{_tried(expression) if is_careful else expression} as _m{at}")
+        if is_careful:
+            mapped_list.append(f"{_raises(expression)} as _x{at}")
+    return mapped_list
 
 
 def _shown(expression: str) -> str:

@@ -78,12 +78,12 @@ def why_no_time(value: str, found: str, wanted: str, source: str) -> str:
         return literal(f"is no {wanted} in ISO 8601, with six digits of a second at most; {hint}")
     if found.startswith(NUMBERS):
         hint = f"map one that counts seconds since 1970: to_timestamp({source})"
-        return literal(f"is a number and no {wanted}; {hint}")
+        return literal(f"is no {wanted} but a number; {hint}")
     if wanted == "date":
         return literal(f"is no date: it has a time of day; cut it in the mapping: cast({source} as date)")
     if found.endswith("_ns"):
         kind = "timestamptz" if "tz" in found else "timestamp"
-        cut = literal(f"has nanoseconds; cut them in the mapping: cast({source} as {kind})")
+        cut = literal(f"is no {wanted}: it has nanoseconds; cut them in the mapping: cast({source} as {kind})")
         return f"case when {is_of_microseconds(value, found)} then {literal('is no ' + wanted)} else {cut} end"
     return literal(f"is no {wanted}")
 

@@ -13,7 +13,7 @@ COMPLETED = "completed_records"
 NOT_FOUND = re.compile(
     r'Referenced (?:column|table) "?(?P<one>.+?)"? not found|does not have a column named "(?P<other>[^"]+)"'
 )
-"""What DuckDB says of a column that it does not find; a field of such a column is taken for a table's column."""
+"""DuckDB's errors for a column that it does not find; it takes a field of such a column for a table's column."""
 
 Bound = TypeVar("Bound")
 

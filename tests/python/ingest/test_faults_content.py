@@ -533,8 +533,10 @@ def test_fault_111_an_amount_with_more_digits_than_its_type_says_how_many(shop: 
         ("double 0", Decimal("19.9900")), ("float 0", Decimal("19.9900")), ("float 1", Decimal("0.3000")),
         ("text 0", Decimal("19.9900")),
     ]  # fmt: skip
-    fine = "price: has {} digits after the point, and decimal(18, 4) has room for 4; round it in the mapping: {}"
-    large = "price: has more than 14 digits before the point; write a wider type than decimal(18, 4) in the contract"
+    fine = "price: is no decimal(18, 4): it has {} digits after the point; round it in the mapping: {}"
+    large = (
+        "price: is no decimal(18, 4): it has more than 14 digits before the point; write a wider type in the contract"
+    )
     rounded, parsed = 'round("price", 4)', 'round(cast("price" as decimal(38, 18)), 4)'
     of_floats = [large, "price: is no decimal(18, 4)", fine.format("more than 4", rounded)]
     assert [reason for _, (reason,) in shop.quarantine()] == [

@@ -189,7 +189,7 @@ REPEATED = {
 def test_fault_109_a_time_in_the_repeated_hour_is_the_moment_that_a_mapping_says(
     meters: Shop, zone: str, repeated: str, data_type: str, kind: str
 ) -> None:
-    """Local times came from the repeated hour, and the mapping said which of its two moments they are: Q for others."""
+    """Local times came from the repeated hour, and the mapping said which of its two moments they are: Q."""
     # Given times of a zone, as texts or typed
     moments = {text: at for (where, text), at in HOURS.items() if where == zone}
     moments |= {text: pair[repeated == "second"] for (where, text), pair in REPEATED.items() if where == zone}
@@ -348,9 +348,7 @@ def test_fault_101_only_a_time_that_can_be_read_in_one_way_is_read(meters: Shop,
 
 
 def test_fault_101_a_mapping_names_the_format_of_a_time(meters: Shop) -> None:
-    """Day-first times, epoch seconds and times of a named zone came, and the mapping named their format: Q for others.
-
-    What does not fit the format is quarantined."""
+    """Day-first times, epoch seconds and times of a named zone came, and the mapping named their format: Q."""
     # Given a mapping that names the format of each column
     columns = {"id": "varchar not null", "at": "timestamp", "day": "date", "epoch": "timestamp", "two": "date"}
     meters.declare("site.readings", columns, key=["id"], load="append")
@@ -401,10 +399,10 @@ def test_fault_102_a_number_or_a_finer_time_is_no_time_of_the_contract(meters: S
         ("kept", whole, whole, date(2024, 1, 2), None, kept, "2024-01-02 10:11:12.000000001")
     ]
     assert [reasons for _, reasons in meters.quarantine()] == [
-        ['ns: has nanoseconds; cut them in the mapping: cast("ns" as timestamp)'],
-        ['zoned_ns: has nanoseconds; cut them in the mapping: cast("zoned_ns" as timestamptz)'],
+        ['ns: is no timestamp: it has nanoseconds; cut them in the mapping: cast("ns" as timestamp)'],
+        ['zoned_ns: is no timestamp: it has nanoseconds; cut them in the mapping: cast("zoned_ns" as timestamptz)'],
         ['ns_day: is no date: it has a time of day; cut it in the mapping: cast("ns_day" as date)'],
-        ['number: is a number and no timestamp; map one that counts seconds since 1970: to_timestamp("number")'],
+        ['number: is no timestamp but a number; map one that counts seconds since 1970: to_timestamp("number")'],
     ]
 
 
