@@ -141,9 +141,8 @@ def verify(
     from flows.cli.lake import list_verifications, verify_lake
 
     started = time.monotonic()
-    folder = _folder(connection_set, connections)
-    found = verify_lake(folder, release)
-    typer.echo(list_verifications(found, folder.path.name, time.monotonic() - started))
+    found = verify_lake(_folder(connection_set, connections), release)
+    _say(list_verifications(found, time.monotonic() - started))
     if any(one.faults for one in found):
         raise typer.Exit(StorageFailed.exit_code)
 
@@ -177,7 +176,7 @@ def reload(
             contracts = contracts_of(Dbt.parse(sources.folder).manifest.sources.values())
             done = reload_table(sources, contracts, name, released=released, afresh=afresh)
             pin_catalog(sources.folder.catalog, sources.folder.lake, contracts)
-    typer.echo(summarise_reload(done, sources.folder))
+    _say(summarise_reload(done))
 
 
 @app.command()

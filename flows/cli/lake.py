@@ -29,7 +29,7 @@ def verify_lake(folder: DataFolder, release: str | None) -> list[Verification]:
     ]
 
 
-def list_verifications(found: Sequence[Verification], data_set: str, seconds: float) -> str:
+def list_verifications(found: Sequence[Verification], seconds: float) -> str:
     """Return one row a table that was verified, then every fault, and the way on."""
     rows = [
         (
@@ -41,13 +41,13 @@ def list_verifications(found: Sequence[Verification], data_set: str, seconds: fl
     lines = draw_table(("", "rows", "loads", "batches", "without hash", "faults"), rows, numbers=True)
     lines += ["", *(f"  {one.table}: {fault}" for one in found for fault in one.faults)]
     faulty = [one for one in found if one.faults]
-    lines += [f"  back:   {command()} reload {one.table} --set {data_set}" for one in faulty]
+    lines += [f"  back:   {command()} reload {one.table}" for one in faulty]
     if not faulty:
         lines.append(f"  all {len(found)} tables are as they were committed, {seconds:.1f} s")
     return "\n".join(lines)
 
 
-def summarise_reload(reload: Reload, folder: DataFolder) -> str:
+def summarise_reload(reload: Reload) -> str:
     """Return the numbers of a reload, and the folder in which the old table lies now."""
     lines = [f"  {reload.name}: {reload.kept:,} rows of the table before were kept as they were committed"]
     if reload.load is not None:
@@ -62,4 +62,4 @@ def summarise_reload(reload: Reload, folder: DataFolder) -> str:
     if reload.missing:
         lines.append(f"  {reload.name}: the source no longer has {reload.missing:,} keys that the table before had")
     lines.append(f"  the table before was set aside, not deleted: {shown_path(reload.aside)}")
-    return "\n".join([*lines, "", f"  next:   {command()} elt --set {folder.path.name}"])
+    return "\n".join([*lines, "", f"  next:   {command()} elt"])

@@ -33,22 +33,21 @@ OF_THE_SYSTEM = "os error"
 """The words of the Delta library for an error that the system told: of a volume, not of what is written on it."""
 
 
-def lake_place(path: Path) -> tuple[Path, str]:
-    """Return the lake of a Delta table's path, and the table's name: crm.customers, or ops/loads."""
+def lake_table_name(path: Path) -> str:
+    """Return the name of the table at a Delta table's path in a lake, such as crm.customers or ops/loads."""
     if path.parent.parent.name in ("raw", "quarantine"):
-        return path.parents[2], f"{path.parent.name}.{path.name}"
+        return f"{path.parent.name}.{path.name}"
     depth = 2 if path.parent.parent.name == "ops" else 1  # ops/snapshots/customer_segments, ops/loads
-    return path.parents[depth], str(path.relative_to(path.parents[depth]))
+    return str(path.relative_to(path.parents[depth]))
 
 
 def lake_table_damaged(path: Path, cause: str) -> StorageFailed:
     """Return the error of a Delta table of the lake that cannot be read as it was written, and the way back."""
-    lake, name = lake_place(path)
-    data_set = lake.parent.name if lake.name == "lake" else lake.name
+    name = lake_table_name(path)
     return StorageFailed(
         f"{name}: the lake's table {path} is damaged",
         cause,
-        f"Restore that folder from a backup, or bring the table back: python -m flows reload {name} --set {data_set}",
+        f"Restore that folder from a backup, or bring the table back: python -m flows reload {name}",
     )
 
 

@@ -128,7 +128,7 @@ def test_fault_112_a_damaged_table_is_told_and_comes_back_from_its_source(loaded
     DAMAGE[damage](loaded)
 
     # When a run looks at the lake, then the error names the table and the command that brings it back
-    with pytest.raises(StorageFailed, match=r"python -m flows reload sales\.orders --set test") as failure:
+    with pytest.raises(StorageFailed, match=r"python -m flows reload sales\.orders") as failure:
         require_sound(loaded)
     assert str(failure.value).startswith("sales.orders: ")
 
