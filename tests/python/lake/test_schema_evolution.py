@@ -214,7 +214,8 @@ def test_fault_25_a_renamed_column_is_seen_as_removed_and_added_and_a_mapping_is
     assert "canary" not in said
 
     # And if the column is required, the error suggests the mapping
-    shop.drop("3.csv", "order_number,customer\n4,Dot\n")
+    shop.map(**{"from": "*.jsonl"})
+    shop.drop_rows("3.jsonl", [{"order_number": "4", "customer": "Dot"}])
     with pytest.raises(SchemaMismatch, match=r'Was "order_id" renamed\? The source has "order_number"'):
         shop.load()
 
