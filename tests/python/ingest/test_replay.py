@@ -22,7 +22,6 @@ from flows.__main__ import app
 from flows.cli.report import summarise_replay
 from flows.config.connections import read_connections
 from flows.config.contract import contracts_of
-from flows.config.settings import DataFolder
 from flows.core.errors import RunLocked
 from flows.core.names import TableName
 from flows.ingest.load import LoadResult, load_table
@@ -395,7 +394,7 @@ def state(shop: Shop, lake: Path) -> object:
 def test_the_command_prints_counts_and_the_next_step() -> None:
     # When a replay is summarised, then it reports the moved records, the remaining ones, and the next command
     load = LoadResult(TableName("sales", "orders"), "id", Counts(3, 2, 1, 0), 0.1, 3, ("sales.orders: a note",))
-    text = summarise_replay([load], DataFolder(Path("data/demo")))
+    text = summarise_replay([load], "--set demo")
     assert "sales.orders      3          2             1           0       0.1" in text
     assert "sales.orders: a note" in text
     assert text.endswith("-m flows elt --set demo")
