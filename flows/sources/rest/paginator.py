@@ -81,6 +81,7 @@ class Paginator:
 
     `shifts` counts how often they moved while they were read. `unstated` are paths of the mapping that no page has.
     `is_end_shown` tells whether the API itself showed that the `last` page that was read is the last one.
+    `is_path_proven` tells that an earlier load saw the mapped path: where it is absent now, the list ends.
     """
 
     first: ApiRequest
@@ -88,6 +89,7 @@ class Paginator:
     read: Callable[[ApiRequest], Page]
     link: Callable[[ApiRequest, str], ApiRequest]
     failed: Callable[[str, str], SourceFailed]
+    is_path_proven: bool = False
     shifts: int = 0
     unstated: tuple[str, ...] = ()
     is_end_shown: bool = True
@@ -134,7 +136,8 @@ class Paginator:
             return None
         if not page.following and not page.has_more:
             at = self.paging.at
-            self.is_end_shown = at in self._stated or (not at and page.elsewhere is None) or not page.identities
+            is_proven = self.is_path_proven or at in self._stated or not page.identities
+            self.is_end_shown = is_proven or (not at and page.elsewhere is None)
             return None
         if not page.following:
             raise self.failed("it says that there is more, and not where", "Fix `paging` in its mapping.")

@@ -44,6 +44,7 @@ class RestTable:
                 read=lambda page_request: reader.page(client.fetch(page_request)),
                 link=lambda page_request, link: replace(page_request, url=client.join(page_request.url, link)),
                 failed=client.failed,
+                is_path_proven=request.watermark is not None,  # it waits until a load has shown the list's end
             )
             watermark, buffer = request.watermark, PageBuffer()
             for page in pages:

@@ -147,6 +147,23 @@ def test_fault_93_a_path_that_no_answer_has_is_told_and_deletes_nothing(
     assert load.counts.deleted == (1 if "offset" in paging else 0)
 
 
+def test_news_of_one_page_end_where_earlier_loads_have_followed_links(shop: Shop, serve: Serve) -> None:
+    # Given an API that leaves the link out on its last page, and a load that read two pages
+    def answer(asked: Asked) -> Answer:
+        if "since" in asked.params:
+            return page_of(people(3))
+        return (
+            page_of(people(1), **{"@odata.nextLink": "/v1/people?page=2"}) if not asked.params else page_of(people(2))
+        )
+
+    connect(shop, serve(answer), paging={"next": "@odata.nextLink"}, since="since")
+    assert shop.load().notes == ()
+
+    # When one page of news comes, then it is all that there is
+    load = shop.load()
+    assert (load.counts.accepted, load.notes) == (1, ())
+
+
 @pytest.mark.parametrize(
     ("paging", "further"),
     [
