@@ -1,5 +1,8 @@
 {% macro count_orphans(table, column, counterpart, field, missing_from, is_needed, with_deleted) -%}
-    {%- set counterparts = get_contract(counterpart).relation if with_deleted else counterpart | replace('.', '__') -%}
+    {%- set counterparts = counterpart | replace('.', '__') -%}
+    {%- if with_deleted -%}
+        {%- set counterparts = get_contract(counterpart).relation -%}
+    {%- endif -%}
     select
         '{{ table }}' as table_name,
         '{{ column }}' as column_name,

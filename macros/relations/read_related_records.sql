@@ -5,11 +5,13 @@
     with records as (
 
         select
-            {{ relations | map(attribute='column') | unique | join(',\n            ') }},
             cast({{ record.amount or 'null' }} as decimal(38, 4)) as amount
             {%- if not other_currency %},
             coalesce({{ column or 'null' }}, {{ no_currency() }}) as currency
             {%- endif %}
+            {%- for name in relations | map(attribute='column') | unique %},
+            {{ name }}
+            {%- endfor %}
         from {{ read_all_records(table) }}
 
     )
