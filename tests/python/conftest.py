@@ -11,6 +11,7 @@ from support.flow_shop import leave_out_unit_tests, prefect_for_tests
 from support.shop import Shop, make_shop
 
 pytest_plugins = ["support.fault_catalogue"]
+pytest.register_assert_rewrite("support.nursery")
 
 
 @pytest.fixture

@@ -9,10 +9,10 @@ FILES: dict[str, Write] = {"CSV": write_csv, "JSON": write_json, "Parquet": writ
 
 @pytest.mark.parametrize("load", ["append", "upsert", "full"])
 def test_three_loads_of_a_database_hold_what_it_held(shop: Shop, load: str) -> None:
-    check_three_rounds(shop, write_sqlite, load, is_whole=True)
+    check_three_rounds(shop, write_sqlite, load, is_whole=True, girth="nullif(girth_cm, '')")
 
 
 @pytest.mark.parametrize("load", ["append", "upsert", "full"])
 @pytest.mark.parametrize("kind", FILES)
 def test_three_loads_of_a_folder_hold_what_its_files_held(shop: Shop, kind: str, load: str) -> None:
-    check_three_rounds(shop, FILES[kind], load, is_whole=load == "full", ragged=3 if kind == "CSV" else 0)
+    check_three_rounds(shop, FILES[kind], load, is_whole=load == "full", ragged=1 if kind == "CSV" else 0)

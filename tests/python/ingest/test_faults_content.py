@@ -187,7 +187,11 @@ def test_fault_38_numbers_that_do_not_fit_are_quarantined_and_large_ones_are_exa
         items.load()
     assert items.rows("whole", "amount") == rows[:3] * 3
     assert [reasons for _, reasons in items.quarantine()] == [
-        ["whole: is no bigint", "amount: is no decimal(18, 4)"]
+        [
+            "whole: is no bigint",
+            "amount: is no decimal(18, 4): it has more than 14 digits before the point; "
+            "write a wider type in the contract",
+        ]
     ] * 3
 
     # And numbers from a database are exact too; beyond its integers they are doubles

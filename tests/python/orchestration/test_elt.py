@@ -538,7 +538,7 @@ def test_fault_10_a_build_out_of_memory_publishes_nothing(published: FlowShop, m
 
     def configure_small(plugin: Plugin, connection: duckdb.DuckDBPyConnection) -> None:
         configure(plugin, connection)
-        connection.execute("set memory_limit = '5MB'")
+        connection.execute("set memory_limit = '3MB'")
 
     monkeypatch.setattr(Plugin, "configure_connection", configure_small)
 

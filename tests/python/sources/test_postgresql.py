@@ -9,7 +9,7 @@ from typing import Any
 
 import duckdb
 import pytest
-from support.nursery import Bad, Plant, as_texts, check_three_rounds, plant
+from support.nursery import Bad, Plant, as_bad, as_texts, check_three_rounds
 from support.shop import Shop
 
 from flows.core.errors import SchemaMismatch, SourceFailed, UsageError
@@ -289,7 +289,8 @@ def test_fault_77_infinite_numbers_keep_no_other_row_out(
     """A column of numbers had infinity and NaN, and was the cursor of the load as well: Q."""
     # Given such numbers among others, in mapped columns and in one that no mapping uses
     columns = {"id": "varchar not null", "a": "decimal(18, 2)", "b": "double", "c": "bigint", "text": "varchar"}
-    people.declare("crm.people", columns, key=["id"], load=load, cursor="b" if load == "upsert" else None)
+    further = {"cursor": "b", "lookback": 0} if load == "upsert" else {}
+    people.declare("crm.people", columns, key=["id"], load=load, **further)
     server.execute(f"create table numbers (id int, a {kind}, b {kind}, c {kind}, text {kind}, extra {kind})")
     people.map(**{"from": "numbers"})
     rows = ["1.5, 1.5, 2", "'Infinity', 1.5, 2", "1.5, '-Infinity', 2", "1.5, 1.5, 'NaN'", "1.5, 'NaN', 2"]
@@ -521,7 +522,7 @@ def test_three_loads_of_another_trade_hold_what_the_server_held(
             "checked_on date default 'infinity', sold_on date default '0044-03-15 BC', notes jsonb default '1.10')"
         )
         rows = [as_texts(one) for one in plants]
-        rows += [as_texts(plant(code, 0)) | {"girth_cm": "NaN"} for code, _ in bad]
+        rows += [as_bad(one) | {"girth_cm": "NaN"} for one in bad]
         for row in rows:
             values = ("null" if value is None else literal(str(value)) for value in row.values())
             server.execute(f"set timezone = 'UTC'; insert into plants ({', '.join(row)}) values ({', '.join(values)})")
