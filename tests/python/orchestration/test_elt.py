@@ -582,6 +582,7 @@ def test_fault_07_08_a_full_disk_and_a_damaged_release_are_gone_on_from(publishe
     assert {*published.rows(history)} >= {*segments}
 
 
+@pytest.mark.slow
 def test_fault_112_113_118_a_damaged_lake_is_told_reloaded_verified_and_published_under_a_new_name(
     published: FlowShop,
 ) -> None:
