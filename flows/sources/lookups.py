@@ -2,7 +2,8 @@
 
 import hashlib
 import tempfile
-from collections.abc import Iterator
+from collections import defaultdict
+from collections.abc import Iterator, Mapping, Sequence
 from datetime import timedelta
 from pathlib import Path
 from urllib.parse import urlsplit
@@ -11,9 +12,11 @@ import duckdb
 
 from flows.config.connections import Connection, TableMapping
 from flows.core.errors import SourceFailed, UsageError
-from flows.core.names import identifier
-from flows.sources.batches import Request, SourceFile
+from flows.core.names import folded, identifier
+from flows.core.relation import Relation
+from flows.sources.batches import SERVICE_COLUMNS, Request, SourceFile
 from flows.sources.files.table import FileTable
+from flows.sources.mapping import UNTYPED
 
 SCHEMA = "lookup"
 """The schema of lookups: their names cannot meet those of a load's own relations."""
@@ -38,13 +41,38 @@ def load_lookups(duck: duckdb.DuckDBPyConnection, connection: Connection, mappin
     duck.execute(f"create schema if not exists {SCHEMA}")
     for name, files in _lookups(connection, mapping):
         request = Request(None, None, (), timedelta(0), _none_known, work)
-        table = f"{SCHEMA}.{identifier(name)}"
-        for at, batch in enumerate(files.batches(duck, request)):
+        parts: list[tuple[Relation, Mapping[str, str]]] = []
+        for batch in files.batches(duck, request):
             if batch.rejected:
                 cause = f"the lookup {name} has {len(batch.rejected):,} malformed records"
                 raise SourceFailed(str(mapping.name), cause, f"Fix its files, or {mapping.place}.format.")
-            rows = f"select * exclude (_file, _row) from {batch.records}"
-            duck.execute(f"insert into {table} by name {rows}" if at else f"create table {table} as {rows}")
+            types = {} if batch.records is None else batch.records.types
+            if columns := {column: kind for column, kind in types.items() if column not in SERVICE_COLUMNS}:
+                part = identifier(f"lookup {name} {len(parts)}")  # no name of a lookup has a space
+                parts.append((Relation.table(duck, part, f"from {batch.records}"), columns))
+        if not parts:
+            raise SourceFailed(
+                str(mapping.name), f"the files of the lookup {name} are empty", f"Fix {mapping.place}.lookups.{name}."
+            )
+        duck.execute(f"create view {SCHEMA}.{identifier(name)} as {_union(parts)}")
+
+
+def _union(parts: Sequence[tuple[Relation, Mapping[str, str]]]) -> str:
+    """Return SQL for all rows: a column that has several types is text, so that no value becomes another one."""
+    kinds: dict[str, set[str]] = defaultdict(set)
+    for _, types in parts:
+        for column, kind in types.items():
+            kinds[folded(column)] |= {kind} - {UNTYPED}
+
+    def select(part: Relation, types: Mapping[str, str]) -> str:
+        listed = []
+        for column, kind in types.items():
+            own, is_mixed = identifier(column), len(kinds[folded(column)]) > 1
+            value = "null" if kind == UNTYPED else f"cast({own} as varchar)" if is_mixed else own
+            listed.append(f"{value} as {own}")
+        return f"select {', '.join(listed)} from {part}"
+
+    return " union all by name ".join(select(*part) for part in parts)
 
 
 def _lookups(connection: Connection, mapping: TableMapping) -> Iterator[tuple[str, FileTable]]:
