@@ -68,19 +68,45 @@ def _agree(types: Mapping[str, tuple[str, str]], found: Mapping[str, str]) -> bo
 def _columns(file: SourceFile, reading: Reading) -> Columns:
     """Return a file's columns; DuckDB cannot be given a path with a backslash, nor take a name of its own columns."""
     try:
-        schema = parquet.read_schema(file.path)
+        with parquet.ParquetFile(file.path) as opened:
+            schema, physical = opened.schema_arrow, opened.schema
         refuse_colliding_names(reading.table, schema.names)
         require_columns(
             file, schema.names, reading, f"Map it in {reading.place}, or make it nullable.", shown=schema.names
         )
         is_odd = "\\" in str(file.path) or not VIRTUAL.isdisjoint(map(str.casefold, schema.names))
-        if is_odd or "decimal256" in str(schema.types):
+        old_times = [one.path for one in map(physical.column, range(len(physical))) if one.physical_type == "INT96"]
+        if is_odd or "decimal256" in str(schema.types) or _has_nanoseconds(file, old_times, reading):
             return Columns({}, is_exact=False)
         sql = f"describe from read_parquet({paths_of([file])}, hive_partitioning = false)"
         found = reading.connection.execute(sql).fetchall()
     except (duckdb.Error, pa.ArrowException) as error:
         raise _unreadable(file, reading, error) from None
     return Columns({name: kind for name, kind, *_ in found}, is_exact=True)
+
+
+def _has_nanoseconds(file: SourceFile, old_times: list[str], reading: Reading) -> bool:
+    """Tell whether columns of the old type INT96 have nanoseconds, which DuckDB cuts.
+
+    Raises SourceFailed if a file has years as well that nanoseconds do not reach: no type holds both.
+    """
+    found = is_too_far = False
+    with (
+        parquet.ParquetFile(file.path) as fine,
+        parquet.ParquetFile(file.path, coerce_int96_timestamp_unit="us") as coarse,
+    ):
+        readers = (one.iter_batches(ROWS_A_PIECE, columns=old_times) for one in (fine, coarse) if old_times)
+        for exact, cut in zip(*readers, strict=True):
+            whole = pa.Table.from_batches([cut])
+            found |= not whole.cast(exact.schema, safe=False).equals(pa.Table.from_batches([exact]))
+            try:
+                whole.cast(exact.schema)
+            except pa.ArrowInvalid:
+                is_too_far = True
+    if found and is_too_far:
+        cause = f"{file.name}: its column {old_times[0]} has nanoseconds beside years that these do not reach"
+        raise SourceFailed(reading.table, cause, "Write its times with microseconds, or as text.")
+    return found
 
 
 def _read(reading: Reading, files: Sequence[SourceFile], types: Mapping[str, tuple[str, str]]) -> FileRecords:
