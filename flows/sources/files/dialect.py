@@ -51,12 +51,15 @@ def read_dialect(file: SourceFile, reading: Reading) -> Dialect:
     """
     with opened(file.path) as stream:
         start = stream.read(USUAL_HEADER_BYTES)
+        mark = len(BYTE_ORDER_MARK) if start.startswith(BYTE_ORDER_MARK) else 0
+        dialect, used, lines = _read_start(start[mark:], reading.format)
         is_plain = reading.format.quote.encode() not in start and not reading.format.skip
-        if not is_plain or b"\n" not in start.lstrip():
+        if not is_plain or used >= len(lines) or not dialect.columns:
             start += stream.read(HEADER_BYTES)  # the header may be longer
-    mark = len(BYTE_ORDER_MARK) if start.startswith(BYTE_ORDER_MARK) else 0
-    lines = start[mark:].splitlines(keepends=True)
-    dialect, used = _read([line.decode(errors="surrogateescape") for line in lines], reading.format)
+            dialect, used, lines = _read_start(start[mark:], reading.format)
+        if (used >= len(lines) or not dialect.columns) and stream.read(1):
+            cause = f"{file.name}: its header does not end within the first {HEADER_BYTES:,} bytes"
+            raise SourceFailed(reading.table, cause, f"Fix the file, or describe it in {reading.place}.format.")
     dialect = replace(dialect, start=mark + sum(map(len, lines[:used])))
     if dialect.has_header and re.search("[\0\ud800-\udfff]", "".join(dialect.columns)):
         raise SourceFailed(reading.table, f"{file.name}: its header is no UTF-8", reading.name_encoding)
@@ -109,6 +112,12 @@ def split_widths(line: str, widths: Sequence[int]) -> list[str]:
         cells.append(line[at : at + width].strip())
         at += width
     return cells
+
+
+def _read_start(start: bytes, wanted: FileFormat) -> tuple[Dialect, int, list[bytes]]:
+    """Return the dialect of a file, how many lines are before its first record, and the lines of its start."""
+    lines = start.splitlines(keepends=True)
+    return *_read([line.decode(errors="surrogateescape") for line in lines], wanted), lines
 
 
 def _read(lines: Sequence[str], wanted: FileFormat) -> tuple[Dialect, int]:
