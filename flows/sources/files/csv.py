@@ -118,7 +118,7 @@ def _records(file: SourceFile, dialect: Dialect) -> Iterator[tuple[bytes, list[s
         stream.read(dialect.start)
         following = lines.NextLines(lines.split_lines(stream))
         while (first := next(iter(following), None)) is not None:
-            if not first.strip() and len(dialect.columns) > 1:
+            if not first.strip() and len(dialect.columns) > 1 and dialect.delimiter.encode() not in first:
                 following.take(1)
                 continue
             fields, used, reason = _parse(first, following, dialect)

@@ -33,7 +33,7 @@ def as_utf_8(file: SourceFile, reading: Reading, work: Path) -> SourceFile:
             raise SourceFailed(table, f"{file.name} is no UTF-8, but UTF-16 or UTF-32", reading.name_encoding)
         return file
     decoder = codecs.getincrementaldecoder(wanted.encoding)(errors="surrogateescape")
-    extension = Path(file.name.removesuffix(".gz")).suffix
+    extension = Path(file.name.lower().removesuffix(".gz")).suffix
     with opened(file.path) as stream, NamedTemporaryFile(dir=work, suffix=extension, delete=False) as copy:
         try:
             while piece := stream.read(PIECE):

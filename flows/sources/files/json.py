@@ -34,6 +34,7 @@ ONE_COLUMN = (
 
 LONG_FRACTION = re.compile(rb"(?=[0-9.]{17})[0-9]*\.[0-9]|[0-9]{16}[eE]")
 SMALL_NUMBER = re.compile(rb"[:,\[ ]-?[0-9]+(?:\.[0-9]+)?[eE]-[0-9]{3}")
+FIRST_LINE = re.compile(r"[\r\n]")
 LONGEST_NUMBER = 64
 CHUNK_BYTES = 1024 * 1024
 DIGITS_TO_ZEROS = bytes(ord("0") if chr(code) in "0123456789." else ord(" ") for code in range(256))
@@ -142,12 +143,14 @@ def _split_document(content: bytes, file: SourceFile, rejected: list[Rejected]) 
     with duckdb.connect() as connection:
         try:
             text = keep_digits(content.decode("utf-8-sig"))
-            kind = _json_type(connection, text) or _json_type(connection, text.lstrip().partition("\n")[0])
+            kind = _json_type(connection, text)
+            is_lines = kind is None and _json_type(connection, FIRST_LINE.split(text.lstrip(), 1)[0]) == "OBJECT"
         except UnicodeDecodeError:
-            kind = None
+            kind, is_lines = None, False
+        if is_lines:
+            return content.splitlines()
         if kind == "OBJECT":
-            is_one = _json_type(connection, text) == "OBJECT"
-            return [text.replace("\n", " ").encode()] if is_one else content.splitlines()
+            return [text.replace("\n", " ").encode()]
         if kind != "ARRAY":
             rejected.append(Rejected(content, "is no JSON", f"{file.name}:1"))
             return []
