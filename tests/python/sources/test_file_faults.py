@@ -3,6 +3,7 @@
 import gzip
 import io
 import itertools
+import struct
 import tarfile
 import zipfile
 from datetime import UTC, datetime
@@ -172,6 +173,36 @@ def test_fault_81_a_header_alone_is_a_file_of_no_records(items: Shop, content: s
     """CSV was a header alone, in several forms: I."""
     items.drop("1.csv", content)
     assert items.load().counts.read == 0
+
+
+@pytest.mark.parametrize("first", ["sep=;\n", ";;\n", "\n;\n", ""])
+@pytest.mark.parametrize("end", ["\n", "\r"])
+def test_fault_81_a_long_header_is_read_to_its_end(items: Shop, first: str, end: str) -> None:
+    """CSV had a header of several thousand bytes, below a line that is none: I."""
+    further = ";".join(f"further column {at}" for at in range(500))
+    items.declare("shop.items", COLUMNS, key=["id"], load="append", on_extra_column="ignore")
+    items.drop("1.csv", f"{first}id;{further};name\n1{';' * 501}Ada\n".replace("\n", end))
+    assert items.load().counts.accepted == 1
+    assert items.rows("id", "name") == [("1", "Ada")]
+
+
+def test_fault_81_a_header_that_is_too_long_is_not_cut(items: Shop) -> None:
+    """CSV had a header of more bytes than are read for one: F."""
+    items.drop("1.csv", f"id,{'further,' * 40_000}name\n1{',' * 40_001}Ada\n")
+    with pytest.raises(SourceFailed, match=r"1\.csv: its header does not end within"):
+        items.load()
+
+
+def test_fault_81_a_record_of_empty_cells_is_one_for_both_readers(items: Shop) -> None:
+    """Files with tabs had a record of empty cells, read by both readers: Q."""
+    # Given such a record, beside good ones and in one file beside a ragged one
+    items.drop("1.tsv", "id\tname\n1\tAda\n\t\n2\tBo\n")
+    items.drop("2.tsv", "id\tname\n3\tAda\n\t\n4\tBo\nx\n")
+
+    # When they are loaded, then both files count it
+    load = items.load()
+    assert items.rows("id") == ["1", "2", "3", "4"]
+    assert (load.counts.read, load.counts.quarantined, load.counts.duplicate) == (7, 2, 1)
 
 
 def test_fault_81_a_header_that_cannot_be_read_is_not_an_empty_file(items: Shop) -> None:
@@ -450,6 +481,40 @@ def test_fault_86_parquet_keeps_every_digit_or_the_record_waits(items: Shop) -> 
     assert any(b"12345678901234567890123456789012345678901.23450" in raw for raw, _ in items.quarantine())
 
 
+@pytest.mark.parametrize("first", ["2026-01-05", "1500-01-01", "9999-12-31"])
+@pytest.mark.parametrize("is_fine", [False, True], ids=["microseconds", "nanoseconds"])
+def test_fault_86_old_parquet_times_keep_their_nanoseconds(items: Shop, first: str, is_fine: bool) -> None:
+    """Parquet had times of the old type INT96, of nanoseconds and of years that these do not reach: Q, F, I."""
+    # Given two times of that type, the second of nanoseconds
+    items.declare("shop.items", {"id": "varchar not null", "at": "timestamp"}, key=["id"], load="append")
+    drop_parquet(items, "0.parquet", id=pa.array(["0"]), at=pa.array([datetime(2026, 1, 5)], pa.timestamp("us")))
+    drop_int96(items.exports / "1.parquet", [first, "2026-01-05"], 1_001 if is_fine else 1_000)
+
+    # When they are loaded, then no digit is lost in silence
+    if is_fine and first != "2026-01-05":
+        with pytest.raises(SourceFailed, match=r"1\.parquet: its column at has nanoseconds beside years"):
+            items.load()
+        return
+    items.load()
+    assert items.rows("id") == (["0", "1"] if is_fine else ["0", "1", "2"])
+    assert items.rows('"at"')[1] == datetime.fromisoformat(first)
+    assert ["nanoseconds" in reason for _, (reason,) in items.quarantine()] == [True] * is_fine
+
+
+def drop_int96(path: Path, days: list[str], nanoseconds: int) -> None:
+    """Write times of the old type INT96, a Julian day and nanoseconds: the second is so far behind midnight."""
+    times = [datetime.fromisoformat(day) for day in days]
+    times[1] = times[1].replace(microsecond=1)
+    table = pa.table({"id": pa.array(["1", "2"]), "at": pa.array(times, pa.timestamp("us"))})
+    plain = {"use_dictionary": False, "compression": "none", "write_statistics": False}
+    parquet.write_table(table, path, use_deprecated_int96_timestamps=True, **plain)
+    julian = (times[1] - datetime(1970, 1, 1)).days + 2_440_588
+    content = path.read_bytes()
+    before, after = (struct.pack("<qi", one, julian) for one in (1_000, nanoseconds))
+    assert content.count(before) == 1
+    path.write_bytes(content.replace(before, after))
+
+
 # Wide files
 
 
@@ -514,6 +579,16 @@ def test_fault_87_an_encoding_is_never_guessed(items: Shop, kind: str, encoding:
         items.load()
     assert "format: {encoding:" in str(failed.value)
     assert "gr" not in str(failed.value)
+
+
+@pytest.mark.parametrize("place", ["folder", "archive"])
+def test_fault_87_a_packed_file_of_another_encoding_may_have_capitals(items: Shop, place: str) -> None:
+    """A packed file of another encoding had an extension in capitals, in a folder and in an archive: I."""
+    content = gzip.compress(TEXT.encode("cp1250"))
+    items.drop(*(("1.CSV.GZ", content) if place == "folder" else ("1.zip", pack({"1.CSV.GZ": content}, "zip"))))
+    items.map(**{"from": "*.GZ" if place == "folder" else "1.zip!*", "format": {"encoding": "cp1250"}})
+    items.load()
+    assert items.rows("id", "name") == [("1", "Zoë"), ("2", "Łódź")]
 
 
 def test_fault_87_bytes_that_an_encoding_does_not_have_are_kept(items: Shop) -> None:
@@ -634,11 +709,26 @@ def test_fault_90_a_changed_lookup_reads_the_table_again(items: Shop, load: str)
         assert ("3", "Cherry") in items.rows("id", "name")
 
 
-@pytest.mark.parametrize("case", ["malformed", "none", "database", "no query", "name"])
+def test_fault_90_a_lookup_of_unlike_files_keeps_every_value(items: Shop) -> None:
+    """A lookup had Parquet files of unlike types and columns, and a query joined it: I."""
+    # Given names that each file has in another type
+    items.drop("sold/1.csv", "id,code,size\n" + "".join(f"{at},{at},1\n" for at in range(5)))
+    names = [pa.array([9007199254740993]), pa.array([18.5]), pa.array(["x"]), pa.nulls(1), pa.array([Decimal("1.10")])]
+    (items.exports / "products").mkdir()
+    for at, name in enumerate(names):
+        drop_parquet(items, f"products/{at}.parquet", code=pa.array([str(at)]), name=name, **{f"further{at}": name})
+    items.map(**{"from": "sold/*", "query": JOIN, "lookups": {"products": "products/*"}})
+
+    # When they are joined, then each name is as it was
+    items.load()
+    assert items.rows("name") == ["9007199254740993", "18.5", "x", None, "1.10"]
+
+
+@pytest.mark.parametrize("case", ["malformed", "none", "empty", "database", "no query", "name"])
 def test_fault_90_a_lookup_that_cannot_be_joined_is_told(items: Shop, case: str) -> None:
-    """Lookups were malformed, absent, of a database and without a query: F."""
+    """Lookups were malformed, absent, empty, of a database and without a query: F."""
     items.drop("sold/1.csv", "id,code,size\n1,a,10\n")
-    items.drop("products/1.csv", "code,name\na,Apple,1\n" if case == "malformed" else "code,name\na,Apple\n")
+    items.drop("products/1.csv", {"malformed": "code,name\na,Apple,1\n", "empty": ""}.get(case, "code,name\na,Apple\n"))
     wanted = "none/*.csv" if case == "none" else "products/*.csv"
     items.map(**{"from": "sold/*", "query": JOIN, "lookups": {"a b" if case == "name" else "products": wanted}})
     if case == "database":

@@ -210,6 +210,25 @@ def test_fault_32_malformed_json_is_quarantined_as_it_came(items: Shop, name: st
     assert items.rows("id") == (["1", "2"] if name == "1.jsonl" else ["1"])
 
 
+@pytest.mark.parametrize("content", ['[{"id": "1"}]\n[{"id": "2"}]', '[{"id": "1"}]\n{"id": "2"}', "[]\n[]\n"])
+def test_fault_32_several_lists_in_a_document_are_quarantined(items: Shop, content: str) -> None:
+    """A JSON document was several lists, one a line: Q."""
+    items.drop("0.json", '[{"id": "0"}]')
+    items.drop("1.json", content)
+    items.load()
+    assert (items.rows("id"), items.quarantine()) == (["0"], [(content.encode(), ["is no JSON"])])
+
+
+@pytest.mark.parametrize("end", ["\n", "\r\n", "\r"])
+def test_json_lines_may_be_called_a_document(items: Shop, end: str) -> None:
+    # Given records a line, with any line end, in a file that is called a document
+    items.drop("1.json", end.join(['{"id": "1"}', '{"id": "2"}', ""]))
+
+    # When it is loaded, then each line is a record
+    items.load()
+    assert items.rows("id") == ["1", "2"]
+
+
 def test_a_file_of_malformed_lines_alone_is_quarantined_too(items: Shop) -> None:
     # Given a file without a record, and so without columns
     items.drop("1.jsonl", "nonsense\n")
