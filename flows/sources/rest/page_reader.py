@@ -26,7 +26,8 @@ LEADS_ON = re.compile(
     r"|(continuation|cursor|pagetoken|paginationtoken|scrollid)"
 )
 SAYS_MORE = re.compile(r"(has|is)?(more|next|truncated)(page|pages|results|records|data|items|available|exist|exists)?")
-"""Names of keys, letters alone, whose value leads to a further page, or says that there is one if it is true."""
+COUNTS_PAGES = re.compile(r"pages|(total|num|numberof|last)pages?|pages?(total|count)")
+"""Names of keys, letters alone, whose value leads to a further page, or says that there is one: if true, or above 1."""
 
 
 @dataclass(frozen=True)
@@ -138,6 +139,7 @@ def _next_values(node: Any, path: tuple[str, ...] = ()) -> Iterator[tuple[str, A
     for key, value in node.items():
         words = ["".join(filter(str.isalpha, one)).lower() for one in (*path, key)]
         is_flag = value is True and SAYS_MORE.fullmatch(words[-1])
+        is_flag = is_flag or (type(value) is int and value > 1 and COUNTS_PAGES.fullmatch(words[-1]))
         if is_flag or (isinstance(value, str | int) and value and any(map(LEADS_ON.fullmatch, words))):
             yield ".".join((*path, key)), value
         yield from _next_values(value, (*path, key))

@@ -121,6 +121,9 @@ def test_fault_93_a_link_header_is_not_passed_over(shop: Shop, serve: Serve, pag
         ({"cursor": "aftr", "param": "after"}, {"after": "b"}, "no answer has anything at aftr; the API does not"),
         ({"cursor": "x", "param": "after"}, {"next_token": "b"}, "at x; it has something at next_token; the API"),
         ({}, {"meta": {"hasMore": True}}, "crm.people: it has something at meta.hasMore; the API does not show"),
+        ({}, {"meta": {"page": 1, "total_pages": 2}}, "it has something at meta.total_pages; the API does not show"),
+        ({}, {"page": 1, "pages": 3}, "crm.people: it has something at pages; the API does not show"),
+        ({}, {"lastPage": 9}, "crm.people: it has something at lastPage; the API does not show"),
         ({"offset": "from", "has_more": "mor"}, {"more": False}, "no answer has anything at mor; fix `paging`"),
     ],
 )
