@@ -76,7 +76,7 @@ def _columns(file: SourceFile, reading: Reading) -> Columns:
         )
         is_odd = "\\" in str(file.path) or not VIRTUAL.isdisjoint(map(str.casefold, schema.names))
         old_times = [one.path for one in map(physical.column, range(len(physical))) if one.physical_type == "INT96"]
-        if is_odd or "decimal256" in str(schema.types) or _has_nanoseconds(file, old_times, reading):
+        if is_odd or "decimal256" in str(schema.types) or (old_times and _has_nanoseconds(file, old_times, reading)):
             return Columns({}, is_exact=False)
         sql = f"describe from read_parquet({paths_of([file])}, hive_partitioning = false)"
         found = reading.connection.execute(sql).fetchall()
@@ -95,7 +95,7 @@ def _has_nanoseconds(file: SourceFile, old_times: list[str], reading: Reading) -
         parquet.ParquetFile(file.path) as fine,
         parquet.ParquetFile(file.path, coerce_int96_timestamp_unit="us") as coarse,
     ):
-        readers = (one.iter_batches(ROWS_A_PIECE, columns=old_times) for one in (fine, coarse) if old_times)
+        readers = (one.iter_batches(ROWS_A_PIECE, columns=old_times) for one in (fine, coarse))
         for exact, cut in zip(*readers, strict=True):
             whole = pa.Table.from_batches([cut])
             found |= not whole.cast(exact.schema, safe=False).equals(pa.Table.from_batches([exact]))
