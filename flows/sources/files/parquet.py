@@ -31,10 +31,14 @@ ROWS_A_PIECE = 20_000
 
 @dataclass(frozen=True)
 class Columns:
-    """The columns of a file with their DuckDB types, and whether DuckDB reads all of them as they are."""
+    """The columns of a file with their DuckDB types, and whether DuckDB reads all of them as they are.
+
+    `unit` is that of times of the old type INT96: Arrow would read the year 9999 wrong in nanoseconds.
+    """
 
     types: Mapping[str, str]
     is_exact: bool
+    unit: str = "us"
 
 
 def read_parquet(reading: Reading, files: Sequence[SourceFile]) -> Iterator[FileRecords]:
@@ -50,7 +54,7 @@ def read_parquet(reading: Reading, files: Sequence[SourceFile]) -> Iterator[File
             yield _read(reading, group, types)
             group, types = [], {}
         if not columns.is_exact:
-            yield _read_by_arrow(reading, file)
+            yield _read_by_arrow(reading, file, columns.unit)
             continue
         group.append(file)
         for name, kind in columns.types.items():
@@ -76,8 +80,9 @@ def _columns(file: SourceFile, reading: Reading) -> Columns:
         )
         is_odd = "\\" in str(file.path) or not VIRTUAL.isdisjoint(map(str.casefold, schema.names))
         old_times = [one.path for one in map(physical.column, range(len(physical))) if one.physical_type == "INT96"]
-        if is_odd or "decimal256" in str(schema.types) or (old_times and _has_nanoseconds(file, old_times, reading)):
-            return Columns({}, is_exact=False)
+        is_fine = bool(old_times) and _has_nanoseconds(file, old_times, reading)
+        if is_odd or is_fine or "decimal256" in str(schema.types):
+            return Columns({}, is_exact=False, unit="ns" if is_fine else "us")
         sql = f"describe from read_parquet({paths_of([file])}, hive_partitioning = false)"
         found = reading.connection.execute(sql).fetchall()
     except (duckdb.Error, pa.ArrowException) as error:
@@ -125,10 +130,10 @@ def _read(reading: Reading, files: Sequence[SourceFile], types: Mapping[str, tup
     return FileRecords(tuple(files), number_and_name(reading.connection, files, columns, untyped))
 
 
-def _read_by_arrow(reading: Reading, file: SourceFile) -> FileRecords:
+def _read_by_arrow(reading: Reading, file: SourceFile, unit: str) -> FileRecords:
     """Read a file whose columns have the names of DuckDB's own, or decimals that DuckDB would round."""
     columns = ColumnNames()
-    with parquet.ParquetFile(file.path) as opened:
+    with parquet.ParquetFile(file.path, coerce_int96_timestamp_unit=unit) as opened:
         found = opened.schema_arrow
         schema = pa.schema([(columns.add(field.name), _exact(field, file, reading)) for field in found])
         try:
