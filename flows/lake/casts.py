@@ -32,6 +32,9 @@ INTEGERS = {
 FLOATS = {"double", "float", "real"}
 BOOLEANS = {"boolean", "bool"}
 
+EXACT_IN_DOUBLE = 17
+"""The characters of a number with an exponent that a double tells from all others; 15 of them are digits at most."""
+
 
 @dataclass(frozen=True)
 class Cast:
@@ -69,11 +72,12 @@ def _typed(value: str, found: str, wanted: str, typed: str) -> tuple[str, str]:
         return _nested(value, found, wanted)
     if wanted in INTEGERS and found in TEXTS:
         exact = f"try_cast({value} as decimal(38, 10)) = {typed}"
+        exact = f"{exact} and {_keeps_all_digits(value, typed, 0)}"
         return typed, f"case when {_has_any(value, '.eE')} then {exact} else true end"
     if wanted in INTEGERS:
         return typed, "true" if found in INTEGERS else f"{value} = {typed}"
     if wanted in FLOATS:
-        return typed, f"isfinite({typed}){_is_exact_if_whole(value, typed, found)}"
+        return typed, f"isfinite({typed}){_is_kept_by_float(value, typed, found)}"
     if wanted in BOOLEANS and found not in (*TEXTS, *BOOLEANS):
         return typed, f"try_cast({value} as double) in (0, 1)"
     return typed, is_of_our_era(typed, "date") if wanted == "date" else "true"
@@ -143,11 +147,16 @@ def _nested(value: str, found: str, wanted: str) -> tuple[str, str]:
     return typed, f"json_contains(to_json({typed}), {given})"
 
 
-def _is_exact_if_whole(value: str, typed: str, found: str) -> str:
-    """Return SQL that is false for whole numbers that a float would round, such as 2^53 + 1."""
+def _is_kept_by_float(value: str, typed: str, found: str) -> str:
+    """Return SQL that is false for whole numbers that a float would round, such as 2^53 + 1, and for those near zero.
+
+    A fraction is rounded to the nearest float in any case.
+    """
     same = f"try_cast({typed} as hugeint) is not distinct from try_cast({value} as hugeint)"
     if found in TEXTS:
-        return f" and (not regexp_full_match(trim({value}), '[+-]?[0-9]{{7,}}') or {same})"
+        is_whole = f"regexp_full_match(trim({value}), '[+-]?[0-9]{{7,}}([.]0*)?')"
+        is_zero = f"regexp_full_match(trim({value}), '[-+0.]*([eE].*)?')"
+        return f" and (not {is_whole} or {same}) and case when {typed} <> 0 then true else {is_zero} end"
     return f" and {same}" if found in INTEGERS else ""
 
 
@@ -155,8 +164,16 @@ def _text_fits_decimal(value: str, typed: str, scale: int) -> str:
     """Count the digits after the point as they are written: a cast would round those that it has no room for."""
     written = f"strpos({value}, '.') = 0 or length({value}) - strpos({value}, '.') <= {scale}"
     digits = f"length(rtrim(split_part(trim({value}), '.', 2), '0'))"
-    scientific = f"cast({typed} as double) = try_cast({value} as double)"
+    scientific = _keeps_all_digits(value, typed, scale)
     return f"case when {_has_any(value, 'eE')} then {scientific} when {written} then true else {digits} <= {scale} end"
+
+
+def _keeps_all_digits(value: str, typed: str, scale: int) -> str:
+    """Return SQL for whether a number with an exponent is exact; without repeated parts, which DuckDB runs for all."""
+    exponent = f"coalesce(try_cast(regexp_extract({value}, '[eE](.*)', 1) as integer), 0)"
+    places = f"length(rtrim(regexp_extract({value}, '[.]([0-9]*)', 1), '0')) - {exponent}"
+    is_near = f"cast({typed} as double) = try_cast({value} as double)"
+    return f"{is_near} and (length({value}) <= {EXACT_IN_DOUBLE} or {places} <= {scale})"
 
 
 def _has_any(value: str, signs: str) -> str:

@@ -69,8 +69,8 @@ class Dialect(Protocol):
         """Return the values of a fetched column as the database has them, or None if its type cannot hold them."""
         ...
 
-    def literal(self, cursor: Cursor) -> str:
-        """Write a cursor value as SQL that compares like the column's own values."""
+    def since(self, column: str, cursor: Cursor) -> str:
+        """Return SQL for the rows from a cursor value on, and for those that no later value can tell."""
         ...
 
     def explain(self, error: Exception) -> tuple[str, bool]:
@@ -202,8 +202,8 @@ class AdbcTable:
             return f" limit {LARGEST_LIMIT} offset {done}" if done else ""
         column, where = _column(request.cursor), ""
         if request.watermark is not None:
-            since = self.dialect.literal(from_watermark(request.watermark, request.lookback))
-            where = f" where {column} >= {since} or {column} is null"
+            since = self.dialect.since(column, from_watermark(request.watermark, request.lookback))
+            where = f" where {since} or {column} is null"
         return f"{where} order by {column}"
 
 

@@ -52,7 +52,7 @@ class SqlAlchemyTable:
         names = list(database.execute(relation.limit(0)).keys())
         pieces.refuse_repeated_names(str(self.mapping.name), names)
         request = pieces.resolve_cursor(request, names)
-        result = database.execute(_select(relation, request))
+        result = database.execute(_select(relation, request, database.dialect.name))
         fetched = (_to_arrow(names, rows) for rows in result.partitions(pieces.ROWS_A_FETCH))
         tables = pieces.gather(fetched, pa.schema([(name, pa.string()) for name in names]))
         has_rows = partial(_has_rows, database, relation.where(_column(request).is_not(None)).limit(1))
@@ -83,13 +83,16 @@ class SqlAlchemyTable:
         return sqlalchemy.select(sqlalchemy.text("*")).select_from(relation)
 
 
-def _select(relation: sqlalchemy.Select[Any], request: Request) -> sqlalchemy.Select[Any]:
+def _select(relation: sqlalchemy.Select[Any], request: Request, dialect: str) -> sqlalchemy.Select[Any]:
     column = _column(request)
     if request.cursor is None:
         return relation
     if request.watermark is not None:
         since = from_watermark(request.watermark, request.lookback)
-        relation = relation.where(sqlalchemy.or_(column >= since, column.is_(None)))
+        chosen = [column >= since, column.is_(None)]
+        if dialect == "sqlite" and isinstance(since, str):
+            chosen.append(column < pieces.least_text(since))
+        relation = relation.where(sqlalchemy.or_(*chosen))
     return relation.order_by(column)
 
 

@@ -81,6 +81,15 @@ def relation_of(mapping: TableMapping, exists: Callable[..., bool]) -> str:
     return ".".join(map(identifier, parts)) if len(parts) == 2 and exists(*parts) else name
 
 
+def least_text(cursor: str) -> str:
+    """Return the text of SQLite before which rows are read in any case.
+
+    Numbers sort before all texts. Empty cells, blanks and dashes do so before all texts that begin with a digit or
+    letter.
+    """
+    return "/" if cursor > "/" else ""
+
+
 def is_plain_name(mapping: TableMapping) -> bool:
     """Tell whether a table is read by a plain name, which is quoted."""
     return not mapping.query and re.fullmatch(r"\w+", mapping.origin) is not None

@@ -134,9 +134,9 @@ class Postgresql:
         is_year = pc.or_(pc.greater(numbers, EARLIEST[kind]), pc.equal(numbers, INFINITIES[kind][1][0]))
         return numbers.view(column.type) if pc.all(is_year).as_py() else None
 
-    def literal(self, cursor: Cursor) -> str:
-        """Write a cursor value as a literal that takes the column's own type."""
-        return literal(str(cursor))
+    def since(self, column: str, cursor: Cursor) -> str:
+        """Return SQL for rows from a value on; its literal takes the column's own type."""
+        return f"{column} >= {literal(str(cursor))}"
 
     def explain(self, error: Exception) -> tuple[str, bool]:
         """Return the server's message if it cannot quote a value, and whether the failure may pass."""

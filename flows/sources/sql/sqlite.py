@@ -85,12 +85,12 @@ class Sqlite:
         """Return a fetched column without marks."""
         return _without_marks(column) if as_text and pa.types.is_string(column.type) else column
 
-    def literal(self, cursor: Cursor) -> str:
-        """Write a cursor value as SQL; digits become a number, since SQLite sorts every text after all numbers."""
+    def since(self, column: str, cursor: Cursor) -> str:
+        """Return SQL for rows from a value on; digits become a number, since every text sorts after all numbers."""
         text = str(cursor)
         if isinstance(cursor, str | date) and not _is_number(text):
-            return literal(text)
-        return text.replace("inf", "9e999")
+            return f"{column} >= {literal(text)} or {column} < {literal(pieces.least_text(text))}"
+        return f"{column} >= {text.replace('inf', '9e999')}"
 
     def explain(self, error: Exception) -> tuple[str, bool]:
         """Return the driver's own message, and whether another process holds the file."""

@@ -553,6 +553,33 @@ def test_fault_111_an_amount_with_more_digits_than_its_type_says_how_many(shop: 
     assert shop.rows("price", where="id in ('double 1', 'double 4')") == [Decimal("0.3000"), Decimal("0.0000")]
 
 
+def test_fault_119_digits_that_a_comparison_would_round_are_quarantined(shop: Shop) -> None:
+    """Texts had more digits than a double or ten decimals can tell from the stored number: Q."""
+    # Given numbers as texts, of which the first of each kind fit
+    fitting = {
+        "decimal(18, 4)": ["12345678901234.5678", "1.23456789012345678E13", "12345678e-4", "15000e-5", "0E+0"],
+        "bigint": ["4.0000000000000", "9.223372036854775807e18", "1500e-2", "9223372036854775807.0"],
+        "double": ["9007199254740992.0", "0.12345678901234567890", "1e-300", "0e-400", "0.000"],
+    }
+    rounded = {
+        "decimal(18, 4)": ["12345678901234.56789e0", "1234567890123.456789E1", "12345678901234567891e-6"],
+        "bigint": ["4.00000000001", "4.00000000001e0", "400000000001e-11", "9.2233720368547758071e18"],
+        "double": ["9007199254740993.0", "9007199254740993.", "1e-400"],
+    }
+    for kind in fitting:
+        shop.declare("sales.lines", {"id": "varchar not null", kind[:3]: kind}, key=["id"], load="append")
+        shop.change(quarantine_limit_pct=100.0)
+        texts = fitting[kind] + rounded[kind]
+        shop.drop_rows(f"{kind[:3]}.jsonl", [{"id": f"{kind[:3]} {text}", kind[:3]: text} for text in texts])
+        shop.map(**{"from": f"{kind[:3]}.jsonl"})
+        assert shop.load().counts.quarantined == len(rounded[kind]), kind
+
+    # Then these are stored, exactly, and the others wait as they came
+    assert {row.split()[1] for row in shop.rows("id")} == {text for texts in fitting.values() for text in texts}
+    waiting = b" ".join(raw for raw, _ in shop.quarantine())
+    assert [text for texts in rounded.values() for text in texts if f" {text}".encode() not in waiting] == []
+
+
 def test_fault_111_a_record_keeps_its_numbers_as_they_were_written(shop: Shop) -> None:
     """Typed numbers that JSON writes in another way were kept whole, and rejected: Q."""
     # Given numbers of every width, one of which breaks the contract

@@ -158,6 +158,27 @@ def test_a_cursor_cell_that_is_no_time_does_not_hide_what_follows(shop: Shop) ->
     assert shop.rows("name") == ["Ada", "Cyd"]
 
 
+@BOTH
+@pytest.mark.parametrize("first", ["2026-03-01 10:00:00", "b"])
+def test_fault_119_what_sorts_before_a_watermark_of_text_is_read(shop: Shop, scheme: str, first: str) -> None:
+    """A cursor column of SQLite had texts first, and later numbers and blank cells, which sort before all texts: I."""
+    # Given a table whose cursor is a text
+    path = connect(shop, scheme)
+    shop.declare("crm.people", {**COLUMNS, "updated_at": "varchar"}, key=["id"], cursor="updated_at", lookback=0)
+    if first.startswith("2026"):
+        shop.change(lookback=timedelta(hours=1))
+    execute(path, "create table people (id text, name text, updated_at)", rows=[("1", "Ada", first)])
+    shop.load()
+
+    # When rows come whose cursor is a number, empty, blank or a dash
+    later = [1772359200, 2.5, -7, "", " ", "-"]
+    execute(path, rows=[(str(at), "Bob", value) for at, value in enumerate(later, 2)])
+
+    # Then they are read, and loaded once
+    assert shop.load().counts.accepted == len(later)
+    assert shop.load().counts.accepted == 0
+
+
 @pytest.mark.parametrize("load", ["upsert", "full"])
 @BOTH
 def test_columns_of_several_types_lose_nothing(
