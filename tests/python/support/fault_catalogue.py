@@ -16,7 +16,7 @@ from dataclasses import dataclass, field
 
 import pytest
 
-COVERED = (*range(1, 6), *range(7, 51), *range(57, 63), 65, *range(70, 91), *range(93, 119), *range(125, 129))
+COVERED = (*range(1, 6), *range(7, 51), *range(57, 63), 65, *range(70, 91), *range(93, 120), *range(125, 129))
 """The numbers of the faults that this version covers; the others belong to parts that are not built yet."""
 
 NAMED = re.compile(r"test_fault_((?:\d{2,3}_)+)")
