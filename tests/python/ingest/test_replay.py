@@ -423,7 +423,7 @@ def test_the_command_replays_under_the_mapping_as_it_is_now(flow_home: Path, tmp
     assert isinstance(refused.exception, RunLocked)
     assert done.exit_code == 0, done.exception
     assert "crm.customers      1          1             0           0" in done.output
-    assert done.output.strip().endswith(f"-m flows elt --set {SET}")
+    assert done.output.strip().endswith(f"-m flows elt --set {SET} --connections {shop.connections}")
     assert CANARY not in done.output
     stored = RawTable(shop.folder.lake, contract.name).stored(["customer_id", "email"])
     assert duckdb.sql(f"select customer_id, email from {stored}").fetchall() == [("1", "ann@example.com")]
