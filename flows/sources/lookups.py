@@ -14,7 +14,7 @@ from flows.config.connections import Connection, TableMapping
 from flows.core.errors import SourceFailed, UsageError
 from flows.core.names import folded, identifier
 from flows.core.relation import Relation
-from flows.sources.batches import SERVICE_COLUMNS, Request, SourceFile
+from flows.sources.batches import SERVICE_COLUMNS, Request
 from flows.sources.files.table import FileTable
 from flows.sources.mapping import UNTYPED
 
@@ -24,13 +24,15 @@ SCHEMA = "lookup"
 
 def hash_lookups(connection: Connection, mapping: TableMapping) -> str:
     """Return a hash of the content of all lookups, so that a change reads the table again; empty without lookups."""
+    if not mapping.lookups:
+        return ""
     digest = hashlib.sha256()
     with tempfile.TemporaryDirectory() as work:
         for name, files in _lookups(connection, mapping):
             digest.update(f"{name} ".encode())
             for file in files.files(Path(work)):
                 digest.update(file.sha256.encode())
-    return digest.hexdigest() if mapping.lookups else ""
+    return digest.hexdigest()
 
 
 def load_lookups(duck: duckdb.DuckDBPyConnection, connection: Connection, mapping: TableMapping, work: Path) -> None:
@@ -40,7 +42,7 @@ def load_lookups(duck: duckdb.DuckDBPyConnection, connection: Connection, mappin
     """
     duck.execute(f"create schema if not exists {SCHEMA}")
     for name, files in _lookups(connection, mapping):
-        request = Request(None, None, (), timedelta(0), _none_known, work)
+        request = Request(None, None, (), timedelta(0), lambda _file: None, work)
         parts: list[tuple[Relation, Mapping[str, str]]] = []
         for batch in files.batches(duck, request):
             if batch.rejected:
@@ -77,7 +79,7 @@ def _union(parts: Sequence[tuple[Relation, Mapping[str, str]]]) -> str:
 
 def _lookups(connection: Connection, mapping: TableMapping) -> Iterator[tuple[str, FileTable]]:
     """Yield lookups by name: files beside those of the source, or for an API files of a `file:` URL."""
-    kind = urlsplit(connection.url()).scheme if mapping.lookups else ""
+    kind = urlsplit(connection.url()).scheme
     for name, origin in mapping.lookups.items():
         if kind not in ("file", "http", "https") or (kind != "file" and not origin.startswith("file:")):
             raise UsageError(
@@ -88,7 +90,3 @@ def _lookups(connection: Connection, mapping: TableMapping) -> Iterator[tuple[st
         here = connection if kind == "file" else connection.model_copy(update={"url_template": "file:."})
         place = mapping.model_copy(update={"origin": origin.removeprefix("file:").removeprefix("//")})
         yield name, FileTable(here, place)
-
-
-def _none_known(_file: SourceFile) -> None:
-    return None
