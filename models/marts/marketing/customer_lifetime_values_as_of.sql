@@ -26,13 +26,7 @@ valuation_day as (
 
 lines_of_known_customers as (
 
-    select order_lines.*
-    from order_lines
-    inner join dim_customer
-        on
-            order_lines.customer_id = dim_customer.customer_id
-            and dim_customer.is_current
-            and not dim_customer.is_deleted
+    {{ keep_known_customers('order_lines', customers='dim_customer') }}
 
 ),
 
