@@ -30,7 +30,7 @@ from flows.lake.counts import Counts
 from flows.lake.damage import damage_named
 from flows.lake.file_ledger import known_files
 from flows.lake.null_spikes import describe_null_spikes
-from flows.lake.ops import LoadRecord, earlier_tries, record_load, standing_notes
+from flows.lake.ops import LoadRecord, earlier_loads, record_load
 from flows.lake.raw import plain
 from flows.sources import connect
 from flows.sources.batches import Batch, Connector, Request
@@ -96,28 +96,26 @@ def run_recorded(plan: LoadPlan, run_id: str, steps: Iterator[Progress]) -> Load
         raise
     finally:
         seconds, counts = time.monotonic() - clock, progress.counts
-        with recording(error):
+        with recording(error), damage_named(lake, [name]):
             standing = progress.standing(name) if progress.is_checked else None
-            known = standing_notes(lake, name)
+            earlier = earlier_loads(lake, run_id, name)
             record = LoadRecord(
                 plan.load_id, run_id, str(name), started_at, seconds, counts, raw.batch, error, standing
             )
             record_load(lake, record)
-    messages = tuple(progress.describe(name, known))
-    with damage_named(lake, [name]):
-        earlier = earlier_tries(lake, run_id, name)
-    return LoadResult(name, plan.load_id, counts, seconds, raw.batch, messages, earlier)
+    messages = tuple(progress.describe(name, earlier.standing_notes))
+    return LoadResult(name, plan.load_id, counts, seconds, raw.batch, messages, earlier.tries)
 
 
 def _committed(plan: LoadPlan, run_id: str, progress: Progress, seconds: float) -> LoadResult:
     """Return what a load that failed, and earlier tries of the run, had committed, with messages for the user."""
     name, lake = plan.contract.name, plan.raw.lake
     with suppress(Exception):  # the failure itself is the one to tell
-        messages = tuple(progress.describe(name, standing_notes(lake, name)))
+        earlier = earlier_loads(lake, run_id, name)
+        messages = tuple(progress.describe(name, earlier.standing_notes))
         return LoadResult(
-            name, plan.load_id, progress.counts, seconds, plan.raw.batch, messages,
-            earlier_tries(lake, run_id, name), is_complete=False,
-        )  # fmt: skip
+            name, plan.load_id, progress.counts, seconds, plan.raw.batch, messages, earlier.tries, is_complete=False
+        )
     return LoadResult(name, plan.load_id, progress.counts, seconds, 0, is_complete=False)
 
 

@@ -1,6 +1,6 @@
 """Runs and loads with their counts, failed ones too, in Delta tables that outlive every release."""
 
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, field, fields
 from datetime import datetime
 from pathlib import Path
 
@@ -13,7 +13,7 @@ from flows.core.names import TableName
 from flows.lake.counts import Counts
 from flows.lake.delta import append_row, open_table, query
 
-COUNTED = tuple(field.name for field in fields(Counts))
+COUNTED = tuple(count.name for count in fields(Counts))
 LOADS = pa.schema(
     [
         ("load_id", pa.string()),
@@ -65,24 +65,30 @@ def record_load(lake: Path, load: LoadRecord) -> None:
     append_row(lake / "ops" / "loads", row, LOADS)
 
 
-def standing_notes(lake: Path, table: TableName) -> tuple[str, ...]:
-    """Return what the last completed load that mapped records told of the table's source."""
+@dataclass(frozen=True)
+class EarlierLoads:
+    """What earlier loads of a table say.
+
+    `standing_notes` are those that the last completed load that mapped records told of the source. `tries` are the
+    counts that failed tries of the same run had committed before they failed.
+    """
+
+    standing_notes: tuple[str, ...] = ()
+    tries: Counts = field(default_factory=Counts)
+
+
+def earlier_loads(lake: Path, run_id: str, table: TableName) -> EarlierLoads:
+    """Return what the loads before this one say, in one read of their table."""
     loads = open_table(lake / "ops" / "loads")
-    if loads is None or "standing_notes" not in {field.name for field in loads.schema().fields}:
-        return ()
-    sql = (
-        "select standing_notes from {table} where table_name = $1 and outcome = 'completed' "
-        "and standing_notes is not null order by started_at desc limit 1"
-    )
-    return tuple(note for (notes,) in query(loads, sql, [str(table)]) for note in notes)
-
-
-def earlier_tries(lake: Path, run_id: str, table: TableName) -> Counts:
-    """Return what the failed tries of a run at a table had committed before they failed."""
-    sums = ", ".join(f"coalesce(cast(sum({name}) as bigint), 0)" for name in COUNTED)
-    sql = f"select {sums} from {{table}} where run_id = $1 and table_name = $2 and outcome = 'failed'"
-    rows = query(open_table(lake / "ops" / "loads"), sql, [run_id, str(table)])
-    return Counts(*rows[0]) if rows else Counts()
+    has_notes = loads is not None and "standing_notes" in {column.name for column in loads.schema().fields}
+    notes = "standing_notes" if has_notes else "null::varchar[]"
+    tries = "outcome = 'failed' and run_id = $1"
+    sums = ", ".join(f"coalesce(cast(sum({name}) filter ({tries}) as bigint), 0)" for name in COUNTED)
+    told = f"{notes} is not null and outcome = 'completed'"
+    sql = f"select max_by({notes}, started_at) filter ({told}), {sums} from {{table}} where table_name = $2"
+    for standing, *counts in query(loads, sql, [run_id, str(table)]):
+        return EarlierLoads(tuple(standing or ()), Counts(*counts))
+    return EarlierLoads()
 
 
 def record_run(

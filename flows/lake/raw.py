@@ -185,8 +185,9 @@ class RawTable:
         connection, found = new.rows.connection, new.rows.types
         stored = self.kinds(connection)
         listed = []
+        kept = kept_as(connection, contract.types)
         for name, wanted in contract.types.items():
-            spelling, kind = stored.get(name.casefold(), (name, kept_as(connection, wanted)))
+            spelling, kind = stored.get(name.casefold(), (name, kept[name]))
             listed.append(f"{_cast(f'cast({identifier(name)} as {wanted})', kind)} as {identifier(spelling)}")
         for name in new.extras:
             spelling, kind = stored.get(name.casefold(), (name, storable(found[name])))
@@ -205,10 +206,11 @@ def storable(kind: str) -> str:
     return kind if kind in SIMPLE_TYPES or kind.startswith("DECIMAL") else "VARCHAR"
 
 
-def kept_as(connection: duckdb.DuckDBPyConnection, wanted: str) -> str:
-    """Return the type, in DuckDB's spelling, in which a contract's column is stored."""
-    kind: str = connection.execute(f"describe select cast(null as {wanted}) as value").fetchall()[0][1]
-    return "VARCHAR" if kind in ("JSON", "UUID") else kind
+def kept_as(connection: duckdb.DuckDBPyConnection, types: Mapping[str, str]) -> dict[str, str]:
+    """Return the types, in DuckDB's spelling, in which a contract's columns are stored."""
+    listed = ", ".join(f"cast(null as {wanted}) as {identifier(name)}" for name, wanted in types.items())
+    kinds = connection.execute(f"describe select {listed}").fetchall()
+    return {name: "VARCHAR" if kind in ("JSON", "UUID") else kind for name, kind, *_ in kinds}
 
 
 def plain(name: str, kind: str) -> str:

@@ -59,10 +59,10 @@ def evolve(connection: duckdb.DuckDBPyConnection, raw: RawTable, contract: Contr
     fit the narrower type, which was checked before if the contract `is_known`. Raises SchemaMismatch with
     the number of values that do not fit.
     """
-    stored = raw.kinds(connection)
+    stored, kept = raw.kinds(connection), kept_as(connection, contract.types)
     rewritten = {}
     for column in contract.columns:
-        kind = kept_as(connection, column.data_type)
+        kind = kept[column.name]
         spelling, found = stored.get(column.name.casefold(), (column.name, kind))
         if found == kind or (is_known and holds(found, kind)):
             continue

@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cache
 
 import duckdb
 
@@ -90,15 +91,27 @@ def why_no_time(value: str, found: str, wanted: str, source: str) -> str:
 
 def record_dst_transitions(connection: duckdb.DuckDBPyConnection) -> bool:
     """Record, once a connection, near which days the clocks of its time zone change; tell whether there are any."""
-    recorded = f"select bit_count(getvariable('{DST_TRANSITIONS}'))"
-    if connection.execute(recorded).fetchall() == [(None,)]:
-        connection.execute(
-            f"set variable {DST_TRANSITIONS} = (select coalesce(bitstring_agg(day + near, 0, {DAYS}), '0'::bit) from ("
+    recorded, zone = connection.execute(
+        f"select getvariable('{DST_TRANSITIONS}') is not null, current_setting('TimeZone')"
+    ).fetchall()[0]
+    days = _dst_transitions(zone)
+    if not recorded:
+        connection.execute(f"set variable {DST_TRANSITIONS} = '{days}'::bit")
+    return "1" in days
+
+
+@cache
+def _dst_transitions(zone: str) -> str:
+    """Return the bits of DST_TRANSITIONS, for which all days must be looked at."""
+    with duckdb.connect() as connection:
+        connection.execute(f"set TimeZone = {literal(zone)}")
+        days: str = connection.execute(
+            f"select cast(coalesce(bitstring_agg(day + near, 0, {DAYS}), '0'::bit) as varchar) from ("
             "select day, timestamptz '1900-01-01 00:00:00+00' + to_hours(24 * day) as midnight "
             f"from range(1, {DAYS}) as days (day)), (values (-1), (0), (1)) as days_near (near) "
-            "where cast(midnight + interval 24 hours as timestamp) - cast(midnight as timestamp) <> interval 24 hours)"
-        )
-    return connection.execute(recorded).fetchall() != [(0,)]
+            "where cast(midnight + interval 24 hours as timestamp) - cast(midnight as timestamp) <> interval 24 hours"
+        ).fetchall()[0][0]
+        return days
 
 
 @dataclass(frozen=True)

@@ -3,6 +3,7 @@
 import re
 from decimal import Decimal
 
+import duckdb
 import pyarrow as pa
 
 from flows.core.errors import SchemaMismatch
@@ -16,6 +17,7 @@ RECORDS = pa.schema([("_record", pa.string()), ("_file", pa.string()), ("_row", 
 JSON_RECORDS = "json_records"
 TEXTS_AND_FRACTIONS = re.compile(r'"(?:[^"\\]|\\.)*"|-?[0-9]+(?:\.[0-9]+(?:[eE][+-]?[0-9]+)?|[eE][+-]?[0-9]+)')
 REPEATS = "(len(keys) <> len(list_distinct(keys)))"
+IS_OBJECT = "case when json_valid(_record) then json_type(_record) = 'OBJECT' else false end"
 LONG_NUMBER = re.compile(r"[0-9][0-9.]{15}|[0-9][eE]-[0-9]{3}")
 """A first look at a text: only a number that is this long, or this small, may be none that a double holds."""
 
@@ -38,18 +40,20 @@ def land_json(records: Relation, table: str) -> tuple[Relation, tuple[Rejected, 
     Every key that any record has becomes a text column; nested values stay JSON text.
     Raises SchemaMismatch if two keys differ by case or Unicode form alone.
     """
-    is_object = "coalesce(json_valid(_record) and starts_with(ltrim(_record, ' \\t\\r\\n'), '{'), false)"
-    rejected = _reject(records, str(records), f"not {is_object}", "is no JSON object")
-    objects = f"(from {records} where {is_object})" if rejected else str(records)
-    found = records.connection.execute(
-        f"select distinct unnest(keys) as key, {REPEATS} as repeats "
-        f"from (select distinct json_keys(_record) as keys from {objects}) order by key"
-    ).fetchall()
+    objects, rejected = str(records), list[Rejected]()
+    try:
+        found = _keys_of(records, objects)
+    except duckdb.InvalidInputException:
+        found = [(None, False)]
+    if any(key is None for key, _ in found):
+        rejected = _reject(records, objects, f"not {IS_OBJECT}", "is no JSON object")
+        objects = f"(from {records} where {IS_OBJECT})"
+        found = _keys_of(records, objects)
     if any(repeats for _, repeats in found):  # its true value is unknown
         repeated = f"(select *, json_keys(_record) as keys from {objects})"
         rejected += _reject(records, repeated, REPEATS, "has a key twice")
         objects = f"(select * exclude (keys) from {repeated} where not {REPEATS})"
-    keys = list(dict.fromkeys(key for key, _ in found))
+    keys = [key for key in dict.fromkeys(key for key, _ in found) if key is not None]
     refuse_colliding_names(table, keys)
     paths = ", ".join(literal(json_pointer([key])) for key in keys)
     columns = "".join(f"_values[{at}] as {identifier(key)}, " for at, key in enumerate(keys, start=1))
@@ -59,6 +63,17 @@ def land_json(records: Relation, table: str) -> tuple[Relation, tuple[Rejected, 
         f"from (select {values} as _values, _file, _row, _record from {objects})"
     )
     return Relation.view(records.connection, JSON_RECORDS, query), tuple(rejected)
+
+
+def _keys_of(records: Relation, objects: str) -> list[tuple[str | None, bool]]:
+    """Return all keys in their order, and whether an object has one twice; null stands for a record without keys.
+
+    Raises duckdb.InvalidInputException if a record is no JSON.
+    """
+    return records.connection.execute(
+        f"select distinct unnest(if(len(keys) > 0, keys, [null])) as key, {REPEATS} as repeats "
+        f"from (select distinct json_keys(_record) as keys from {objects}) order by key"
+    ).fetchall()
 
 
 def _reject(records: Relation, relation: str, condition: str, reason: str) -> list[Rejected]:

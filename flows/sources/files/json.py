@@ -37,8 +37,10 @@ SMALL_NUMBER = re.compile(rb"[:,\[ ]-?[0-9]+(?:\.[0-9]+)?[eE]-[0-9]{3}")
 FIRST_LINE = re.compile(r"[\r\n]")
 LONGEST_NUMBER = 64
 CHUNK_BYTES = 1024 * 1024
-DIGITS_TO_ZEROS = bytes(ord("0") if chr(code) in "0123456789." else ord(" ") for code in range(256))
-ZEROS = b"0" * 16
+OUTLINE = bytes.maketrans(b"123456789.E", b"0000000000e")
+"""Makes all digits alike, so that one search finds all numbers of a length."""
+
+ZEROS, SMALL = b"0" * 16, b"e-000"
 
 
 def read_json_lines(reading: Reading, files: Sequence[SourceFile]) -> Iterator[FileRecords]:
@@ -97,13 +99,16 @@ def _has_long_fraction(file: SourceFile) -> bool:
     before = b""
     with opened(file.path) as stream:
         while chunk := stream.read(CHUNK_BYTES):
-            text = before + chunk
-            if ZEROS in text.translate(DIGITS_TO_ZEROS) and LONG_FRACTION.search(text):
+            if _may_hold_long_fraction(chunk) or _may_hold_long_fraction(before + chunk[:LONGEST_NUMBER]):
                 return True
-            if (b"e-" in text or b"E-" in text) and SMALL_NUMBER.search(text):
-                return True
-            before = text[-LONGEST_NUMBER:]
+            before = chunk[-LONGEST_NUMBER:]
     return False
+
+
+def _may_hold_long_fraction(text: bytes) -> bool:
+    outline = text.translate(OUTLINE)
+    is_long = ZEROS in outline and LONG_FRACTION.search(text)
+    return bool(is_long or (SMALL in outline and SMALL_NUMBER.search(text)))
 
 
 def _read_again(

@@ -1,9 +1,11 @@
 """Lines of a file: every reader agrees that LF, CR LF and a lone CR end a line, and that a quoted end does not."""
 
-import re
 from collections import deque
 from collections.abc import Iterator
 from typing import IO
+
+import numpy as np
+import numpy.typing as npt
 
 PIECE = 1024 * 1024
 LINES_A_RECORD = 1_000
@@ -14,8 +16,6 @@ LARGEST_RECORD = 16 * 1024 * 1024
 
 LARGEST_KEPT = 6 * LARGEST_RECORD
 """The quarantine keeps the beginning of a line that is longer still; a load needs some seven times its memory."""
-
-EMPTY_LINE = re.compile(rb"(?<=\n)\n")
 
 
 class CutLine(bytes):
@@ -71,24 +71,25 @@ class NextLines:
 
 def count_lines(stream: IO[bytes], quote: bytes = b"") -> tuple[int, int]:
     """Count the lines from here on, and those of them that are empty; an end of a line within quotes does not count."""
-    lines = empty = 0
-    last, is_quoted = b"\n", False
+    lines = empty = quotes = size = 0
+    last = -1
     while piece := stream.read(PIECE):
         while piece.endswith(b"\r") and (byte := stream.read(1)):
             piece += byte
-        if quote and (is_quoted or quote in piece):
-            piece, is_quoted = _without_quoted(piece, quote, is_quoted)
         if b"\r" in piece:
             piece = piece.replace(b"\r\n", b"\n").replace(b"\r", b"\n")
-        lines += piece.count(b"\n")
-        if b"\n\n" in (text := last + piece):
-            empty += len(EMPTY_LINE.findall(text))
-        last = piece[-1:]
-    return lines + (last != b"\n"), empty
+        ends = _positions(piece, b"\n")
+        if quote and (quotes % 2 or quote in piece):
+            quoting = _positions(piece, quote)
+            ends = ends[(np.searchsorted(quoting, ends) + quotes) % 2 == 0]
+            quotes += len(quoting)
+        if len(ends):
+            lines += len(ends)
+            empty += int(np.count_nonzero(np.diff(ends) == 1)) + (size + int(ends[0]) == last + 1)
+            last = size + int(ends[-1])
+        size += len(piece)
+    return lines + (last != size - 1), empty
 
 
-def _without_quoted(piece: bytes, quote: bytes, is_quoted: bool) -> tuple[bytes, bool]:
-    """Return a piece with its quoted texts replaced by quotes; take and return whether a quote is open."""
-    parts = piece.split(quote)
-    ends_quoted = is_quoted != (len(parts) % 2 == 0)
-    return quote * is_quoted + quote.join(parts[is_quoted::2]) + quote * ends_quoted, ends_quoted
+def _positions(piece: bytes, sign: bytes) -> npt.NDArray[np.intp]:
+    return np.flatnonzero(np.frombuffer(piece, np.uint8) == ord(sign))

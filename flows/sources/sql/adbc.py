@@ -1,6 +1,6 @@
 """Tables of databases that ADBC reads: rows come as Arrow, without a Python object for each value."""
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
 from dataclasses import dataclass, replace
@@ -49,7 +49,11 @@ class Dialect(Protocol):
         """Return SQL for a row if there is a table or view of that name, exactly as it is written."""
         ...
 
-    def expression(self, field: pa.Field, column: str, at: int, *, as_text: bool) -> str:
+    def text_columns(self, table: str) -> str:
+        """Return SQL for the names of a table's columns that cannot hold numbers; empty if that needs no asking."""
+        ...
+
+    def expression(self, field: pa.Field, column: str, at: int, *, as_text: bool, has_no_numbers: bool) -> str:
         """Return SQL that yields the values of a column exactly, or raises an error that `mixed_column` knows."""
         ...
 
@@ -79,6 +83,17 @@ class Dialect(Protocol):
 
 
 @dataclass(frozen=True)
+class Rows:
+    """The rows that a mapping reads, as SQL of the source, and their columns that cannot hold numbers."""
+
+    sql: str
+    texts: frozenset[str]
+
+    def __str__(self) -> str:
+        return self.sql
+
+
+@dataclass(frozen=True)
 class AdbcTable:
     """A table, view or query of a database, read in one read-only transaction."""
 
@@ -99,61 +114,66 @@ class AdbcTable:
         self, connection: duckdb.DuckDBPyConnection, database: Database, request: Request
     ) -> Iterator[Batch]:
         """Read typed columns; from the first batch that they cannot hold, read such columns as text."""
-        relation = f"(select * from {pieces.relation_of(self.mapping, self._exists(database))}) as {ROWS}"
+        rows = self._rows(database)
         as_text: frozenset[str] = frozenset()
         done = 0
         while True:
             try:
-                for batch in self._read(connection, database, relation, request, done, as_text):
+                for batch in self._read(connection, database, rows, request, done, as_text):
                     yield batch
                     request = replace(request, watermark=batch.watermark or request.watermark)
                     done += batch.read
             except MixedTypesError as error:
-                others = frozenset() if as_text else self._mixed_columns(database, relation)
+                others = frozenset() if as_text else self._mixed_columns(database, rows)
                 as_text |= error.columns | others
             else:
                 return
 
-    def _mixed_columns(self, database: Database, relation: str) -> frozenset[str]:
+    def _rows(self, database: Database) -> Rows:
+        def exists(*parts: str) -> bool:
+            return _has_rows(database, self.dialect.table_exists(*parts))
+
+        relation = pieces.relation_of(self.mapping, exists)
+        names = "" if self.mapping.query else self.dialect.text_columns(self.mapping.origin)
+        texts = _fetch(database, names).column(0).to_pylist() if names else []
+        return Rows(f"(select * from {relation}) as {ROWS}", frozenset(texts))
+
+    def _mixed_columns(self, database: Database, rows: Rows) -> frozenset[str]:
         """Look at all rows once, so that a table with many such columns is not begun again for each."""
-        schema = _fetch(database, f"select * from {relation} limit {self.dialect.sample_rows}").schema
+        schema = _fetch(database, f"select * from {rows} limit {self.dialect.sample_rows}").schema
         checks = [self.dialect.is_mixed(field, _column(field.name)) for field in schema]
         if not any(checks):
             return frozenset()
-        (found,) = zip(*_fetch(database, f"select {', '.join(checks)} from {relation}").columns, strict=True)
+        (found,) = zip(*_fetch(database, f"select {', '.join(checks)} from {rows}").columns, strict=True)
         return frozenset(name for name, is_mixed in zip(schema.names, found, strict=True) if is_mixed.as_py())
-
-    def _exists(self, database: Database) -> Callable[..., bool]:
-        return lambda *parts: _has_rows(database, self.dialect.table_exists(*parts))
 
     def _read(
         self,
         connection: duckdb.DuckDBPyConnection,
         database: Database,
-        relation: str,
+        rows: Rows,
         request: Request,
         done: int,
         as_text: frozenset[str],
     ) -> Iterator[Batch]:
-        schema = _fetch(database, f"select * from {relation} limit {self.dialect.sample_rows}").schema
+        schema = _fetch(database, f"select * from {rows} limit {self.dialect.sample_rows}").schema
         pieces.refuse_repeated_names(str(self.mapping.name), schema.names)
         request = pieces.resolve_cursor(request, schema.names)
         with closing(database.cursor()) as cursor:
             cursor.adbc_statement.set_options(**self.dialect.statement_options())
-            sql = f" from {relation}{self._rows(request, done)}"
-            reader = self._execute(cursor, schema, sql, as_text)
+            reader = self._execute(cursor, schema, rows, self._clauses(request, done), as_text)
             tables = _read_ahead(pieces.gather(self._decoded(reader, as_text), reader.schema))
-            any_row = f"select 1 from {relation} where {_column(request.cursor or '')} is not null limit 1"
+            any_row = f"select 1 from {rows} where {_column(request.cursor or '')} is not null limit 1"
             has_rows = partial(_has_rows, database, any_row)
             yield from pieces.to_batches(connection, tables, self.mapping, request, done + 1, has_rows)
 
     def _execute(
-        self, cursor: DriverCursor, schema: pa.Schema, sql: str, as_text: frozenset[str]
+        self, cursor: DriverCursor, schema: pa.Schema, rows: Rows, clauses: str, as_text: frozenset[str]
     ) -> pa.RecordBatchReader:
         """Select each column by its type, and again if the rows in their order show the driver a wider one."""
         while True:
             try:
-                cursor.execute(f"select {self._columns(schema, as_text)}{sql}")
+                cursor.execute(f"select {self._columns(schema, rows, as_text)} from {rows}{clauses}")
                 reader = cursor.fetch_record_batch()
             except DRIVER_ERRORS as error:
                 self._raise_if_mixed(error, schema.names, as_text, frozenset())
@@ -189,14 +209,17 @@ class AdbcTable:
         if at is not None and names[at] not in as_text:
             raise MixedTypesError(empty | {names[at]}) from None
 
-    def _columns(self, schema: pa.Schema, as_text: frozenset[str]) -> str:
-        return ", ".join(
-            f"{self.dialect.expression(field, _column(field.name), at, as_text=field.name in as_text)} "
-            f"as {identifier(field.name)}"
-            for at, field in enumerate(schema)
-        )
+    def _columns(self, schema: pa.Schema, rows: Rows, as_text: frozenset[str]) -> str:
+        listed = []
+        for at, field in enumerate(schema):
+            name, column = field.name, _column(field.name)
+            expression = self.dialect.expression(
+                field, column, at, as_text=name in as_text, has_no_numbers=name in rows.texts
+            )
+            listed.append(f"{expression} as {identifier(name)}")
+        return ", ".join(listed)
 
-    def _rows(self, request: Request, done: int) -> str:
+    def _clauses(self, request: Request, done: int) -> str:
         """Return the clauses that choose and order rows; without a cursor, rows that were read are skipped."""
         if request.cursor is None:
             return f" limit {LARGEST_LIMIT} offset {done}" if done else ""

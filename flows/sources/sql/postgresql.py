@@ -101,7 +101,11 @@ class Postgresql:
         name = literal(".".join(map(identifier, parts)))
         return f"select 1 from pg_class where oid = to_regclass({name})"
 
-    def expression(self, field: pa.Field, column: str, at: int, *, as_text: bool) -> str:
+    def text_columns(self, table: str) -> str:
+        """Return nothing: the type of a column says what it holds."""
+        return ""
+
+    def expression(self, field: pa.Field, column: str, at: int, *, as_text: bool, has_no_numbers: bool) -> str:
         """Return a column, or its text where Arrow cannot hold its type; arrays and rows become JSON."""
         kind = (field.metadata or {}).get(b"POSTGRESQL:type", b"").decode()
         if kind in EXACT_TYPES and not as_text:

@@ -50,7 +50,19 @@ class Sqlite:
         name = parts[-1] if len(parts) == 1 or parts[0].lower() == "main" else ""
         return f"select 1 from sqlite_master where type in ('table', 'view') and lower(name) = lower({literal(name)})"
 
-    def expression(self, field: pa.Field, column: str, at: int, *, as_text: bool) -> str:
+    def text_columns(self, table: str) -> str:
+        """Return SQL for the columns whose type makes a text of every number that is stored; blobs stay blobs.
+
+        A virtual table stores what it likes, and a view has what its query yields.
+        """
+        return (
+            f"select columns.name from pragma_table_list as tables, pragma_table_xinfo(tables.name) as columns "
+            f"where tables.schema = 'main' and tables.type = 'table' and lower(tables.name) = lower({literal(table)}) "
+            "and columns.type not like '%int%' "
+            "and (columns.type like '%char%' or columns.type like '%clob%' or columns.type like '%text%')"
+        )
+
+    def expression(self, field: pa.Field, column: str, at: int, *, as_text: bool, has_no_numbers: bool) -> str:
         """Return a column, or its text after a mark; a value that the column's type would change raises instead.
 
         The driver takes a column for numbers if its first rows are all null, so every text needs a mark.
@@ -58,6 +70,8 @@ class Sqlite:
         exact = f"case typeof({column}) when 'real' then {_digits(column)} else cast({column} as text) end"
         if as_text:
             return f"coalesce('{MARK}' || {exact}, '')"
+        if pa.types.is_string(field.type) and has_no_numbers:
+            return column
         if pa.types.is_string(field.type):  # the driver writes a number of its first rows with six digits
             return f"case when typeof({column}) in ('real', 'blob') then {exact} else {column} end"
         refuse = f"json_extract('{{}}', 'column {at}' || typeof({column}))"

@@ -256,6 +256,19 @@ def test_a_rejected_json_record_is_kept_as_the_text_that_it_was_and_known_again(
     assert items.quarantine() == [(text.encode(), ["size: is no integer"])]
 
 
+@pytest.mark.parametrize("beside", ["", "nonsense\n", "{}\n"])
+def test_white_space_around_a_json_record_is_no_fault(items: Shop, beside: str) -> None:
+    # Given records that are indented, as text editors do it, alone and beside records without keys
+    items.drop("1.jsonl", '\t{"id": "1"}\n  {"id": "2"} \n \t {"id": "3"}\t\r\n' + beside)
+
+    # When they are loaded
+    loaded = items.load()
+
+    # Then all of them are records, and what stands beside them is told
+    assert items.rows("id") == ["1", "2", "3"]
+    assert loaded.counts.quarantined == bool(beside)
+
+
 def test_json_keeps_every_digit_key_and_value(items: Shop) -> None:
     # Given numbers that do not fit a double, nested values, and keys with quotes, dots and slashes
     items.declare(

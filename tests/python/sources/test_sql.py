@@ -545,6 +545,38 @@ def test_fault_73_an_empty_cell_does_not_round_prices(shop: Shop, scheme: str) -
     assert reasons == ["price: is no decimal(18, 4)"]
 
 
+@pytest.mark.parametrize("kind", ["table", "view", "virtual table"])
+@pytest.mark.parametrize("declared", ["text", "varchar(20)", "char(2)", "charint", "clob", ""])
+def test_fault_73_a_text_column_keeps_what_it_holds(
+    shop: Shop, declared: str, kind: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Numbers and bytes stood in columns that were declared as text; some of these SQLite turns into texts: I."""
+    # Given numbers and bytes in the first rows of a column, and in later ones
+    monkeypatch.setattr("flows.sources.sql.pieces.ROWS_A_FETCH", 3)
+    monkeypatch.setattr("flows.sources.sql.sqlite.Sqlite.sample_rows", 3)
+    path = connect(shop, "sqlite")
+    values = ["x", 1234567.25, 0.1 + 0.2, None, b"ab", 7, "1e3", 2**53 + 1, b"", "", 1e300, "z"]
+    shop.declare("crm.people", {"id": "varchar not null", "value": "varchar"}, key=["id"], load="append")
+    table = "create virtual table people using fts5(id, value)"
+    if kind != "virtual table":
+        table = f"create table {'people' if kind == 'table' else 'stored'} (id text, value {declared})"
+    execute(path, table)
+    if kind == "view":
+        execute(path, "create view people as select id, value from stored")
+    stored = "stored" if kind == "view" else "people"
+    rows = [(f"{at:02}", value) for at, value in enumerate(values)]
+    with closing(sqlite3.connect(path)) as database, database:
+        database.executemany(f"insert into {stored} values (?, ?)", rows)
+        texts = database.execute(f"select value, typeof(value) from {stored} order by id").fetchall()
+
+    # When it is loaded
+    assert shop.load().counts.accepted == len(values)
+
+    # Then each value has its own text
+    expected = [text_of(value) for value, _ in texts]
+    assert [value for _, value in sorted(shop.rows("id", "value"))] == expected
+
+
 @BOTH
 def test_fault_35_a_text_of_a_database_that_is_not_utf_8_is_quarantined(shop: Shop, scheme: str) -> None:
     """A program wrote Latin-1 into a database that holds UTF-8: Q."""
