@@ -1,5 +1,6 @@
 """The contract check: one SQL scan a batch that gives each rejected record all its reasons."""
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 
@@ -18,6 +19,9 @@ from flows.sources.mapping import MappedBatch
 
 TYPED, CHECKED = "typed_records", "checked_records"
 SEPARATOR = "\x1f"
+LENIENT = re.compile(r"strptime|\bcast\s*\(|::", re.IGNORECASE)
+"""What reads a text as a time in an expression of a mapping: years of two digits pass."""
+
 SHORT = 60
 """The characters of a mapping's expression that a reason quotes."""
 
@@ -50,7 +54,7 @@ def check(mapped: MappedBatch, contract: Contract) -> Checked:
     try:
         found = _mapped_types(mapped)
         local = _near_dst_changes(connection, contract, found)
-        rules = [*_range_rules(contract), *_dst_rules(local, mapped.repeated_hour)]
+        rules = [*_range_rules(contract), *_year_rules(contract, mapped), *_dst_rules(local, mapped.repeated_hour)]
         moments = _moments(local, mapped.repeated_hour)
         try:
             read = connection.execute(f"{_source(mapped)} select count(*) from source{where}").fetchall()[0][0]
@@ -243,6 +247,18 @@ def _range_rules(contract: Contract) -> list[Rule]:
             (ahead, "lies further ahead than future_tolerance allows"),
             (since, f"lies before {contract.earliest}, the contract's earliest day"),
         ):
+            rules.append(Rule(holds, f"case when not {holds} then {literal(f'{column.name}: {reason}')} end"))
+    return rules
+
+
+def _year_rules(contract: Contract, mapped: MappedBatch) -> list[Rule]:
+    """Reject years before 1000 that a mapping's own cast or format found: it reads 1/2/24 as a day of the year 24."""
+    rules = []
+    for column in contract.columns:
+        expression = mapped.expressions[column.name]
+        if column.data_type in (*TIMES, "date") and LENIENT.search(expression):
+            holds = f"coalesce(year({identifier(column.name)}) >= 1000, true)"
+            reason = "has a year of fewer than four digits; name another format in the mapping, such as %y"
             rules.append(Rule(holds, f"case when not {holds} then {literal(f'{column.name}: {reason}')} end"))
     return rules
 

@@ -5,6 +5,7 @@ import os
 import re
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from functools import cache
 from pathlib import Path
 from typing import Any
 from urllib.parse import unquote, urlparse
@@ -121,8 +122,17 @@ def query(table: DeltaTable | None, sql: str, parameters: Sequence[Any] = ()) ->
     relation = relation_of(table)
     if relation is None:
         return []
-    with duckdb.connect() as connection:
+    with _engine(os.getpid()).cursor() as connection:
         return connection.execute(sql.replace("{table}", relation), list(parameters)).fetchall()
+
+
+@cache
+def _engine(process: int) -> duckdb.DuckDBPyConnection:
+    """Return a process's DuckDB for small queries: to make one takes longer than such a query.
+
+    It keeps nothing of the files that it reads, since a damaged file must be seen. A forked process needs its own.
+    """
+    return duckdb.connect(config={"enable_external_file_cache": "false"})
 
 
 def carried(table: DeltaTable) -> Mapping[str, str]:

@@ -14,7 +14,7 @@ from typing import IO
 
 from pyarrow import ArrowInvalid, parquet
 
-from flows.sources.files.matching import natural_key
+from flows.sources.files.matching import is_hidden, natural_key
 
 LARGEST_RATIO = 200
 """How many times its size a file may unpack to; text unpacks to 5 to 50 times its size."""
@@ -85,7 +85,7 @@ def members(archive: Path, pattern: str, work: Path) -> Iterator[tuple[str, Path
 
 
 def _matches(name: str, pattern: str) -> bool:
-    return name == pattern or fnmatch(name, pattern)
+    return name == pattern or (fnmatch(name, pattern) and not is_hidden(name, pattern))
 
 
 def require_bounded(path: Path) -> None:

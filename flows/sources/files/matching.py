@@ -8,6 +8,7 @@ from pathlib import Path, PurePosixPath
 
 DIGITS = re.compile(r"([0-9]+)")
 PATTERN = "*?["
+HIDDEN = re.compile(r"(?:^|/)(?:\.[^./]|__MACOSX/)")
 
 
 def natural_key(name: str) -> tuple[object, ...]:
@@ -27,14 +28,25 @@ def matching_files(root: Path, origin: str, is_known: Callable[[str], bool]) -> 
 
     A file of that very name comes first: a sign of a pattern may be a part of its name.
     """
-    place = root / origin
+    place, base = root / origin, root
     if place.is_file():
         return [place]
     if place.is_dir():
+        base = place
         found = (path for path in place.rglob("*") if is_known(path.name))
     elif any(sign in origin for sign in PATTERN):
         base = Path(place.anchor) if Path(origin).is_absolute() else root
         found = base.glob(origin.removeprefix(place.anchor) if base is not root else origin)
     else:
-        found = (path for path in place.parent.glob(f"{escape(place.name)}.*") if is_known(path.name))
-    return sorted((path for path in found if path.is_file()), key=lambda path: natural_key(path.as_posix()))
+        base = place.parent
+        found = (path for path in base.glob(f"{escape(place.name)}.*") if is_known(path.name))
+    files = (path for path in found if path.is_file() and not is_hidden(path.relative_to(base).as_posix(), origin))
+    return sorted(files, key=lambda path: natural_key(path.as_posix()))
+
+
+def is_hidden(name: str, pattern: str) -> bool:
+    """Tell whether a pattern leaves a file out, as in a shell: some part of its name begins with a dot.
+
+    The folder that macOS adds to a zip archive holds no data either. A pattern that names hidden files finds them.
+    """
+    return HIDDEN.search(name) is not None and HIDDEN.search(pattern) is None

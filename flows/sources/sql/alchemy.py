@@ -90,8 +90,9 @@ def _select(relation: sqlalchemy.Select[Any], request: Request, dialect: str) ->
     if request.watermark is not None:
         since = from_watermark(request.watermark, request.lookback)
         chosen = [column >= since, column.is_(None)]
-        if dialect == "sqlite" and isinstance(since, str):
-            chosen.append(column < pieces.least_text(since))
+        if isinstance(since, str):
+            text = column if dialect == "sqlite" else sqlalchemy.cast(column, sqlalchemy.String(64))
+            chosen.append(text < pieces.least_text(since))
         relation = relation.where(sqlalchemy.or_(*chosen))
     return relation.order_by(column)
 

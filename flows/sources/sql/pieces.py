@@ -82,10 +82,9 @@ def relation_of(mapping: TableMapping, exists: Callable[..., bool]) -> str:
 
 
 def least_text(cursor: str) -> str:
-    """Return the text of SQLite before which rows are read in any case.
+    """Return the text before which rows are read in any case: no later watermark can tell them from older ones.
 
-    Numbers sort before all texts. Empty cells, blanks and dashes do so before all texts that begin with a digit or
-    letter.
+    Empty cells, blanks and dashes sort before all texts that begin with a digit or letter; in SQLite, numbers too.
     """
     return "/" if cursor > "/" else ""
 

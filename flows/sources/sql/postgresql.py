@@ -15,6 +15,7 @@ from adbc_driver_manager.dbapi import Connection as Database
 from sqlalchemy.dialects.postgresql.psycopg import PGDialect_psycopg
 
 from flows.core.names import identifier, literal
+from flows.sources.sql import pieces
 from flows.sources.watermark import Cursor
 
 CONNECT_SECONDS = 30
@@ -139,8 +140,11 @@ class Postgresql:
         return numbers.view(column.type) if pc.all(is_year).as_py() else None
 
     def since(self, column: str, cursor: Cursor) -> str:
-        """Return SQL for rows from a value on; its literal takes the column's own type."""
-        return f"{column} >= {literal(str(cursor))}"
+        """Return SQL for rows from a value on, whose literal takes the column's own type, and for empty cells."""
+        since = f"{column} >= {literal(str(cursor))}"
+        if isinstance(cursor, str):
+            since += f" or cast({column} as text) < {literal(pieces.least_text(cursor))}"
+        return since
 
     def explain(self, error: Exception) -> tuple[str, bool]:
         """Return the server's message if it cannot quote a value, and whether the failure may pass."""

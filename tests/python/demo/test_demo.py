@@ -158,6 +158,7 @@ def test_its_arithmetic_holds_at_the_largest_scale_for_years_to_come() -> None:
     assert all(number > 100_000 for number in counted[0])
 
 
+@pytest.mark.slow
 def test_a_day_reached_in_steps_equals_the_day_made_at_once(pharmacy: Path, tmp_path: Path) -> None:
     # Given two equal pharmacies, of which one lost a database, so that all of it is made again
     for _ in range(9):
@@ -290,6 +291,7 @@ def test_products_change_price_and_an_order_pays_the_price_of_its_time(steps: li
     assert sum(at_their_time) > 0.97 * len(at_their_time)  # customer service corrected the other prices
 
 
+@pytest.mark.slow
 def test_size_is_linear_in_scale(tmp_path: Path) -> None:
     # Given a small pharmacy and one ten times its size
     small = advance(tmp_path / "small", scale=0.03)
@@ -351,6 +353,7 @@ def test_its_data_are_as_dirty_as_real_data(steps: list[Step]) -> None:
     assert sum(most[: len(most) // 5]) > 0.4 * sum(most)
 
 
+@pytest.mark.slow
 def test_nobody_buys_after_they_lapsed(tmp_path: Path) -> None:
     # Given a pharmacy some days old, and its lapsed customers
     for _ in range(3):

@@ -375,6 +375,28 @@ def test_fault_101_a_mapping_names_the_format_of_a_time(meters: Shop) -> None:
     assert [reasons for _, reasons in meters.quarantine()] == [["at: cannot be mapped"]] * 2
 
 
+@pytest.mark.parametrize("data_type", ["date", "timestamp", "timestamp with time zone"])
+@pytest.mark.parametrize(
+    "expression",
+    ["strptime(\"at\", '%d/%m/%Y')", "try_strptime(\"at\", '%d/%m/%Y')", 'CAST("at" AS date)', '"at"::date'],
+)
+def test_fault_101_a_format_does_not_read_two_digits_as_a_year(meters: Shop, expression: str, data_type: str) -> None:
+    """A mapping named a format with four digits, and some years had two: Q."""
+    # Given days whose years have four digits and two
+    meters.declare("site.readings", {"id": "varchar not null", "at": data_type}, key=["id"], load="append")
+    meters.change(quarantine_limit_pct=100.0)
+    meters.map(**{"from": "*", "columns": {"at": expression}})
+    good = "13/02/2024" if "strptime" in expression else "2024-02-13"
+    meters.drop("1.csv", f"id,at\n1,{good}\n2,1/2/24\n3,\n")
+
+    # When they are loaded, then those with two wait in quarantine, with the remedy
+    meters.load()
+    day = """cast(timezone('UTC', "at") as date)""" if "zone" in data_type else 'cast("at" as date)'
+    assert meters.rows("id", day) == [("1", date(2024, 2, 13)), ("3", None)]
+    reason = "at: has a year of fewer than four digits; name another format in the mapping, such as %y"
+    assert [reasons for _, reasons in meters.quarantine()] == [[reason]]
+
+
 def test_fault_102_a_number_or_a_finer_time_is_no_time_of_the_contract(meters: Shop) -> None:
     """Parquet held epoch numbers, infinities, years beyond the calendar and nanoseconds in times: Q."""
     # Given typed values of which each column holds one that can be kept, and one that cannot

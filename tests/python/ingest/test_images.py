@@ -438,6 +438,7 @@ def test_another_recipe_makes_further_children(images: Shop) -> None:
     assert (load.counts.read, load.counts.accepted, load.counts.duplicate) == (10, 3, 7)
 
 
+@pytest.mark.slow
 def test_a_killed_derivation_goes_on(images: Shop, monkeypatch: pytest.MonkeyPatch) -> None:
     # Given a derivation with small batches, which dies in the middle
     for number in range(6):

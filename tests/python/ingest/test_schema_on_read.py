@@ -138,6 +138,7 @@ def test_the_whole_record_of_any_source_may_be_kept(shop: Shop) -> None:
     assert shop.rows("record", "size", where="id = '2'") == [("blue", "9")]
 
 
+@pytest.mark.slow
 def test_fault_57_a_burst_is_read_no_faster_than_it_is_stored(devices: Shop, monkeypatch: pytest.MonkeyPatch) -> None:
     """A device that was offline sent days of readings at once, out of order and twice: each reading is loaded once (I).
 

@@ -192,6 +192,7 @@ def test_pseudonyms_are_pythons_hmac_and_of_one_purpose_each(clinic: Lake, incre
     assert not {patient for (patient,) in published} & {patient for _, patient in rows}
 
 
+@pytest.mark.slow
 def test_another_key_makes_other_pseudonyms_of_everything(
     clinic: Lake, incremental: Warehouse, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -383,6 +384,7 @@ BROKEN = {
 }
 
 
+@pytest.mark.slow
 def test_fault_70_a_person_who_stands_out(clinic: Lake, incremental: Warehouse) -> None:
     """A small area, age over 89, day, rare diagnosis, group of one or long series is shown: the gate fails: F."""
     # Given a warehouse in which no person can be singled out

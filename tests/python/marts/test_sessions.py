@@ -59,6 +59,7 @@ class Chance:
         return {"customer_id": f"C{self.random.randint(1, 4)}", "city": city, "updated_at": updated_at}
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("seed", SEEDS)
 def test_incremental_sessions_equal_a_full_refresh(seed: int, incremental: Warehouse, full: Warehouse) -> None:
     # Given a clickstream with every irregularity

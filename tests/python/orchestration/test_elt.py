@@ -270,6 +270,7 @@ def test_a_batch_out_of_contract_publishes_nothing(published: FlowShop) -> None:
     assert "for example order_id=9-0, line_number=1" in [row["failing row"] for row in rows]
 
 
+@pytest.mark.slow
 def test_fault_97_a_failed_run_tells_what_it_has_committed(published: FlowShop) -> None:
     """A load failed while another had loaded rows; the terminal and Prefect have the counts and notes of both: F, A."""
     # Given new customers, one of them bad, that a run loads, and sales that it cannot load
@@ -422,6 +423,7 @@ def test_a_run_that_is_told_to_stop_in_the_build_is_shown_as_crashed(published: 
     assert set(states.values()) == {"Completed", "Failed", "Crashed"}, states
 
 
+@pytest.mark.slow
 def test_fault_11_a_second_run_is_refused_and_told_whose_lock_it_is(shop: FlowShop) -> None:
     """A second run was started during another one, in the same process and by the command line: F, A."""
     # Given a run that holds the lock of the data folder
@@ -499,6 +501,7 @@ def test_an_old_source_fails_the_freshness_gate(published: FlowShop) -> None:
     assert published.release_name == release
 
 
+@pytest.mark.slow
 def test_fault_31_an_empty_full_copy_is_not_fresh(published: FlowShop) -> None:
     """A full copy without rows came from a source whose rows are a month old, and counted as read: F, A."""
     # Given orders of a month ago, and full copies of them
@@ -531,6 +534,7 @@ def test_fault_62_a_column_that_is_called_like_html_is_a_name_in_the_docs(publis
     assert HTML not in page
 
 
+@pytest.mark.slow
 def test_fault_10_a_build_out_of_memory_publishes_nothing(published: FlowShop, monkeypatch: pytest.MonkeyPatch) -> None:
     """DuckDB's memory was too small for a model: F, A."""
     # Given a build with a very small limit of memory

@@ -524,6 +524,7 @@ def drop_int96(path: Path, days: list[str], nanoseconds: int, *, is_odd: bool) -
 # Wide files
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("kind", ["csv", "parquet"])
 def test_fault_88_a_file_of_1_300_columns_loads_within_the_memory_of_a_load(items: Shop, kind: str) -> None:
     """Files had 1,300 columns, all of which the contract lets in: I."""

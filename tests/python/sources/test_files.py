@@ -347,6 +347,33 @@ def test_members_of_an_archive_are_read_by_their_glob(items: Shop, kind: str) ->
     assert f"all.{kind}!a/1.csv:1" in items.rows("_position")
 
 
+@pytest.mark.parametrize("kind", ["tar.gz", "zip", "folder"])
+def test_hidden_files_are_no_data_unless_a_pattern_names_them(items: Shop, kind: str) -> None:
+    # Given what macOS and editors put beside the files of a person
+    members = {
+        "a/1.csv": b"id,name,size\n1,Ada,10\n",
+        "__MACOSX/a/._1.csv": b"\x00\x05\x16\x07\x00",
+        "a/._1.csv": b"\x00\x05\x16\x07\x00",
+        ".backup/1.csv": b"id,name,size\n9,Old,90\n",
+    }
+    if kind == "folder":
+        for name, content in members.items():
+            items.drop(f"all/{name}", content)
+    else:
+        items.drop(f"all.{kind}", tar_of(members) if kind == "tar.gz" else zip_of(members))
+    within = "all/" if kind == "folder" else f"all.{kind}!"
+
+    # When files are loaded by a pattern, then those alone that are not hidden are there
+    items.map(**{"from": within + ("**/*.csv" if kind == "folder" else "*.csv")})
+    items.load()
+    assert items_of(items) == [("1", "Ada", 10)]
+
+    # And a pattern that names hidden files finds them
+    items.map(**{"from": f"{within}.backup/*.csv"})
+    items.load()
+    assert sorted(items_of(items)) == [("1", "Ada", 10), ("9", "Old", 90)]
+
+
 def test_archives_whose_members_are_called_alike_do_not_get_in_each_others_way(items: Shop) -> None:
     # Given two archives of one name in two folders, one of which contains a name twice
     buffer = io.BytesIO()

@@ -129,6 +129,24 @@ def test_watermarks_of_every_type_move_on_and_never_back(
     assert people.load().counts.accepted == 1
 
 
+@pytest.mark.parametrize("kind", ["text", "varchar(40)"])
+def test_rows_with_an_empty_cursor_are_read_whenever_they_come(
+    people: Shop, server: PostgresqlServer, kind: str
+) -> None:
+    # Given a cursor that is kept as text, and a watermark
+    people.declare("crm.people", {**COLUMNS, "updated_at": "varchar"}, key=["id"], load="upsert", cursor="updated_at")
+    server.execute(f"alter table people alter updated_at type {kind} using null")
+    insert(server, (1, "Ada", "2026-03-02 10:00"))
+    people.load()
+
+    # When rows arrive whose cursor is empty, blank or a dash
+    insert(server, (2, "Bob", ""), (3, "Cyd", " "), (4, "Dot", "-"))
+    people.load()
+
+    # Then they are in the lake
+    assert sorted(people.rows("name")) == ["Ada", "Bob", "Cyd", "Dot"]
+
+
 LONG = "12345678901234567890.123456789012345678"
 EXACT: list[tuple[str, str, str, Any]] = [
     ("a_smallint", "smallint", "-32768", -32768),

@@ -50,6 +50,14 @@ class Pharmacy:
         return read_truth(self.folder / "source")
 
 
+@pytest.hookimpl(tryfirst=True)
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Mark the tests of the pharmacy as slow: its two runs take minutes."""
+    for item in items:
+        if "pharmacy" in getattr(item, "fixturenames", ()) and item.get_closest_marker("slow") is None:
+            item.add_marker("slow")
+
+
 @pytest.fixture(scope="session")
 def pharmacy(tmp_path_factory: pytest.TempPathFactory) -> Pharmacy:
     """The pharmacy after two runs of `python -m flows demo`, shared by all parallel test processes."""

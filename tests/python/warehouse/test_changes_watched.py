@@ -70,6 +70,7 @@ def test_every_change_leaves_a_trace(lake: Lake, incremental: Warehouse, tmp_pat
     assert noted == [("C1", "new", "vip", "duckdb"), ("C1", "vip", "new", "Ann"), ("C1", "new", None, "Ann")]
 
 
+@pytest.mark.slow
 def test_a_full_refresh_keeps_the_trail_and_notes_what_it_changes(
     lake: Lake, incremental: Warehouse, full: Warehouse
 ) -> None:

@@ -52,6 +52,7 @@ def failures(warehouse: Warehouse, lake: Lake, *models: str) -> dict[str, tuple[
     return {test.node.name: (str(test.status), test.failures) for test in result if test.failures}
 
 
+@pytest.mark.slow
 def test_each_warning_counts_what_is_odd(lake: Lake, incremental: Warehouse) -> None:
     # Given a shop with unusual rows
     incremental.build(lake)

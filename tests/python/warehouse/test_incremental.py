@@ -98,6 +98,7 @@ HARMS = (
 )
 
 
+@pytest.mark.slow
 def test_what_cannot_be_trusted_is_built_again(lake: Lake, incremental: Warehouse) -> None:
     # Given a warehouse
     incremental.build(lake, *ONLY)
@@ -115,6 +116,7 @@ def test_what_cannot_be_trusted_is_built_again(lake: Lake, incremental: Warehous
         assert incremental.rows(NOTED) == noted
 
 
+@pytest.mark.slow
 def test_a_changed_column_arrives_for_old_rows_and_new_ones(
     lake: Lake, incremental: Warehouse, full: Warehouse
 ) -> None:

@@ -2,6 +2,7 @@
 
 import os
 
+import pytest
 from support.chance import Chance
 from support.lake_by_hand import Row, Warehouse
 
@@ -33,6 +34,7 @@ class ReviewedShop(Chance):
         )
 
 
+@pytest.mark.slow
 def test_reviews_built_incrementally_equal_a_full_refresh(incremental: Warehouse, full: Warehouse) -> None:
     # Given a shop whose reviews and dimensions arrive in any order, change and disappear
     shop = ReviewedShop(ROUND)

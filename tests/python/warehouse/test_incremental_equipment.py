@@ -67,6 +67,7 @@ def strip(row: Row) -> dict[str, Any]:
     return {name: value for name, value in row.items() if not name.startswith("_")}
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("seed", SEEDS)
 def test_readings_cleaned_incrementally_equal_a_full_refresh(
     seed: int, incremental: Warehouse, full: Warehouse

@@ -64,6 +64,7 @@ class Payments:
         }
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("seed", SEEDS)
 def test_payments_built_incrementally_equal_a_full_refresh(seed: int, incremental: Warehouse, full: Warehouse) -> None:
     # Given payments that arrive in any order

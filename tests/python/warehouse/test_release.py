@@ -94,6 +94,7 @@ def test_fault_04_a_kill_while_publishing_leaves_one_whole_release(
     reader.close()
 
 
+@pytest.mark.slow
 def test_fault_04_a_reader_of_fifty_releases_and_failures_never_waits_fails_or_sees_a_mixture(
     folder: DataFolder,
 ) -> None:
