@@ -20,7 +20,7 @@ from flows.sources.mapping import MappedBatch
 TYPED, CHECKED = "typed_records", "checked_records"
 SEPARATOR = "\x1f"
 LENIENT = re.compile(r"strptime|\bcast\s*\(|::", re.IGNORECASE)
-"""What reads a text as a time in an expression of a mapping: years of two digits pass."""
+"""The SQL by which a mapping reads a text as a time: it lets years of two digits pass."""
 
 SHORT = 60
 """The characters of a mapping's expression that a reason quotes."""

@@ -67,7 +67,7 @@ def record_load(lake: Path, load: LoadRecord) -> None:
 
 @dataclass(frozen=True)
 class EarlierLoads:
-    """What earlier loads of a table say.
+    """The records of earlier loads of a table.
 
     `standing_notes` are those that the last completed load that mapped records told of the source. `tries` are the
     counts that failed tries of the same run had committed before they failed.
@@ -78,7 +78,7 @@ class EarlierLoads:
 
 
 def earlier_loads(lake: Path, run_id: str, table: TableName) -> EarlierLoads:
-    """Return what the loads before this one say, in one read of their table."""
+    """Return the records of the loads before this one, in one read of their table."""
     loads = open_table(lake / "ops" / "loads")
     has_notes = loads is not None and "standing_notes" in {column.name for column in loads.schema().fields}
     notes = "standing_notes" if has_notes else "null::varchar[]"

@@ -66,7 +66,7 @@ def land_json(records: Relation, table: str) -> tuple[Relation, tuple[Rejected, 
 
 
 def _keys_of(records: Relation, objects: str) -> list[tuple[str | None, bool]]:
-    """Return all keys in their order, and whether an object has one twice; null stands for a record without keys.
+    """Return all keys in their order, and whether an object has one twice; a record without keys gives null.
 
     Raises duckdb.InvalidInputException if a record is no JSON.
     """

@@ -150,7 +150,7 @@ def test_tails_and_quantiles_are_as_near_to_scipys_as_their_descriptions_say(ful
     assert student[n >= 8] == pytest.approx(stats.t.ppf(0.975, n[n >= 8]), rel=0.00002)
 
 
-@pytest.mark.parametrize(("treated", "gate"), [(140, "pass"), (170, "fail")])
+@pytest.mark.parametrize(("treated", "gate"), [pytest.param(140, "pass", marks=pytest.mark.slow), (170, "fail")])
 def test_a_split_that_is_not_as_planned_stops_a_release(full: Warehouse, treated: int, gate: str) -> None:
     # Given a hundred customers with the control, and more with the treatment
     noon = datetime(2026, 3, 1, 12)

@@ -93,6 +93,7 @@ def test_a_full_refresh_keeps_the_trail_and_notes_what_it_changes(
     assert full.rows(NOW) == [("C1", "new"), ("C2", "prospect")]
 
 
+@pytest.mark.slow
 def test_an_empty_build_is_no_change(lake: Lake, incremental: Warehouse) -> None:
     incremental.build(lake, *ONLY)
     incremental.build(lake, *ONLY, "--empty")

@@ -68,6 +68,7 @@ def test_each_warning_counts_what_is_odd(lake: Lake, incremental: Warehouse) -> 
     }
 
 
+@pytest.mark.slow
 def test_a_test_of_several_rules_says_which_of_them_a_row_breaks(lake: Lake, incremental: Warehouse) -> None:
     # Given a shop with unusual rows
     incremental.build(lake)

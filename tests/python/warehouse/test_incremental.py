@@ -169,6 +169,7 @@ def test_a_build_that_fails_changes_nothing(lake: Lake, incremental: Warehouse) 
     assert [incremental.rows(query) for query in ("from core.fct_order_lines order by all", NOTED)] == before
 
 
+@pytest.mark.slow
 def test_an_empty_build_notes_nothing(lake: Lake, incremental: Warehouse) -> None:
     # Given a built warehouse, and a batch after the build
     incremental.build(lake, "--resource-type", "snapshot", *KEPT)
