@@ -32,10 +32,14 @@ ONE_COLUMN = (
 )
 """Makes a CSV reader split a file into lines, several threads at once: a line with such a delimiter is refused."""
 
-LONG_FRACTION = re.compile(rb"(?=[0-9.]{17})[0-9]*\.[0-9]|[0-9]{16}[eE]")
-SMALL_NUMBER = re.compile(rb"[:,\[ ]-?[0-9]+(?:\.[0-9]+)?[eE]-[0-9]{3}")
+LONG_FRACTION = re.compile(rb"[:,\[\s]-?(?:(?=[0-9.]{17})[0-9]*\.[0-9]|[0-9]{16,}[eE])")
+SMALL_NUMBER = re.compile(rb"[:,\[\s]-?[0-9]+(?:\.[0-9]+)?[eE]-[0-9]{3}")
+"""Numbers that a double may not hold; a digit within a text, such as an id in hexadecimal, begins none."""
+
 FIRST_LINE = re.compile(r"[\r\n]")
-LONGEST_NUMBER = 64
+LONGEST_NUMBER = 400
+"""The characters of the longest number that is looked for: a double has 309 digits before its point at most."""
+
 CHUNK_BYTES = 1024 * 1024
 OUTLINE = bytes.maketrans(b"123456789.E", b"0000000000e")
 """Makes all digits alike, so that one search finds all numbers of a length."""
@@ -106,9 +110,20 @@ def _has_long_fraction(file: SourceFile) -> bool:
 
 
 def _may_hold_long_fraction(text: bytes) -> bool:
+    """Run the regexes around the places where the text's outline has such a number: they are slow."""
     outline = text.translate(OUTLINE)
-    is_long = ZEROS in outline and LONG_FRACTION.search(text)
-    return bool(is_long or (SMALL in outline and SMALL_NUMBER.search(text)))
+    return any(
+        pattern.search(text, max(at - LONGEST_NUMBER, 0), at + LONGEST_NUMBER)
+        for sign, pattern in ((ZEROS, LONG_FRACTION), (SMALL, SMALL_NUMBER))
+        for at in _places(outline, sign)
+    )
+
+
+def _places(text: bytes, sign: bytes) -> Iterator[int]:
+    at = text.find(sign)
+    while at >= 0:
+        yield at
+        at = text.find(sign, at + len(sign))
 
 
 def _read_again(

@@ -113,6 +113,9 @@ DAMAGE: dict[str, Callable[[Shop], object]] = {
 }
 
 
+USUAL_DAMAGE = ("a file is cut", "a file is gone", "the newest log entry is cut", "the log is gone")
+
+
 def require_sound(shop: Shop) -> None:
     """What a run requires of the lake before it loads."""
     for path in tables_of(shop.lake, [shop.name]):
@@ -120,7 +123,9 @@ def require_sound(shop: Shop) -> None:
     require_known_batches(shop.lake, [shop.name], {})
 
 
-@pytest.mark.parametrize("damage", DAMAGE)
+@pytest.mark.parametrize(
+    "damage", [kind if kind in USUAL_DAMAGE else pytest.param(kind, marks=pytest.mark.slow) for kind in DAMAGE]
+)
 def test_fault_112_a_damaged_table_is_told_and_comes_back_from_its_source(loaded: Shop, damage: str) -> None:
     """A file or log entry of a table was cut, emptied, overwritten or gone, first, in between or last: F, I."""
     # Given a table that came to harm

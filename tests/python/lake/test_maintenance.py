@@ -215,6 +215,7 @@ for number in map(int, sys.argv[2:]):
 """
 
 
+@pytest.mark.slow
 def test_compaction_killed_anywhere_and_begun_again_leaves_what_an_undisturbed_one_leaves(small: Shop) -> None:
     # Given a lake of three tables, and copies of it
     before = state(small, small.lake)

@@ -488,6 +488,7 @@ def test_fault_72_a_build_that_nothing_can_stop_is_no_pass(
     assert published.release_name == release
 
 
+@pytest.mark.slow
 def test_an_old_source_fails_the_freshness_gate(published: FlowShop) -> None:
     # Given a contract that promises recent orders, and a lake whose orders arrived a month ago
     release = published.release_name

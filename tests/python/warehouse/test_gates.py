@@ -163,6 +163,7 @@ HARMS = {
 HARMED = ("fct_order_lines", "fct_orders", "dim_customer", "dim_date", "dim_channel", "churn_states")
 
 
+@pytest.mark.slow
 def test_each_gate_closes_on_what_it_is_there_for(lake: Lake, incremental: Warehouse) -> None:
     # Given a warehouse that passes
     incremental.build(lake)
