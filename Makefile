@@ -72,8 +72,9 @@ format: setup  ## fix the style where a tool can
 	@$(BIN)/sqlfluff fix --templater raw demo
 
 docs: setup  ## write the docs site of the last release; before any release, of your dev database
-	@$(BIN)/dbt --quiet docs generate --target $(if $(wildcard $(DATA)/$(SET)/warehouse.duckdb),release,dev)
-	@$(BIN)/python -c 'from pathlib import Path; from flows.warehouse.docs import inline_docs; inline_docs(Path("target"))'
+	@$(BIN)/dbt --quiet docs generate --vars "$$($(BIN)/python -m flows vars)" --target $(if $(wildcard $(DATA)/$(SET)/warehouse.duckdb),release,dev)
+	@$(BIN)/python -c 'from pathlib import Path; from flows.config.connections import read_connections; from flows.warehouse.docs import inline_docs; \
+	  inline_docs(Path("target"), read_connections(Path("connections.yml")).variables)'
 	@echo "open target/static_index.html"
 
 schema: setup  ## write connections.schema.json, which editors use to check connections.yml

@@ -124,7 +124,7 @@ def replay(
     named = _table(table) if table else None
     with run_lock(sources.folder):
         finish_reloads(sources.folder.lake)
-        contracts = contracts_of(Dbt.parse(sources.folder).manifest.sources.values())
+        contracts = contracts_of(Dbt.parse(sources.folder, sources.variables).manifest.sources.values())
         loads = replay_quarantine(sources, contracts, named)
     _say(summarise_replay(loads, sources.options))
 
@@ -173,10 +173,20 @@ def reload(
         else:
             name, state = _table(table), last_verified(sources.folder)
             released = state[name].batch if name in state else 0
-            contracts = contracts_of(Dbt.parse(sources.folder).manifest.sources.values())
+            contracts = contracts_of(Dbt.parse(sources.folder, sources.variables).manifest.sources.values())
             done = reload_table(sources, contracts, name, released=released, afresh=afresh)
             pin_catalog(sources.folder.catalog, sources.folder.lake, contracts)
     _say(summarise_reload(done))
+
+
+@app.command("vars")
+def show_vars(connection_set: ConnectionSet = None, connections: ConnectionsFile = DEFAULT_CONNECTIONS) -> None:
+    """Print a set's own vars as JSON, for dbt in a terminal: dbt build --vars "$(python -m flows vars)"."""
+    import json
+
+    from flows.config.connections import read_connections
+
+    typer.echo(json.dumps(dict(read_connections(connections.resolve(), connection_set).variables)))
 
 
 @app.command()

@@ -87,7 +87,7 @@ def elt(
         failed_run_told(folder, sources.options) as loads,
         failed_gate_shown(folder),
     ):
-        dbt = parse_project(folder)
+        dbt = parse_project(sources)
         contracts = contracts_of(dbt.manifest.sources.values())
         made_up = check_key(dbt, sources, contracts)
         check_lake(folder, contracts)
@@ -127,9 +127,9 @@ def elt(
 
 
 @step("parse project")
-def parse_project(folder: DataFolder) -> Dbt:
-    """Read contracts, models and tests from dbt's manifest."""
-    return Dbt.parse(folder)
+def parse_project(sources: Connections) -> Dbt:
+    """Read contracts, models and tests from dbt's manifest, with the set's own vars."""
+    return Dbt.parse(sources.folder, sources.variables)
 
 
 def load_tables(

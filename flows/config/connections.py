@@ -2,7 +2,7 @@
 
 import shlex
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self
 
@@ -15,6 +15,8 @@ from flows.config.file_format import FileFormat
 from flows.config.rest_options import Auth, Endpoint, Rate
 from flows.config.sets import SET_NAME, read_set, shown
 from flows.config.validation import SECONDS, ConfigModel, DeclaredLookback, LoadMode, Text, parse
+from flows.config.variables import KEY as VARS
+from flows.config.variables import parse_variables
 from flows.core.errors import UsageError
 from flows.core.names import TableName
 
@@ -181,6 +183,7 @@ class Connections:
     folder: settings.DataFolder
     sources: Mapping[str, Connection]
     path: Path
+    variables: Mapping[str, Any] = field(default_factory=dict)
 
     @property
     def options(self) -> str:
@@ -197,7 +200,10 @@ class Connections:
 def connections_schema() -> dict[str, Any]:
     """Return the JSON Schema of a connections file, by which editors check it; `make schema` writes it."""
     name = Annotated[str, StringConstraints(pattern=SET_NAME)]
-    return TypeAdapter(dict[name, dict[str, ConnectionOptions]]).json_schema()
+    schema = TypeAdapter(dict[name, dict[str, ConnectionOptions]]).json_schema()
+    for one_set in schema["patternProperties"].values():
+        one_set["properties"] = {VARS: {"type": "object", "description": "Own values for vars of dbt_project.yml"}}
+    return schema
 
 
 def read_connections(path: Path, connection_set: str | None = None) -> Connections:
@@ -206,9 +212,11 @@ def read_connections(path: Path, connection_set: str | None = None) -> Connectio
     Raises UsageError for a file or set that does not exist, and for every mistake in the set.
     """
     name, value = read_set(path, connection_set)
+    tables = value if not isinstance(value, dict) else {key: one for key, one in value.items() if key != VARS}
+    variables = parse_variables(value.get(VARS) if isinstance(value, dict) else None, f"{shown(path)}: {name}.{VARS}")
     parsed = parse(
         dict[str, ConnectionOptions],
-        value,
+        tables,
         subject=shown(path),
         place=(name,),
         remedy="Fix the file; CONTRIBUTING.md, «Keys of a mapping», lists the keys.",
@@ -218,4 +226,4 @@ def read_connections(path: Path, connection_set: str | None = None) -> Connectio
         source: Connection.model_construct(source=source, data=folder.path, file=shown(path), **dict(options))
         for source, options in parsed.items()
     }
-    return Connections(name, folder, sources, path)
+    return Connections(name, folder, sources, path, variables)

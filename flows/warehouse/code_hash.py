@@ -1,9 +1,11 @@
 """A hash of the code that makes a release. Unit tests depend on code alone: the same code need not run them again."""
 
 import hashlib
+import json
 from collections.abc import Iterator, Mapping
 from importlib.metadata import version
 from pathlib import Path
+from typing import Any
 
 import duckdb
 
@@ -14,9 +16,10 @@ DECLARING = ("models", "macros", "seeds", "snapshots", "tests/dbt", "flows/wareh
 ENGINES = ("dbt-core", "dbt-duckdb", "duckdb")
 
 
-def hash_code() -> str:
-    """Return a hash of every file of the dbt project, of the plugin that it loads, and of the engines' versions."""
+def hash_code(variables: Mapping[str, Any]) -> str:
+    """Return a hash of the dbt project's files, of the plugin that it loads, of a set's vars and of the engines."""
     digest = hashlib.sha256(" ".join(f"{engine} {version(engine)}" for engine in ENGINES).encode())
+    digest.update(json.dumps(variables, sort_keys=True).encode())
     for path in sorted(_files()):
         content = path.read_bytes()
         digest.update(f"\n{path.relative_to(PROJECT).as_posix()} {len(content)}\n".encode() + content)

@@ -1,8 +1,9 @@
 """dbt, run in this process: the manifest is parsed once and handed on; an ended command leaves no connection open."""
 
+import json
 import logging
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
 from typing import Any
 
 from dbt.adapters.duckdb.connections import DuckDBConnectionManager
@@ -29,15 +30,17 @@ class Dbt:
 
     folder: DataFolder
     manifest: Manifest
+    variables: Mapping[str, Any] = field(default_factory=dict)
 
     @classmethod
-    def parse(cls, folder: DataFolder) -> "Dbt":
-        """Parse the project for a set; raises UsageError if it does not parse."""
+    def parse(cls, folder: DataFolder, variables: Mapping[str, Any] | None = None) -> "Dbt":
+        """Parse the project for a set, with the set's own vars; raises UsageError if it does not parse."""
+        variables = variables or {}
         settings.export(**{settings.DATA_VARIABLE: str(folder.path.parent), settings.SET_VARIABLE: folder.path.name})
-        result = _invoke(dbtRunner(), folder, ["parse"], "candidate")
+        result = _invoke(dbtRunner(), folder, ["parse"], "candidate", variables)
         if not isinstance(result.result, Manifest):
             raise UsageError(f"The dbt project does not parse: {scrub(str(result.exception))}", "Fix it: dbt parse")
-        return cls(folder, result.result)
+        return cls(folder, result.result, variables)
 
     def run(self, *arguments: str, target: str = "candidate", on_event: Sequence[OnEvent] = ()) -> list[Any]:
         """Run a dbt command; return its results, one a node.
@@ -46,7 +49,7 @@ class Dbt:
         """
         runner = dbtRunner(manifest=self.manifest, callbacks=list(on_event))
         try:
-            result = _invoke(runner, self.folder, list(arguments), target)
+            result = _invoke(runner, self.folder, list(arguments), target, self.variables)
         finally:
             DuckDBConnectionManager.close_all_connections()
         if isinstance(result.exception, WarehouseError):
@@ -73,14 +76,17 @@ def _interruption(error: BaseException | None) -> BaseException | None:
     return error
 
 
-def _invoke(runner: dbtRunner, folder: DataFolder, arguments: list[str], target: str) -> dbtRunnerResult:
+def _invoke(
+    runner: dbtRunner, folder: DataFolder, arguments: list[str], target: str, variables: Mapping[str, Any]
+) -> dbtRunnerResult:
     """Keep dbt's own output off the terminal and its results out of files: both may quote values."""
     project = str(settings.PROJECT)
     places = ["--project-dir", project, "--profiles-dir", project, "--target", target]
+    own = ["--vars", json.dumps(variables)] if variables else []
     outputs = ["--target-path", str(folder.target), "--log-path", str(folder.target)]
     quiet = ["--log-level", "none", "--log-level-file", "none", "--no-use-colors"]
     artifacts = [] if arguments[0] in ("parse", "docs") else ["--no-write-json"]
-    return runner.invoke([*quiet, *artifacts, *arguments, *places, *outputs])
+    return runner.invoke([*quiet, *artifacts, *arguments, *places, *outputs, *own])
 
 
 def tested_node(manifest: Manifest, node: Any) -> Any | None:

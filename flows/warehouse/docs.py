@@ -2,13 +2,20 @@
 
 import json
 import os
+import re
+from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
+
+from flows.config.variables import declared_variables
 
 if TYPE_CHECKING:  # dbt takes seconds to import, and make docs has run it already
     from flows.warehouse.dbt import Dbt
 
 END = "</html>"
+VARIABLE = re.compile(r"\bvar\(\s*['\"](\w+)")
+RULES = ["warehouse", "rules"]
+"""The folder of the models that hold tables of rules."""
 
 
 def write_docs(dbt: "Dbt", code: str) -> None:
@@ -22,7 +29,7 @@ def write_docs(dbt: "Dbt", code: str) -> None:
         return
     dbt.run("docs", "generate", "--no-compile", target="release")
     place.parent.mkdir(parents=True, exist_ok=True)
-    page = inline_docs(dbt.folder.target)
+    page = inline_docs(dbt.folder.target, dbt.variables)
     page.write_bytes(page.read_bytes().rstrip().removesuffix(END.encode()) + mark)
     os.replace(page, place)
 
@@ -33,16 +40,21 @@ def _ending(file: Path, size: int) -> bytes:
         return stream.read()
 
 
-def inline_docs(target: Path) -> Path:
-    """Make dbt's docs site one file, `static_index.html`, and return it.
+def inline_docs(target: Path, variables: Mapping[str, Any]) -> Path:
+    """Make dbt's docs site one file, `static_index.html`, and return it; `variables` are the set's own vars.
 
-    dbt's own writes names as they are into the page's script: a source's column called </script> would end it.
+    The page of each model lists the vars and the tables of rules that its rows follow from.
+
+    dbt's own site writes names as they are into the page's script. A source's column called </script> would end it.
     """
     page = (target / "index.html").read_text()
     for name in ("manifest", "catalog"):
         content = json.loads((target / f"{name}.json").read_text())
         for macro in content.get("macros", {}).values():
             macro["description"] += _list_examples(macro["config"]["meta"].get("examples", []))
+        if name == "manifest":
+            for node, text in list_settings(content, {**declared_variables(), **variables}).items():
+                content["nodes"][node]["description"] += text
         data = json.dumps(content).replace("<", "\\u003c")
         page = page.replace(f'"{name.upper()}.JSON INLINE DATA"', data)
     made = target / "static_index.html"
@@ -58,3 +70,50 @@ def _list_examples(examples: list[dict[str, Any]]) -> str:
         + (f" ({example['case']})" if "case" in example else "")
         for example in examples
     )
+
+
+def list_settings(manifest: Mapping[str, Any], variables: Mapping[str, Any]) -> dict[str, str]:
+    """Return Markdown for each model of a manifest that vars or tables of rules decide on, its own or an earlier one's.
+
+    A var that is a list or a map is named without its value.
+    """
+    nodes, macros = manifest["nodes"], manifest["macros"]
+    texts = {}
+    for model in (key for key, node in nodes.items() if node["resource_type"] == "model"):
+        found = _upstream(model, nodes)
+        code = [nodes[key].get("raw_code") or "" for key in found]
+        called = _called({macro for key in found for macro in nodes[key]["depends_on"].get("macros", [])}, macros)
+        code += [macros[key]["macro_sql"] for key in called]
+        used = {name for text in code for name in VARIABLE.findall(text)} & variables.keys()
+        rules = {nodes[key]["name"] for key in found if nodes[key]["fqn"][1:3] == RULES and key != model}
+        lines = [f"- `{name}`{_shown(variables[name])}" for name in sorted(used)]
+        lines += [f"- the table `{name}`" for name in sorted(rules)]
+        if lines:
+            texts[model] = "\n\n**Settings that decide on these rows**\n\n" + "\n".join(lines)
+    return texts
+
+
+def _shown(value: Any) -> str:
+    return "" if isinstance(value, list | dict) else f": {value}"
+
+
+def _upstream(model: str, nodes: Mapping[str, Any]) -> set[str]:
+    """Return a model with all models and seeds that it reads, directly or not."""
+    found, waiting = set(), [model]
+    while waiting:
+        key = waiting.pop()
+        if key in nodes and key not in found:
+            found.add(key)
+            waiting += nodes[key]["depends_on"].get("nodes", [])
+    return found
+
+
+def _called(macros: set[str], known: Mapping[str, Any]) -> set[str]:
+    """Return macros of the project with all those that they call."""
+    found, waiting = set(), [*macros]
+    while waiting:
+        key = waiting.pop()
+        if key in known and key not in found and key.startswith("macro.ml_warehouse."):
+            found.add(key)
+            waiting += known[key]["depends_on"]["macros"]
+    return found

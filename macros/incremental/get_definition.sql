@@ -1,7 +1,7 @@
 {#
-    What the rows follow from besides the inputs: the model's own SQL, the seeds that it joins, what
-    the same is of incremental models that it reads, as they note it, and, since any of its inputs may
-    hold pseudonyms, which key they were made with.
+    What the rows follow from besides the inputs: the model's own SQL, the seeds and the tables of
+    rules that it joins, what the same is of incremental models that it reads, as they note it, and,
+    since any of its inputs may hold pseudonyms, which key they were made with.
 #}
 {% macro get_definition() -%}
     {%- set parts = [modules.re.sub(get_affected_filter_pattern(), '', compiled_code or '')] -%}
@@ -15,6 +15,10 @@
                 select min(definition) from {{ get_incremental_state() }} where model = '{{ read.name }}'
             {%- endset -%}
             {%- do parts.append(run_query(noted).rows[0][0] or '') -%}
+        {%- elif read.fqn[1:3] == ['warehouse', 'rules'] -%}
+            {%- do parts.append(run_query(
+                'select ' ~ hash_rows('rules') ~ ' from ' ~ read.relation_name ~ ' as rules'
+            ).rows[0][0] or '') -%}
         {%- endif -%}
     {%- endfor -%}
     {%- do parts.append(get_pseudonym_key_fingerprint()) -%}

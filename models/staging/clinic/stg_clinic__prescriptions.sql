@@ -14,7 +14,7 @@ stg_clinic__prescriptions as (
         drug_code,
         dosage,
         {{ mask_text_to_presence('notes') }} as has_notes,
-        cast(prescribed_at as date) as prescribed_date,
+        {{ business_date('prescribed_at') }} as prescribed_date,
         _loaded_at,
         _is_backfill
     from prescriptions

@@ -39,7 +39,7 @@ fct_reviews as (
         coalesce(dim_product.product_key, {{ unknown_key() }}) as product_key,
         reviews.rating,
         {{ mask_text_to_presence('reviews.body') }} as has_text,
-        cast(reviews.created_at as date) as reviewed_date,
+        {{ business_date('reviews.created_at') }} as reviewed_date,
         reviews.created_at as reviewed_at,
         reviews._loaded_at,
         reviews._is_backfill

@@ -16,7 +16,7 @@ fct_chargebacks as (
         chargebacks.transaction_id,
         coalesce(chargebacks.reason, {{ unknown_code() }}) as reason,
         coalesce(chargeback_reasons.is_fraud, true) as is_fraud,
-        cast(chargebacks.reported_at as date) as reported_date,
+        {{ business_date('chargebacks.reported_at') }} as reported_date,
         chargebacks.reported_at,
         chargebacks._loaded_at,
         chargebacks._is_backfill

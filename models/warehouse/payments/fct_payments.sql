@@ -39,7 +39,7 @@ fct_payments as (
         coalesce(transactions.currency, {{ no_currency() }}) as currency,
         transactions.amount,
         transactions.amount < 0 as is_refund,
-        cast(transactions.transacted_at as date) as transacted_date,
+        {{ business_date('transactions.transacted_at') }} as transacted_date,
         transactions.transacted_at,
         transactions._loaded_at,
         transactions._is_backfill

@@ -60,7 +60,7 @@ fct_web_events as (
             as event_number,
         is_declared_bot,
         is_late,
-        cast(occurred_at as date) as occurred_date,
+        {{ business_date('occurred_at') }} as occurred_date,
         occurred_at,
         _loaded_at,
         _is_backfill

@@ -10,7 +10,7 @@ if TYPE_CHECKING:
 pytest_plugins = ["support.pharmacy_fixtures"]
 
 NEW_DAYS, RISK_DAYS, CHURN_DAYS, QUIET_DAYS = 30, 60, 120, 30
-"""The values of the seed churn_rules."""
+"""The values of the table churn_rules."""
 
 
 def test_sessions_are_those_that_were_planted(pharmacy: "Pharmacy") -> None:

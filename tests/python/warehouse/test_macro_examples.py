@@ -49,10 +49,10 @@ def test_the_docs_site_shows_the_examples(tmp_path: Path) -> None:
     examples = [{"call": "add_days('day', 1)", "given": "dates (day) as (values (null))", "gives": None}]
     macro = {"description": "A date some days later.", "config": {"meta": {"examples": examples}}}
     (tmp_path / "index.html").write_text('["MANIFEST.JSON INLINE DATA"]')
-    (tmp_path / "manifest.json").write_text(json.dumps({"macros": {"macro.a.add_days": macro}}))
+    (tmp_path / "manifest.json").write_text(json.dumps({"macros": {"macro.a.add_days": macro}, "nodes": {}}))
     (tmp_path / "catalog.json").write_text("{}")
 
     # When the site is made, then the macro's description shows the example
-    (manifest,) = json.loads(inline_docs(tmp_path).read_text())
+    (manifest,) = json.loads(inline_docs(tmp_path, {}).read_text())
     shown = manifest["macros"]["macro.a.add_days"]["description"]
     assert shown.endswith("`add_days('day', 1)` gives `null`; given `dates (day) as (values (null))`")

@@ -1,0 +1,1 @@
+{{ read_rules('arrears_buckets', key='arrears_bucket') }}

@@ -1,0 +1,1 @@
+{{ read_rules('chargeback_reasons', key='reason', same=['reason']) }}

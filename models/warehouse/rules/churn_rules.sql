@@ -1,0 +1,1 @@
+{{ read_rules('churn_rules', key='churn_state') }}

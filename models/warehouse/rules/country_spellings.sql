@@ -1,0 +1,1 @@
+{{ read_rules('country_spellings', key='spelling', same=['spelling']) }}

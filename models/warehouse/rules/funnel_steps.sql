@@ -1,0 +1,1 @@
+{{ read_rules('funnel_steps', key=['funnel_name', 'step_number'], same=['funnel_name']) }}

@@ -1,0 +1,1 @@
+{{ read_rules('holiday_rules', key=['country', 'holiday_name'], same=['country']) }}

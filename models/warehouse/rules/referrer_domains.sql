@@ -1,0 +1,1 @@
+{{ read_rules('referrer_domains', key='domain_pattern', same=['domain_pattern']) }}

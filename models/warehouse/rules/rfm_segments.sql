@@ -1,0 +1,1 @@
+{{ read_rules('rfm_segments', key='rfm_segment') }}

@@ -1,0 +1,1 @@
+{{ read_rules('segment_rules', key='segment') }}

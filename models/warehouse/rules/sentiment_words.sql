@@ -1,0 +1,1 @@
+{{ read_rules('sentiment_words', key='term', same=['term']) }}

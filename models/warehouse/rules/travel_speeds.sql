@@ -1,0 +1,1 @@
+{{ read_rules('travel_speeds', key='travel_class') }}
