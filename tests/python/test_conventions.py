@@ -82,8 +82,8 @@ def test_every_key_is_tested_to_be_unique(manifest: Manifest) -> None:
 
 def test_every_column_with_the_key_of_another_contract_is_a_declared_relation(manifest: Manifest) -> None:
     """The columns of ids have one name in all contracts; derived tables are made of the records that they name,
-        and rules are no records.
-        """
+    and rules are no records.
+    """
     relations = yaml.safe_load((PROJECT / "dbt_project.yml").read_text())["vars"]["relations"]
     declared = {(one["table"], one["column"]) for one in relations}
     declared |= {(one["to"], one.get("field", one["column"])) for one in relations}

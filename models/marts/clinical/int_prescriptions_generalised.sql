@@ -16,7 +16,7 @@ with prescriptions as (
 latest_prescription as (
 
     -- A mistyped date in the future must not make patients older.
-    select max(least(prescribed_date, cast(_loaded_at as date))) as as_of_date
+    select max(least(prescribed_date, {{ business_date('_loaded_at') }})) as as_of_date
     from prescriptions
 
 ),

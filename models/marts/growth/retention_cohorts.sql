@@ -22,7 +22,7 @@ activity_months as (
     select
         'order' as cohort_basis,
         customer_id as member_id,
-        cast(date_trunc('month', ordered_at) as date) as activity_month
+        cast(date_trunc('month', ordered_date) as date) as activity_month
     from orders
     where customer_id is not null and is_sale
 
@@ -31,7 +31,7 @@ activity_months as (
     select
         'session' as cohort_basis,
         visitor_id as member_id,
-        cast(date_trunc('month', started_at) as date) as activity_month
+        cast(date_trunc('month', started_date) as date) as activity_month
     from sessions
 
 ),

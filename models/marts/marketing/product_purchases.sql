@@ -25,6 +25,7 @@ purchases_counted as (
         cast(sum(case when is_sale then quantity else 0 end) as bigint) as units_sold,
         cast(sum(case when is_return then quantity else 0 end) as bigint) as units_returned,
         min(case when is_sale then ordered_at end) as first_ordered_at,
+        max(case when is_sale then ordered_date end) as last_ordered_date,
         max(case when is_sale then ordered_at end) as last_ordered_at
     from order_lines
     where is_sale or is_return
@@ -48,7 +49,7 @@ product_purchases as (
         purchases_counted.order_count,
         purchases_counted.units_sold,
         purchases_counted.units_returned,
-        {{ dbt.datediff('purchases_counted.last_ordered_at', 'customer_360.as_of_date', 'day') }}
+        {{ dbt.datediff('purchases_counted.last_ordered_date', 'customer_360.as_of_date', 'day') }}
             as recency_days,
         purchases_counted.units_sold + purchases_counted.units_returned > 0 as is_kept,
         dim_product.is_prescription_only,

@@ -29,8 +29,9 @@ listings_bounded as (
 
     select
         product_id,
-        cast(min(case when not is_deleted then changed_at end) as date) as first_listed_date,
-        cast(max(case when is_deleted and is_latest then changed_at end) as date)
+        {{ business_date('min(case when not is_deleted then changed_at end)') }}
+            as first_listed_date,
+        {{ business_date('max(case when is_deleted and is_latest then changed_at end)') }}
             as delisted_date
     from product_history
     group by product_id

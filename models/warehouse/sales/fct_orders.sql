@@ -81,7 +81,7 @@ fct_orders as (
         coalesce(order_statuses.is_cancelled, false) as is_cancelled,
         not coalesce(order_statuses.is_cancelled, false)
         and coalesce(lines_summed.sold_line_count > 0, true) as is_sale,
-        cast(orders.ordered_at as date) as ordered_date,
+        {{ business_date('orders.ordered_at', zone='orders.time_zone') }} as ordered_date,
         orders.ordered_at,
         coalesce(lines_summed._loaded_at, orders._loaded_at) as _loaded_at,
         coalesce(lines_summed._is_backfill, orders._is_backfill) as _is_backfill

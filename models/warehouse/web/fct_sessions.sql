@@ -112,7 +112,7 @@ fct_sessions as (
         sessions_timed.is_declared_bot
         or {{ detect_bot_pace('sessions_timed.event_count', 'sessions_timed.duration_seconds') }}
             as is_bot,
-        cast(sessions_timed.started_at as date) as started_date,
+        {{ business_date('sessions_timed.started_at') }} as started_date,
         sessions_timed.started_at,
         sessions_timed.ended_at,
         login_sessions.ended_at as stitched_at,

@@ -56,7 +56,10 @@ def test_own_rules_take_the_place_of_the_defaults_that_they_name(incremental: Wa
 
     # Then own rows decide, the defaults that they do not name remain, and facts that were built before follow
     assert incremental.rows(views) == [(1, 1)]
-    assert incremental.rows("select distinct funnel_name from core.funnel_steps order by 1") == [("purchase",), ("table",)]
+    assert incremental.rows("select distinct funnel_name from core.funnel_steps order by 1") == [
+        ("purchase",),
+        ("table",),
+    ]
     assert ("search", True) in incremental.rows("select event_type, is_page_view from core.web_event_types")
     full.build(lake, *WEB)
     assert incremental.differences(full) == {}
@@ -67,7 +70,9 @@ def test_own_rules_in_an_order_take_the_place_of_all_defaults(incremental: Wareh
     own = {"segment": "guest", "priority": 1}
     lake.load(MORNING, rules__segment_rules=[own])
     incremental.build(lake, "--select", "+segment_rules")
-    assert incremental.rows("select segment, priority, maximum_order_count from core.segment_rules") == [("guest", 1, None)]
+    assert incremental.rows("select segment, priority, maximum_order_count from core.segment_rules") == [
+        ("guest", 1, None)
+    ]
 
 
 def test_a_set_has_values_of_its_own_for_vars(tmp_path: Path) -> None:
