@@ -27,7 +27,7 @@ def order(number: int, ordered_at: datetime, **changed: Any) -> dict[str, Any]:
 def make_lake() -> Lake:
     """Orders of Monday, 2 March, of Australia Day and of 1 March, at half past eight, one and six by Sydney's clocks.
 
-    Two shops say their own zone: Perth at ten in the evening of 28 February, New York at a quarter to eleven on 1 March.
+    Two shops say their own zone: Perth at ten in the evening of 28 February, New York near eleven on 1 March.
     """
     lake = Lake()
     morning = datetime(2026, 3, 1, 21, 30)
