@@ -8,6 +8,8 @@ stg_lending__loan_history as (
 
     select
         loan_id,
+        customer_id,
+        currency,
         principal,
         annual_rate_pct,
         term_months,
@@ -16,6 +18,7 @@ stg_lending__loan_history as (
         _number_from_last = 1 as is_latest,
         defaulted_at,
         _changed_at as changed_at,
+        {{ find_known_at('updated_at') }} as known_at,
         _loaded_at,
         _is_backfill
     from ordered_changes
