@@ -40,7 +40,7 @@ loan_months as (
         loans.loan_id,
         months.month_end_date
     from loans
-    inner join months on loans.opened_date <= months.month_end_date
+    inner join months on cast(loans.known_at as date) <= months.month_end_date
 
 ),
 
