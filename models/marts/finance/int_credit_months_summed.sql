@@ -93,7 +93,10 @@ int_credit_months_summed as (
         cast(coalesce(payments_by_month.paid_amount, 0) as decimal(18, 4))
             as paid_in_month_amount,
         cast(coalesce(arrears_with_amount.overdue_amount, 0) as decimal(18, 4)) as overdue_amount,
-        latest_statements.payment_status as source_payment_status,
+        case
+            when latest_statements.payment_status < -1 then -1
+            else latest_statements.payment_status
+        end as source_payment_status,
         coalesce(arrears_with_amount.missed_statement_count, 0) as missed_statement_count,
         cast(case
             when arrears_with_amount.oldest_due_date is not null

@@ -50,11 +50,7 @@ months_described as (
             when account_months.days_past_due > 0
                 then least(9, cast(floor(account_months.days_past_due / 30e0) as integer) + 1)
             when account_months.minimum_due_amount is null
-                then
-                    case
-                        when account_months.source_payment_status < -1 then -1
-                        else account_months.source_payment_status
-                    end
+                then account_months.source_payment_status
             when account_months.paid_amount >= account_months.balance_amount then -1
             else 0
         end as payment_status,
