@@ -1,6 +1,6 @@
 with loans as (
 
-    select * from {{ ref('fct_loans') }}
+    select * from {{ ref('int_loans_known') }}
 
 ),
 

@@ -4,6 +4,16 @@ with line_history as (
 
 ),
 
+lines_numbered as (
+
+    select
+        *,
+        min(case when _is_backfill then change_number end) over (partition by account_id)
+            as first_load_number
+    from line_history
+
+),
+
 -- An end that the first state shows already was known when it was booked, and not before.
 line_changes as (
 
@@ -16,15 +26,15 @@ line_changes as (
         is_deleted,
         cast(opened_at as date) as opened_date,
         case
-            when change_number = 1 and known_at > closed_at then known_at
+            when change_number = first_load_number and known_at > closed_at then known_at
             else closed_at
         end as closed_at,
         case
-            when change_number = 1 and known_at > defaulted_at then known_at
+            when change_number = first_load_number and known_at > defaulted_at then known_at
             else defaulted_at
         end as defaulted_at,
         coalesce(known_at, changed_at) as changed_at
-    from line_history
+    from lines_numbered
 
 ),
 

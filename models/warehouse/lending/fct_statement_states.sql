@@ -4,6 +4,18 @@ with statement_history as (
 
 ),
 
+-- States that arrive later, of whatever time, do not change which one the first load showed first.
+statements_numbered as (
+
+    select
+        *,
+        min(case when _is_backfill then change_number end) over (
+            partition by account_id, statement_date
+        ) as first_load_number
+    from statement_history
+
+),
+
 -- A first load may show only the last state of an old statement. The statement is then known from
 -- its own day, and the payment from its booking.
 statements_timed as (
@@ -13,15 +25,14 @@ statements_timed as (
         coalesce(
             due_date, {{ add_days('statement_date', var('statement_due_days')) }}
         ) as payable_date,
-        change_number = 1
-        and _is_backfill
+        coalesce(change_number = first_load_number, false)
         and (known_at is null or paid_amount > 0) as is_last_state_only,
         case
             when is_deleted then coalesce(known_at, changed_at)
             when known_at > cast(statement_date as timestamp) then known_at
             else cast(statement_date as timestamp)
         end as booked_at
-    from statement_history
+    from statements_numbered
 
 ),
 

@@ -4,12 +4,23 @@ with subscription_history as (
 
 ),
 
+subscriptions_numbered as (
+
+    select
+        *,
+        min(case when _is_backfill and not is_deleted then change_number end) over (
+            partition by subscription_id
+        ) as first_load_number
+    from subscription_history
+
+),
+
 -- The arrival of a first load does not tell when a subscription was known. Its first state counts
 -- from the start, as active and without an end; what else it shows was known when it was booked.
 first_states as (
 
-    select * from subscription_history
-    where change_number = 1 and _is_backfill and not is_deleted
+    select * from subscriptions_numbered
+    where change_number = first_load_number
 
 ),
 

@@ -272,12 +272,13 @@ def recount(rows: list[Row], day: date) -> Row:
     """Return what the books of an account said at the end of a day, from its statements as they arrived."""
     first = {}
     for row in sorted(rows, key=lambda row: (row["updated_at"], row["_batch"], row["_row"])):
-        first.setdefault(row["statement_date"], row)
+        if row["_is_backfill"]:
+            first.setdefault(row["statement_date"], row)
     bills: dict[date, Row] = {}
     for row in sorted(rows, key=lambda row: (row["updated_at"], row["_batch"], row["_row"])):
         issued = datetime.combine(row["statement_date"], datetime.min.time())
         since = max(known_at(row), issued, row["paid_at"] or issued)
-        if row is first[row["statement_date"]] and row["_is_backfill"] and row["paid_amount"]:
+        if row is first.get(row["statement_date"]) and row["paid_amount"]:
             if issued.date() <= day:
                 bills[row["statement_date"]] = {**row, "paid_amount": 0}
         if since.date() <= day:
