@@ -92,7 +92,7 @@ def test_each_month_has_limit_balance_and_status_as_worked_out_by_hand(increment
         "overdue_amount, payment_status, worst_payment_status_3_months, days_past_due, arrears_bucket"
     )
 
-    # Then the late card was two days late in February, as of 30 days none in March, and has a new limit in April
+    # Then the late card was not late on 28 February, its last day to pay, paid 360 in March, and has a new limit in April
     late = incremental.rows(MART.format(columns, "account_id = 'late' and month_end_date < '2026-06-01'"))
     assert late == [
         ("01-31", 1000, None, None, 0, 0, None, None, None, None),
@@ -103,7 +103,8 @@ def test_each_month_has_limit_balance_and_status_as_worked_out_by_hand(increment
     ]
 
     # And the lost card counts its days from 28 February; what is overdue is in the last minimum that is due
-    lost = incremental.rows(MART.format(columns + ", is_defaulted", "account_id = 'lost' and month_end_date < '2026-09-01'"))  # noqa: E501
+    until_august = "account_id = 'lost' and month_end_date < '2026-09-01'"
+    lost = incremental.rows(MART.format(columns + ", is_defaulted", until_august))
     assert [row[0] for row in lost] == ["01-31", "02-28", "03-31", "04-30", "05-31", "06-30", "07-31", "08-31"]
     assert [row[5:9] for row in lost] == [
         (0, None, None, None),
@@ -161,8 +162,8 @@ def test_a_data_set_of_six_bills_without_times_has_its_own_statuses(incremental:
 
     # When it is built, then each month has the bill of its own month, and its status
     incremental.build(lake, *ONLY)
-    columns = "month_end_date, limit_amount, balance_amount, payment_status, worst_payment_status_6_months, days_past_due"
-    rows = incremental.rows(MART.format(columns, "true"))
+    columns = "limit_amount, balance_amount, payment_status, worst_payment_status_6_months, days_past_due"
+    rows = incremental.rows(MART.format(f"month_end_date, {columns}", "true"))
     assert [row[0].month for row in rows] == [4, 5, 6, 7, 8, 9]
     assert [row[1:] for row in rows] == [
         (5000, 100 * month, max(status, -1), max(-1, *statuses[: n + 1]), late)
@@ -278,9 +279,8 @@ def recount(rows: list[Row], day: date) -> Row:
     for row in sorted(rows, key=lambda row: (row["updated_at"], row["_batch"], row["_row"])):
         issued = datetime.combine(row["statement_date"], datetime.min.time())
         since = max(known_at(row), issued, row["paid_at"] or issued)
-        if row is first.get(row["statement_date"]) and row["paid_amount"]:
-            if issued.date() <= day:
-                bills[row["statement_date"]] = {**row, "paid_amount": 0}
+        if row is first.get(row["statement_date"]) and row["paid_amount"] and issued.date() <= day:
+            bills[row["statement_date"]] = {**row, "paid_amount": 0}
         if since.date() <= day:
             bills[row["statement_date"]] = row
     missed: list[Row] = []

@@ -131,7 +131,8 @@ def test_a_label_counts_ends_within_thirty_days_and_waits_for_their_booking(incr
     # And 31 July looks up to 30 August, before the announced end; 31 August looks up to 30 September
     assert [known["end", month] for month in (7, 8, 9)] == [("mature", False), ("mature", True), ("ended", None)]
     # And the label of October is known on 7 December, a month that is not closed; a pause is no churn
-    assert [known["pause", month] for month in (2, 9, 10)] == [("mature", False), ("mature", False), ("too recent", None)]
+    assert {known["pause", month] for month in range(1, 10)} == {("mature", False)}
+    assert {known["pause", month] for month in (10, 11)} == {("too recent", None)}
 
 
 def test_a_later_load_does_not_change_a_closed_month(incremental: Warehouse) -> None:
