@@ -87,7 +87,7 @@ months_described as (
         ) as is_defaulted,
         loan_versions.changed_at as terms_known_at,
         {{ add_days('loan_months.month_end_date', var('books_close_days') + 1) }}
-        < (select as_of_date from loan_books) as is_final,
+        < (select loan_books.as_of_date from loan_books) as is_final,
         12 * extract(year from loan_months.month_end_date)
         + extract(month from loan_months.month_end_date) as month_number
     from loan_months

@@ -62,7 +62,9 @@ statement_months as (
             partition by account_months.account_id, account_months.month_end_date
             order by states_by_month.statement_date desc
         ) as number_from_last,
-        max(case when states_by_month.is_minimum_paid then states_by_month.statement_date end) over (
+        max(
+            case when states_by_month.is_minimum_paid then states_by_month.statement_date end
+        ) over (
             partition by account_months.account_id, account_months.month_end_date
         ) as last_paid_statement_date
     from account_months
@@ -77,7 +79,7 @@ statement_months as (
             and states_by_month.statement_date = statements_followed.statement_date
             and (
                 statements_followed.replaced_month_end_date is null
-                or statements_followed.replaced_month_end_date > account_months.month_end_date
+                or account_months.month_end_date < statements_followed.replaced_month_end_date
             )
 
 ),

@@ -122,8 +122,8 @@ int_subscription_months_summed as (
         on
             subscription_months.subscription_id = charges_to_date.subscription_id
             and subscription_months.currency = charges_to_date.currency
-            and charges_to_date.from_month_end_date <= subscription_months.month_end_date
-            and charges_to_date.to_month_end_date > subscription_months.month_end_date
+            and subscription_months.month_end_date >= charges_to_date.from_month_end_date
+            and subscription_months.month_end_date < charges_to_date.to_month_end_date
 
 )
 

@@ -17,8 +17,17 @@ bookings as (
 
     union all
 
-    select greatest(valid_from, coalesce(closed_at, valid_from), coalesce(defaulted_at, valid_from))
-        as booked_at
+    select valid_from as booked_at
+    from line_states
+
+    union all
+
+    select closed_at as booked_at
+    from line_states
+
+    union all
+
+    select defaulted_at as booked_at
     from line_states
 
 ),

@@ -38,7 +38,7 @@ fct_subscription_charges as (
             charges.subscription_id = states_numbered.subscription_id
             and charges.charged_at < states_numbered.valid_to
             and (
-                states_numbered.valid_from <= charges.charged_at
+                charges.charged_at >= states_numbered.valid_from
                 or states_numbered.state_number = 1
             )
 

@@ -92,7 +92,7 @@ def test_each_month_has_limit_balance_and_status_as_worked_out_by_hand(increment
         "overdue_amount, payment_status, worst_payment_status_3_months, days_past_due, arrears_bucket"
     )
 
-    # Then the late card was not late on 28 February, its last day to pay, paid 360 in March, and has a new limit in April
+    # Then the late card was not late on its last day to pay, paid 360 in March, and has a new limit in April
     late = incremental.rows(MART.format(columns, "account_id = 'late' and month_end_date < '2026-06-01'"))
     assert late == [
         ("01-31", 1000, None, None, 0, 0, None, None, None, None),
