@@ -1,4 +1,16 @@
-with line_states as (
+with line_history as (
+
+    select * from {{ ref('stg_lending__credit_line_history') }}
+
+),
+
+statement_history as (
+
+    select * from {{ ref('stg_lending__statement_history') }}
+
+),
+
+line_states as (
 
     select * from {{ ref('fct_credit_line_states') }}
 
@@ -19,6 +31,17 @@ bookings as (
 
     select valid_from as booked_at
     from line_states
+
+    union all
+
+    -- A booking that changes nothing shows as well that the books were kept.
+    select known_at as booked_at
+    from line_history
+
+    union all
+
+    select known_at as booked_at
+    from statement_history
 
     union all
 

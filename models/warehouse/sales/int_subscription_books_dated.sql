@@ -1,4 +1,10 @@
-with subscription_states as (
+with subscription_history as (
+
+    select * from {{ ref('stg_sales__subscription_history') }}
+
+),
+
+subscription_states as (
 
     select * from {{ ref('fct_subscription_states') }}
 
@@ -14,6 +20,12 @@ bookings as (
 
     select valid_from as booked_at
     from subscription_states
+
+    union all
+
+    -- A booking that changes nothing shows as well that the books were kept.
+    select known_at as booked_at
+    from subscription_history
 
     union all
 
