@@ -40,6 +40,7 @@ class Dbt:
     type_string = staticmethod(lambda: "varchar")
     hash = staticmethod(lambda field: f"md5({field})")
     dateadd = staticmethod(lambda part, number, day: f"({day} + {number} * interval 1 {part})")
+    last_day = staticmethod(lambda day, part: f"last_day({day})")
     datediff = staticmethod(lambda first, second, part: f"date_diff('{part}', {first}, {second})")
     safe_cast = staticmethod(lambda field, kind: f"try_cast({field} as {kind})")
 

@@ -1,6 +1,6 @@
 with loans as (
 
-    select * from {{ ref('fct_loans') }}
+    select * from {{ ref('int_loans_known') }}
 
 ),
 
@@ -28,18 +28,40 @@ dim_customer as (
 
 ),
 
--- A loan that was deleted and came back has no gap: its principal is known throughout.
+loan_books as (
+
+    select * from {{ ref('int_loan_books_dated') }}
+
+),
+
+-- A loan that was deleted and came back has no gap. A default counts from its booking.
 loan_states as (
 
-    select * from loan_history
+    select
+        loan_id,
+        customer_id,
+        coalesce(currency, {{ no_currency() }}) as currency,
+        principal,
+        annual_rate_pct,
+        change_number,
+        is_deleted,
+        case when known_at > defaulted_at then known_at else defaulted_at end as default_known_at,
+        coalesce(known_at, changed_at) as changed_at
+    from loan_history
     where not is_deleted
+
+),
+
+known_changes as (
+
+    {{ keep_known_changes('loan_states', key='loan_id') }}
 
 ),
 
 loan_versions as (
 
-    {{ build_scd2('loan_states', key='loan_id', attributes=[
-        'principal', 'annual_rate_pct', 'defaulted_at',
+    {{ build_scd2('known_changes', key='loan_id', attributes=[
+        'customer_id', 'currency', 'principal', 'annual_rate_pct', 'default_known_at',
     ]) }}
 
 ),
@@ -50,8 +72,8 @@ months_described as (
 
     select
         loan_months.*,
-        loans.customer_id,
-        loans.currency,
+        loan_versions.customer_id,
+        loan_versions.currency,
         loan_versions.principal as principal_amount,
         {{ compute_annuity_balance(
             'loan_versions.principal', 'loan_versions.annual_rate_pct',
@@ -61,8 +83,11 @@ months_described as (
         loan_months.instalment_count > 0
         and loan_months.settled_instalment_count = loan_months.instalment_count as is_paid_back,
         coalesce(
-            cast(loan_versions.defaulted_at as date) <= loan_months.month_end_date, false
+            cast(loan_versions.default_known_at as date) <= loan_months.month_end_date, false
         ) as is_defaulted,
+        loan_versions.changed_at as terms_known_at,
+        {{ add_days('loan_months.month_end_date', var('books_close_days') + 1) }}
+        < (select loan_books.as_of_date from loan_books) as is_final,
         12 * extract(year from loan_months.month_end_date)
         + extract(month from loan_months.month_end_date) as month_number
     from loan_months
@@ -143,6 +168,8 @@ credit_histories as (
         end as integer) as months_since_worst,
         months_compared.is_paid_back,
         months_compared.is_defaulted,
+        months_compared.is_final,
+        months_compared.terms_known_at,
         months_compared.month_end_date
     from months_compared
     {% for months in [3, 6, 12] %}

@@ -1,6 +1,6 @@
 with loans as (
 
-    select * from {{ ref('fct_loans') }}
+    select * from {{ ref('int_loans_known') }}
 
 ),
 
@@ -40,7 +40,10 @@ loan_months as (
         loans.loan_id,
         months.month_end_date
     from loans
-    inner join months on loans.opened_date <= months.month_end_date
+    inner join months
+        on
+            cast(loans.known_at as date) <= months.month_end_date
+            and cast(loans.deleted_at as date) > months.month_end_date
 
 ),
 
@@ -58,11 +61,7 @@ states_placed as (
             {{ dbt.last_day('instalment_states.valid_from', 'month') }},
             {{ dbt.last_day('loans.opened_date', 'month') }}
         ) as from_month_end_date,
-        case
-            when instalment_states.valid_to = {{ end_of_time() }}
-                then cast({{ end_of_time() }} as date)
-            else {{ dbt.last_day('instalment_states.valid_to', 'month') }}
-        end as to_month_end_date
+        {{ dbt.last_day('instalment_states.valid_to', 'month') }} as to_month_end_date
     from instalment_states
     inner join loans on instalment_states.loan_id = loans.loan_id
 

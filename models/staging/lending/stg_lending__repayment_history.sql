@@ -21,6 +21,7 @@ stg_lending__repayment_history as (
         due_date,
         paid_at,
         _changed_at as changed_at,
+        {{ find_known_at('updated_at') }} as known_at,
         _loaded_at,
         _is_backfill
     from ordered_changes

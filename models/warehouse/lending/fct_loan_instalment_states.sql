@@ -4,11 +4,46 @@ with repayment_history as (
 
 ),
 
+repayment_changes as (
+
+    select
+        loan_id,
+        instalment_number,
+        due_amount,
+        paid_amount,
+        change_number,
+        is_deleted,
+        due_date,
+        paid_at,
+        coalesce(known_at, changed_at) as changed_at,
+        _loaded_at,
+        _is_backfill
+    from repayment_history
+
+),
+
+known_changes as (
+
+    {{ keep_known_changes('repayment_changes', key='loan_id, instalment_number') }}
+
+),
+
 versions as (
 
-    {{ build_scd2('repayment_history', key='loan_id, instalment_number', attributes=[
+    {{ build_scd2('known_changes', key='loan_id, instalment_number', attributes=[
         'due_date', 'due_amount', 'paid_at', 'paid_amount',
     ]) }}
+
+),
+
+changes_numbered as (
+
+    select
+        *,
+        row_number() over (
+            partition by loan_id, instalment_number order by change_number
+        ) as known_number
+    from known_changes
 
 ),
 
@@ -20,17 +55,19 @@ first_states as (
         paid_amount,
         due_date,
         changed_at,
+        _is_backfill,
         min(coalesce(changed_at, {{ beginning_of_time() }})) over (
             partition by loan_id
         ) as plan_changed_at,
         min(_loaded_at) over (partition by loan_id) as plan_loaded_at
-    from repayment_history
-    where change_number = 1 and not is_deleted
+    from changes_numbered
+    where known_number = 1 and not is_deleted
 
 ),
 
 -- An instalment that first appears on a later day than the plan joined the plan then. Books that
 -- keep only the last state also give a later time: that of a payment, an overdue state or the load.
+-- After the first load, arrivals are seen: each instalment joins with its first state.
 instalments_joined as (
 
     select
@@ -39,10 +76,13 @@ instalments_joined as (
         changed_at as joined_at
     from first_states
     where
-        cast(changed_at as date) > cast(plan_changed_at as date)
-        and changed_at is distinct from plan_loaded_at
-        and paid_amount = 0
-        and due_date >= cast(changed_at as date)
+        _is_backfill is false
+        or (
+            cast(changed_at as date) > cast(plan_changed_at as date)
+            and changed_at is distinct from plan_loaded_at
+            and paid_amount = 0
+            and due_date >= cast(changed_at as date)
+        )
 
 ),
 
