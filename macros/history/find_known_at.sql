@@ -9,8 +9,8 @@
         when _is_backfill
             then _seen_at
         when
-            cast(_loaded_at as date) > {{ add_days(
-                dbt.last_day('coalesce(_seen_at, _loaded_at)', 'month'),
+            {{ business_date('_loaded_at') }} > {{ add_days(
+                dbt.last_day(business_date('coalesce(_seen_at, _loaded_at)'), 'month'),
                 var('books_close_days')
             ) }}
             then greatest(_loaded_at, coalesce(_seen_at, _loaded_at))

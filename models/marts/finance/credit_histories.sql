@@ -83,7 +83,8 @@ months_described as (
         loan_months.instalment_count > 0
         and loan_months.settled_instalment_count = loan_months.instalment_count as is_paid_back,
         coalesce(
-            cast(loan_versions.default_known_at as date) <= loan_months.month_end_date, false
+            {{ business_date('loan_versions.default_known_at') }}
+            <= loan_months.month_end_date, false
         ) as is_defaulted,
         loan_versions.changed_at as terms_known_at,
         {{ add_days('loan_months.month_end_date', var('books_close_days') + 1) }}
@@ -95,8 +96,8 @@ months_described as (
     inner join loan_versions
         on
             loan_months.loan_id = loan_versions.loan_id
-            and cast(loan_versions.valid_from as date) <= loan_months.month_end_date
-            and cast(loan_versions.valid_to as date) > loan_months.month_end_date
+            and {{ business_date('loan_versions.valid_from') }} <= loan_months.month_end_date
+            and {{ business_date('loan_versions.valid_to') }} > loan_months.month_end_date
 
 ),
 

@@ -20,7 +20,7 @@ first_statements as (
 
     select
         account_id,
-        cast(min(valid_from) as date) as first_statement_date
+        {{ business_date('min(valid_from)') }} as first_statement_date
     from statement_states
     group by account_id
 
@@ -31,10 +31,10 @@ lines_begun as (
     select
         line_states.account_id,
         greatest(
-            cast(line_states.valid_from as date),
+            {{ business_date('line_states.valid_from') }},
             coalesce(line_states.opened_date, first_statements.first_statement_date)
         ) as from_date,
-        cast(line_states.valid_to as date) as to_date
+        {{ business_date('line_states.valid_to') }} as to_date
     from line_states
     left join first_statements on line_states.account_id = first_statements.account_id
     where coalesce(line_states.opened_date, first_statements.first_statement_date) is not null

@@ -57,7 +57,7 @@ changes as (
 
     select
         account_id,
-        {{ dbt.last_day('valid_from', 'month') }} as month_end_date,
+        {{ dbt.last_day(business_date('valid_from'), 'month') }} as month_end_date,
         paid_amount
     from statement_states
 
@@ -65,7 +65,7 @@ changes as (
 
     select
         account_id,
-        {{ dbt.last_day('valid_to', 'month') }} as month_end_date,
+        {{ dbt.last_day(business_date('valid_to'), 'month') }} as month_end_date,
         -paid_amount as paid_amount
     from statement_states
 

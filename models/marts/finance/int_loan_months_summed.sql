@@ -42,8 +42,8 @@ loan_months as (
     from loans
     inner join months
         on
-            cast(loans.known_at as date) <= months.month_end_date
-            and cast(loans.deleted_at as date) > months.month_end_date
+            {{ business_date('loans.known_at') }} <= months.month_end_date
+            and {{ business_date('loans.deleted_at') }} > months.month_end_date
 
 ),
 
@@ -58,10 +58,11 @@ states_placed as (
         case when instalment_states.is_settled then 1 else 0 end as settled_count,
         instalment_states.due_date,
         greatest(
-            {{ dbt.last_day('instalment_states.valid_from', 'month') }},
+            {{ dbt.last_day(business_date('instalment_states.valid_from'), 'month') }},
             {{ dbt.last_day('loans.opened_date', 'month') }}
         ) as from_month_end_date,
-        {{ dbt.last_day('instalment_states.valid_to', 'month') }} as to_month_end_date
+        {{ dbt.last_day(business_date('instalment_states.valid_to'), 'month') }}
+            as to_month_end_date
     from instalment_states
     inner join loans on instalment_states.loan_id = loans.loan_id
 

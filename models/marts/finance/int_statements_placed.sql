@@ -15,8 +15,8 @@ states_placed as (
 
     select
         *,
-        {{ dbt.last_day('valid_from', 'month') }} as from_month_end_date,
-        {{ dbt.last_day('valid_to', 'month') }} as to_month_end_date
+        {{ dbt.last_day(business_date('valid_from'), 'month') }} as from_month_end_date,
+        {{ dbt.last_day(business_date('valid_to'), 'month') }} as to_month_end_date
     from statement_states
 
 ),

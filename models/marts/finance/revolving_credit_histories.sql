@@ -40,7 +40,9 @@ months_described as (
         line_states.currency,
         coalesce(
             case
-                when cast(line_states.terms_known_at as date) <= account_months.month_end_date
+                when
+                    {{ business_date('line_states.terms_known_at') }}
+                    <= account_months.month_end_date
                     then line_states.limit_amount
             end,
             account_months.limit_amount,
@@ -54,10 +56,12 @@ months_described as (
             when account_months.paid_amount >= account_months.balance_amount then -1
             else 0
         end as payment_status,
-        coalesce(cast(line_states.closed_at as date) <= account_months.month_end_date, false)
-            as is_closed,
-        coalesce(cast(line_states.defaulted_at as date) <= account_months.month_end_date, false)
-            as is_defaulted,
+        coalesce(
+            {{ business_date('line_states.closed_at') }} <= account_months.month_end_date, false
+        ) as is_closed,
+        coalesce(
+            {{ business_date('line_states.defaulted_at') }} <= account_months.month_end_date, false
+        ) as is_defaulted,
         {{ dbt.last_day(
             dbt.dateadd('month', horizon_months, 'account_months.month_end_date'), 'month'
         ) }} as label_known_date,
@@ -71,8 +75,8 @@ months_described as (
     inner join line_states
         on
             account_months.account_id = line_states.account_id
-            and cast(line_states.valid_from as date) <= account_months.month_end_date
-            and cast(line_states.valid_to as date) > account_months.month_end_date
+            and {{ business_date('line_states.valid_from') }} <= account_months.month_end_date
+            and {{ business_date('line_states.valid_to') }} > account_months.month_end_date
     cross join credit_books
 
 ),

@@ -20,8 +20,8 @@ states_begun as (
 
     select
         *,
-        greatest(cast(started_at as date), cast(valid_from as date)) as from_date,
-        cast(valid_to as date) as to_date
+        greatest({{ business_date('started_at') }}, {{ business_date('valid_from') }}) as from_date,
+        {{ business_date('valid_to') }} as to_date
     from subscription_states
 
 ),
@@ -62,10 +62,10 @@ charges_by_month as (
     select
         subscription_id,
         currency,
-        {{ dbt.last_day('known_at', 'month') }} as from_month_end_date,
+        {{ dbt.last_day(business_date('known_at'), 'month') }} as from_month_end_date,
         sum(amount) as charged_amount
     from charges
-    group by subscription_id, currency, {{ dbt.last_day('known_at', 'month') }}
+    group by subscription_id, currency, {{ dbt.last_day(business_date('known_at'), 'month') }}
 
 ),
 
@@ -112,7 +112,8 @@ int_subscription_months_summed as (
         subscription_months.contract_months,
         subscription_months.billing_interval_months,
         coalesce(
-            cast(subscription_months.ended_at as date) <= subscription_months.month_end_date, false
+            {{ business_date('subscription_months.ended_at') }}
+            <= subscription_months.month_end_date, false
         ) as is_ended,
         subscription_months.started_at,
         subscription_months.ended_at,

@@ -48,14 +48,16 @@ months_followed as (
     select
         months_compared.*,
         later_states.subscription_id is not null as is_followed,
-        coalesce(cast(later_states.ended_at as date) <= months_compared.horizon_date, false)
+        coalesce(
+            {{ business_date('later_states.ended_at') }} <= months_compared.horizon_date, false
+        )
             as has_ended_later
     from months_compared
     left join subscription_states as later_states
         on
             months_compared.subscription_id = later_states.subscription_id
-            and cast(later_states.valid_from as date) <= months_compared.label_known_date
-            and cast(later_states.valid_to as date) > months_compared.label_known_date
+            and {{ business_date('later_states.valid_from') }} <= months_compared.label_known_date
+            and {{ business_date('later_states.valid_to') }} > months_compared.label_known_date
 
 ),
 
@@ -96,8 +98,9 @@ subscription_months as (
         labels_timed.contract_months,
         labels_timed.billing_interval_months,
         {{ dbt.datediff(
-            'labels_timed.started_at',
-            'least(labels_timed.month_end_date, coalesce(cast(labels_timed.ended_at as date), '
+            business_date('labels_timed.started_at'),
+            'least(labels_timed.month_end_date, coalesce('
+            ~ business_date('labels_timed.ended_at') ~ ', '
             ~ 'labels_timed.month_end_date))', 'month'
         ) }} as tenure_months,
         labels_timed.is_active,

@@ -24,7 +24,7 @@ line_changes as (
         credit_limit as limit_amount,
         change_number,
         is_deleted,
-        cast(opened_at as date) as opened_date,
+        {{ business_date('opened_at') }} as opened_date,
         case
             when change_number = first_load_number and known_at > closed_at then known_at
             else closed_at

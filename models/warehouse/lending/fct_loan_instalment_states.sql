@@ -78,10 +78,10 @@ instalments_joined as (
     where
         _is_backfill is false
         or (
-            cast(changed_at as date) > cast(plan_changed_at as date)
+            {{ business_date('changed_at') }} > {{ business_date('plan_changed_at') }}
             and changed_at is distinct from plan_loaded_at
             and paid_amount = 0
-            and due_date >= cast(changed_at as date)
+            and due_date >= {{ business_date('changed_at') }}
         )
 
 ),

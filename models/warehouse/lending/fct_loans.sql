@@ -20,7 +20,7 @@ fct_loans as (
         loans.principal as principal_amount,
         loans.annual_rate_pct,
         loans.term_months,
-        cast(loans.opened_at as date) as opened_date,
+        {{ business_date('loans.opened_at') }} as opened_date,
         loans.opened_at,
         loans.defaulted_at,
         loans._loaded_at,

@@ -41,7 +41,7 @@ int_loans_known as (
     select
         loan_states.loan_id,
         loan_states.term_months,
-        cast(loan_states.opened_at as date) as opened_date,
+        {{ business_date('loan_states.opened_at') }} as opened_date,
         case
             when loans_first_known.first_known_at > loan_states.opened_at
                 then loans_first_known.first_known_at

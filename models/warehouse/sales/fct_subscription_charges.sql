@@ -27,7 +27,7 @@ fct_subscription_charges as (
         charges.subscription_id,
         coalesce(charges.currency, states_numbered.currency, {{ no_currency() }}) as currency,
         charges.amount,
-        cast(charges.charged_at as date) as charged_date,
+        {{ business_date('charges.charged_at') }} as charged_date,
         charges.charged_at,
         charges.known_at,
         charges._loaded_at,

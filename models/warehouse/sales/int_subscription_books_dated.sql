@@ -36,7 +36,7 @@ bookings as (
 
 int_subscription_books_dated as (
 
-    select cast(max(booked_at) as date) as as_of_date
+    select {{ business_date('max(booked_at)') }} as as_of_date
     from bookings
 
 )
