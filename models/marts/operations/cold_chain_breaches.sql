@@ -71,7 +71,8 @@ breaches_judged as (
         case
             when
                 duration_minutes
-                >= breach_minutes - coalesce(cadence_minutes, 0) * {{ var('cadence_tolerance') }}
+                >= breach_minutes
+                - least(cadence_minutes, breach_minutes) * {{ var('cadence_tolerance') }}
                 then 'breach'
             when
                 coalesce(

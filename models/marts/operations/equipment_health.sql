@@ -16,11 +16,37 @@ failures as (
 
 ),
 
--- A lack of jobs counts as evidence only until the last job happened or was entered.
+last_hours as (
+
+    select max(hour_at) as last_hour_at
+    from unit_features
+
+),
+
+last_jobs as (
+
+    select
+        max(greatest(started_at, ended_at)) as last_job_at,
+        max(greatest(started_at, ended_at, _loaded_at)) as jobs_known_until
+    from maintenance
+
+),
+
+-- A lack of jobs counts as evidence only until the last job happened or was entered, and no longer
+-- than there is data at all.
 jobs_until as (
 
-    select max(greatest(started_at, coalesce(ended_at, started_at), _loaded_at)) as known_until
-    from maintenance
+    select
+        case
+            when last_jobs.jobs_known_until is not null
+                then
+                    least(
+                        last_jobs.jobs_known_until,
+                        greatest(last_hours.last_hour_at, last_jobs.last_job_at)
+                    )
+        end as known_until
+    from last_jobs
+    cross join last_hours
 
 ),
 

@@ -98,10 +98,12 @@ int_values_beyond_limits as (
         unit_id,
         quantity,
         direction,
-        sum(begins) over (
-            partition by unit_id, quantity, direction
-            order by at_us
-            rows between unbounded preceding and current row
+        cast(
+            sum(begins) over (
+                partition by unit_id, quantity, direction
+                order by at_us
+                rows between unbounded preceding and current row
+            ) as bigint
         ) as breach_number,
         lowest_allowed,
         highest_allowed,

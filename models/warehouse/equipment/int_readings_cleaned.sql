@@ -46,23 +46,6 @@ values_sent as (
 
 ),
 
--- When the last reading of the unit within a day arrived: cleaning may have used it.
-arrivals as (
-
-    select
-        unit_id,
-        read_at,
-        max(max(_loaded_at)) over within_a_day as _loaded_at,
-        min(min(_is_backfill)) over within_a_day as _is_backfill
-    from values_sent
-    group by unit_id, read_at
-    window within_a_day as (
-        partition by unit_id order by {{ convert_to_epoch_us('read_at') }}
-        range between 86400000000 preceding and 86400000000 following
-    )
-
-),
-
 values_of_units as (
 
     select
@@ -91,7 +74,8 @@ sensors_numbered as (
 
     select
         *,
-        dense_rank() over (order by quantity) as quantity_number
+        dense_rank() over (order by quantity) as quantity_number,
+        row_number() over (order by unit_id, unit_key, quantity) as sensor_number
     from sensors
 
 ),
@@ -109,8 +93,8 @@ values_listed as (
 
     select
         values_of_units.unit_id,
-        values_of_units.unit_key,
         rules_of_sensors.quantity_number,
+        rules_of_sensors.sensor_number,
         values_of_units.sensor_value,
         case
             when
@@ -131,19 +115,13 @@ values_listed as (
         case
             when values_of_units._is_backfill then values_of_units.read_at
             else greatest(values_of_units.read_at, values_of_units._loaded_at)
-        end as known_at,
-        arrivals._loaded_at,
-        arrivals._is_backfill
+        end as known_at
     from values_of_units
     inner join rules_of_sensors
         on
             values_of_units.unit_id = rules_of_sensors.unit_id
             and values_of_units.unit_key = rules_of_sensors.unit_key
             and values_of_units.quantity = rules_of_sensors.quantity
-    inner join arrivals
-        on
-            values_of_units.unit_id = arrivals.unit_id
-            and values_of_units.read_at = arrivals.read_at
 
 ),
 
@@ -159,36 +137,57 @@ values_cleaned as (
 
 ),
 
-quantities as (
+-- When the last reading of the unit within a day arrived: cleaning may have used it.
+arrivals as (
 
-    select distinct
-        quantity_number,
-        quantity
-    from sensors_numbered
+    select
+        unit_id,
+        read_at,
+        max(max(_loaded_at)) over within_a_day as _loaded_at,
+        min(min(_is_backfill)) over within_a_day as _is_backfill
+    from values_sent
+    group by unit_id, read_at
+    window within_a_day as (
+        partition by unit_id order by {{ convert_to_epoch_us('read_at') }}
+        range between 86400000000 preceding and 86400000000 following
+    )
+
+),
+
+days_named as (
+
+    select
+        *,
+        {{ name_unit_day() }} as unit_day
+    from values_cleaned
 
 ),
 
 int_readings_cleaned as (
 
     select
-        values_cleaned.unit_id,
-        values_cleaned.unit_key,
-        {{ name_unit_day() }} as unit_day,
-        quantities.quantity,
-        values_cleaned.finding,
-        values_cleaned.sensor_value,
-        values_cleaned.possible_value,
-        values_cleaned.cleaned_value,
-        cast(values_cleaned.longest_gap_us / 60000000 as integer) as longest_gap_minutes,
-        cast(values_cleaned.stuck_us / 60000000 as integer) as stuck_minutes,
-        values_cleaned.is_door_open,
-        values_cleaned.is_imputed,
-        values_cleaned.read_at,
-        values_cleaned.known_at,
-        values_cleaned._loaded_at,
-        values_cleaned._is_backfill
-    from values_cleaned
-    inner join quantities on values_cleaned.quantity_number = quantities.quantity_number
+        days_named.unit_id,
+        rules_of_sensors.unit_key,
+        days_named.unit_day,
+        rules_of_sensors.quantity,
+        days_named.finding,
+        days_named.sensor_value,
+        days_named.possible_value,
+        days_named.cleaned_value,
+        coalesce(rules_of_sensors.longest_gap_minutes, 0) as longest_gap_minutes,
+        rules_of_sensors.stuck_minutes,
+        days_named.is_door_open,
+        days_named.is_imputed,
+        days_named.read_at,
+        days_named.known_at,
+        arrivals._loaded_at,
+        arrivals._is_backfill
+    from days_named
+    inner join rules_of_sensors on days_named.sensor_number = rules_of_sensors.sensor_number
+    inner join arrivals
+        on
+            days_named.unit_id = arrivals.unit_id
+            and days_named.read_at = arrivals.read_at
 
 )
 
