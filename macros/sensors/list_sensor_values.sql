@@ -2,14 +2,14 @@
     A reading without a value of a quantity is listed on days on which the unit sent the quantity, so
     that cleaning can fill it. A measurement may give the value that a reading lacks.
 #}
-{% macro list_sensor_values(readings, measurements) -%}
+{% macro list_sensor_values(readings, measurements, quantities) -%}
     with readings_listed as (
 
         select
             {{ readings }}.unit_id,
-            quantities.quantity,
-            case quantities.quantity
-                {%- for quantity in sensor_quantities() %}
+            named_quantities.quantity,
+            case named_quantities.quantity
+                {%- for quantity in quantities %}
                 when '{{ quantity }}' then {{ readings }}.{{ quantity }}
                 {%- endfor %}
             end as sensor_value,
@@ -20,10 +20,10 @@
             {{ readings }}._is_backfill
         from {{ readings }}
         cross join (
-            values {% for quantity in sensor_quantities() -%}
+            values {% for quantity in quantities -%}
             ('{{ quantity }}'){{ ', ' if not loop.last }}
             {%- endfor %}
-        ) as quantities (quantity)
+        ) as named_quantities (quantity)
 
     ),
 

@@ -78,7 +78,7 @@ breaches_judged as (
                 coalesce(
                     cadence_minutes > breach_minutes * (1 + {{ var('cadence_tolerance') }}), true
                 )
-                then 'cadence too slow to judge'
+                then 'cadence too slow'
         end as breach_state
     from breaches_bounded
 

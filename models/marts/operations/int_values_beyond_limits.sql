@@ -43,7 +43,7 @@ values_limited as (
 
 ),
 
--- The cadence is the median of the four intervals around a reading: one long silence changes it not.
+-- The cadence is the median of the four intervals around a reading, so one silence has no effect.
 values_followed as (
 
     select

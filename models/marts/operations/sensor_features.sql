@@ -34,15 +34,15 @@ days_summed as (
 
 ),
 
--- Values that arrived after later ones of the sensor. They count from then on, for four days at most:
--- a join by day is cheap.
+-- Values that arrived after later ones of the sensor. They count from then on, for four days at
+-- most: a join by day is cheap.
 parts_late as (
 
     select
         parts.*,
-        {{ add_days('cast(parts.hour_at as date)', 'days.days_later') }} as joined_day
+        {{ add_days('cast(parts.hour_at as date)', 'later_days.days_later') }} as joined_day
     from parts
-    cross join (values (0), (1), (2), (3), (4)) as days (days_later)
+    cross join (values (0), (1), (2), (3), (4)) as later_days (days_later)
     where not parts.is_in_order
 
 ),

@@ -119,8 +119,8 @@ sensor_monitoring as (
             when
                 sensors_reviewed.cadence_minutes
                 <= current_limits.breach_minutes * (1 + {{ var('cadence_tolerance') }})
-                then 'judged'
-            else 'cadence too slow to judge'
+                then 'watched'
+            else 'cadence too slow'
         end as monitoring_state,
         coalesce(sensors_reviewed.reading_count, 0) as reading_count,
         current_limits.breach_minutes,

@@ -4,8 +4,8 @@ with ordered_changes as (
 
 ),
 
--- Nobody saw when a state of a backfill arrived: the start of a job counts as known when it started,
--- and its end when it ended.
+-- It is unknown when a state of a backfill was entered: the start of a job counts as known when it
+-- started, and its end when it ended.
 states_known as (
 
     select

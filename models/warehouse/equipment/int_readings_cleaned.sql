@@ -42,7 +42,7 @@ sensor_rules as (
 
 values_sent as (
 
-    {{ list_sensor_values('readings', 'measurements') | indent(4) }}
+    {{ list_sensor_values('readings', 'measurements', sensor_quantities()) | indent(4) }}
 
 ),
 

@@ -23,7 +23,7 @@ units_read as (
 
 ),
 
--- Goods in a unit that nobody has registered spoil as well.
+-- Goods in a unit that is not registered spoil as well.
 unit_versions as (
 
     select
