@@ -56,6 +56,7 @@ parts_timed as (
 
 ),
 
+-- Exact decimals: sums of doubles depend on their order, and no later load may change a last digit.
 int_sensor_hours_known as (
 
     select
@@ -64,7 +65,11 @@ int_sensor_hours_known as (
         reading_count,
         value_count,
         median_value,
-        median_value * value_count as value_sum,
+        case
+            when abs(median_value) < 1e20
+                then cast(median_value as decimal(38, 6)) * value_count
+        end as value_sum,
+        case when abs(median_value) < 1e20 then value_count end as summed_count,
         min_value,
         max_value,
         cast(stuck_minutes / 60.0 as double) as stuck_hours,

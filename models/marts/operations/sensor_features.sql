@@ -18,9 +18,9 @@ days_summed as (
     select
         *,
         sum(case when is_in_order then value_sum end) over day_to_now as day_sum,
-        sum(case when is_in_order then value_count end) over day_to_now as day_count,
+        sum(case when is_in_order then summed_count end) over day_to_now as day_count,
         sum(case when is_in_order then value_sum end) over day_before as earlier_sum,
-        sum(case when is_in_order then value_count end) over day_before as earlier_count
+        sum(case when is_in_order then summed_count end) over day_before as earlier_count
     from rows_taken
     window
         day_to_now as (
@@ -54,7 +54,7 @@ late_matched as (
         rows_taken.quantity,
         rows_taken.hour_at,
         parts_late.value_sum,
-        parts_late.value_count,
+        parts_late.summed_count,
         {{ hours_between('parts_late.hour_at', 'rows_taken.hour_at') }} as hours_later
     from parts_late
     inner join rows_taken
@@ -73,9 +73,9 @@ late_summed as (
         quantity,
         hour_at,
         sum(case when hours_later < 24 then value_sum end) as day_sum,
-        sum(case when hours_later < 24 then value_count end) as day_count,
+        sum(case when hours_later < 24 then summed_count end) as day_count,
         sum(case when hours_later >= 72 then value_sum end) as earlier_sum,
-        sum(case when hours_later >= 72 then value_count end) as earlier_count
+        sum(case when hours_later >= 72 then summed_count end) as earlier_count
     from late_matched
     where hours_later between 0 and 95
     group by unit_id, quantity, hour_at
@@ -132,10 +132,10 @@ days_completed as (
     select
         days_summed.*,
         values_unchanged.unchanged_hours,
-        (coalesce(days_summed.day_sum, 0) + coalesce(late_summed.day_sum, 0))
+        cast(coalesce(days_summed.day_sum, 0) + coalesce(late_summed.day_sum, 0) as double)
         / nullif(coalesce(days_summed.day_count, 0) + coalesce(late_summed.day_count, 0), 0)
             as day_mean,
-        (coalesce(days_summed.earlier_sum, 0) + coalesce(late_summed.earlier_sum, 0))
+        cast(coalesce(days_summed.earlier_sum, 0) + coalesce(late_summed.earlier_sum, 0) as double)
         / nullif(coalesce(days_summed.earlier_count, 0) + coalesce(late_summed.earlier_count, 0), 0)
             as earlier_day_mean
     from days_summed
