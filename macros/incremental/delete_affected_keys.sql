@@ -32,6 +32,27 @@
 
     )
 
+    {%- if dimensions %},
+
+    given_another_version as (
+
+        select fact.{{ key }}
+        from {{ this }} as fact
+        {%- for dimension in dimensions %}
+        {%- set entity = dimension | replace('dim_', '', 1) %}
+        left join {{ ref(dimension) }} as {{ dimension }}
+            on {{ as_of(dimension, 'fact.' ~ entity ~ '_id', 'fact.' ~ at) }}
+        {%- endfor %}
+        where
+            {%- for dimension in dimensions %}
+            {%- set dimension_key = dimension | replace('dim_', '', 1) ~ '_key' %}
+            {{ 'or ' if not loop.first }}fact.{{ dimension_key }}
+            <> coalesce({{ dimension }}.{{ dimension_key }}, {{ unknown_key() }})
+            {%- endfor %}
+
+    )
+    {%- endif %}
+
     {% for input in inputs -%}
     {%- for expression in touches or [key] -%}
     select {{ expression }} as {{ key }} from {{ get_contract(input).relation }}
@@ -46,23 +67,19 @@
     select {{ key }} from {{ this }}
     where (select is_rewritten from rewritten)
 
-    {%- if dimensions %}
+    {%- if dimensions and not touches %}
 
     union
 
-    select fact.{{ key }}
-    from {{ this }} as fact
-    {%- for dimension in dimensions %}
-    {%- set entity = dimension | replace('dim_', '', 1) %}
-    left join {{ ref(dimension) }} as {{ dimension }}
-        on {{ as_of(dimension, 'fact.' ~ entity ~ '_id', 'fact.' ~ at) }}
+    select {{ key }} from given_another_version
+    {%- elif dimensions %}
+    {%- for expression in touches %}
+
+    union
+
+    select {{ expression }} as {{ key }} from {{ this }}
+    where {{ key }} in (select {{ key }} from given_another_version)
     {%- endfor %}
-    where
-        {%- for dimension in dimensions %}
-        {%- set dimension_key = dimension | replace('dim_', '', 1) ~ '_key' %}
-        {{ 'or ' if not loop.first }}fact.{{ dimension_key }}
-        <> coalesce({{ dimension }}.{{ dimension_key }}, {{ unknown_key() }})
-        {%- endfor %}
     {%- endif %};
 
     delete from {{ this }} where {{ key }} in (select {{ key }} from {{ affected }})

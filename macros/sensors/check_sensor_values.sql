@@ -1,4 +1,4 @@
-{% macro check_sensor_values(sensor_values, rules) -%}
+{% macro check_sensor_values(sensor_values) -%}
     with neighbours_found as (
 
         select
@@ -52,6 +52,7 @@
             unit_id,
             quantity_number,
             at_us,
+            stuck_us,
             {{ last_known('began_at_us') }} over (
                 partition by unit_id, quantity_number order by at_us
                 rows between unbounded preceding and current row
@@ -67,12 +68,8 @@
 
     long_runs_found as (
 
-        select
-            runs_found.*,
-            {{ rules }}.stuck_us
-        from runs_found
-        inner join {{ rules }} on runs_found.quantity_number = {{ rules }}.quantity_number
-        where runs_found.ended_at_us - runs_found.began_at_us >= {{ rules }}.stuck_us
+        select * from runs_found
+        where ended_at_us - began_at_us >= stuck_us
 
     ),
 
@@ -97,8 +94,6 @@
         select
             unit_id,
             at_us,
-            count(case when possible_value is not null or is_near_last or is_near_next then 1 end)
-                as sensor_count,
             {{ last_known('max(began_at_us)') }} over (
                 partition by unit_id order by at_us
                 rows between unbounded preceding and current row
@@ -124,8 +119,7 @@
                 long_runs_found.unit_id = units_compared.unit_id
                 and long_runs_found.at_us = units_compared.at_us
         where
-            units_compared.sensor_count = 1
-            or units_compared.last_began_at_us > greatest(
+            units_compared.last_began_at_us > greatest(
                 long_runs_found.began_at_us, long_runs_found.at_us - long_runs_found.stuck_us
             )
             or units_compared.next_ended_at_us < least(
@@ -136,7 +130,6 @@
 
     select
         changes_found.*,
-        {{ rules }}.smoothing_us,
         case
             when changes_found.sensor_value is null
                 then null
@@ -146,17 +139,16 @@
                 changes_found.is_near_last
                 and changes_found.is_near_next
                 and abs(changes_found.possible_value - changes_found.last_value)
-                > {{ rules }}.largest_change_per_us
+                > changes_found.largest_change_per_us
                 * (changes_found.at_us - changes_found.last_at_us)
                 and abs(changes_found.next_value - changes_found.possible_value)
-                > {{ rules }}.largest_change_per_us
+                > changes_found.largest_change_per_us
                 * (changes_found.next_at_us - changes_found.at_us)
                 then 'impossible_jump'
             when stuck_values.at_us is not null
                 then 'stuck'
         end as finding
     from changes_found
-    inner join {{ rules }} on changes_found.quantity_number = {{ rules }}.quantity_number
     left join stuck_values
         on
             changes_found.unit_id = stuck_values.unit_id

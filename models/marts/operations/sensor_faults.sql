@@ -10,9 +10,9 @@ dim_unit as (
 
 ),
 
-sensor_rules as (
+sensor_monitoring as (
 
-    select * from {{ ref('sensor_rules') }}
+    select * from {{ ref('sensor_monitoring') }}
 
 ),
 
@@ -20,9 +20,10 @@ last_readings as (
 
     select
         unit_id,
+        quantity,
         max(read_at) as last_read_at
     from readings_cleaned
-    group by unit_id
+    group by unit_id, quantity
 
 ),
 
@@ -36,31 +37,20 @@ values_not_believed as (
 values_compared as (
 
     select
-        values_not_believed.unit_id,
-        values_not_believed.quantity,
-        values_not_believed.finding,
-        values_not_believed.sensor_value,
-        values_not_believed.read_at,
+        *,
         case
             when
-                lag(values_not_believed.read_at) over findings_of_sensor
-                + sensor_rules.longest_gap_minutes * interval '1' minute
-                >= values_not_believed.read_at
+                lag(read_at) over findings_of_sensor + longest_gap_minutes * interval '1' minute
+                >= read_at
                 and (
-                    values_not_believed.finding <> 'stuck'
-                    or lag(values_not_believed.sensor_value) over findings_of_sensor
-                    = values_not_believed.sensor_value
+                    finding <> 'stuck'
+                    or lag(sensor_value) over findings_of_sensor = sensor_value
                 )
                 then 0
             else 1
         end as begins
     from values_not_believed
-    inner join sensor_rules on values_not_believed.quantity = sensor_rules.quantity
-    window findings_of_sensor as (
-        partition by
-            values_not_believed.unit_id, values_not_believed.quantity, values_not_believed.finding
-        order by values_not_believed.read_at
-    )
+    window findings_of_sensor as (partition by unit_id, quantity, finding order by read_at)
 
 ),
 
@@ -104,11 +94,19 @@ sensor_faults as (
         faults_bounded.reading_count,
         faults_bounded.lowest_value,
         faults_bounded.highest_value,
+        sensor_monitoring.disbelieved_pct,
         faults_bounded.ended_at = last_readings.last_read_at as is_going_on,
         faults_bounded.started_at,
         faults_bounded.ended_at
     from faults_bounded
-    inner join last_readings on faults_bounded.unit_id = last_readings.unit_id
+    inner join last_readings
+        on
+            faults_bounded.unit_id = last_readings.unit_id
+            and faults_bounded.quantity = last_readings.quantity
+    left join sensor_monitoring
+        on
+            faults_bounded.unit_id = sensor_monitoring.unit_id
+            and faults_bounded.quantity = sensor_monitoring.quantity
     left join dim_unit
         on {{ as_of('dim_unit', 'faults_bounded.unit_id', at='faults_bounded.started_at') }}
 

@@ -28,45 +28,45 @@ cold_chain_breaches as (
 
 ),
 
-jobs_timed as (
+services_counted as (
 
     select
         unit_id,
-        maintenance_kind,
-        {{ hours_between('started_at', 'ended_at') }} as hours_taken,
-        {{ hours_between(
-            'lag(started_at) over (partition by unit_id, maintenance_kind order by started_at)',
-            'started_at',
-        ) }} as hours_since_last,
-        started_at,
-        ended_at
+        count(*) as service_count,
+        max(ended_at) as last_serviced_at,
+        max(_loaded_at) as _loaded_at
     from maintenance
-
-),
-
-jobs_counted as (
-
-    select
-        unit_id,
-        count(case when maintenance_kind = 'failure' then 1 end) as failure_count,
-        count(case when maintenance_kind = 'service' then 1 end) as service_count,
-        round(avg(case when maintenance_kind = 'failure' then hours_since_last end), 4)
-            as mean_hours_between_failures,
-        round(avg(case when maintenance_kind = 'failure' then hours_taken end), 4)
-            as mean_hours_to_repair,
-        max(case when maintenance_kind = 'failure' then started_at end) as last_failed_at,
-        max(case when maintenance_kind = 'service' then ended_at end) as last_serviced_at
-    from jobs_timed
+    where maintenance_kind = 'service'
     group by unit_id
 
 ),
 
-repairs_bounded as (
+-- Only failures that staff closed have a known end.
+failures_timed as (
+
+    select
+        *,
+        case when is_closed then {{ hours_between('started_at', 'in_repair_until') }} end
+            as hours_to_repair,
+        case
+            when next_started_at < {{ end_of_time() }}
+                then {{ hours_between('started_at', 'next_started_at') }}
+        end as hours_to_next
+    from failures
+
+),
+
+failures_counted as (
 
     select
         unit_id,
-        max(in_repair_until) as in_repair_until
-    from failures
+        count(*) as failure_count,
+        round(avg(hours_to_next), 4) as mean_hours_between_failures,
+        round(avg(hours_to_repair), 4) as mean_hours_to_repair,
+        max(started_at) as last_failed_at,
+        max(in_repair_until) as in_repair_until,
+        max(_loaded_at) as _loaded_at
+    from failures_timed
     group by unit_id
 
 ),
@@ -75,8 +75,9 @@ hours_counted as (
 
     select
         unit_id,
-        count(case when reading_count > 0 then 1 end) as hours_read,
-        max(hour_at) as last_hour_at
+        count(distinct case when reading_count > 0 then hour_at end) as hours_read,
+        max(hour_at) as last_hour_at,
+        max(_loaded_at) as _loaded_at
     from sensor_readings
     group by unit_id
 
@@ -89,34 +90,70 @@ breaches_counted as (
         count(*) as breach_count,
         round(sum(duration_minutes) / 60, 4) as breach_hours
     from cold_chain_breaches
+    where breach_state = 'breach'
     group by unit_id
+
+),
+
+-- A unit is there if it is registered, was read or has a job.
+units as (
+
+    select
+        unit_id,
+        site,
+        model,
+        is_deleted,
+        installed_at
+    from dim_unit
+    where is_current and unit_id is not null
+
+),
+
+units_named as (
+
+    select unit_id from units
+    where not is_deleted
+
+    union
+
+    select unit_id from hours_counted
+    where unit_id not in (select units.unit_id from units)
+
+    union
+
+    select unit_id from maintenance
+    where unit_id is not null and unit_id not in (select units.unit_id from units)
 
 ),
 
 unit_service_history as (
 
     select
-        dim_unit.unit_id,
-        dim_unit.site,
-        dim_unit.model,
-        coalesce(jobs_counted.failure_count, 0) as failure_count,
-        coalesce(jobs_counted.service_count, 0) as service_count,
+        units_named.unit_id,
+        units.site,
+        units.model,
+        coalesce(failures_counted.failure_count, 0) as failure_count,
+        coalesce(services_counted.service_count, 0) as service_count,
         coalesce(breaches_counted.breach_count, 0) as breach_count,
         coalesce(breaches_counted.breach_hours, 0) as breach_hours,
         coalesce(hours_counted.hours_read, 0) as hours_read,
-        jobs_counted.mean_hours_between_failures,
-        jobs_counted.mean_hours_to_repair,
-        coalesce(repairs_bounded.in_repair_until = {{ end_of_time() }}, false) as is_in_repair,
-        dim_unit.installed_at,
-        jobs_counted.last_failed_at,
-        jobs_counted.last_serviced_at,
-        hours_counted.last_hour_at
-    from dim_unit
-    left join jobs_counted on dim_unit.unit_id = jobs_counted.unit_id
-    left join repairs_bounded on dim_unit.unit_id = repairs_bounded.unit_id
-    left join hours_counted on dim_unit.unit_id = hours_counted.unit_id
-    left join breaches_counted on dim_unit.unit_id = breaches_counted.unit_id
-    where dim_unit.is_current and not dim_unit.is_deleted and dim_unit.unit_id is not null
+        failures_counted.mean_hours_between_failures,
+        failures_counted.mean_hours_to_repair,
+        units.unit_id is not null as is_registered,
+        coalesce(failures_counted.in_repair_until = {{ end_of_time() }}, false) as is_in_repair,
+        units.installed_at,
+        failures_counted.last_failed_at,
+        services_counted.last_serviced_at,
+        hours_counted.last_hour_at,
+        greatest(
+            failures_counted._loaded_at, services_counted._loaded_at, hours_counted._loaded_at
+        ) as _loaded_at
+    from units_named
+    left join units on units_named.unit_id = units.unit_id
+    left join failures_counted on units_named.unit_id = failures_counted.unit_id
+    left join services_counted on units_named.unit_id = services_counted.unit_id
+    left join hours_counted on units_named.unit_id = hours_counted.unit_id
+    left join breaches_counted on units_named.unit_id = breaches_counted.unit_id
 
 )
 

@@ -5,13 +5,7 @@ with readings_cleaned as (
 
 ),
 
-last_readings as (
-
-    select * from {{ ref('int_readings_cleaned') }}
-
-),
-
-next_readings as (
+readings_to_follow as (
 
     select * from {{ ref('int_readings_cleaned') }}
 
@@ -23,52 +17,25 @@ dim_unit as (
 
 ),
 
-sensor_rules as (
-
-    select * from {{ ref('sensor_rules') }}
-
-),
-
-longest_gap as (
-
-    select max(longest_gap_minutes) as longest_gap_minutes from sensor_rules
-
-),
-
--- Whole hours without a reading, in gaps that the rule of at least one quantity fills.
-gaps_found as (
+readings_followed as (
 
     select
-        last_readings.unit_id,
-        last_readings.quantity,
-        case
-            when
-                last_readings.next_read_at
-                <= last_readings.read_at + sensor_rules.longest_gap_minutes * interval '1' minute
-                then last_readings.cleaned_value
-        end as cleaned_value,
-        next_readings.cleaned_value as next_value,
-        last_readings.read_at,
-        last_readings.next_read_at,
-        next_readings._loaded_at,
-        next_readings._is_backfill
-    from last_readings
-    inner join next_readings
-        on
-            last_readings.unit_id = next_readings.unit_id
-            and last_readings.quantity = next_readings.quantity
-            and last_readings.next_read_at = next_readings.read_at
-    left join sensor_rules on last_readings.quantity = sensor_rules.quantity
-    cross join longest_gap
-    where
-        date_trunc('hour', last_readings.next_read_at)
-        > {{ dbt.dateadd('hour', 1, "date_trunc('hour', last_readings.read_at)") }}
-        and last_readings.next_read_at
-        <= last_readings.read_at + longest_gap.longest_gap_minutes * interval '1' minute
+        unit_id,
+        quantity,
+        cleaned_value,
+        longest_gap_minutes,
+        read_at,
+        lead(cleaned_value) over values_of_sensor as next_value,
+        lead(read_at) over values_of_sensor as next_read_at,
+        lead(_loaded_at) over values_of_sensor as _loaded_at,
+        lead(_is_backfill) over values_of_sensor as _is_backfill
+    from readings_to_follow
+    window values_of_sensor as (partition by unit_id, quantity order by read_at)
 
 ),
 
-gap_hours_listed as (
+-- Whole hours without a reading, in gaps that the sensor's rule fills.
+gaps_found as (
 
     select
         *,
@@ -76,7 +43,11 @@ gap_hours_listed as (
             dbt.dateadd('hour', 1, "date_trunc('hour', read_at)"),
             dbt.dateadd('hour', -1, "date_trunc('hour', next_read_at)")
         ) }} as hour_at
-    from gaps_found
+    from readings_followed
+    where
+        next_read_at <= read_at + longest_gap_minutes * interval '1' minute
+        and date_trunc('hour', next_read_at)
+        > {{ dbt.dateadd('hour', 1, "date_trunc('hour', read_at)") }}
 
 ),
 
@@ -98,7 +69,7 @@ values_filled as (
             ),
             4
         ) as filled_value
-    from gap_hours_listed
+    from gaps_found
 
 ),
 
@@ -141,24 +112,16 @@ hours as (
 
     select
         unit_id,
-        count(case when quantity = '{{ sensor_quantities() | first }}' then read_at end)
-            as reading_count,
-        {%- for quantity in sensor_quantities() %}
-            round(avg(case when quantity = '{{ quantity }}' then cleaned_value end), 4)
-                as mean_{{ quantity }},
-            min(case when quantity = '{{ quantity }}' then cleaned_value end)
-                as min_{{ quantity }},
-            max(case when quantity = '{{ quantity }}' then cleaned_value end)
-                as max_{{ quantity }},
-            round(avg(case when quantity = '{{ quantity }}' then sensor_value end), 4)
-                as raw_mean_{{ quantity }},
-            count(case when quantity = '{{ quantity }}' and is_imputed then 1 end)
-                as imputed_{{ quantity }}_count,
-            count(case when quantity = '{{ quantity }}' and finding = 'stuck' then 1 end)
-                as stuck_{{ quantity }}_count,
-            count(case when quantity = '{{ quantity }}' and finding like 'impossible%' then 1 end)
-                as impossible_{{ quantity }}_count,
-        {%- endfor %}
+        quantity,
+        count(read_at) as reading_count,
+        round(avg(cleaned_value), 4) as mean_value,
+        min(cleaned_value) as min_value,
+        max(cleaned_value) as max_value,
+        round(avg(case when {{ is_finite('sensor_value') }} then sensor_value end), 4)
+            as raw_mean_value,
+        count(case when is_imputed then 1 end) as imputed_count,
+        count(case when finding = 'stuck' then 1 end) as stuck_count,
+        count(case when finding like 'impossible%' then 1 end) as impossible_count,
         cast(
             100.0 * count(case when is_door_open then 1 end) / nullif(count(is_door_open), 0)
             as double
@@ -169,7 +132,7 @@ hours as (
         max(_loaded_at) as _loaded_at,
         min(_is_backfill) as _is_backfill
     from values_listed
-    group by unit_id, hour_at
+    group by unit_id, quantity, hour_at
 
 ),
 

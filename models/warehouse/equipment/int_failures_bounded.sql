@@ -8,25 +8,15 @@ failures_united as (
 
     select
         unit_id,
+        count(*) as ticket_count,
+        count(ended_at) = count(*) as is_closed,
         started_at,
         max(coalesce(ended_at, {{ end_of_time() }})) as ended_at,
         max(_loaded_at) as _loaded_at,
         min(_is_backfill) as _is_backfill
     from maintenance
-    where maintenance_kind = 'failure'
+    where maintenance_kind = 'failure' and unit_id is not null
     group by unit_id, started_at
-
-),
-
-failures_followed as (
-
-    select
-        *,
-        lag(started_at, 1, {{ beginning_of_time() }}) over failures_of_unit
-            as previous_started_at,
-        lead(started_at, 1, {{ end_of_time() }}) over failures_of_unit as next_started_at
-    from failures_united
-    window failures_of_unit as (partition by unit_id order by started_at)
 
 ),
 
@@ -34,14 +24,17 @@ failures_followed as (
 failures_ended as (
 
     select
-        unit_id,
-        case when ended_at = {{ end_of_time() }} then next_started_at else ended_at end as ended_at,
-        previous_started_at,
-        started_at,
-        next_started_at,
-        _loaded_at,
-        _is_backfill
-    from failures_followed
+        *,
+        case
+            when ended_at = {{ end_of_time() }}
+                then
+                    lead(started_at, 1, {{ end_of_time() }}) over (
+                        partition by unit_id
+                        order by started_at
+                    )
+            else ended_at
+        end as worked_at
+    from failures_united
 
 ),
 
@@ -51,7 +44,7 @@ failures_compared as (
         *,
         case
             when
-                max(ended_at) over (
+                max(worked_at) over (
                     partition by unit_id order by started_at
                     rows between unbounded preceding and 1 preceding
                 ) > started_at
@@ -62,15 +55,30 @@ failures_compared as (
 
 ),
 
-repairs_numbered as (
+failures_numbered as (
 
     select
         *,
         sum(begins) over (
             partition by unit_id order by started_at
             rows between unbounded preceding and current row
-        ) as repair_number
+        ) as failure_number
     from failures_compared
+
+),
+
+failures_merged as (
+
+    select
+        unit_id,
+        cast(sum(ticket_count) as bigint) as ticket_count,
+        bool_and(is_closed) as is_closed,
+        min(started_at) as started_at,
+        max(worked_at) as in_repair_until,
+        max(_loaded_at) as _loaded_at,
+        min(_is_backfill) as _is_backfill
+    from failures_numbered
+    group by unit_id, failure_number
 
 ),
 
@@ -78,18 +86,16 @@ int_failures_bounded as (
 
     select
         unit_id,
-        previous_started_at,
+        ticket_count,
+        is_closed,
+        lag(started_at, 1, {{ beginning_of_time() }}) over failures_of_unit as previous_started_at,
         started_at,
-        next_started_at,
-        max(ended_at) over repair_to_now as in_repair_until,
-        max(_loaded_at) over repair_to_now as _loaded_at,
-        min(_is_backfill) over repair_to_now as _is_backfill
-    from repairs_numbered
-    window
-        repair_to_now as (
-            partition by unit_id, repair_number order by started_at
-            rows between unbounded preceding and current row
-        )
+        lead(started_at, 1, {{ end_of_time() }}) over failures_of_unit as next_started_at,
+        in_repair_until,
+        _loaded_at,
+        _is_backfill
+    from failures_merged
+    window failures_of_unit as (partition by unit_id order by started_at)
 
 )
 

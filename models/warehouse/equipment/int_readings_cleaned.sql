@@ -4,9 +4,10 @@
     incremental_strategy='append',
     on_schema_change='fail',
     pre_hook="{{ delete_affected_keys(
-        key='unit_day', inputs=['equipment.readings'], touches=name_unit_days()
+        key='unit_day', inputs=['equipment.readings', 'equipment.measurements'],
+        dimensions=['dim_unit'], at='read_at', touches=name_unit_days()
     ) }}",
-    post_hook="{{ record_incremental_state(['equipment.readings']) }}",
+    post_hook="{{ record_incremental_state(['equipment.readings', 'equipment.measurements']) }}",
 ) }}
 
 with readings as (
@@ -18,98 +19,115 @@ with readings as (
 
 ),
 
+measurements as (
+
+    {{ current_rows(
+        'equipment.measurements', key=['unit_id', 'quantity', 'read_at'],
+        affected_by='unit_day', touches=name_unit_days()
+    ) }}
+
+),
+
+dim_unit as (
+
+    select * from {{ ref('dim_unit') }}
+
+),
+
 sensor_rules as (
 
     select * from {{ ref('sensor_rules') }}
 
 ),
 
-readings_timed as (
+values_sent as (
+
+    {{ list_sensor_values('readings', 'measurements', sensor_quantities()) | indent(4) }}
+
+),
+
+values_of_units as (
 
     select
+        values_sent.*,
+        coalesce(dim_unit.unit_key, {{ unknown_key() }}) as unit_key,
+        dim_unit.model
+    from values_sent
+    left join dim_unit
+        on {{ as_of('dim_unit', 'values_sent.unit_id', at='values_sent.read_at') }}
+
+),
+
+sensors as (
+
+    select distinct
         unit_id,
-        {{ sensor_quantities() | join(', ') }},
-        door_open as is_door_open,
-        {{ convert_to_epoch_us('read_at') }} as at_us,
-        read_at,
-        lead(read_at) over within_a_day as following_read_at,
-        max(_loaded_at) over within_a_day as _loaded_at,
-        min(_is_backfill) over within_a_day as _is_backfill
-    from readings
-    window within_a_day as (
-        partition by unit_id order by {{ convert_to_epoch_us('read_at') }}
-        range between 86400000000 preceding and 86400000000 following
-    )
+        unit_key,
+        model,
+        quantity
+    from values_of_units
 
 ),
 
 -- Numbered, because DuckDB sorts numbers faster than text.
-quantities as (
+sensors_numbered as (
 
     select
-        quantities_numbered.quantity_number,
-        quantities_numbered.quantity,
-        sensor_rules.lowest_possible,
-        sensor_rules.highest_possible,
-        sensor_rules.largest_change_per_minute / 60000000 as largest_change_per_us,
-        sensor_rules.stuck_minutes * cast(60000000 as bigint) as stuck_us,
-        sensor_rules.smoothing_minutes * cast(60000000 as bigint) as smoothing_us,
-        sensor_rules.longest_gap_minutes * cast(60000000 as bigint) as longest_gap_us
-    from (
-        values {% for quantity in sensor_quantities() -%}
-            ({{ loop.index }}, '{{ quantity }}'){{ ', ' if not loop.last }}
-        {%- endfor %}
-    ) as quantities_numbered (quantity_number, quantity)
-    left join sensor_rules on quantities_numbered.quantity = sensor_rules.quantity
+        *,
+        dense_rank() over (order by quantity) as quantity_number,
+        row_number() over (order by unit_id, unit_key, quantity) as sensor_number
+    from sensors
+
+),
+
+rules_of_sensors as (
+
+    {{ choose_rules('sensors_numbered', 'sensor_rules', [
+        'lowest_possible', 'highest_possible', 'largest_change_per_minute', 'stuck_minutes',
+        'smoothing_minutes', 'longest_gap_minutes',
+    ]) | indent(4) }}
 
 ),
 
 values_listed as (
 
     select
-        readings_timed.unit_id,
-        quantities.quantity_number,
-        quantities.lowest_possible,
-        quantities.highest_possible,
-        quantities.longest_gap_us,
-        case quantities.quantity
-            {%- for quantity in sensor_quantities() %}
-                when '{{ quantity }}' then readings_timed.{{ quantity }}
-            {%- endfor %}
-        end as sensor_value,
-        readings_timed.is_door_open,
-        readings_timed.at_us,
-        readings_timed.read_at,
+        values_of_units.unit_id,
+        rules_of_sensors.quantity_number,
+        rules_of_sensors.sensor_number,
+        values_of_units.sensor_value,
         case
             when
-                readings_timed.following_read_at
-                <= {{ dbt.dateadd('day', 1, 'readings_timed.read_at') }}
-                then readings_timed.following_read_at
-        end as next_read_at,
-        readings_timed._loaded_at,
-        readings_timed._is_backfill
-    from readings_timed
-    cross join quantities
-
-),
-
-values_bounded as (
-
-    select
-        *,
+                {{ is_finite('values_of_units.sensor_value') }}
+                and values_of_units.sensor_value between
+                coalesce(rules_of_sensors.lowest_possible, values_of_units.sensor_value)
+                and coalesce(rules_of_sensors.highest_possible, values_of_units.sensor_value)
+                then values_of_units.sensor_value
+        end as possible_value,
+        values_of_units.is_door_open,
+        rules_of_sensors.largest_change_per_minute / 60000000 as largest_change_per_us,
+        rules_of_sensors.stuck_minutes * cast(60000000 as bigint) as stuck_us,
+        coalesce(rules_of_sensors.smoothing_minutes, 0) * cast(60000000 as bigint) as smoothing_us,
+        coalesce(rules_of_sensors.longest_gap_minutes, 0) * cast(60000000 as bigint)
+            as longest_gap_us,
+        {{ convert_to_epoch_us('values_of_units.read_at') }} as at_us,
+        values_of_units.read_at,
         case
-            when
-                sensor_value between coalesce(lowest_possible, sensor_value)
-                and coalesce(highest_possible, sensor_value)
-                then sensor_value
-        end as possible_value
-    from values_listed
+            when values_of_units._is_backfill then values_of_units.read_at
+            else greatest(values_of_units.read_at, values_of_units._loaded_at)
+        end as known_at
+    from values_of_units
+    inner join rules_of_sensors
+        on
+            values_of_units.unit_id = rules_of_sensors.unit_id
+            and values_of_units.unit_key = rules_of_sensors.unit_key
+            and values_of_units.quantity = rules_of_sensors.quantity
 
 ),
 
 values_judged as (
 
-    {{ check_sensor_values('values_bounded', rules='quantities') | indent(4) }}
+    {{ check_sensor_values('values_listed') | indent(4) }}
 
 ),
 
@@ -119,13 +137,20 @@ values_cleaned as (
 
 ),
 
-values_named as (
+-- When the last reading of the unit within a day arrived: cleaning may have used it.
+arrivals as (
 
     select
-        values_cleaned.*,
-        quantities.quantity
-    from values_cleaned
-    inner join quantities on values_cleaned.quantity_number = quantities.quantity_number
+        unit_id,
+        read_at,
+        max(max(_loaded_at)) over within_a_day as _loaded_at,
+        min(min(_is_backfill)) over within_a_day as _is_backfill
+    from values_sent
+    group by unit_id, read_at
+    window within_a_day as (
+        partition by unit_id order by {{ convert_to_epoch_us('read_at') }}
+        range between 86400000000 preceding and 86400000000 following
+    )
 
 ),
 
@@ -134,28 +159,37 @@ days_named as (
     select
         *,
         {{ name_unit_day() }} as unit_day
-    from values_named
+    from values_cleaned
 
 ),
 
 int_readings_cleaned as (
 
     select
-        unit_id,
-        unit_day,
-        quantity,
-        finding,
-        sensor_value,
-        cleaned_value,
-        is_door_open,
-        is_imputed,
-        read_at,
-        next_read_at,
-        _loaded_at,
-        _is_backfill
+        days_named.unit_id,
+        rules_of_sensors.unit_key,
+        days_named.unit_day,
+        rules_of_sensors.quantity,
+        days_named.finding,
+        days_named.sensor_value,
+        days_named.possible_value,
+        days_named.cleaned_value,
+        coalesce(rules_of_sensors.longest_gap_minutes, 0) as longest_gap_minutes,
+        rules_of_sensors.stuck_minutes,
+        days_named.is_door_open,
+        days_named.is_imputed,
+        days_named.read_at,
+        days_named.known_at,
+        arrivals._loaded_at,
+        arrivals._is_backfill
     from days_named
-    {{ filter_affected_keys('unit_day') }}
+    inner join rules_of_sensors on days_named.sensor_number = rules_of_sensors.sensor_number
+    inner join arrivals
+        on
+            days_named.unit_id = arrivals.unit_id
+            and days_named.read_at = arrivals.read_at
 
 )
 
 select * from int_readings_cleaned
+{{ filter_affected_keys('unit_day') }}

@@ -10,7 +10,7 @@ from support.lake_by_hand import SEEDS, Lake, Row, Warehouse
 pytest_plugins = ["support.warehouse_fixtures"]
 
 MIDNIGHT = datetime(2026, 3, 1)
-ONLY = ("--select", "+sensor_faults", "+cold_chain_breaches", "+equipment_health")
+ONLY = ("--select", "+sensor_faults", "+cold_chain_breaches", "+equipment_health", "+unit_service_history")
 
 
 class Fridges:
@@ -35,6 +35,13 @@ class Fridges:
             "door_open": self.random.choice([True, False, None]),
         }  # fmt: skip
 
+    def measurements(self, reading: Row) -> list[Row]:
+        """Return a noise, and sometimes a humidity that the reading of that time may have as well."""
+        sensor = {"unit_id": reading["unit_id"], "read_at": reading["read_at"]}
+        noise = {**sensor, "quantity": "noise_db", "value": self.random.choice([None, 40, 41, float("nan"), 1e308])}
+        humidity = {**sensor, "quantity": "humidity_pct", "value": 55}
+        return [noise, humidity] if self.random.random() < 0.3 else [noise]
+
     def load(self) -> None:
         """Add another part, some of it repeated with other values, and sometimes a move or a lost history."""
         days = {MIDNIGHT + timedelta(days=self.random.randint(0, 5)) for _ in range(2)}
@@ -47,19 +54,28 @@ class Fridges:
             {
                 "unit_id": "U1",
                 "site": self.random.choice(["Leeds", "Lyon"]),
+                "model": self.random.choice(["FZ-120", "unknown", None]),
                 "updated_at": MIDNIGHT + timedelta(hours=self.random.randint(-9, 150)),
             }
         ]
-        jobs = [{"maintenance_id": "M1", "unit_id": "U1", "kind": "failure", "started_at": MIDNIGHT, "ended_at": None}]
+        started = MIDNIGHT + timedelta(hours=self.random.randint(0, 9))
+        ended = self.random.choice([None, started + timedelta(hours=self.random.randint(0, 90))])
+        jobs = [{"maintenance_id": "M1", "unit_id": "U1", "kind": "failure", "started_at": started, "ended_at": ended}]
         self.lake.load(
             MIDNIGHT + timedelta(hours=self.random.randint(0, 200)),
             equipment__readings=[*part, *map(strip, again)],
+            equipment__measurements=[row for reading in part for row in self.measurements(reading)],
             equipment__units=moves,
             equipment__maintenance=jobs,
         )
         if self.random.random() < 0.2:
             rows = self.lake.arrived["equipment.readings"]
             self.lake.rewrite("equipment.readings", [row for row in rows if self.random.random() < 0.8])
+
+
+def reading(read_at: datetime) -> Row:
+    """Return a reading of one unit at a healthy temperature."""
+    return {"unit_id": "U1", "read_at": read_at, "temperature_celsius": 5}
 
 
 def strip(row: Row) -> dict[str, Any]:
@@ -91,16 +107,16 @@ def test_a_day_that_is_not_near_what_arrived_is_not_cleaned_again(incremental: W
     lake = Lake()
     lake.load(
         MIDNIGHT,
-        equipment__readings=[{"unit_id": "U1", "read_at": MIDNIGHT + timedelta(days=day)} for day in range(5)],
+        equipment__readings=[reading(MIDNIGHT + timedelta(days=day)) for day in range(5)],
     )
     incremental.build(lake, *ONLY)
     with incremental.connect() as warehouse:
         warehouse.execute("update core.int_readings_cleaned set sensor_value = 99")
 
     # When a reading of the last day arrives
-    lake.load(MIDNIGHT, equipment__readings=[{"unit_id": "U1", "read_at": MIDNIGHT + timedelta(days=4, hours=1)}])
+    lake.load(MIDNIGHT, equipment__readings=[reading(MIDNIGHT + timedelta(days=4, hours=1))])
     incremental.build(lake, *ONLY)
 
     # Then that day and the one before lose the mark, and the others keep it
     marked = incremental.rows("select distinct read_at, sensor_value from core.int_readings_cleaned order by all")
-    assert [value for _, value in marked] == [99, 99, 99, None, None, None]
+    assert [value for _, value in marked] == [99, 99, 99, 5, 5, 5]
