@@ -127,7 +127,7 @@ hours as (
             as double
         ) as door_open_pct,
         count(read_at) = 0 as is_imputed,
-        cast(hour_at as date) as hour_date,
+        {{ business_date('hour_at') }} as hour_date,
         hour_at,
         max(_loaded_at) as _loaded_at,
         min(_is_backfill) as _is_backfill

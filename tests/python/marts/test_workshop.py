@@ -23,7 +23,7 @@ QUANTITIES = (
 )
 MARTS = ("cold_chain_breaches", "sensor_faults", "sensor_monitoring", "unit_service_history", "equipment_health")
 LOWEST, HIGHEST, BREACH_MINUTES, RECOVERY_MINUTES, SILENCE_MINUTES = 2, 8, 30, 60, 1440
-"""The limits for model * in seed cold_chain_limits."""
+"""The limits for model * in table cold_chain_limits."""
 
 Reading = tuple[datetime, float]
 
