@@ -5,9 +5,10 @@
     {%- if zone is none -%}
     cast({{ usual_time }} as date)
     {%- else -%}
-    cast(
-        case when {{ zone }} is null then {{ usual_time }} else {{ convert_to_zone(at, zone) }} end
-        as date
-    )
+    case
+        when {{ zone }} is null
+            then cast({{ usual_time }} as date)
+        else cast({{ convert_to_zone(at, zone) }} as date)
+    end
     {%- endif -%}
 {%- endmacro %}

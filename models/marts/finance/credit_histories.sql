@@ -82,10 +82,9 @@ months_described as (
         ) }} as outstanding_principal_amount,
         loan_months.instalment_count > 0
         and loan_months.settled_instalment_count = loan_months.instalment_count as is_paid_back,
-        coalesce(
-            {{ business_date('loan_versions.default_known_at') }}
-            <= loan_months.month_end_date, false
-        ) as is_defaulted,
+        (
+            {{ business_date('loan_versions.default_known_at') }} <= loan_months.month_end_date
+        ) is true as is_defaulted,
         loan_versions.changed_at as terms_known_at,
         {{ add_days('loan_months.month_end_date', var('books_close_days') + 1) }}
         < (select loan_books.as_of_date from loan_books) as is_final,

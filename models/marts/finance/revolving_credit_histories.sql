@@ -1,5 +1,6 @@
 {%- set horizon_months = var('default_horizon_months') -%}
 {%- set default_days = var('default_days_past_due') -%}
+{%- set closing_days = var('books_close_days') + 1 -%}
 
 with account_months as (
 
@@ -41,8 +42,8 @@ months_described as (
         coalesce(
             case
                 when
-                    {{ business_date('line_states.terms_known_at') }}
-                    <= account_months.month_end_date
+                    account_months.month_end_date
+                    >= {{ business_date('line_states.terms_known_at') }}
                     then line_states.limit_amount
             end,
             account_months.limit_amount,
@@ -66,9 +67,8 @@ months_described as (
             dbt.dateadd('month', horizon_months, 'account_months.month_end_date'), 'month'
         ) }} as label_known_date,
         credit_books.as_of_date,
-        {{ add_days(
-            'account_months.month_end_date', var('books_close_days') + 1
-        ) }} < credit_books.as_of_date as is_final,
+        {{ add_days('account_months.month_end_date', closing_days) }}
+        < credit_books.as_of_date as is_final,
         12 * extract(year from account_months.month_end_date)
         + extract(month from account_months.month_end_date) as month_number
     from account_months
@@ -129,8 +129,7 @@ labels_timed as (
         *,
         case
             when is_in_default then 'in default'
-            when {{ add_days('label_known_date', var('books_close_days') + 1) }} >= as_of_date
-                then 'too recent'
+            when {{ add_days('label_known_date', closing_days) }} >= as_of_date then 'too recent'
             when not has_default_later and followed_count < {{ horizon_months }} then 'not followed'
             else 'mature'
         end as default_label_status
