@@ -1,6 +1,11 @@
 with ordered_changes as (
 
-    {{ order_changes('crm.customers', key='customer_id') }}
+    {{ date_changes(
+        'crm.customers',
+        key='customer_id',
+        happened_at='coalesce(updated_at, registered_at)',
+        began_at='registered_at',
+    ) }}
 
 ),
 
@@ -22,6 +27,8 @@ stg_crm__customer_history as (
         _number_from_last = 1 as is_latest,
         registered_at,
         _changed_at as changed_at,
+        _known_at as known_at,
+        _began_known_at as registered_known_at,
         _loaded_at,
         _is_backfill
     from ordered_changes
