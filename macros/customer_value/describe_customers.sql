@@ -11,6 +11,7 @@
             customers.city,
             customers.country,
             customers.birth_year,
+            customers.attributes,
             favourites.favourite_channel,
             favourites.favourite_category,
             favourites.currency,

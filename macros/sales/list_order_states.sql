@@ -39,7 +39,7 @@
             _happened_at,
             _is_tombstone,
             _change_number as change_number,
-            _known_at as known_at
+            greatest(_known_at, ordered_at) as known_at
         from order_changes
 
         union all
@@ -55,7 +55,7 @@
             ordered_at as _happened_at,
             _is_tombstone,
             0 as change_number,
-            placed_known_at as known_at
+            greatest(placed_known_at, ordered_at) as known_at
         from placements_ranked
         where state_rank = 1
 

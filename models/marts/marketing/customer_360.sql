@@ -66,6 +66,7 @@ customer_360 as (
         city,
         country,
         birth_year,
+        attributes,
         favourite_channel,
         favourite_category,
         currency,

@@ -111,6 +111,7 @@ customer_360_as_of as (
         city,
         country,
         birth_year,
+        attributes,
         favourite_channel,
         favourite_category,
         currency,

@@ -19,6 +19,7 @@ stg_crm__customer_history as (
         city,
         country,
         {{ mask_date_to_year('birth_date') }} as birth_year,
+        {{ read_attributes('crm.customers') }} as attributes,
         _change_number as change_number,
         {{ mask_text_to_presence('email') }} as has_email,
         {{ mask_text_to_presence('phone') }} as has_phone,

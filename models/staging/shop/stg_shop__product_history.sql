@@ -13,6 +13,7 @@ stg_shop__product_history as (
         brand,
         currency as list_price_currency,
         unit_price as list_price,
+        {{ read_attributes('shop.products') }} as attributes,
         _change_number as change_number,
         is_prescription_only,
         _is_tombstone as is_deleted,

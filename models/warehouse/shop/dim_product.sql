@@ -1,6 +1,6 @@
 {%- set attributes = [
     'product_name', 'category', 'brand', 'list_price_currency', 'list_price',
-    'is_prescription_only',
+    'attributes', 'is_prescription_only',
 ] -%}
 
 with product_history as (

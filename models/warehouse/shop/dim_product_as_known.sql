@@ -8,7 +8,7 @@ dim_product_as_known as (
 
     {{ build_known_versions('product_history', key='product_id', attributes=[
         'product_name', 'category', 'brand', 'list_price_currency', 'list_price',
-        'is_prescription_only',
+        'attributes', 'is_prescription_only',
     ]) }}
 
 )

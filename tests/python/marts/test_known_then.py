@@ -1,5 +1,6 @@
 """A café in Sydney: what its marts say of a past day is what was known on that day."""
 
+import random
 from datetime import date, datetime, timedelta
 from decimal import Decimal
 from typing import Any
@@ -187,3 +188,208 @@ def test_later_loads_change_no_customer_as_of_an_earlier_day(cafe: tuple[Warehou
         ("bo", "new", "Coogee", 1, 2, 1, 0, 26),
     ]
     assert after.rows(asked.format("2026-01-01")) == []
+
+
+def test_the_view_of_the_latest_day_is_the_mart_of_today(cafe: tuple[Warehouse, Warehouse]) -> None:
+    # Given the café after all loads; when its customers are asked for as of the day after its latest day, or any later
+    _, after = cafe
+    mart = "from (select * exclude (customer_key) from marketing.customer_360) order by all"
+
+    # Then they are those of the mart, and so are lifetime values as of the latest day
+    assert after.rows(mart) != []
+    for day in ("2026-02-11", "2030-01-01"):
+        assert after.rows(f"from marketing.customer_360_as_of(as_of := date '{day}') order by all") == after.rows(mart)
+    values = "from marketing.customer_lifetime_values_as_of(last_day := date '2026-02-10') order by all"
+    assert after.rows(values) == after.rows("from marketing.customer_lifetime_values order by all") != []
+
+
+def test_history_and_horizon_add_up_to_the_history_of_the_horizons_end(cafe: tuple[Warehouse, Warehouse]) -> None:
+    # Given 30 for O3 and 10 for O5 of bo, and a cancellation of O3 in February
+    _, after = cafe
+    value = (
+        "select history_net_sales_amount, horizon_net_sales_amount, horizon_purchase_count "
+        "from marketing.customer_lifetime_value(as_of := date '{}', horizon_days := {}) where customer_id = 'bo'"
+    )
+
+    # Then January has both, and the horizon that contains the cancellation loses 30
+    assert after.rows(value.format("2026-02-01", 28)) == [(Decimal(40), Decimal(-30), 0)]
+    assert after.rows(value.format("2026-01-12", 10)) == [(Decimal(30), Decimal(10), 1)]
+    assert after.rows(value.format("2026-03-01", 28)) == [(Decimal(10), Decimal(0), 0)]
+
+
+def test_a_cancelled_order_counts_in_churn_states_until_its_cancellation(cafe: tuple[Warehouse, Warehouse]) -> None:
+    # Given bo, whose O2 was cancelled on 8 January and whose O3 was on 10 January; then no state holds in between.
+    # The first order of bo is O3 until its cancellation is known on 10 February, and O5 of 15 January from then on
+    before, after = cafe
+    states = "select churn_state, valid_from, valid_to from growth.churn_states where customer_id = '{}' order by 2"
+    assert after.rows(states.format("bo")) == [
+        ("new", date(2026, 1, 6), date(2026, 1, 9)),
+        ("new", date(2026, 1, 11), date(2026, 2, 10)),
+        ("active", date(2026, 2, 10), date(2026, 2, 11)),
+        ("new", date(2026, 2, 11), date(2026, 2, 12)),
+    ]
+
+    # And the loads after 10 January changed no state of a day before them
+    days = "select customer_id, churn_state, days.day from growth.churn_states, "
+    days += "(select unnest(generate_series(date '2026-01-01', date '2026-01-11', interval 1 day)) as day) as days "
+    days += "where valid_from <= days.day and days.day < valid_to order by all"
+    assert after.rows(days) == before.rows(days) != []
+
+
+class Till:
+    """A café's till by chance, and a second way to say what was known: a walk through its raw records."""
+
+    FIRST_DAY = datetime(2025, 3, 3)
+
+    def __init__(self, seed: int) -> None:
+        self.chance = random.Random(seed)
+        self.lake = Lake()
+
+    def load_weeks(self, weeks: int) -> None:
+        """Load the first eight weeks as a backfill, and each later week on its Monday morning, with late records."""
+        waiting: list[tuple[int, str, Row]] = []
+        for number in range(weeks * 5):
+            self.plan_order(number, waiting)
+        for week in range(8, weeks + 1):
+            loaded_at = self.FIRST_DAY + timedelta(weeks=week, hours=5)
+            now = [one for one in waiting if one[0] <= week]
+            waiting = [one for one in waiting if one[0] > week]
+            orders = [row for _, table, row in now if table == "orders"]
+            lines = [row for _, table, row in now if table == "lines"]
+            self.lake.load(loaded_at, sales__orders=orders, sales__order_lines=lines)
+
+    def plan_order(self, number: int, waiting: list[tuple[int, str, Row]]) -> None:
+        """Place an order, and let it be paid, cancelled, changed or partly returned later; some records come late."""
+
+        def show(table: str, row: Row) -> None:
+            week = (row["updated_at"] - self.FIRST_DAY).days // 7 + 1
+            waiting.append((week + self.chance.choice([0, 0, 0, 1, 3]), table, row))
+
+        minutes = self.chance.randint(0, 5 * 7 * 24 * 60)
+        placed = self.FIRST_DAY + timedelta(weeks=number // 5) + timedelta(minutes=minutes / 5)
+        who = f"C{self.chance.choice([1, 1, 1, 2, 2, 3, 4, 5, 6, 7])}"
+        head = {"order_id": f"O{number}", "customer_id": who, "ordered_at": placed, "currency": "AUD"}
+        show("orders", head | {"status": "placed", "updated_at": placed})
+        bought = {"order_id": head["order_id"], "line_number": 1, "product_id": "cup", "quantity": 3}
+        show("lines", bought | {"unit_price": 10, "updated_at": placed})
+        later = placed + timedelta(days=self.chance.randint(1, 40), minutes=7)
+        fate = self.chance.random()
+        if fate < 0.25:
+            show("orders", head | {"status": "cancelled", "updated_at": later})
+            if fate < 0.1:
+                show("lines", bought | {"line_number": 2, "quantity": -3, "unit_price": 10, "updated_at": later})
+        elif fate < 0.5:
+            show("lines", bought | {"line_number": 2, "quantity": -1, "unit_price": 10, "updated_at": later})
+        elif fate < 0.6:
+            show("lines", bought | {"unit_price": 9, "updated_at": later})
+        elif fate < 0.8:
+            show("orders", head | {"status": "completed", "updated_at": later})
+
+    def known(self, table: str, key: tuple[str, ...], moment: datetime) -> dict[Any, Row]:
+        """Return the last state of each key among the records that were known before a moment.
+
+        A record of the first load is known from its own time. Before its first state there, an order is known without
+        a status, and a line of goods sold as it was.
+        """
+        states: dict[Any, list[tuple[datetime, Row]]] = {}
+        for row in self.lake.arrived[table]:
+            states.setdefault(tuple(row[name] for name in key), []).append(
+                (row["updated_at"] if row["_is_backfill"] else row["_loaded_at"], row)
+            )
+        found = {}
+        for name, rows in states.items():
+            seen = [row for known_at, row in rows if known_at < moment]
+            first = min((row for _, row in rows), key=lambda row: (row["updated_at"], row["_batch"]))
+            if seen:
+                found[name] = max(seen, key=lambda row: (row["updated_at"], row["_batch"]))
+            elif table == "sales.orders" and any(row["_is_backfill"] for _, row in rows):
+                found[name] = first | {"status": None}
+            elif first["_is_backfill"] and first["quantity"] > 0:
+                found[name] = first
+        return found
+
+    def known_before(self, moment: datetime) -> tuple[list[Row], list[Row]]:
+        """Return the orders and lines that were known before a moment, and whether each was sold."""
+        lines = self.known("sales.order_lines", ("order_id", "line_number"), moment)
+        orders = []
+        for (name,), order in self.known("sales.orders", ("order_id",), moment).items():
+            quantities = [row["quantity"] for (of, _), row in lines.items() if of == name]
+            is_kept = order["status"] != "cancelled"
+            if order["ordered_at"] < moment:
+                orders.append(order | {"is_kept": is_kept, "is_sold": is_kept and max([*quantities, 0]) > 0})
+                orders[-1]["is_credit_note"] = not is_kept and max([*quantities, 0]) == 0
+                orders[-1]["is_order"] = is_kept and (not quantities or orders[-1]["is_sold"])
+        heads = {order["order_id"]: order for order in orders}
+        return orders, [heads[of] | row for (of, _), row in lines.items() if of in heads]
+
+
+def state_on(days: set[date], day: date) -> str | None:
+    """Return the churn state on a day, by a walk through the days of orders that were known."""
+    if not days:
+        return None
+    first = start = ordered = min(days)
+    has_left, state = False, None
+    for passed in range(1, (day - first).days + 1):
+        today = first + timedelta(days=passed)
+        since = (today - ordered).days
+        if since >= 120:
+            state, has_left = "churned", True
+        elif since >= 60:
+            state = "at_risk"
+        elif (today - start).days <= 30:
+            state = "new" if start == first else "returned"
+        else:
+            state = "active"
+        if today in days:
+            ordered, start, has_left = today, today if has_left else start, False
+    return state
+
+
+@pytest.mark.parametrize("seed", [0, *(pytest.param(seed, marks=pytest.mark.slow) for seed in range(1, 6))])
+def test_a_walk_through_the_raw_records_finds_the_same(seed: int, incremental: Warehouse) -> None:
+    # Given a year of a till, whose records come late and change
+    till = Till(seed)
+    till.load_weeks(52)
+    customers = [{"customer_id": f"C{number}"} for number in range(1, 8)]
+    till.lake.load(till.FIRST_DAY, crm__customers=[one | {"_is_backfill": True} for one in customers])
+    incremental.build(till.lake, *ONLY)
+
+    # When the known records are counted one by one, as of three days
+    for day in (date(2025, 4, 20), date(2025, 8, 15), date(2026, 2, 1)):
+        moment = datetime.combine(day, datetime.min.time())
+        orders, lines = till.known_before(moment)
+        lines = [line for line in lines if line["is_kept"] or line["is_credit_note"]]
+        customers = sorted({order["customer_id"] for order in orders if order["is_order"]})
+        assert len(customers) >= 5
+        counted, values, days = {}, {}, {}
+        for customer in customers:
+            own = [line for line in lines if line["customer_id"] == customer]
+            amounts = [Decimal(line["quantity"] * line["unit_price"]) for line in own]
+            ordered = [order for order in orders if order["is_order"] and order["customer_id"] == customer]
+            bought = {line["ordered_at"].date() for line in own if line["quantity"] > 0}
+            counted[customer] = (
+                len(ordered),
+                sum(line["quantity"] for line in own if line["quantity"] > 0),
+                sum(line["quantity"] for line in own if line["quantity"] < 0),
+                sum(amounts) if own else None,
+            )
+            days[customer] = {order["ordered_at"].date() for order in ordered}
+            if bought:
+                values[customer] = (sum(amounts), len(bought) - 1, max(bought))
+
+        # Then the functions and the mart say the same
+        found = incremental.rows(
+            "select customer_id, order_count, units_sold, units_returned, main_currency_net_sales_amount "
+            f"from marketing.customer_360_as_of(as_of := date '{day}') where order_count > 0 order by all"
+        )
+        assert {customer: tuple(rest) for customer, *rest in found} == counted
+        found = incremental.rows(
+            "select customer_id, history_net_sales_amount, repeat_purchase_count, last_purchase_date "
+            f"from marketing.customer_lifetime_value(as_of := date '{day}', horizon_days := 30) order by all"
+        )
+        assert {customer: tuple(rest) for customer, *rest in found} == values
+        found = incremental.rows(
+            "select customer_id, churn_state from growth.churn_states "
+            f"where valid_from <= date '{day}' and date '{day}' < valid_to order by all"
+        )
+        assert found == [(who, state_on(days[who], day)) for who in counted]
