@@ -179,15 +179,7 @@ versions_bounded as (
 
 int_product_versions_bounded as (
 
-    select
-        product_id,
-        category,
-        list_price_currency,
-        list_price,
-        is_deleted,
-        first_date,
-        last_date
-    from versions_bounded
+    select * from versions_bounded
     where first_date <= last_date
 
 )

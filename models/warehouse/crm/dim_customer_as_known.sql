@@ -25,7 +25,9 @@ states_listed as (
 
     select
         customer_id,
-        {{ attributes | join(',\n        ') }},
+        {%- for attribute in attributes %}
+        {{ attribute }},
+        {%- endfor %}
         registered_at,
         is_deleted,
         change_number,

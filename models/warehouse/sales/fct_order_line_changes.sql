@@ -109,7 +109,7 @@ spans_compared as (
 
     select
         *,
-        lag(known_to) over spans is distinct from known_from
+        (known_from is distinct from lag(known_to) over spans)
         {%- for attribute in attributes %}
         or ({{ attribute }} is distinct from lag({{ attribute }}) over spans)
         {%- endfor %} as is_a_change

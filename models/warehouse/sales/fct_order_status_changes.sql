@@ -89,9 +89,10 @@ orders_at_times as (
         coalesce(order_states.currency, {{ no_currency() }}) as currency,
         order_states.status as order_status,
         coalesce(lines_summed.line_count, 0) as line_count,
-        {%- for amount in amounts %}
-        cast(lines_summed.{{ amount }} as decimal(18, 4)) as {{ amount }},
-        {%- endfor %}
+        cast(lines_summed.gross_amount as decimal(18, 4)) as gross_amount,
+        cast(lines_summed.discount_amount as decimal(18, 4)) as discount_amount,
+        cast(lines_summed.net_amount as decimal(18, 4)) as net_amount,
+        cast(lines_summed.net_sales_amount as decimal(18, 4)) as net_sales_amount,
         order_states._is_tombstone as is_deleted,
         coalesce(order_statuses.is_cancelled, false) as is_cancelled,
         not order_states._is_tombstone
@@ -143,7 +144,10 @@ fct_order_status_changes as (
         order_status,
         lag(order_status) over changes_of_order as previous_order_status,
         line_count,
-        {{ amounts | join(',\n        ') }},
+        gross_amount,
+        discount_amount,
+        net_amount,
+        net_sales_amount,
         is_deleted,
         is_cancelled,
         is_sale,
