@@ -10,7 +10,7 @@
 
 {%- set attributes = [
     'customer_id', 'product_id', 'channel', 'ship_country', 'currency', 'quantity', 'unit_price',
-    'discount_amount', 'is_cancelled', 'is_return', 'ordered_at',
+    'discount_amount', 'is_cancelled', 'is_return', 'time_zone', 'ordered_at',
 ] %}
 
 with order_states as (
@@ -76,6 +76,7 @@ lines_in_spans as (
         max(line_states.quantity) over (
             partition by line_states.order_id, spans_bounded.known_from
         ) > 0 as is_in_sold_order,
+        order_states.time_zone,
         order_states.ordered_at,
         line_states._happened_at,
         spans_bounded.known_from,
@@ -151,7 +152,7 @@ fct_order_line_changes as (
         not is_cancelled and quantity > 0 as is_sale,
         not is_cancelled or is_return as is_in_net_sales,
         max(known_to) = {{ end_of_time() }} as is_current,
-        cast(ordered_at as date) as ordered_date,
+        {{ business_date('ordered_at', zone='time_zone') }} as ordered_date,
         ordered_at,
         coalesce(min(_happened_at), min(known_from)) as changed_at,
         min(known_from) as valid_from,

@@ -65,6 +65,7 @@ lines_with_order as (
         order_lines.quantity * order_lines.unit_price as gross_amount,
         coalesce(order_statuses.is_cancelled, false) as is_cancelled,
         max(order_lines.quantity) over (partition by order_lines.order_id) > 0 as is_in_sold_order,
+        orders.time_zone,
         orders.ordered_at,
         {{ select_latest_load('orders', 'order_lines') }}
     from order_lines
@@ -117,14 +118,13 @@ fct_order_lines as (
         returns_told.is_return,
         not returns_told.is_cancelled and returns_told.quantity > 0 as is_sale,
         not returns_told.is_cancelled or returns_told.is_return as is_in_net_sales,
-        cast(returns_told.ordered_at as date) as ordered_date,
-        cast(
-            case
-                when returns_told.is_return
-                    then greatest(returns_dated.returned_at, returns_told.ordered_at)
-                else returns_told.ordered_at
-            end as date
-        ) as booked_date,
+        {{ business_date('returns_told.ordered_at', zone='returns_told.time_zone') }} as ordered_date,
+        {{ business_date(
+            'case when returns_told.is_return'
+            ~ ' then greatest(returns_dated.returned_at, returns_told.ordered_at)'
+            ~ ' else returns_told.ordered_at end',
+            zone='returns_told.time_zone',
+        ) }} as booked_date,
         returns_told.ordered_at,
         case
             when returns_told.is_return

@@ -11,7 +11,7 @@
 {%- set amounts = ['gross_amount', 'discount_amount', 'net_amount', 'net_sales_amount'] %}
 {%- set attributes = [
     'customer_id', 'channel', 'ship_country', 'currency', 'order_status', 'line_count',
-    'is_deleted', 'is_cancelled', 'is_sale', 'ordered_at',
+    'is_deleted', 'is_cancelled', 'is_sale', 'time_zone', 'ordered_at',
 ] + amounts %}
 
 with order_states as (
@@ -98,6 +98,7 @@ orders_at_times as (
         not order_states._is_tombstone
         and not coalesce(order_statuses.is_cancelled, false)
         and coalesce(lines_summed.sold_line_count > 0, true) as is_sale,
+        order_states.time_zone,
         order_states.ordered_at,
         case
             when times_listed.known_from = order_states.known_from
@@ -152,7 +153,7 @@ fct_order_status_changes as (
         is_cancelled,
         is_sale,
         lead(known_from) over changes_of_order is null as is_current,
-        cast(ordered_at as date) as ordered_date,
+        {{ business_date('ordered_at', zone='time_zone') }} as ordered_date,
         ordered_at,
         changed_at,
         known_from as valid_from,
