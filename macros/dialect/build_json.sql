@@ -5,7 +5,8 @@
 {% macro default__build_json(columns) -%}
     cast(json_object(
         {%- for column in columns %}
-        '{{ column }}', {{ column }}{{ ',' if not loop.last }}
+        '{{ column }}', {{ columns[column] if columns is mapping else column }}
+        {{- ',' if not loop.last }}
         {%- endfor %}
     ) as varchar)
 {%- endmacro %}
@@ -13,7 +14,8 @@
 {% macro spark__build_json(columns) -%}
     to_json(named_struct(
         {%- for column in columns %}
-        '{{ column }}', {{ column }}{{ ',' if not loop.last }}
+        '{{ column }}', {{ columns[column] if columns is mapping else column }}
+        {{- ',' if not loop.last }}
         {%- endfor %}
     ), map('ignoreNullFields', 'false'))
 {%- endmacro %}

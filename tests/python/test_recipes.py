@@ -44,7 +44,7 @@ def test_the_recipes_for_a_source_and_a_table_of_ones_own_work_as_they_stand(tmp
     assert "crm.customers: 1 newly in quarantine" in walked.stdout
     with duckdb.connect(str((project / "data" / "tea" / "warehouse.duckdb").resolve()), read_only=True) as release:
         sales = release.execute(
-            "select ordered_date::varchar, net_sales_amount::varchar from finance.daily_sales order by all"
+            "select booked_date::varchar, net_sales_amount::varchar from finance.daily_sales order by all"
         ).fetchall()
         customers = release.execute("select customer_id from marketing.customer_360 order by all").fetchall()
     assert sales == [

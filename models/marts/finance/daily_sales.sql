@@ -19,7 +19,7 @@ orders_counted as (
         count(case when is_sale then 1 end) as order_count,
         count(case when is_sale and line_count = 0 then 1 end) as order_without_lines_count,
         count(case when is_cancelled then 1 end) as cancelled_order_count,
-        ordered_date
+        ordered_date as booked_date
     from orders
     group by ordered_date, channel, ship_country, currency
 
@@ -41,7 +41,7 @@ amounts_sorted as (
         case when is_in_net_sales then net_amount else 0 end as net_sales_amount,
         case when not is_in_net_sales then net_amount else 0 end as cancelled_amount,
         is_sale,
-        ordered_date
+        booked_date
     from order_lines
 
 ),
@@ -60,21 +60,21 @@ lines_summed as (
         cast(sum(returned_amount) as decimal(18, 4)) as returned_amount,
         cast(sum(net_sales_amount) as decimal(18, 4)) as net_sales_amount,
         cast(sum(cancelled_amount) as decimal(18, 4)) as cancelled_amount,
-        ordered_date
+        booked_date
     from amounts_sorted
-    group by ordered_date, channel, ship_country, currency
+    group by booked_date, channel, ship_country, currency
 
 ),
 
 daily_sales as (
 
     select
-        orders_counted.channel,
-        orders_counted.ship_country,
-        orders_counted.currency,
-        orders_counted.order_count,
-        orders_counted.order_without_lines_count,
-        orders_counted.cancelled_order_count,
+        coalesce(orders_counted.channel, lines_summed.channel) as channel,
+        coalesce(orders_counted.ship_country, lines_summed.ship_country) as ship_country,
+        coalesce(orders_counted.currency, lines_summed.currency) as currency,
+        coalesce(orders_counted.order_count, 0) as order_count,
+        coalesce(orders_counted.order_without_lines_count, 0) as order_without_lines_count,
+        coalesce(orders_counted.cancelled_order_count, 0) as cancelled_order_count,
         coalesce(lines_summed.line_count, 0) as line_count,
         coalesce(lines_summed.units_sold, 0) as units_sold,
         coalesce(lines_summed.units_returned, 0) as units_returned,
@@ -83,11 +83,11 @@ daily_sales as (
         lines_summed.returned_amount,
         lines_summed.net_sales_amount,
         lines_summed.cancelled_amount,
-        orders_counted.ordered_date
+        coalesce(orders_counted.booked_date, lines_summed.booked_date) as booked_date
     from orders_counted
-    left join lines_summed
+    full outer join lines_summed
         on
-            orders_counted.ordered_date = lines_summed.ordered_date
+            orders_counted.booked_date = lines_summed.booked_date
             and orders_counted.channel = lines_summed.channel
             and orders_counted.ship_country = lines_summed.ship_country
             and orders_counted.currency = lines_summed.currency

@@ -18,7 +18,7 @@ sales_between as (
     from order_lines
     where
         is_in_net_sales
-        and ordered_date between cast(first_day as date) and cast(last_day as date)
+        and booked_date between cast(first_day as date) and cast(last_day as date)
     group by product_id, currency
 
 )

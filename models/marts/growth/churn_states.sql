@@ -4,6 +4,12 @@ with pauses as (
 
 ),
 
+order_days as (
+
+    select * from {{ ref('int_order_days_known') }}
+
+),
+
 dim_customer as (
 
     select * from {{ ref('dim_customer') }}
@@ -31,79 +37,68 @@ customers_deleted as (
 
 days_of_change as (
 
-    select
-        pauses.*,
-        {{ add_days('pauses.active_date', '1') }} as valid_from
-    from pauses
-
-    union all
-
-    select
-        pauses.*,
-        {{ add_days(
-            'pauses.last_order_date', 'churn_rules.minimum_days_since_order'
-        ) }} as valid_from
-    from pauses
-    inner join churn_rules on churn_rules.minimum_days_since_order is not null
-
-    union all
-
-    select
-        pauses.*,
-        {{ add_days(
-            'pauses.last_visit_date', 'churn_rules.minimum_days_since_visit'
-        ) }} as valid_from
-    from pauses
-    inner join churn_rules on churn_rules.minimum_days_since_visit is not null
-
-    union all
-
-    select
-        pauses.*,
-        {{ add_days(
-            'pauses.start_date', 'churn_rules.maximum_days_since_start + 1'
-        ) }} as valid_from
-    from pauses
-    inner join churn_rules on churn_rules.maximum_days_since_start is not null
+    {{ list_days_of_change('pauses', 'churn_rules') }}
 
 ),
 
--- Through the day of the next activity, only time can change a state.
-days_within_pauses as (
+-- Through the day of the next activity, only time can change a state. A day on which no order is
+-- known any more has no state.
+days_listed as (
 
-    select * from days_of_change
-    where active_date < valid_from and valid_from <= next_active_date
+    select
+        customer_id,
+        first_order_date,
+        last_order_date,
+        last_visit_date,
+        start_date,
+        valid_from
+    from days_of_change
+    where
+        active_date < valid_from
+        and valid_from <= next_active_date
+        and valid_from >= known_from_date
+
+    union all
+
+    select distinct
+        customer_id,
+        cast(null as date) as first_order_date,
+        cast(null as date) as last_order_date,
+        cast(null as date) as last_visit_date,
+        cast(null as date) as start_date,
+        known_from_date as valid_from
+    from order_days
+    where known_from_date > cast({{ beginning_of_time() }} as date)
 
 ),
 
 days_judged as (
 
     select
-        days_within_pauses.customer_id,
-        days_within_pauses.last_judged_date,
-        days_within_pauses.valid_from,
+        days_listed.customer_id,
+        days_listed.valid_from,
         min(churn_rules.priority) as priority
-    from days_within_pauses
+    from days_listed
     left join churn_rules
         on
-            {{ is_inactive_enough(
-                'days_within_pauses', 'days_within_pauses.valid_from', 'churn_rules'
+            days_listed.last_order_date is not null
+            and {{ is_inactive_enough(
+                'days_listed', 'days_listed.valid_from', 'churn_rules'
             ) }}
             and (
                 churn_rules.maximum_days_since_start is null
-                or days_within_pauses.valid_from <= {{ add_days(
-                    'days_within_pauses.start_date', 'churn_rules.maximum_days_since_start'
+                or days_listed.valid_from <= {{ add_days(
+                    'days_listed.start_date', 'churn_rules.maximum_days_since_start'
                 ) }}
             )
             and (
                 churn_rules.is_after_return is null
                 or churn_rules.is_after_return
-                = (days_within_pauses.start_date > days_within_pauses.first_order_date)
+                = (days_listed.start_date > days_listed.first_order_date)
             )
     group by
-        days_within_pauses.customer_id,
-        days_within_pauses.last_judged_date,
-        days_within_pauses.valid_from
+        days_listed.customer_id,
+        days_listed.valid_from
 
 ),
 
@@ -114,8 +109,7 @@ states_compared as (
         churn_rules.churn_state,
         lag(churn_rules.churn_state) over states as previous_churn_state,
         churn_rules.is_churned,
-        days_judged.valid_from,
-        days_judged.last_judged_date
+        days_judged.valid_from
     from days_judged
     left join churn_rules on days_judged.priority = churn_rules.priority
     window states as (partition by days_judged.customer_id order by days_judged.valid_from)
@@ -138,6 +132,25 @@ states_entered as (
 
 ),
 
+last_day as (
+
+    select max(last_judged_date) as last_judged_date
+    from order_days
+
+),
+
+states_bounded as (
+
+    select
+        states_entered.*,
+        lead(states_entered.valid_from) over states as next_valid_from,
+        last_day.last_judged_date
+    from states_entered
+    cross join last_day
+    window states as (partition by states_entered.customer_id order by states_entered.valid_from)
+
+),
+
 churn_states as (
 
     select
@@ -145,17 +158,17 @@ churn_states as (
         churn_state,
         previous_churn_state,
         is_churned,
-        lead(valid_from) over states is null and deleted_date is null as is_current,
+        next_valid_from is null and deleted_date is null as is_current,
         valid_from,
         coalesce(
-            lead(valid_from) over states,
+            next_valid_from,
             case
                 when deleted_date <= last_judged_date then deleted_date
                 else {{ add_days('last_judged_date', '1') }}
             end
         ) as valid_to
-    from states_entered
-    window states as (partition by customer_id order by valid_from)
+    from states_bounded
+    where churn_state is not null
 
 )
 

@@ -1,6 +1,6 @@
-with orders as (
+with order_days as (
 
-    select * from {{ ref('fct_orders') }}
+    select * from {{ ref('int_order_days_known') }}
 
 ),
 
@@ -16,10 +16,13 @@ churn_rules as (
 
 ),
 
-latest_order as (
+views_listed as (
 
-    select {{ add_days('max(ordered_date)', '1') }} as last_judged_date
-    from orders
+    select distinct
+        customer_id,
+        known_from_date,
+        last_judged_date
+    from order_days
 
 ),
 
@@ -27,39 +30,40 @@ customers_active as (
 
     select
         customer_id,
+        known_from_date,
+        last_judged_date,
         ordered_date as active_date,
         true as has_order
-    from orders
-    where customer_id is not null and is_sale
+    from order_days
+    where ordered_date is not null
 
     union
 
     -- Only a login at the visit's end may identify the customer, and it may be after midnight.
     select
-        customer_id,
-        cast(ended_at as date) as active_date,
+        views_listed.customer_id,
+        views_listed.known_from_date,
+        views_listed.last_judged_date,
+        cast(sessions.ended_at as date) as active_date,
         false as has_order
     from sessions
-    where customer_id is not null and not is_bot
+    inner join views_listed on sessions.customer_id = views_listed.customer_id
+    where not sessions.is_bot
 
 ),
 
 activity_days as (
 
     select
-        customers_active.customer_id,
-        customers_active.active_date,
-        latest_order.last_judged_date,
-        max(case when customers_active.has_order then customers_active.active_date end)
-            as order_date,
-        max(case when not customers_active.has_order then customers_active.active_date end)
-            as visit_date
+        customer_id,
+        known_from_date,
+        active_date,
+        last_judged_date,
+        max(case when has_order then active_date end) as order_date,
+        max(case when not has_order then active_date end) as visit_date
     from customers_active
-    inner join latest_order on customers_active.active_date < latest_order.last_judged_date
-    group by
-        customers_active.customer_id,
-        customers_active.active_date,
-        latest_order.last_judged_date
+    where active_date < last_judged_date
+    group by customer_id, known_from_date, active_date, last_judged_date
 
 ),
 
@@ -67,6 +71,7 @@ activity_so_far as (
 
     select
         customer_id,
+        known_from_date,
         active_date,
         last_judged_date,
         order_date,
@@ -76,9 +81,9 @@ activity_so_far as (
         lead(active_date, 1, last_judged_date) over by_day as next_active_date
     from activity_days
     window
-        by_day as (partition by customer_id order by active_date),
+        by_day as (partition by customer_id, known_from_date order by active_date),
         so_far as (
-            partition by customer_id
+            partition by customer_id, known_from_date
             order by active_date
             rows between unbounded preceding and current row
         )
@@ -96,6 +101,7 @@ pauses_with_churn as (
 
     select distinct
         pauses.customer_id,
+        pauses.known_from_date,
         pauses.active_date
     from pauses
     inner join churn_rules
@@ -110,7 +116,7 @@ churns_counted as (
     select
         pauses.*,
         count(pauses_with_churn.active_date) over (
-            partition by pauses.customer_id
+            partition by pauses.customer_id, pauses.known_from_date
             order by pauses.active_date
             rows between unbounded preceding and 1 preceding
         ) as earlier_churn_count
@@ -118,6 +124,7 @@ churns_counted as (
     left join pauses_with_churn
         on
             pauses.customer_id = pauses_with_churn.customer_id
+            and pauses.known_from_date = pauses_with_churn.known_from_date
             and pauses.active_date = pauses_with_churn.active_date
 
 ),
@@ -127,7 +134,7 @@ orders_preceded as (
     select
         *,
         max(case when order_date is not null then earlier_churn_count end) over (
-            partition by customer_id
+            partition by customer_id, known_from_date
             order by active_date
             rows between unbounded preceding and 1 preceding
         ) as churn_count_at_previous_order
@@ -139,6 +146,7 @@ int_customer_pauses_bounded as (
 
     select
         customer_id,
+        known_from_date,
         active_date,
         next_active_date,
         first_order_date,
@@ -152,7 +160,7 @@ int_customer_pauses_bounded as (
                     then order_date
             end
         ) over (
-            partition by customer_id
+            partition by customer_id, known_from_date
             order by active_date
             rows between unbounded preceding and current row
         ) as start_date,

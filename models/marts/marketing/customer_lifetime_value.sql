@@ -1,8 +1,14 @@
 {{ config(materialized='table_function', parameters=['as_of', 'horizon_days']) }}
 
-with order_lines as (
+with line_changes as (
 
-    select * from {{ ref('fct_order_lines').include(database=false) }}
+    select * from {{ ref('fct_order_line_changes').include(database=false) }}
+
+),
+
+order_changes as (
+
+    select * from {{ ref('fct_order_status_changes').include(database=false) }}
 
 ),
 
@@ -20,9 +26,9 @@ horizon_compared as (
     select
         horizon.begins_at,
         horizon.ends_at,
-        coalesce(max(order_lines.ordered_date) >= horizon.ends_at, false) as is_over
+        coalesce(max(cast(order_changes.valid_from as date)) >= horizon.ends_at, false) as is_over
     from horizon
-    left join order_lines on true
+    left join order_changes on true
     group by horizon.begins_at, horizon.ends_at
 
 ),
@@ -36,10 +42,10 @@ last_day_before as (
 
 history_lines as (
 
-    select order_lines.*
-    from order_lines
-    inner join horizon on order_lines.ordered_at < horizon.begins_at
-    where order_lines.customer_id is not null
+    select line_changes.*
+    from line_changes
+    inner join horizon on {{ was_known_before('line_changes', at='horizon.begins_at') }}
+    where line_changes.customer_id is not null
 
 ),
 
@@ -49,19 +55,55 @@ history as (
 
 ),
 
-horizon_summed as (
+lines_at_end as (
+
+    select line_changes.*
+    from line_changes
+    inner join horizon on {{ was_known_before('line_changes', at='horizon.ends_at') }}
+    where line_changes.customer_id is not null
+
+),
+
+amounts_at_end as (
 
     select
-        order_lines.customer_id,
-        order_lines.currency,
-        sum(order_lines.net_amount) as net_sales_amount,
-        count(distinct case when order_lines.is_sale then order_lines.ordered_date end)
-            as purchase_count
-    from order_lines
-    inner join horizon
-        on order_lines.ordered_at >= horizon.begins_at and order_lines.ordered_at < horizon.ends_at
-    where order_lines.is_in_net_sales
-    group by order_lines.customer_id, order_lines.currency
+        customer_id,
+        currency,
+        sum(net_amount) as net_sales_amount
+    from lines_at_end
+    where is_in_net_sales
+    group by customer_id, currency
+
+),
+
+new_purchase_days as (
+
+    select
+        customer_id,
+        currency,
+        ordered_date
+    from lines_at_end
+    where is_sale
+
+    except
+
+    select
+        customer_id,
+        currency,
+        ordered_date
+    from history_lines
+    where is_sale
+
+),
+
+purchases_counted as (
+
+    select
+        customer_id,
+        currency,
+        count(*) as purchase_count
+    from new_purchase_days
+    group by customer_id, currency
 
 ),
 
@@ -71,11 +113,13 @@ customer_lifetime_value as (
         history.customer_id,
         history.currency,
         history.net_sales_amount as history_net_sales_amount,
-        cast(coalesce(horizon_summed.net_sales_amount, 0) as decimal(18, 4))
-            as horizon_net_sales_amount,
+        cast(
+            coalesce(amounts_at_end.net_sales_amount, 0) - history.net_sales_amount
+            as decimal(18, 4)
+        ) as horizon_net_sales_amount,
         history.repeat_purchase_amount,
         history.repeat_purchase_count,
-        coalesce(horizon_summed.purchase_count, 0) as horizon_purchase_count,
+        coalesce(purchases_counted.purchase_count, 0) as horizon_purchase_count,
         history.purchase_span_days,
         history.observed_days,
         history.recency_days,
@@ -84,10 +128,14 @@ customer_lifetime_value as (
         history.last_purchase_date
     from history
     cross join horizon_compared
-    left join horizon_summed
+    left join amounts_at_end
         on
-            history.customer_id = horizon_summed.customer_id
-            and history.currency = horizon_summed.currency
+            history.customer_id = amounts_at_end.customer_id
+            and history.currency = amounts_at_end.currency
+    left join purchases_counted
+        on
+            history.customer_id = purchases_counted.customer_id
+            and history.currency = purchases_counted.currency
 
 )
 

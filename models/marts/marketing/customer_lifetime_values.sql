@@ -4,6 +4,12 @@ with order_lines as (
 
 ),
 
+order_changes as (
+
+    select * from {{ ref('fct_order_status_changes') }}
+
+),
+
 dim_customer as (
 
     select * from {{ ref('dim_customer') }}
@@ -18,14 +24,17 @@ rfm_segments as (
 
 valuation_day as (
 
-    select max(ordered_date) as as_of_date
-    from order_lines
+    select max(cast(valid_from as date)) as as_of_date
+    from order_changes
 
 ),
 
 lines_of_known_customers as (
 
-    {{ keep_known_customers('order_lines', customers='dim_customer') }}
+    select order_lines.*
+    from order_lines
+    inner join dim_customer on order_lines.customer_id = dim_customer.customer_id
+    where dim_customer.is_current and not dim_customer.is_deleted
 
 ),
 

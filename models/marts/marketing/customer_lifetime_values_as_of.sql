@@ -1,20 +1,34 @@
 {{ config(materialized='table_function', parameters=['last_day']) }}
 
-with order_lines as (
+with order_changes as (
 
-    select * from {{ ref('fct_order_lines').include(database=false) }}
+    select * from {{ ref('fct_order_status_changes').include(database=false) }}
 
 ),
 
-dim_customer as (
+line_changes as (
 
-    select * from {{ ref('dim_customer').include(database=false) }}
+    select * from {{ ref('fct_order_line_changes').include(database=false) }}
+
+),
+
+customer_versions as (
+
+    select * from {{ ref('dim_customer_as_known').include(database=false) }}
 
 ),
 
 rfm_segments as (
 
     select * from {{ ref('rfm_segments').include(database=false) }}
+
+),
+
+moment as (
+
+    {{ bound_moment(
+        "cast(cast(last_day as date) + interval '1' day as timestamp)", changes='order_changes'
+    ) }}
 
 ),
 
@@ -26,7 +40,14 @@ valuation_day as (
 
 lines_of_known_customers as (
 
-    {{ keep_known_customers('order_lines', customers='dim_customer') }}
+    select line_changes.*
+    from line_changes
+    inner join moment on {{ was_known_before('line_changes', at='moment.known_before') }}
+    inner join customer_versions
+        on
+            line_changes.customer_id = customer_versions.customer_id
+            and {{ was_known_before('customer_versions', at='moment.known_before') }}
+    where not customer_versions.is_deleted
 
 ),
 

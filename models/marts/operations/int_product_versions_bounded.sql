@@ -121,35 +121,8 @@ products_bounded as (
 
 ),
 
--- The version that holds when a day begins holds for the whole day.
-versions_bounded as (
-
-    select
-        products_bounded.product_id,
-        dim_product.category,
-        dim_product.list_price_currency,
-        dim_product.list_price,
-        coalesce(dim_product.is_deleted, false) as is_deleted,
-        greatest(
-            products_bounded.first_date,
-            cast(
-                coalesce(dim_product.valid_from, {{ beginning_of_time() }})
-                + interval '1' day - interval '1' microsecond as date
-            )
-        ) as first_date,
-        least(
-            products_bounded.last_date,
-            cast(
-                coalesce(dim_product.valid_to, {{ end_of_time() }})
-                - interval '1' microsecond as date
-            )
-        ) as last_date
-    from products_bounded
-    left join dim_product on products_bounded.product_id = dim_product.product_id
-
-),
-
-int_product_versions_bounded as (
+-- The first version has no beginning, but before its first known change its price was not known.
+versions_priced as (
 
     select
         product_id,
@@ -157,9 +130,56 @@ int_product_versions_bounded as (
         list_price_currency,
         list_price,
         is_deleted,
-        first_date,
-        last_date
-    from versions_bounded
+        greatest(valid_from, changed_at) as valid_from,
+        valid_to
+    from dim_product
+
+    union all
+
+    select
+        product_id,
+        category,
+        cast(null as varchar) as list_price_currency,
+        cast(null as decimal(18, 4)) as list_price,
+        is_deleted,
+        valid_from,
+        changed_at as valid_to
+    from dim_product
+    where valid_from < changed_at
+
+),
+
+-- The version that holds when a day begins holds for the whole day.
+versions_bounded as (
+
+    select
+        products_bounded.product_id,
+        versions_priced.category,
+        versions_priced.list_price_currency,
+        versions_priced.list_price,
+        coalesce(versions_priced.is_deleted, false) as is_deleted,
+        greatest(
+            products_bounded.first_date,
+            cast(
+                coalesce(versions_priced.valid_from, {{ beginning_of_time() }})
+                + interval '1' day - interval '1' microsecond as date
+            )
+        ) as first_date,
+        least(
+            products_bounded.last_date,
+            cast(
+                coalesce(versions_priced.valid_to, {{ end_of_time() }})
+                - interval '1' microsecond as date
+            )
+        ) as last_date
+    from products_bounded
+    left join versions_priced on products_bounded.product_id = versions_priced.product_id
+
+),
+
+int_product_versions_bounded as (
+
+    select * from versions_bounded
     where first_date <= last_date
 
 )

@@ -41,16 +41,17 @@ product_days as (
 
 ),
 
+-- A return is booked on its own day, and all else on the day of its order.
 demand_summed as (
 
     select
         product_id,
-        ordered_date,
+        booked_date,
         count(distinct case when is_sale then order_id end) as order_count,
         sum(case when is_sale then quantity else 0 end) as units_sold,
         sum(case when is_return then quantity else 0 end) as units_returned
     from order_lines
-    group by product_id, ordered_date
+    group by product_id, booked_date
 
 ),
 
@@ -78,7 +79,7 @@ product_demand_by_day as (
     left join demand_summed
         on
             product_days.product_id = demand_summed.product_id
-            and product_days.ordered_date = demand_summed.ordered_date
+            and product_days.ordered_date = demand_summed.booked_date
     left join stock_outs
         on
             product_days.product_id = stock_outs.product_id

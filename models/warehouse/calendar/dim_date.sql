@@ -4,6 +4,12 @@ with orders as (
 
 ),
 
+order_lines as (
+
+    select * from {{ ref('fct_order_lines') }}
+
+),
+
 payments as (
 
     select * from {{ ref('fct_payments') }}
@@ -39,6 +45,11 @@ years_with_facts as (
 
     select date_trunc('year', ordered_date) as first_day
     from orders
+
+    union
+
+    select date_trunc('year', booked_date) as first_day
+    from order_lines
 
     union
 

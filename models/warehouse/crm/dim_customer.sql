@@ -1,6 +1,6 @@
 {%- set attributes = [
     'referred_by_customer_id', 'gender', 'postcode_area', 'city', 'country', 'birth_year',
-    'has_email', 'has_phone', 'has_marketing_consent', 'registered_at',
+    'attributes', 'has_email', 'has_phone', 'has_marketing_consent', 'registered_at',
 ] -%}
 
 with customer_history as (

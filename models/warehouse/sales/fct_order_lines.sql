@@ -23,6 +23,13 @@ order_lines as (
 
 ),
 
+line_changes as (
+
+    select * from {{ ref('fct_order_line_changes') }}
+    {{ filter_affected_keys('order_id') }}
+
+),
+
 order_statuses as (
 
     select * from {{ ref('order_statuses') }}
@@ -57,7 +64,8 @@ lines_with_order as (
         coalesce(order_lines.discount_amount, 0) as discount_amount,
         order_lines.quantity * order_lines.unit_price as gross_amount,
         coalesce(order_statuses.is_cancelled, false) as is_cancelled,
-        order_lines.quantity < 0 as is_return,
+        max(order_lines.quantity) over (partition by order_lines.order_id) > 0 as is_in_sold_order,
+        orders.time_zone,
         orders.ordered_at,
         {{ select_latest_load('orders', 'order_lines') }}
     from order_lines
@@ -66,42 +74,77 @@ lines_with_order as (
 
 ),
 
+returns_told as (
+
+    select
+        *,
+        {{ is_return_line('quantity', 'is_cancelled', 'is_in_sold_order') }} as is_return
+    from lines_with_order
+
+),
+
+returns_dated as (
+
+    select
+        order_id,
+        line_number,
+        min(case when is_return then changed_at end) as returned_at
+    from line_changes
+    group by order_id, line_number
+
+),
+
 fct_order_lines as (
 
     select
-        lines_with_order.order_id,
-        lines_with_order.line_number,
-        lines_with_order.customer_id,
+        returns_told.order_id,
+        returns_told.line_number,
+        returns_told.customer_id,
         coalesce(dim_customer.customer_key, {{ unknown_key() }}) as customer_key,
-        lines_with_order.product_id,
+        returns_told.product_id,
         coalesce(dim_product.product_key, {{ unknown_key() }}) as product_key,
-        lines_with_order.channel,
-        lines_with_order.order_status,
-        lines_with_order.ship_country,
-        lines_with_order.currency,
-        lines_with_order.quantity,
-        lines_with_order.unit_price,
-        lines_with_order.discount_amount,
-        cast(lines_with_order.gross_amount as decimal(18, 4)) as gross_amount,
+        returns_told.channel,
+        returns_told.order_status,
+        returns_told.ship_country,
+        returns_told.currency,
+        returns_told.quantity,
+        returns_told.unit_price,
+        returns_told.discount_amount,
+        cast(returns_told.gross_amount as decimal(18, 4)) as gross_amount,
         cast(
-            lines_with_order.gross_amount - lines_with_order.discount_amount as decimal(18, 4)
+            returns_told.gross_amount - returns_told.discount_amount as decimal(18, 4)
         ) as net_amount,
-        lines_with_order.is_cancelled,
-        lines_with_order.is_return,
-        not lines_with_order.is_cancelled and lines_with_order.quantity > 0 as is_sale,
-        not lines_with_order.is_cancelled or lines_with_order.is_return as is_in_net_sales,
-        cast(lines_with_order.ordered_at as date) as ordered_date,
-        lines_with_order.ordered_at,
-        lines_with_order._loaded_at,
-        lines_with_order._is_backfill
-    from lines_with_order
+        returns_told.is_cancelled,
+        returns_told.is_return,
+        not returns_told.is_cancelled and returns_told.quantity > 0 as is_sale,
+        not returns_told.is_cancelled or returns_told.is_return as is_in_net_sales,
+        {{ business_date('returns_told.ordered_at', zone='returns_told.time_zone') }} as ordered_date,
+        {{ business_date(
+            'case when returns_told.is_return'
+            ~ ' then greatest(returns_dated.returned_at, returns_told.ordered_at)'
+            ~ ' else returns_told.ordered_at end',
+            zone='returns_told.time_zone',
+        ) }} as booked_date,
+        returns_told.ordered_at,
+        case
+            when returns_told.is_return
+                then greatest(returns_dated.returned_at, returns_told.ordered_at)
+            else returns_told.ordered_at
+        end as booked_at,
+        returns_told._loaded_at,
+        returns_told._is_backfill
+    from returns_told
+    left join returns_dated
+        on
+            returns_told.order_id = returns_dated.order_id
+            and returns_told.line_number = returns_dated.line_number
     left join dim_customer
         on {{ as_of(
-            'dim_customer', 'lines_with_order.customer_id', at='lines_with_order.ordered_at'
+            'dim_customer', 'returns_told.customer_id', at='returns_told.ordered_at'
         ) }}
     left join dim_product
         on {{ as_of(
-            'dim_product', 'lines_with_order.product_id', at='lines_with_order.ordered_at'
+            'dim_product', 'returns_told.product_id', at='returns_told.ordered_at'
         ) }}
 
 )

@@ -1,6 +1,6 @@
 {%- set attributes = [
     'product_name', 'category', 'brand', 'list_price_currency', 'list_price',
-    'is_prescription_only',
+    'attributes', 'is_prescription_only',
 ] -%}
 
 with product_history as (
@@ -34,7 +34,9 @@ dim_product as (
     {{ append_unknown_member(
         'known_products',
         columns=['product_key', 'product_id'] + attributes
-        + ['is_deleted', 'is_current', 'is_last_known', 'valid_from', 'valid_to'],
+        + [
+            'is_deleted', 'is_current', 'is_last_known', 'changed_at', 'valid_from', 'valid_to'
+        ],
         values={'is_last_known': 'true'},
     ) }}
 

@@ -1,4 +1,4 @@
-{% test intervals_follow_each_other(model, key) %}
+{% test intervals_follow_each_other(model, key, may_pause=false) %}
 
     {%- set columns = (get_key() + [key, 'valid_from']) | unique | join(', ') %}
 
@@ -17,6 +17,6 @@
         valid_to,
         next_valid_from
     from intervals
-    where valid_to <> next_valid_from
+    where valid_to {{ '>' if may_pause else '<>' }} next_valid_from
 
 {% endtest %}

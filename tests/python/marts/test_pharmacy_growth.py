@@ -93,17 +93,29 @@ def test_cohorts_are_whole(pharmacy: "Pharmacy") -> None:
 
 
 def test_churn_states_are_what_a_walk_through_the_days_finds(pharmacy: "Pharmacy") -> None:
-    # Given orders and visits of some customers, and the last day to check
-    orders = days_by_customer(
-        pharmacy, "select customer_id, ordered_date as day from core.fct_order_lines where is_sale"
-    )
+    # Given orders as they were known and visits of some customers, and the last day to check
+    known: dict[str, list[tuple[date, date, date]]] = {}
+    for row in pharmacy.rows("from core.fct_order_status_changes where is_sale and customer_id is not null"):
+        ends = row["valid_to"].date()
+        until = ends + timedelta(days=1) if ends.year < 9999 else ends
+        since = row["valid_from"].date() + timedelta(days=1)
+        known.setdefault(row["customer_id"], []).append((row["ordered_date"], since, until))
     visits = days_by_customer(
         pharmacy, "select customer_id, cast(ended_at as date) as day from core.fct_sessions where not is_bot"
     )
-    last = pharmacy.rows("select max(ordered_date) + 1 as day from core.fct_order_lines")[0]["day"]
+    last = pharmacy.rows("select max(cast(valid_from as date)) + 1 as day from core.fct_order_status_changes")[0]["day"]
 
-    # When each day is computed from the days before it
-    walked = {customer: walk(orders[customer], visits.get(customer, set()), last) for customer in sorted(orders)[::4]}
+    # When each day is computed from the orders that were known before it
+    walked: dict[str, dict[date, str]] = {}
+    for customer in sorted(known)[::4]:
+        orders, days = known[customer], {}
+        bounds = sorted({day for _, since, until in orders for day in (since, until) if day <= last})
+        for begins, ends in zip(bounds, [*bounds[1:], last + timedelta(days=1)], strict=True):
+            counted = {day for day, since, until in orders if since <= begins < until}
+            states = walk(counted, visits.get(customer, set()), ends - timedelta(days=1)) if counted else {}
+            days |= {day: state for day, state in states.items() if begins <= day}
+        if days:
+            walked[customer] = days
 
     # Then the mart has the same states, one per day
     said: dict[str, dict[date, str]] = {customer: {} for customer in walked}

@@ -110,23 +110,27 @@ def test_the_lifetime_value_of_ten_customers_computed_by_hand(pharmacy: "Pharmac
         "group by customer_id order by count(distinct order_id) desc, customer_id limit 10"
     )
     names = tuple(row["customer_id"] for row in chosen)
-    lines = pharmacy.rows(f"from core.fct_order_lines where customer_id in {names}")
+    lines = pharmacy.rows(f"from core.fct_order_line_changes where customer_id in {names}")
 
-    # When each line is assigned to before or after the day, one by one
+    # When each state of a line is assigned to the moments at which it was known, one by one
     by_hand: dict[tuple[str, str], dict[str, Any]] = {}
     for line in lines:
-        if (line["is_cancelled"] and not line["is_return"]) or line["ordered_at"] >= until:
-            continue
-        when = "history" if line["ordered_at"] < as_of else "horizon"
         value = by_hand.setdefault(
             (line["customer_id"], line["currency"]),
-            {"history": Decimal(0), "horizon": Decimal(0), "history_days": set(), "horizon_days": set()},
+            {"history": Decimal(0), "end": Decimal(0), "history_days": set(), "end_days": set()},
         )
-        value[when] += line["quantity"] * line["unit_price"] - line["discount_amount"]
-        if line["quantity"] > 0:
-            value[f"{when}_days"].add(line["ordered_date"])
+        for when, moment in (("history", as_of), ("end", until)):
+            if line["valid_from"] < moment <= line["valid_to"] and (not line["is_cancelled"] or line["is_return"]):
+                value[when] += line["quantity"] * line["unit_price"] - line["discount_amount"]
+                if line["quantity"] > 0:
+                    value[f"{when}_days"].add(line["ordered_date"])
     expected = {
-        who: (value["history"], value["horizon"], len(value["history_days"]) - 1, len(value["horizon_days"]))
+        who: (
+            value["history"],
+            value["end"] - value["history"],
+            len(value["history_days"]) - 1,
+            len(value["end_days"] - value["history_days"]),
+        )
         for who, value in by_hand.items()
         if value["history_days"]
     }

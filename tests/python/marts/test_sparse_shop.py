@@ -176,7 +176,7 @@ def test_fault_126_one_definition_of_a_purchase_in_mart_and_functions(
         return lake
 
     last_day, earlier = date(2026, 3, 1), date(2026, 1, 25)
-    only = ("--select", "+customer_lifetime_values", "customer_lifetime_value", "customer_lifetime_values_as_of")
+    only = ("--select", "+customer_lifetime_values", "+customer_lifetime_value", "+customer_lifetime_values_as_of")
     incremental.build(lake_until(last_day), *only)
     full.build(lake_until(earlier), *only)
     mart = "select * from marketing.customer_lifetime_values order by all"

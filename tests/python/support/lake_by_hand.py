@@ -47,6 +47,8 @@ class Lake:
 
     arrived: dict[str, list[Row]] = field(default_factory=dict)
     loads: int = 0
+    extras: dict[str, dict[str, str]] = field(default_factory=dict)
+    """Types of columns beyond the contract, by table."""
 
     def load(self, at: datetime, **tables: list[Row]) -> None:
         """Append one batch to each table, named with two underscores: load(at, crm__customers=[…])."""
@@ -81,7 +83,8 @@ class Lake:
         with duckdb.connect(str(path)) as catalog:
             for source in manifest.sources.values():
                 types = {column.name: column.data_type for column in source.columns.values()} | SYSTEM_COLUMNS
-                columns = ", ".join(f"{name} {data_type}" for name, data_type in types.items())
+                types |= self.extras.get(f"{source.schema}.{source.name}", {})
+                columns = ", ".join(f'"{name}" {data_type}' for name, data_type in types.items())
                 catalog.execute(f"create schema if not exists {source.schema}")
                 catalog.execute(f"create table {source.schema}.{source.name} ({columns})")
                 rows = self.arrived.get(f"{source.schema}.{source.name}", [])
