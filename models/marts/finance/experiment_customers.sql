@@ -124,13 +124,16 @@ experiment_customers as (
             as window_net_sales_amount,
         cast(coalesce(purchases_counted.order_count, 0) as bigint) as order_count,
         states_told.is_control,
-        coalesce(purchases_counted.order_count, 0) >= states_told.minimum_order_count
-            as is_converted,
+        case
+            when states_told.window_ends_at <= latest_order.as_of
+                then coalesce(purchases_counted.order_count, 0) >= states_told.minimum_order_count
+        end as is_converted,
         states_told.assigned_at,
         states_told.started_at,
         states_told.window_ends_at,
         purchases_counted.first_ordered_at
     from states_told
+    cross join latest_order
     left join purchases_counted
         on
             states_told.experiment_name = purchases_counted.experiment_name
