@@ -148,7 +148,7 @@ def test_a_team_may_set_the_severity_of_each_test_of_the_world(manifest: Manifes
     files = [*(PROJECT / "models").rglob("*.yml"), *(PROJECT / "seeds").rglob("*.yml")]
     text = "".join(" ".join(path.read_text().split()) for path in files)
     assert re.findall(r"severity: (?:warn|error)\b", text) == []
-    asked = re.findall(r"var\('severities'\)\.get\('(\w+)', var\('severity_of_world'\)\)", text)
+    asked = re.findall(r"var\('severities'\)\.get\( ?'(\w+)', var\('severity_of_world'\)\)", text)
     tests = own_nodes(manifest, "test")
     assert {test.name for test in tests if str(test.config.severity).lower() == "warn"} == {*asked}
     assert len(asked) == len({*asked})
