@@ -77,43 +77,20 @@ charges as (
 -- time or later, and the data had reached that time.
 evidence as (
 
-    select distinct
-        matures_at as happened_at,
-        cast(null as timestamp) as data_known_at,
-        cast(null as timestamp) as report_arrived_at
-    from charges
-
-    union all
-
-    select
-        transacted_at as happened_at,
-        known_at as data_known_at,
-        cast(null as timestamp) as report_arrived_at
-    from payments_known
-
-    union all
-
-    select
-        reported_at as happened_at,
-        known_at as data_known_at,
-        cast(null as timestamp) as report_arrived_at
-    from reports_known
-
-    union all
-
-    select
-        known_at as happened_at,
-        cast(null as timestamp) as data_known_at,
-        known_at as report_arrived_at
-    from reports_known
-
-    union all
-
-    select
-        _loaded_at as happened_at,
-        cast(null as timestamp) as data_known_at,
-        _loaded_at as report_arrived_at
-    from reports_known
+    {% for relation, happened_at, data_known_at, report_arrived_at in [
+        ('charges', 'matures_at', 'null', 'null'),
+        ('payments_known', 'transacted_at', 'known_at', 'null'),
+        ('reports_known', 'reported_at', 'known_at', 'null'),
+        ('reports_known', 'known_at', 'null', 'known_at'),
+        ('reports_known', '_loaded_at', 'null', '_loaded_at'),
+    ] -%}
+        select
+            {{ happened_at }} as happened_at,
+            cast({{ data_known_at }} as timestamp) as data_known_at,
+            cast({{ report_arrived_at }} as timestamp) as report_arrived_at
+        from {{ relation }}
+        {{- '\n\n    union all\n\n    ' if not loop.last }}
+    {%- endfor %}
 
 ),
 
