@@ -447,3 +447,30 @@ crm_experiment_assignments as (
 
 select * from crm_experiment_assignments
 where is_news(day_of(updated_at));
+
+-- The plan of the first experiment. The second one has no plan, as one that a team began in haste.
+create table crm_experiments as
+
+select
+    experiment_name,
+    'orders' as metric,
+    1 as minimum_value,
+    window_days,
+    is_news(first_day_number) as is_new,
+    moment(first_day_number, 0) as updated_at
+from experiments
+where has_exposures and is_news(first_day_number);
+
+create table crm_experiment_variants as
+
+select
+    experiments.experiment_number * 10 + places.place as variant_id,
+    experiments.experiment_name,
+    if(places.place = 0, experiments.control, experiments.treatment) as variant,
+    1 as weight,
+    if(places.place = 0, 1, 0) as is_control,
+    is_news(experiments.first_day_number) as is_new,
+    moment(experiments.first_day_number, 0) as updated_at
+from experiments
+cross join range(2) as places (place)
+where experiments.has_exposures and is_news(experiments.first_day_number);

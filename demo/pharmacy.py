@@ -157,6 +157,33 @@ TABLES = (
         },
     ),
     SourceTable(
+        name="experiments",
+        database="crm",
+        made_as="crm_experiments",
+        key="experiment_name",
+        columns={
+            "experiment_name": "text primary key not null",
+            "metric": "text",
+            "minimum_value": "integer",
+            "window_days": "integer",
+            "updated_at": "timestamp not null",
+        },
+    ),
+    SourceTable(
+        name="experiment_variants",
+        database="crm",
+        made_as="crm_experiment_variants",
+        key="variant_id",
+        columns={
+            "variant_id": "integer primary key",
+            "experiment_name": "text",
+            "variant": "text",
+            "weight": "integer",
+            "is_control": "integer",
+            "updated_at": "timestamp not null",
+        },
+    ),
+    SourceTable(
         name="products",
         database="shop",
         made_as="shop_products",

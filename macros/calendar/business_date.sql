@@ -1,7 +1,7 @@
 {# In UTC every day is the date as it is written, so nothing is converted, which costs time. #}
 {% macro business_date(at, zone=none) -%}
-    {%- set usual_zone = var('business_time_zone') -%}
-    {%- set usual_time = at if usual_zone == 'UTC' else convert_to_zone(at, "'" ~ usual_zone ~ "'") -%}
+    {%- set usual = "'" ~ var('business_time_zone') ~ "'" -%}
+    {%- set usual_time = at if usual == "'UTC'" else convert_to_zone(at, usual) -%}
     {%- if zone is none -%}
     cast({{ usual_time }} as date)
     {%- else -%}

@@ -4,8 +4,8 @@
 
         select
             {{ as_of }} as as_of,
-            cast({{ as_of }} - interval '1' microsecond as date) as last_date,
-            (select max(cast(valid_from as date)) from {{ changes }}) as latest_date
+            {{ business_date(as_of ~ " - interval '1' microsecond") }} as last_date,
+            (select {{ business_date('max(valid_from)') }} from {{ changes }}) as latest_date
 
     )
 

@@ -7,6 +7,7 @@
             count(case when is_sale and line_count = 0 then 1 end) as order_without_lines_count,
             count(case when is_cancelled then 1 end) as cancelled_order_count,
             min(case when is_sale then ordered_at end) as first_ordered_at,
+            max(case when is_sale then ordered_date end) as last_ordered_date,
             max(case when is_sale then ordered_at end) as last_ordered_at
         from {{ orders }}
         where customer_id is not null
@@ -33,6 +34,7 @@
         orders_counted.cancelled_order_count,
         cast(coalesce(units_summed.units_sold, 0) as bigint) as units_sold,
         cast(coalesce(units_summed.units_returned, 0) as bigint) as units_returned,
+        orders_counted.last_ordered_date,
         orders_counted.first_ordered_at,
         orders_counted.last_ordered_at
     from orders_counted

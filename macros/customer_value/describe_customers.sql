@@ -25,7 +25,7 @@
             coalesce(purchases.cancelled_order_count, 0) as cancelled_order_count,
             coalesce(purchases.units_sold, 0) as units_sold,
             coalesce(purchases.units_returned, 0) as units_returned,
-            {{ dbt.datediff('purchases.last_ordered_at', 'moment.as_of_date', 'day') }}
+            {{ dbt.datediff('purchases.last_ordered_date', 'moment.as_of_date', 'day') }}
                 as recency_days,
             customers.has_email,
             customers.has_phone,

@@ -110,9 +110,11 @@
     select
         first_arrivals.event_id,
         first_arrivals.visitor_id,
+        nullif(trim(first_arrivals.session_id), '') as tracker_session_id,
         first_arrivals.customer_id,
         first_arrivals.product_id,
         first_arrivals.event_type,
+        first_arrivals.value as event_value,
         {{ mask_url_to_path('first_arrivals.url') }} as page_path,
         case
             when referrers_classed.referrer is null then 'direct'

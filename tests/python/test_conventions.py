@@ -143,6 +143,17 @@ def test_every_tolerance_of_a_data_test_has_a_date_a_cause_and_an_owner(manifest
     assert {test.name for test in tolerant if not is_explained(test.config.meta.get("tolerance", {}), groups)} == set()
 
 
+def test_a_team_may_set_the_severity_of_each_test_of_the_world(manifest: Manifest) -> None:
+    """A test of the world takes its severity from vars under its own name; all other tests always block."""
+    files = [*(PROJECT / "models").rglob("*.yml"), *(PROJECT / "seeds").rglob("*.yml")]
+    text = "".join(" ".join(path.read_text().split()) for path in files)
+    assert re.findall(r"severity: (?:warn|error)\b", text) == []
+    asked = re.findall(r"var\('severities'\)\.get\( ?'(\w+)', var\('severity_of_world'\)\)", text)
+    tests = own_nodes(manifest, "test")
+    assert {test.name for test in tests if str(test.config.severity).lower() == "warn"} == {*asked}
+    assert len(asked) == len({*asked})
+
+
 def is_tolerant(test: Any) -> bool:
     arguments = getattr(getattr(test, "test_metadata", None), "kwargs", {})
     limits = {test.config.warn_if, test.config.error_if}

@@ -1,12 +1,12 @@
-with assignments as (
+with windows as (
 
-    select * from {{ ref('fct_experiment_assignments') }}
+    select * from {{ ref('int_experiment_windows_bounded') }}
 
 ),
 
-dim_experiment as (
+event_metrics as (
 
-    select * from {{ ref('dim_experiment') }}
+    select * from {{ ref('int_experiment_metrics_measured') }}
 
 ),
 
@@ -16,62 +16,22 @@ orders as (
 
 ),
 
-latest_order as (
-
-    select max(ordered_at) as as_of
-    from orders
-
-),
-
-windows_bounded as (
-
-    select
-        assignments.*,
-        dim_experiment.minimum_order_count,
-        dim_experiment.is_control,
-        cast({{ dbt.dateadd(
-            'day', 'dim_experiment.conversion_window_days', 'assignments.started_at'
-        ) }} as timestamp) as window_ends_at
-    from assignments
-    inner join dim_experiment
-        on
-            assignments.experiment_name = dim_experiment.experiment_name
-            and assignments.variant = dim_experiment.variant
-
-),
-
-states_told as (
-
-    select
-        windows_bounded.*,
-        case
-            when windows_bounded.is_removed then 'removed'
-            when windows_bounded.is_contaminated then 'contaminated'
-            when not windows_bounded.is_exposed then 'unexposed'
-            when windows_bounded.window_ends_at <= latest_order.as_of then 'compared'
-            else 'waiting'
-        end as participation
-    from windows_bounded
-    cross join latest_order
-
-),
-
 orders_within_windows as (
 
     select
-        states_told.experiment_name,
-        states_told.customer_id,
-        states_told.participation,
+        windows.experiment_name,
+        windows.customer_id,
+        windows.participation,
         orders.currency,
         case when orders.is_sale then 1 else 0 end as has_sale,
         coalesce(orders.net_sales_amount, 0) as net_sales_amount,
         orders.ordered_at
-    from states_told
-    inner join orders on states_told.customer_id = orders.customer_id
+    from windows
+    inner join orders on windows.customer_id = orders.customer_id
     where
         (orders.is_sale or orders.net_sales_amount is not null)
-        and orders.ordered_at >= states_told.started_at
-        and orders.ordered_at < states_told.window_ends_at
+        and orders.ordered_at >= windows.started_at
+        and orders.ordered_at < windows.window_ends_at
 
 ),
 
@@ -112,33 +72,57 @@ purchases_counted as (
 
 ),
 
-experiment_customers as (
+outcomes_measured as (
 
     select
-        states_told.experiment_name,
-        states_told.customer_id,
-        states_told.variant,
-        states_told.participation,
+        windows.*,
         currencies_ranked.currency,
         cast(coalesce(purchases_counted.window_net_sales_amount, 0) as decimal(18, 4))
             as window_net_sales_amount,
         cast(coalesce(purchases_counted.order_count, 0) as bigint) as order_count,
-        states_told.is_control,
-        coalesce(purchases_counted.order_count, 0) >= states_told.minimum_order_count
-            as is_converted,
-        states_told.assigned_at,
-        states_told.started_at,
-        states_told.window_ends_at,
+        {{ choose_metric_value(
+            'windows.metric', 'coalesce(purchases_counted.order_count, 0)',
+            'event_metrics.metric_value',
+        ) }} as metric_value,
         purchases_counted.first_ordered_at
-    from states_told
+    from windows
     left join purchases_counted
         on
-            states_told.experiment_name = purchases_counted.experiment_name
-            and states_told.customer_id = purchases_counted.customer_id
+            windows.experiment_name = purchases_counted.experiment_name
+            and windows.customer_id = purchases_counted.customer_id
+    left join event_metrics
+        on
+            windows.experiment_name = event_metrics.experiment_name
+            and windows.customer_id = event_metrics.customer_id
     left join currencies_ranked
         on
-            states_told.experiment_name = currencies_ranked.experiment_name
+            windows.experiment_name = currencies_ranked.experiment_name
             and currencies_ranked.currency_rank = 1
+
+),
+
+experiment_customers as (
+
+    select
+        experiment_name,
+        customer_id,
+        variant,
+        participation,
+        metric,
+        currency,
+        window_net_sales_amount,
+        order_count,
+        metric_value,
+        is_control,
+        case
+            when is_window_over and metric in ({{ list_metric_names() }})
+                then coalesce(metric_value >= minimum_metric_value, false)
+        end as is_converted,
+        assigned_at,
+        started_at,
+        window_ends_at,
+        first_ordered_at
+    from outcomes_measured
 
 )
 

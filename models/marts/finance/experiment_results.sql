@@ -1,3 +1,8 @@
+{% set quantities = [
+    ('amount', 'mean_amount', 'mean_variance', 'customer_count'),
+    ('metric', 'mean_metric_value', 'mean_metric_variance', 'metric_count'),
+] %}
+
 with variants as (
 
     select * from {{ ref('int_experiment_variants_measured') }}
@@ -62,15 +67,18 @@ differences_measured as (
         / nullif(treatment.customer_count + control.customer_count, 0) as pooled_rate,
         1e0 / nullif(treatment.customer_count, 0) + 1e0 / nullif(control.customer_count, 0)
             as inverse_counts,
-        control.mean_amount as control_mean_amount,
-        treatment.mean_amount,
-        treatment.mean_amount - control.mean_amount as amount_difference,
-        treatment.mean_variance + control.mean_variance as difference_variance,
-        power(treatment.mean_variance + control.mean_variance, 2) / nullif(
-            power(treatment.mean_variance, 2) / nullif(treatment.customer_count - 1, 0)
-            + power(control.mean_variance, 2) / nullif(control.customer_count - 1, 0),
-            0
-        ) as amount_degrees_of_freedom
+        {% for quantity, mean, variance, count in quantities -%}
+            control.{{ mean }} as control_{{ mean }},
+            treatment.{{ mean }},
+            treatment.{{ mean }} - control.{{ mean }} as {{ quantity }}_difference,
+            treatment.{{ variance }} + control.{{ variance }} as {{ quantity }}_variance,
+            power(treatment.{{ variance }} + control.{{ variance }}, 2) / nullif(
+                power(treatment.{{ variance }}, 2) / nullif(treatment.{{ count }} - 1, 0)
+                + power(control.{{ variance }}, 2) / nullif(control.{{ count }} - 1, 0),
+                0
+            ) as {{ quantity }}_degrees_of_freedom,
+        {% endfor -%}
+        treatment.metric
     from variants as treatment
     inner join variants as control
         on treatment.experiment_name = control.experiment_name and control.is_control
@@ -83,8 +91,10 @@ differences_judged as (
     select
         *,
         uplift / nullif(sqrt(pooled_rate * (1e0 - pooled_rate) * inverse_counts), 0) as z_score,
-        {{ compute_student_quantile('amount_degrees_of_freedom') }} * sqrt(difference_variance)
-            as amount_reach
+        {{ compute_student_quantile('amount_degrees_of_freedom') }} * sqrt(amount_variance)
+            as amount_reach,
+        {{ compute_student_quantile('metric_degrees_of_freedom') }} * sqrt(metric_variance)
+            as metric_reach
     from differences_measured
 
 ),
@@ -95,6 +105,7 @@ experiment_results as (
         differences_judged.experiment_name,
         differences_judged.variant,
         differences_judged.control_variant,
+        differences_judged.metric,
         splits_judged.currency,
         differences_judged.control_customer_count,
         differences_judged.customer_count,
@@ -123,6 +134,13 @@ experiment_results as (
             differences_judged.amount_difference + differences_judged.amount_reach
             as decimal(18, 4)
         ) as net_sales_amount_difference_upper,
+        differences_judged.control_mean_metric_value as control_metric_value_per_customer,
+        differences_judged.mean_metric_value as metric_value_per_customer,
+        differences_judged.metric_difference as metric_value_difference,
+        differences_judged.metric_difference - differences_judged.metric_reach
+            as metric_value_difference_lower,
+        differences_judged.metric_difference + differences_judged.metric_reach
+            as metric_value_difference_upper,
         splits_judged.sample_ratio_chi_square,
         splits_judged.sample_ratio_p_value,
         cast(splits_judged.waiting_count as bigint) as waiting_count,

@@ -29,7 +29,11 @@ customers_counted as (
             as mean_amount,
         var_samp(
             case when participation = 'compared' then cast(window_net_sales_amount as double) end
-        ) as amount_variance
+        ) as amount_variance,
+        count(case when participation = 'compared' then metric_value end) as metric_count,
+        avg(case when participation = 'compared' then metric_value end) as mean_metric_value,
+        var_samp(case when participation = 'compared' then metric_value end)
+            as metric_variance
     from experiment_customers
     group by experiment_name, variant
 
@@ -42,6 +46,7 @@ variants_described as (
         dim_experiment.variant,
         dim_experiment.is_control,
         dim_experiment.planned_share,
+        dim_experiment.metric,
         customers_counted.currency,
         coalesce(customers_counted.customer_count, 0) as customer_count,
         coalesce(customers_counted.conversion_count, 0) as conversion_count,
@@ -52,6 +57,10 @@ variants_described as (
         cast(customers_counted.mean_amount as double) as mean_amount,
         customers_counted.amount_variance / nullif(customers_counted.customer_count, 0)
             as mean_variance,
+        coalesce(customers_counted.metric_count, 0) as metric_count,
+        customers_counted.mean_metric_value,
+        customers_counted.metric_variance / nullif(customers_counted.metric_count, 0)
+            as mean_metric_variance,
         cast(sum(
             case when dim_experiment.planned_share > 0 then 1 else 0 end * (
                 coalesce(customers_counted.customer_count, 0)
@@ -72,6 +81,7 @@ int_experiment_variants_measured as (
     select
         experiment_name,
         variant,
+        metric,
         currency,
         customer_count,
         conversion_count,
@@ -86,6 +96,9 @@ int_experiment_variants_measured as (
         {{ compute_wilson_bound('conversion_count', 'customer_count', '+') }} as highest_rate,
         mean_amount,
         mean_variance,
+        metric_count,
+        mean_metric_value,
+        mean_metric_variance,
         is_control
     from variants_described
 

@@ -26,10 +26,8 @@ customers_deleted as (
 
     select
         customer_id,
-        {{ add_days(
-            'cast(valid_from as date)',
-            'case when valid_from > cast(cast(valid_from as date) as timestamp) then 1 else 0 end'
-        ) }} as deleted_date
+        {{ add_days(business_date("valid_from - interval '1' microsecond"), '1') }}
+            as deleted_date
     from dim_customer
     where is_current and is_deleted
 

@@ -44,7 +44,7 @@ customers_active as (
         views_listed.customer_id,
         views_listed.known_from_date,
         views_listed.last_judged_date,
-        cast(sessions.ended_at as date) as active_date,
+        {{ business_date('sessions.ended_at') }} as active_date,
         false as has_order
     from sessions
     inner join views_listed on sessions.customer_id = views_listed.customer_id

@@ -6,7 +6,7 @@ with order_changes as (
 
 latest_day as (
 
-    select {{ add_days('max(cast(valid_from as date))', '1') }} as last_judged_date
+    select {{ add_days(business_date('max(valid_from)'), '1') }} as last_judged_date
     from order_changes
 
 ),
@@ -47,10 +47,10 @@ sales_bounded as (
     select
         customer_id,
         ordered_date,
-        {{ add_days('cast(min(valid_from) as date)', '1') }} as counts_from,
+        {{ add_days(business_date('min(valid_from)'), '1') }} as counts_from,
         case
             when max(valid_to) < {{ end_of_time() }}
-                then {{ add_days('cast(max(valid_to) as date)', '1') }}
+                then {{ add_days(business_date('max(valid_to)'), '1') }}
             else cast({{ end_of_time() }} as date)
         end as counts_to
     from sales_numbered

@@ -30,7 +30,7 @@ segment_rules as (
 
 latest_day as (
 
-    select max(cast(valid_from as date)) as as_of_date
+    select {{ business_date('max(valid_from)') }} as as_of_date
     from order_changes
 
 ),

@@ -26,7 +26,11 @@ horizon_compared as (
     select
         horizon.begins_at,
         horizon.ends_at,
-        coalesce(max(cast(order_changes.valid_from as date)) >= horizon.ends_at, false) as is_over
+        coalesce(
+            {{ business_date('max(order_changes.valid_from)') }}
+            > {{ business_date("horizon.ends_at - interval '1' microsecond") }},
+            false
+        ) as is_over
     from horizon
     left join order_changes on true
     group by horizon.begins_at, horizon.ends_at
@@ -35,7 +39,7 @@ horizon_compared as (
 
 last_day_before as (
 
-    select cast(begins_at - interval '1' microsecond as date) as as_of_date
+    select {{ business_date("begins_at - interval '1' microsecond") }} as as_of_date
     from horizon
 
 ),

@@ -27,7 +27,7 @@ rfm_segments as (
 moment as (
 
     {{ bound_moment(
-        "cast(cast(last_day as date) + interval '1' day as timestamp)", changes='order_changes'
+        begin_business_day(add_days('cast(last_day as date)', '1')), changes='order_changes'
     ) }}
 
 ),

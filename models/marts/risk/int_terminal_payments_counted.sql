@@ -15,7 +15,12 @@ frauds as (
 
     select
         charges.terminal_id,
-        greatest(chargebacks.reported_at, charges.transacted_at) as known_at
+        greatest(
+            {{ compute_known_at(
+                'chargebacks.reported_at', var('fraud_label_delay_days'), 'chargebacks'
+            ) }},
+            charges.transacted_at
+        ) as known_at
     from chargebacks
     inner join charges on chargebacks.transaction_id = charges.transaction_id
     where chargebacks.is_fraud and charges.terminal_id is not null

@@ -1,158 +1,25 @@
 {% set fields = ['person_name', 'email', 'phone', 'birth_date', 'address'] %}
 
-with customers as (
+with pairs_compared as (
 
-    {{ current_rows('crm.customers', key='customer_id') }}
-
-),
-
-match_rules as (
-
-    select * from {{ ref('match_rules') }}
+    select * from {{ ref('stg_crm__customer_pairs') }}
+    where not is_random
 
 ),
 
-spellings_folded as (
+match_estimates as (
 
-    select
-        customer_id,
-        trim({{ replace_matches(fold_text('full_name'), '[^\\p{L}]+', ' ') }}) as words,
-        split_part(split_part(lower(email), '@', 1), '+', 1) as mailbox,
-        {{ replace_matches('phone', '[^0-9]') }} as digits,
-        {{ replace_matches(fold_text('postcode'), '[^\\p{L}\\p{N}]') }} as postcode,
-        {{ replace_matches(fold_text('street'), '[^\\p{L}\\p{N}]') }} as street,
-        birth_date
-    from customers
+    select * from {{ ref('stg_crm__match_estimates') }}
 
 ),
 
-identities_normalised as (
+estimated_share as (
 
-    select
-        customer_id,
-        nullif({{ sort_words('words') }}, '') as person_name,
-        nullif({{ replace_matches('mailbox', '[^\\p{L}\\p{N}]') }}, '') as email,
-        {{ replace_matches('mailbox', '[^0-9]') }} as email_digits,
-        case when length(digits) >= 7 then right(digits, 8) end as phone,
-        nullif(postcode, '') as postcode,
-        nullif(postcode, '') || nullif(street, '') as address,
-        birth_date
-    from spellings_folded
+    select max(duplicate_share) as duplicate_share
+    from match_estimates
 
 ),
 
-values_counted as (
-
-    select
-        *,
-        {% for field in fields -%}
-            count(*) over (partition by {{ field }}) as {{ field }}_count,
-        {% endfor -%}
-        count(*) over () as customer_count
-    from identities_normalised
-
-),
-
-words_of_names as (
-
-    select
-        customer_id,
-        birth_date,
-        {{ list_words('person_name') }} as word
-    from identities_normalised
-
-),
-
-blocks as (
-
-    {% for field in ['email', 'phone', 'address'] -%}
-        select
-            customer_id,
-            '{{ field }} ' || {{ field }} as block
-        from identities_normalised
-
-        union all
-
-    {% endfor -%}
-    select
-        customer_id,
-        'postcode ' || postcode || ' ' || person_name as block
-    from identities_normalised
-
-    union all
-
-    select distinct
-        customer_id,
-        'born ' || cast(birth_date as varchar) || ' ' || left(word, 1) as block
-    from words_of_names
-
-),
-
-blocks_counted as (
-
-    select
-        customer_id,
-        block,
-        count(*) over (partition by block) as customer_count
-    from blocks
-    where block is not null
-
-),
-
--- A value that very many share, such as the shop's own address, identifies no customer.
-informative_blocks as (
-
-    select
-        customer_id,
-        block
-    from blocks_counted
-    where customer_count between 2 and {{ var('largest_match_block') }}
-
-),
-
-candidate_pairs as (
-
-    select distinct
-        informative_blocks.customer_id,
-        peers.customer_id as other_customer_id
-    from informative_blocks
-    inner join informative_blocks as peers
-        on
-            informative_blocks.block = peers.block
-            and informative_blocks.customer_id < peers.customer_id
-
-),
-
-pairs_compared as (
-
-    select
-        candidate_pairs.customer_id,
-        candidate_pairs.other_customer_id,
-        {{ compare_values('person_name', {
-            'similar': measure_similarity('one.person_name', 'peer.person_name') ~ ' >= 0.9',
-            'partly': share_a_word('one.person_name', 'peer.person_name'),
-        }) }} as person_name_agreement,
-        {{ compare_values('email', {'similar': is_similar_mailbox('one', 'peer')}) }}
-            as email_agreement,
-        {{ compare_values('phone') }} as phone_agreement,
-        {{ compare_values('birth_date', {
-            'similar': is_similar_date('one.birth_date', 'peer.birth_date')
-        }) }} as birth_date_agreement,
-        {{ compare_values('address', {
-            'similar': measure_similarity('one.address', 'peer.address') ~ ' >= 0.93'
-        }) }} as address_agreement,
-        {% for field in fields -%}
-            one.{{ field }}_count,
-        {% endfor -%}
-        one.customer_count
-    from candidate_pairs
-    inner join values_counted as one on candidate_pairs.customer_id = one.customer_id
-    inner join values_counted as peer on candidate_pairs.other_customer_id = peer.customer_id
-
-),
-
--- The chance that two people share a value is the share of the customers who have it; that two
--- customers are one person at all is about as likely as one in all of them.
 pairs_weighed as (
 
     select
@@ -163,8 +30,9 @@ pairs_weighed as (
         {% endfor -%}
         {{ weigh_agreements(fields) }} as match_weight
     from pairs_compared
+    cross join estimated_share
     {% for field in fields -%}
-        left join match_rules as {{ field }}_rules
+        left join match_estimates as {{ field }}_rules
             on
                 pairs_compared.{{ field }}_agreement = {{ field }}_rules.agreement
                 and {{ field }}_rules.field = '{{ field }}'

@@ -6,13 +6,13 @@ with assignments as (
 
 experiments as (
 
-    select * from {{ ref('experiments') }}
+    select * from {{ ref('stg_crm__experiments') }}
 
 ),
 
 experiment_variants as (
 
-    select * from {{ ref('experiment_variants') }}
+    select * from {{ ref('stg_crm__experiment_variants') }}
 
 ),
 
@@ -31,14 +31,6 @@ variants_known as (
     from experiment_variants
     where experiment_name in (select assignments.experiment_name from assignments)
 
-    union distinct
-
-    select
-        experiment_name,
-        control_variant as variant
-    from experiments
-    where experiment_name in (select assignments.experiment_name from assignments)
-
 ),
 
 variants_weighed as (
@@ -54,7 +46,8 @@ variants_weighed as (
                 then 1
             else coalesce(experiment_variants.planned_weight, 0)
         end as planned_weight,
-        experiment_variants.variant is not null as is_planned
+        experiment_variants.variant is not null as is_planned,
+        coalesce(experiment_variants.is_control, false) as is_planned_control
     from variants_known
     left join experiment_variants
         on
@@ -69,6 +62,7 @@ controls_found as (
     select
         experiment_name,
         coalesce(
+            min(case when is_planned_control then variant end),
             max(case when is_planned and variant = 'control' then variant end),
             min(case when is_planned then variant end),
             max(case when variant = 'control' then variant end),
@@ -84,17 +78,22 @@ dim_experiment as (
     select
         variants_weighed.experiment_name,
         variants_weighed.variant,
-        coalesce(experiments.control_variant, controls_found.control_variant) as control_variant,
-        coalesce(experiments.minimum_order_count, 1) as minimum_order_count,
+        controls_found.control_variant,
+        coalesce(experiments.metric, 'orders') as metric,
+        coalesce(cast(experiments.minimum_metric_value as double), 1) as minimum_metric_value,
         coalesce(
             experiments.conversion_window_days, {{ var('default_conversion_window_days') }}
         ) as conversion_window_days,
-        variants_weighed.planned_weight * 1e0 / sum(variants_weighed.planned_weight) over (
-            partition by variants_weighed.experiment_name
+        coalesce(
+            variants_weighed.planned_weight * 1e0 / nullif(
+                sum(variants_weighed.planned_weight) over (
+                    partition by variants_weighed.experiment_name
+                ), 0
+            ), 0
         ) as planned_share,
-        variants_weighed.variant
-        = coalesce(experiments.control_variant, controls_found.control_variant) as is_control,
-        variants_weighed.is_planned
+        variants_weighed.variant = controls_found.control_variant as is_control,
+        variants_weighed.is_planned,
+        experiments.starts_at
     from variants_weighed
     inner join controls_found
         on variants_weighed.experiment_name = controls_found.experiment_name

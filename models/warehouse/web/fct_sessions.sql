@@ -83,11 +83,16 @@ sessions_timed as (
             ({{ convert_to_epoch_us('ended_at') }} - {{ convert_to_epoch_us('started_at') }})
             / 1000000.0 as decimal(18, 3)
         ) as duration_seconds,
-        min(case when customer_id is not null then started_at end) over (
+        min(
+            case
+                when customer_id is not null
+                    then {{ make_pair(convert_to_epoch_us('started_at'), 'session_id') }}
+            end
+        ) over (
             partition by visitor_id
-            order by started_at
+            order by started_at, session_id
             rows between current row and unbounded following
-        ) as next_login_started_at
+        ) as next_login
     from sessions_counted
 
 ),
@@ -122,7 +127,7 @@ fct_sessions as (
     left join sessions_timed as login_sessions
         on
             sessions_timed.visitor_id = login_sessions.visitor_id
-            and sessions_timed.next_login_started_at = login_sessions.started_at
+            and (sessions_timed.next_login).second = login_sessions.session_id
     left join dim_customer
         on {{ as_of(
             'dim_customer', 'sessions_timed.customer_id', at='sessions_timed.started_at'

@@ -17,13 +17,17 @@ events_numbered as (
     select
         *,
         row_number() over visits as visitor_event_number,
-        coalesce(
-            lag(occurred_at) over visits + interval '{{ var('session_gap_minutes') }}' minute
-            < occurred_at,
-            true
+        row_number() over visits = 1
+        or (
+            tracker_session_id is null
+            and lag(occurred_at) over visits + interval '{{ var('session_gap_minutes') }}' minute
+            < occurred_at
         ) as is_session_start
     from web_events
-    window visits as (partition by visitor_id, is_late order by occurred_at, event_id)
+    window visits as (
+        partition by visitor_id, is_late, tracker_session_id
+        order by occurred_at, event_id
+    )
 
 ),
 
@@ -36,7 +40,7 @@ sessions_begun as (
         max(case when is_session_start then occurred_at end) over so_far as session_started_at
     from events_numbered
     window so_far as (
-        partition by visitor_id, is_late
+        partition by visitor_id, is_late, tracker_session_id
         order by visitor_event_number
         rows between unbounded preceding and current row
     )
@@ -47,12 +51,15 @@ fct_web_events as (
 
     select
         event_id,
-        case when not is_late then {{ name_session('visitor_id', 'session_started_at') }} end
-            as session_id,
+        case
+            when not is_late
+                then {{ name_session('visitor_id', 'session_started_at', 'tracker_session_id') }}
+        end as session_id,
         visitor_id,
         customer_id,
         product_id,
         event_type,
+        event_value,
         page_path,
         referrer_class,
         device_class,

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 pytest_plugins = ["support.pharmacy_fixtures"]
 
 Row = dict[str, Any]
-MATURITY = timedelta(days=60)
+MATURITY, DELAY = timedelta(days=60), timedelta(days=1)
 LATEST = datetime.combine(FIRST_DAY, datetime.min.time())
 
 
@@ -27,11 +27,11 @@ def frauds(pharmacy: "Pharmacy") -> list[Row]:
     return planted
 
 
-def know(fraud: Row, as_of: datetime) -> str:
-    """Return the knowledge about a planted fraud at a time."""
-    if fraud["reported_at"] is not None and fraud["reported_at"] <= as_of:
+def know(fraud: Row, as_of: datetime, heard_until: datetime) -> str:
+    """Return the knowledge about a planted fraud at a time, when reports had arrived until some time before."""
+    if fraud["reported_at"] is not None and fraud["reported_at"] + DELAY <= as_of:
         return "fraud"
-    return "presumed legitimate" if fraud["transacted_at"] + MATURITY <= as_of else "unknown"
+    return "presumed legitimate" if fraud["transacted_at"] + MATURITY <= heard_until else "unknown"
 
 
 @pytest.mark.parametrize("days_ago", [0, 45, 200])
@@ -40,15 +40,16 @@ def test_fraud_labels_as_known_at_three_dates_equal_the_planted_truth(
 ) -> None:
     # Given a date, and the frauds before it
     as_of = LATEST - timedelta(days=days_ago)
-    made = {row["transaction_id"]: know(row, as_of) for row in frauds if row["transacted_at"] <= as_of}
+    reports = pharmacy.rows("select reported_at from core.fct_chargebacks where _is_backfill")
+    heard_until = max(row["reported_at"] + DELAY for row in reports if row["reported_at"] + DELAY <= as_of)
+    made = {row["transaction_id"]: know(row, as_of, heard_until) for row in frauds if row["transacted_at"] <= as_of}
     assert {"fraud", "presumed legitimate", "unknown"} == set(made.values())
 
     # When the labels of that date are read
     labels = {
         row["transaction_id"]: row["fraud_status"]
         for row in pharmacy.rows(
-            "select transaction_id, fraud_status from risk.payment_fraud_labels "
-            f"where valid_from <= timestamp '{as_of}' and timestamp '{as_of}' < valid_to"
+            f"select transaction_id, fraud_status from risk.payment_fraud_labels_as_of(as_of := timestamp '{as_of}')"
         )
     }
 
@@ -58,7 +59,8 @@ def test_fraud_labels_as_known_at_three_dates_equal_the_planted_truth(
     forgotten = {transaction for transaction, status in labels.items() if status == "fraud"} - made.keys()
     assert len(forgotten) < len(labels) / 500
     paid = pharmacy.rows(
-        f"select transaction_id from core.fct_payments where not is_refund and transacted_at <= timestamp '{as_of}'"
+        "select transaction_id from core.fct_payments "
+        f"where not is_refund and _is_backfill and transacted_at <= timestamp '{as_of}'"
     )
     assert {row["transaction_id"] for row in paid} == labels.keys()
 
@@ -111,7 +113,7 @@ def count_by_hand(charges: list[Row], now: Row) -> Row:
         "is_new_device": all(row["device_id"] != now["device_id"] for row in card) if now["device_id"] else None,
         "terminal_payment_count": len(terminal),
         "terminal_fraud_count": sum(
-            row["reported_at"] is not None and row["reported_at"] < now["transacted_at"] for row in terminal
+            row["fraud_known_at"] is not None and row["fraud_known_at"] < now["transacted_at"] for row in terminal
         ),
     }
 
@@ -119,7 +121,9 @@ def count_by_hand(charges: list[Row], now: Row) -> Row:
 def test_facts_equal_those_counted_payment_by_payment(pharmacy: "Pharmacy", frauds: list[Row]) -> None:
     # Given all payments, and a sample of frauds and other payments
     charges = pharmacy.rows(
-        "select payments.*, chargebacks.reported_at from core.fct_payments as payments "
+        "select payments.*, case when chargebacks._is_backfill then chargebacks.reported_at + interval 1 day "
+        "else greatest(chargebacks.reported_at, chargebacks._loaded_at) end as fraud_known_at "
+        "from core.fct_payments as payments "
         "left join core.fct_chargebacks as chargebacks "
         "on payments.transaction_id = chargebacks.transaction_id and chargebacks.is_fraud where not is_refund"
     )

@@ -47,6 +47,8 @@ class Chance:
             f"E{self.random.randint(1, 90)}",
             self.random.randint(0, 12) * 15 + days * 1440,
             visitor=f"V{self.random.randint(1, 5)}",
+            session_id=self.random.choice([None, None, "1", "2"]),
+            value=self.random.choice([None, 3]),
             customer_id=self.random.choice([None, None, *(f"C{n}" for n in range(1, 5))]),
             event_type=self.random.choice(["page_view", "purchase", "of no meaning"]),
             url=self.random.choice(["https://shop.example/p/1", None]),
@@ -151,3 +153,56 @@ def tell(warehouse: Warehouse, lake: Lake) -> tuple[str, int]:
     """Return status and count of the test of late-arriving events."""
     results: Any = warehouse.dbt(lake, "test", "--select", LATE).result
     return next((str(test.status), test.failures) for test in results if test.node.name == LATE)
+
+
+def test_a_trackers_own_sessions_take_the_place_of_pauses(incremental: Warehouse, full: Warehouse) -> None:
+    # Given a museum's app that numbers its visits, a kiosk without numbers, and a guide who is logged in on two tabs
+    lake = Lake()
+    lake.load(
+        NOON,
+        web__events=[
+            event("A1", 0, visitor="app", session_id="1"),
+            event("A2", 90, visitor="app", session_id="1"),
+            event("A3", 91, visitor="app", session_id="2"),
+            event("A4", 92, visitor="app", session_id=" "),
+            event("K1", 0, visitor="kiosk"),
+            event("K2", 20, visitor="kiosk"),
+            event("K3", 90, visitor="kiosk"),
+            event("G1", 0, visitor="guide", session_id="1"),
+            event("G2", 5, visitor="guide", session_id="left", customer_id="C1"),
+            event("G3", 5, visitor="guide", session_id="right", customer_id="C2"),
+        ],
+    )
+
+    # When sessions are built, then a pause of an hour ends no visit of the app, and a minute begins one
+    incremental.build(lake, *ONLY)
+    minutes = [(name, (end - start).seconds // 60, count) for name, start, end, count in incremental.rows(SESSIONS)]
+    assert sorted(minutes) == [
+        ("app", 0, 1),
+        ("app", 0, 1),
+        ("app", 90, 2),
+        ("guide", 0, 1),
+        ("guide", 0, 1),
+        ("guide", 0, 1),
+        ("kiosk", 0, 1),
+        ("kiosk", 20, 2),
+    ]
+
+    # And tabs that open at one moment are two sessions, of which the first one names the guest
+    stitched = incremental.rows(
+        "select session_id, customer_id, stitched_customer_id from core.fct_sessions "
+        "where visitor_id = 'guide' order by all"
+    )
+    assert stitched == [
+        ("guide-tracker-1", None, "C1"),
+        ("guide-tracker-left", "C1", "C1"),
+        ("guide-tracker-right", "C2", "C2"),
+    ]
+
+    # And a late event of the first visit joins it, in whatever order
+    lake.load(NOON, web__events=[event("A0", -30, visitor="app", session_id="1")])
+    incremental.build(lake, *ONLY)
+    full.build(lake, "--full-refresh", *ONLY)
+    assert incremental.differences(full) == {}
+    numbered = "select event_id, event_number from core.fct_web_events where session_id = 'app-tracker-1' order by all"
+    assert incremental.rows(numbered) == [("A0", 1), ("A1", 2), ("A2", 3)]
