@@ -1,0 +1,1 @@
+{{ read_rules('match_rules', key=['field', 'agreement'], same=['field']) }}
