@@ -20,7 +20,7 @@ changes_compared as (
         is_sale,
         valid_from,
         valid_to,
-        is_sale is distinct from lag(is_sale) over changes_of_order
+        (is_sale is distinct from lag(is_sale) over changes_of_order)
         or (customer_id is distinct from lag(customer_id) over changes_of_order)
         or (ordered_date is distinct from lag(ordered_date) over changes_of_order) as is_a_change
     from order_changes

@@ -26,7 +26,7 @@ states_listed as (
     select
         customer_id,
         {%- for attribute in attributes %}
-        {{ attribute }},
+            {{ attribute }},
         {%- endfor %}
         registered_at,
         is_deleted,
@@ -39,7 +39,7 @@ states_listed as (
     select
         customer_id,
         {%- for attribute in attributes %}
-        null as {{ attribute }},
+            null as {{ attribute }},
         {%- endfor %}
         registered_at,
         is_deleted,

@@ -112,7 +112,7 @@ spans_compared as (
         *,
         (known_from is distinct from lag(known_to) over spans)
         {%- for attribute in attributes %}
-        or ({{ attribute }} is distinct from lag({{ attribute }}) over spans)
+            or ({{ attribute }} is distinct from lag({{ attribute }}) over spans)
         {%- endfor %} as is_a_change
     from returns_told
     window spans as (partition by order_id, line_number order by known_from)

@@ -118,7 +118,8 @@ fct_order_lines as (
         returns_told.is_return,
         not returns_told.is_cancelled and returns_told.quantity > 0 as is_sale,
         not returns_told.is_cancelled or returns_told.is_return as is_in_net_sales,
-        {{ business_date('returns_told.ordered_at', zone='returns_told.time_zone') }} as ordered_date,
+        {{ business_date('returns_told.ordered_at', zone='returns_told.time_zone') }}
+            as ordered_date,
         {{ business_date(
             'case when returns_told.is_return'
             ~ ' then greatest(returns_dated.returned_at, returns_told.ordered_at)'

@@ -126,7 +126,7 @@ changes_compared as (
         *,
         row_number() over changes_of_order = 1
         {%- for attribute in attributes %}
-        or ({{ attribute }} is distinct from lag({{ attribute }}) over changes_of_order)
+            or ({{ attribute }} is distinct from lag({{ attribute }}) over changes_of_order)
         {%- endfor %} as is_a_change
     from orders_at_times
     window changes_of_order as (partition by order_id order by known_from)
