@@ -26,6 +26,8 @@ BOOKKEEPING = {"incremental_state", "release"}
 """Tables of a release that no model makes: which batches its incremental models hold, and what the file was made of."""
 
 WITHOUT_UNIT_TESTS = ("--exclude-resource-type", "unit_test")
+CODE_TESTS = ("test_type:singular",)
+"""Data tests that prove macros, whatever data there are."""
 """dbt's options where the same code has passed its unit tests."""
 
 FICLONE = 0x40049409
@@ -115,16 +117,19 @@ def build_candidate(dbt: Dbt, *, full_refresh: bool, select: str | None, on_even
     started = time.monotonic()
     code = hash_code(dbt.variables)
     earlier = {} if full_refresh or select is not None else unit_tests_passed(dbt, code)
-    selected = ["--select", *select.split()] if select is not None else []
-    refresh = ["--full-refresh"] if full_refresh else []
-    left_out = WITHOUT_UNIT_TESTS if earlier or dbt.variables else ()
+    selected = [] if select is None else select.split()
+    options = ["--full-refresh"] if full_refresh else []
+    options += WITHOUT_UNIT_TESTS if earlier or dbt.variables else ()
+    options += ["--exclude", *CODE_TESTS] if dbt.variables else []
     if select is not None:  # a release holds no views, and what is selected may read some
         dbt.run("run", "--select", "config.materialized:view")
+        options += ["--select", *selected]
     progress = Progress()
-    results = tuple(dbt.run("build", *refresh, *selected, *left_out, on_event=[progress.see, *on_event]))
-    if dbt.variables and not earlier:  # unit tests prove the code, by what the project's own vars give
-        proved = replace(dbt, variables={})
-        results += tuple(proved.run("test", *selected, "--resource-type", "unit_test"))
+    results = tuple(dbt.run("build", *options, on_event=[progress.see, *on_event]))
+    if dbt.variables:  # what proves the code expects the project's own vars
+        kinds = CODE_TESTS if earlier else (*CODE_TESTS, "test_type:unit")
+        proofs = [f"{node},{kind}" for node in selected for kind in kinds] or kinds
+        results += tuple(replace(dbt, variables={}).run("test", "--select", *proofs))
     candidate = dbt.folder.candidate
     if not candidate.exists():  # a selection that matches nothing
         duckdb.connect(str(candidate)).close()
