@@ -71,8 +71,8 @@ statement_months as (
     inner join states_by_month
         on
             account_months.account_id = states_by_month.account_id
-            and states_by_month.from_month_end_date <= account_months.month_end_date
-            and states_by_month.to_month_end_date > account_months.month_end_date
+            and account_months.month_end_date >= states_by_month.from_month_end_date
+            and account_months.month_end_date < states_by_month.to_month_end_date
     inner join statements_followed
         on
             states_by_month.account_id = statements_followed.account_id

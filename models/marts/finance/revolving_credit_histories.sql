@@ -57,12 +57,10 @@ months_described as (
             when account_months.paid_amount >= account_months.balance_amount then -1
             else 0
         end as payment_status,
-        coalesce(
-            {{ business_date('line_states.closed_at') }} <= account_months.month_end_date, false
-        ) as is_closed,
-        coalesce(
-            {{ business_date('line_states.defaulted_at') }} <= account_months.month_end_date, false
-        ) as is_defaulted,
+        ({{ business_date('line_states.closed_at') }} <= account_months.month_end_date) is true
+            as is_closed,
+        ({{ business_date('line_states.defaulted_at') }} <= account_months.month_end_date) is true
+            as is_defaulted,
         {{ dbt.last_day(
             dbt.dateadd('month', horizon_months, 'account_months.month_end_date'), 'month'
         ) }} as label_known_date,

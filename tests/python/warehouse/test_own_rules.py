@@ -106,7 +106,7 @@ def test_the_page_of_a_model_lists_the_settings_that_decide_on_its_rows(manifest
     assert "- `session_gap_minutes`: 20" in churn
     assert "- the table `churn_rules`" in churn
     assert "sensor" not in churn
-    assert "model.ml_warehouse.stg_shop__product_history" not in settings
+    assert "model.ml_warehouse.stg_equipment__unit_history" not in settings
 
 
 def _read(folder: Path, own: str) -> Any:
