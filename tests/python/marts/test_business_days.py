@@ -40,6 +40,7 @@ def make_lake() -> Lake:
     ]
     lake.load(
         morning,
+        crm__customers=[{"customer_id": f"C{number}", "updated_at": datetime(2026, 1, 1)} for number in range(1, 6)],
         sales__orders=placed,
         sales__order_lines=[
             {"order_id": one["order_id"], "line_number": 1, "product_id": "P1", "quantity": 1, "unit_price": 5}
@@ -113,3 +114,25 @@ def test_another_zone_builds_all_days_again(incremental: Warehouse, full: Wareho
     # Then every fact has the days of a full refresh
     full.build(lake, *only, *SYDNEY)
     assert incremental.differences(full) == {}
+
+
+def test_customers_as_of_the_latest_day_are_those_of_today(sydney: Warehouse) -> None:
+    # Given the latest day of the shop, which ends at 13 o'clock in UTC
+    today = "select customer_id, order_count, recency_days, as_of_date from marketing.customer_360 order by all"
+    found = sydney.rows(today)
+    assert {row[3] for row in found} == {date(2026, 3, 2)}
+
+    # Then the view of the moment at which that day ends is the mart's
+    ends_at = datetime(2026, 3, 2, 13)
+    as_of = today.replace("marketing.customer_360", f"marketing.customer_360_as_of(as_of := timestamp '{ends_at}')")
+    assert sydney.rows(as_of) == found
+    values = "select customer_id, recency_days, last_purchase_date from marketing.{} order by all"
+    assert sydney.rows(values.format("customer_lifetime_values_as_of(last_day := date '2026-03-02')")) == sydney.rows(
+        values.format("customer_lifetime_values")
+    )
+
+
+def test_a_churn_state_begins_on_a_local_day(sydney: Warehouse) -> None:
+    # C3 bought at six in the morning of 1 March: on the next day it is known as new
+    found = sydney.rows("select churn_state, valid_from from growth.churn_states where customer_id = 'C3'")
+    assert found == [("new", date(2026, 3, 2))]
