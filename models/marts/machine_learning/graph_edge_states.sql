@@ -13,17 +13,16 @@ states_ranked as (
 
     select
         *,
-        min(case when not is_deleted then connected_known_at end) over (
-            partition by {{ key | join(', ') }}
-        ) as first_known_at,
         row_number() over (
-            partition by {{ key | join(', ') }}, is_deleted order by change_number
+            partition by {{ key | join(', ') }}
+            order by is_deleted, connected_known_at, _loaded_at, change_number
         ) as state_rank
     from edge_history
 
 ),
 
--- A first load shows the last state alone. The edge was there before, of unknown weight.
+-- A first load shows the last state alone. The edge was there before, of unknown weight. The state
+-- that was known first says so: one that arrives later would change the known past.
 states_listed as (
 
     select
@@ -45,7 +44,7 @@ states_listed as (
         is_deleted,
         0 as change_number,
         connected_at,
-        first_known_at as known_at
+        connected_known_at as known_at
     from states_ranked
     where state_rank = 1 and not is_deleted
 

@@ -192,6 +192,62 @@ def test_a_later_load_changes_nothing_that_was_known_before(incremental: Warehou
     assert incremental.rows(known.format(at(3, 22))) == [("mn", 5.0), ("op", 1.0)]
 
 
+def test_loads_by_chance_change_nothing_that_was_known_before(incremental: Warehouse) -> None:
+    # Given a first load and six later ones: changes and new edges, some of them late, ends, deletions and returns
+    chance = random.Random(11)
+    lake, arrived, known_then = Lake(), [], {}
+    known = (
+        "select from_entity_id, to_entity_id, weight, is_directed, connected_at "
+        "from machine_learning.graph_edge_states "
+        "where is_connected and valid_from <= timestamp '{0}' and timestamp '{0}' < valid_to order by all"
+    )
+    for day in range(1, 14, 2):
+        rows = []
+        for _ in range(30):
+            connected_at = chance.choice((None, at(1, chance.randint(1, 9)), at(2, chance.randint(1, 9))))
+            changed = {
+                "weight": chance.choice((None, 0.0, 2.0, 3.0)),
+                "is_directed": chance.choice((True, False)),
+                "updated_at": chance.choice((None, at(2, chance.randint(1, 28)), at(3, day))),
+                "_deleted": day > 1 and chance.random() < 0.1,
+            }
+            ends = [f"member:{chance.randint(1, 6)}" for _ in range(2)]
+            rows.append(edge("follows", *ends, connected_at, **changed))
+        arrived += rows
+        lake.load(at(3, day).replace(hour=20), graph__edges=rows)
+
+        # When they are built after each load
+        incremental.build(lake, "--select", "+graph_edge_states")
+
+        # Then the edges that were known after the loads before, and in the months before, are the same
+        for then, edges in known_then.items():
+            assert incremental.rows(known.format(then)) == edges
+        for then in (at(1, 5), at(2, 5), at(2, 20)) if day == 1 else (at(3, day).replace(hour=21),):
+            known_then[then] = incremental.rows(known.format(then))
+
+        # And the present edges are those of a recount: the last state by its time, and of equal times by arrival
+        present = incremental.rows(known.format(at(12, 31)))
+        assert [row[:3] for row in present] == recount_present(arrived)
+    assert min(len(edges) for edges in known_then.values()) > 0
+
+
+def recount_present(arrived: list[Row]) -> list[tuple[str, str, float]]:
+    """Return the present edges of rows in their order of arrival; a deletion ends all states that arrived before it."""
+    states: dict[tuple[str, str], list[Row]] = {}
+    for row in arrived:
+        of_edge = states.setdefault((row["from_entity_id"], row["to_entity_id"]), [])
+        if row["_deleted"]:
+            of_edge.clear()
+        else:
+            of_edge.append(row)
+    last = {
+        ends: max(enumerate(rows), key=lambda row: (row[1]["updated_at"] or datetime.min, row[0]))[1]["weight"]
+        for ends, rows in states.items()
+        if rows
+    }
+    return sorted((*ends, 1.0 if weight is None else weight) for ends, weight in last.items() if weight != 0)
+
+
 def test_edges_of_the_project_say_when_they_were_known(incremental: Warehouse) -> None:
     # Given a first load on 10 January, of an order with two books, a payment and a customer without a referrer
     def sold(order_id: str, ordered_at: datetime) -> dict[str, list[Row]]:
