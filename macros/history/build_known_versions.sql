@@ -1,5 +1,6 @@
 {# Known time in place of the source's time: build_scd2 says since when a version was true, this since when it was known. #}
 {% macro build_known_versions(history, key, attributes) -%}
+    {%- set key_columns = ([key] if key is string else key) | join(', ') -%}
     with known_states as (
 
         {{ keep_known_states(history, key) }}
@@ -15,12 +16,12 @@
             or ({{ attribute }} is distinct from lag({{ attribute }}) over states_of_key)
             {%- endfor %} as is_a_change
         from known_states
-        window states_of_key as (partition by {{ key }} order by known_from)
+        window states_of_key as (partition by {{ key_columns }} order by known_from)
 
     )
 
     select
-        {{ key }},
+        {{ key_columns }},
         {%- for attribute in attributes %}
         {{ attribute }},
         {%- endfor %}
@@ -30,5 +31,5 @@
         lead(known_from, 1, {{ end_of_time() }}) over states_of_key as valid_to
     from states_compared
     where is_a_change
-    window states_of_key as (partition by {{ key }} order by known_from)
+    window states_of_key as (partition by {{ key_columns }} order by known_from)
 {%- endmacro %}

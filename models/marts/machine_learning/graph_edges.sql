@@ -10,15 +10,51 @@ customers as (
 
 ),
 
-order_lines as (
+known_customers as (
 
-    select * from {{ ref('fct_order_lines') }}
+    select * from {{ ref('dim_customer_as_known') }}
+
+),
+
+products_paired as (
+
+    select * from {{ ref('int_graph_products_paired') }}
 
 ),
 
 payments as (
 
     select * from {{ ref('fct_payments') }}
+
+),
+
+own_edges as (
+
+    select * from {{ ref('int_graph_edges_merged') }}
+
+),
+
+referrals_dated as (
+
+    select
+        customers.customer_id,
+        customers.referred_by_customer_id,
+        coalesce(
+            max(case
+                when
+                    customers.referred_by_customer_id
+                    is distinct from known_customers.referred_by_customer_id
+                    then known_customers.valid_to
+            end),
+            min(known_customers.valid_from)
+        ) as known_at
+    from customers
+    inner join known_customers on customers.customer_id = known_customers.customer_id
+    where
+        customers.is_current
+        and not customers.is_deleted
+        and customers.customer_id <> customers.referred_by_customer_id
+    group by customers.customer_id, customers.referred_by_customer_id
 
 ),
 
@@ -29,21 +65,10 @@ referrals as (
         'customer:' || customer_id as from_node_id,
         'customer:' || referred_by_customer_id as to_node_id,
         true as is_directed,
-        cast(1 as bigint) as weight
-    from customers
-    where is_current and not is_deleted and customer_id <> referred_by_customer_id
-
-),
-
-baskets as (
-
-    select
-        order_id,
-        product_id,
-        count(*) over (partition by order_id) as product_count
-    from order_lines
-    where is_sale
-    group by order_id, product_id
+        1 as weight,
+        known_at,
+        known_at as weight_known_at
+    from referrals_dated
 
 ),
 
@@ -51,20 +76,13 @@ products_bought_together as (
 
     select
         'bought_together' as graph,
-        'product:' || baskets.product_id as from_node_id,
-        'product:' || other_baskets.product_id as to_node_id,
+        'product:' || product_id as from_node_id,
+        'product:' || other_product_id as to_node_id,
         false as is_directed,
-        count(*) as weight
-    from baskets
-    inner join baskets as other_baskets
-        on
-            baskets.order_id = other_baskets.order_id
-            and baskets.product_id < other_baskets.product_id
-    where
-        baskets.product_count <= {{ var('graph_largest_basket') }}
-        and other_baskets.product_count <= {{ var('graph_largest_basket') }}
-    group by baskets.product_id, other_baskets.product_id
-    having count(*) >= {{ var('graph_fewest_orders') }}
+        order_count as weight,
+        known_at,
+        last_known_at as weight_known_at
+    from products_paired
 
 ),
 
@@ -74,7 +92,9 @@ devices_used as (
         customer_id,
         device_id,
         count(*) as payment_count,
-        count(*) over (partition by device_id) as customer_count
+        count(*) over (partition by device_id) as customer_count,
+        min({{ compute_known_at('transacted_at') }}) as known_at,
+        max({{ compute_known_at('transacted_at') }}) as last_known_at
     from payments
     where not is_refund and customer_id is not null and device_id is not null
     group by customer_id, device_id
@@ -88,7 +108,9 @@ customers_with_device as (
         'customer:' || customer_id as from_node_id,
         'device:' || device_id as to_node_id,
         false as is_directed,
-        payment_count as weight
+        payment_count as weight,
+        known_at,
+        last_known_at as weight_known_at
     from devices_used
 
 ),
@@ -100,7 +122,9 @@ customers_with_one_device as (
         'customer:' || devices_used.customer_id as from_node_id,
         'customer:' || other_customers.customer_id as to_node_id,
         false as is_directed,
-        count(*) as weight
+        count(*) as weight,
+        min(greatest(devices_used.known_at, other_customers.known_at)) as known_at,
+        max(greatest(devices_used.known_at, other_customers.known_at)) as weight_known_at
     from devices_used
     inner join devices_used as other_customers
         on
@@ -122,6 +146,16 @@ all_edges as (
     select * from customers_with_device
     union all
     select * from customers_with_one_device
+    union all
+    select
+        graph,
+        from_node_id,
+        to_node_id,
+        is_directed,
+        weight,
+        known_at,
+        weight_known_at
+    from own_edges
 
 ),
 
@@ -131,8 +165,10 @@ graph_edges as (
         all_edges.graph,
         all_edges.from_node_id,
         all_edges.to_node_id,
-        all_edges.weight,
-        all_edges.is_directed
+        cast(all_edges.weight as double) as weight,
+        all_edges.is_directed,
+        all_edges.known_at,
+        all_edges.weight_known_at
     from all_edges
     inner join nodes as from_nodes on all_edges.from_node_id = from_nodes.node_id
     inner join nodes as to_nodes on all_edges.to_node_id = to_nodes.node_id

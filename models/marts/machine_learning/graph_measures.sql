@@ -10,6 +10,12 @@ steps as (
 
 ),
 
+triangles as (
+
+    select * from {{ ref('int_graph_triangles_counted') }}
+
+),
+
 nodes_to_rank as ( -- noqa: ST03
 
     select
@@ -80,9 +86,18 @@ graph_measures as (
         nodes_in_components.out_degree,
         nodes_in_components.in_weight,
         nodes_in_components.out_weight,
+        coalesce(triangles.neighbour_count, 0) as neighbour_count,
+        coalesce(triangles.triangle_count, 0) as triangle_count,
+        case
+            when triangles.neighbour_count > 1
+                then
+                    2.0 * triangles.triangle_count
+                    / (triangles.neighbour_count * (triangles.neighbour_count - 1))
+        end as clustering_coefficient,
         round(ranks.page_rank, 12) as page_rank
     from nodes_in_components
     inner join ranks on nodes_in_components.node_number = ranks.node_number
+    left join triangles on nodes_in_components.node_number = triangles.node_number
 
 )
 

@@ -10,7 +10,7 @@ edges as (
 
 ),
 
-labels_of_graphs (graph, node_label) as (
+project_graphs (graph, node_label) as (
 
     values
     ('referral', 'customer'),
@@ -18,6 +18,31 @@ labels_of_graphs (graph, node_label) as (
     ('used_device', 'customer'),
     ('used_device', 'device'),
     ('shared_device', 'customer')
+
+),
+
+labels_of_graphs as (
+
+    select
+        graph,
+        node_label
+    from project_graphs
+
+    union
+
+    select
+        edges.graph,
+        nodes.node_label
+    from edges
+    inner join nodes on edges.from_node_id = nodes.node_id
+
+    union
+
+    select
+        edges.graph,
+        nodes.node_label
+    from edges
+    inner join nodes on edges.to_node_id = nodes.node_id
 
 ),
 
@@ -31,6 +56,7 @@ nodes_of_graphs as (
 
 ),
 
+-- Decimals add up to the same total in every order.
 edges_both_ways as (
 
     {{ symmetrise_edges('edges') }}
@@ -43,7 +69,7 @@ outgoing as (
         graph,
         from_node_id as node_id,
         count(*) as degree,
-        sum(weight) as weight
+        sum(cast(weight as decimal(38, 12))) as weight
     from edges_both_ways
     group by graph, from_node_id
 
@@ -55,7 +81,7 @@ incoming as (
         graph,
         to_node_id as node_id,
         count(*) as degree,
-        sum(weight) as weight
+        sum(cast(weight as decimal(38, 12))) as weight
     from edges_both_ways
     group by graph, to_node_id
 
@@ -68,8 +94,8 @@ nodes_with_degrees as (
         nodes_of_graphs.node_id,
         coalesce(incoming.degree, 0) as in_degree,
         coalesce(outgoing.degree, 0) as out_degree,
-        cast(coalesce(incoming.weight, 0) as bigint) as in_weight,
-        cast(coalesce(outgoing.weight, 0) as bigint) as out_weight,
+        cast(coalesce(incoming.weight, 0) as double) as in_weight,
+        cast(coalesce(outgoing.weight, 0) as double) as out_weight,
         coalesce(incoming.degree, outgoing.degree) is not null as has_edge,
         row_number() over (order by nodes_of_graphs.graph, nodes_of_graphs.node_id) as node_number
     from nodes_of_graphs

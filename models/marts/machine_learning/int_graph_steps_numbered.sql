@@ -21,7 +21,7 @@ int_graph_steps_numbered as (
     select
         from_nodes.node_number as from_node_number,
         to_nodes.node_number as to_node_number,
-        edges_both_ways.weight / cast(from_nodes.out_weight as double) as weight_share
+        edges_both_ways.weight / from_nodes.out_weight as weight_share
     from edges_both_ways
     inner join nodes_numbered as from_nodes
         on

@@ -28,6 +28,7 @@ MARTS_OF = {
     "content": {"machine_learning.review_text_features", "machine_learning.image_features"},
     "crm": {"marketing.customer_360", "marketing.duplicate_customer_pairs"},
     "equipment": {"operations.equipment_health", "operations.cold_chain_breaches", "operations.unit_service_history"},
+    "graph": set(),
     "lending": {"finance.credit_histories"},
     "payments": {"risk.payment_risk_features", "risk.payment_fraud_labels"},
     "sales": {"finance.daily_sales", "growth.churn_states", "marketing.product_affinity"},

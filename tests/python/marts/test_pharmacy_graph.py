@@ -1,13 +1,12 @@
 """The graph's measures are equal to those of networkx on the same edges."""
 
 from collections import Counter
-from collections.abc import Iterable
 from datetime import datetime
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
-import networkx
 import pytest
 from support.lake_by_hand import Lake, Warehouse
+from support.networks import graph_of, require_equal
 
 if TYPE_CHECKING:
     from support.pharmacy_fixtures import Pharmacy
@@ -17,38 +16,6 @@ pytest_plugins = ["support.pharmacy_fixtures", "support.warehouse_fixtures"]
 GRAPHS = ("referral", "bought_together", "used_device", "shared_device")
 DIRECTED = {"referral"}
 NOON = datetime(2026, 3, 1, 12)
-
-Row = dict[str, Any]
-
-
-def graph_of(name: str, nodes: Iterable[str], edges: Iterable[Row]) -> networkx.Graph:
-    """Build a graph from nodes and edges in the form of the warehouse."""
-    graph = networkx.DiGraph() if name in DIRECTED else networkx.Graph()
-    graph.add_nodes_from(nodes)
-    graph.add_weighted_edges_from((edge["from_node_id"], edge["to_node_id"], edge["weight"]) for edge in edges)
-    return graph
-
-
-def require_equal(graph: networkx.Graph, measures: dict[str, Row]) -> None:
-    """Compare all measures with those of networkx: exactly, except PageRank, which is a limit."""
-    assert graph.number_of_nodes() == len(measures) > 0
-    ranks = networkx.pagerank(graph, alpha=0.85, weight="weight", tol=1e-13, max_iter=1000)
-    assert {node: row["page_rank"] for node, row in measures.items()} == pytest.approx(ranks, abs=1e-6)
-    assert {node: row["page_rank"] for node, row in measures.items()} == pytest.approx(ranks, rel=1e-3)
-    components = {
-        node: (min(component), len(component))
-        for component in networkx.connected_components(graph.to_undirected())
-        for node in component
-    }
-    assert {node: (row["component_id"], row["component_size"]) for node, row in measures.items()} == components
-    directed = graph.to_directed()
-    for measure, found in {
-        "in_degree": directed.in_degree(),
-        "out_degree": directed.out_degree(),
-        "in_weight": directed.in_degree(weight="weight"),
-        "out_weight": directed.out_degree(weight="weight"),
-    }.items():
-        assert {node: row[measure] for node, row in measures.items()} == dict(found)
 
 
 @pytest.mark.parametrize("name", GRAPHS)
@@ -60,7 +27,7 @@ def test_the_measures_are_those_of_networkx(pharmacy: "Pharmacy", name: str) -> 
     nodes = pharmacy.rows("from machine_learning.graph_nodes")
 
     # When networkx analyses the same graph, then it gives the same measures
-    graph = graph_of(name, (node["node_id"] for node in nodes if node["node_label"] in labels), edges)
+    graph = graph_of(name in DIRECTED, (node["node_id"] for node in nodes if node["node_label"] in labels), edges)
     assert len(edges) > 0
     require_equal(graph, {row["node_id"]: row for row in rows})
 
@@ -108,7 +75,7 @@ def test_long_chains_circles_and_tills_are_no_trouble(incremental: Warehouse) ->
     # Then networkx gives the same measures, and the common device connects no customers
     for name in ("referral", "shared_device"):
         measures = {row["node_id"]: row for row in rows if row["graph"] == name}
-        require_equal(graph_of(name, measures, (edge for edge in edges if edge["graph"] == name)), measures)
+        require_equal(graph_of(name in DIRECTED, measures, (edge for edge in edges if edge["graph"] == name)), measures)
     sizes = {(row["graph"], row["node_id"]): row["component_size"] for row in rows}
     assert sizes["referral", "customer:C031"] == 60
     assert sizes["referral", "customer:X2"] == 3
