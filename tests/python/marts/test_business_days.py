@@ -104,6 +104,7 @@ def test_other_facts_have_local_days_too(sydney: Warehouse, fact: str, day: str)
     assert sydney.rows(f"select {day} from core.{fact}") == [(date(2026, 3, 2),)]
 
 
+@pytest.mark.slow
 def test_another_zone_builds_all_days_again(incremental: Warehouse, full: Warehouse) -> None:
     # Given a warehouse of days in UTC, when the same lake is built with the days of Sydney
     lake = make_lake()

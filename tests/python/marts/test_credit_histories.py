@@ -149,6 +149,7 @@ class Store:
         )
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("seed", SEEDS)
 def test_no_load_in_any_order_changes_a_closed_month(seed: int, incremental: Warehouse, full: Warehouse) -> None:
     # Given loans with states in any order, when they are built after each load

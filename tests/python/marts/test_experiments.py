@@ -58,6 +58,7 @@ def test_a_split_that_is_not_as_planned_warns_and_shows_in_its_own_row(
     assert full.rows("select is_split_as_planned from finance.experiment_results") == [(gate == "pass",)]
 
 
+@pytest.mark.slow
 def test_a_team_may_let_a_split_block_its_release(full: Warehouse) -> None:
     # Given a team that sets the severity of this test
     chosen = f"{{severities: {{{SPLIT}: error}}}}"

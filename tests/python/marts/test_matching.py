@@ -151,6 +151,7 @@ def test_probabilities_hold_in_every_range(language: str, incremental: Warehouse
     assert sum(found.values()) == pytest.approx(len(pairs), rel=0.1)
 
 
+@pytest.mark.slow
 def test_the_weights_are_fitted_to_the_shop_and_are_the_same_each_time(incremental: Warehouse, full: Warehouse) -> None:
     # Given a shop of which every fifth customer has two accounts, in two orders of arrival
     rows, pairs = make_people("tr", 300)

@@ -192,6 +192,7 @@ def test_a_later_load_changes_nothing_that_was_known_before(incremental: Warehou
     assert incremental.rows(known.format(at(3, 22))) == [("mn", 5.0), ("op", 1.0)]
 
 
+@pytest.mark.slow
 def test_loads_by_chance_change_nothing_that_was_known_before(incremental: Warehouse) -> None:
     # Given a first load and six later ones: changes and new edges, some of them late, ends, deletions and returns
     chance = random.Random(11)
@@ -297,6 +298,7 @@ def test_edges_of_the_project_say_when_they_were_known(incremental: Warehouse) -
     ]
 
 
+@pytest.mark.slow
 def test_graphs_by_chance_have_the_measures_of_networkx(incremental: Warehouse) -> None:
     # Given graphs of several densities: with a direction, without one, and mixed; some edges come from both sides
     chance = random.Random(7)

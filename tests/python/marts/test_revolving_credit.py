@@ -300,6 +300,7 @@ def recount(rows: list[Row], day: date) -> Row:
     }
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("seed", SEEDS)
 def test_every_month_equals_a_recount_and_later_loads_change_no_closed_one(
     seed: int, incremental: Warehouse, full: Warehouse

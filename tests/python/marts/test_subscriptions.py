@@ -252,6 +252,7 @@ def recount(lake: Lake, name: str, day: date) -> Row:
     }
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("seed", SEEDS)
 def test_every_month_equals_a_recount_and_later_loads_change_no_closed_one(
     seed: int, incremental: Warehouse, full: Warehouse
