@@ -1,4 +1,5 @@
 {% set fields = ['person_name', 'email', 'phone', 'birth_date', 'address'] %}
+{% set dependent_fields = list_dependent_fields() %}
 
 with pairs_compared as (
 
@@ -28,14 +29,24 @@ pairs_weighed as (
         {% for field in fields -%}
             pairs_compared.{{ field }}_agreement,
         {% endfor -%}
-        {{ weigh_agreements(fields) }} as match_weight
+        {{ weigh_agreements(fields, dependent_fields) }} as match_weight
     from pairs_compared
     cross join estimated_share
     {% for field in fields -%}
         left join match_estimates as {{ field }}_rules
             on
-                pairs_compared.{{ field }}_agreement = {{ field }}_rules.agreement
+                coalesce(pairs_compared.{{ field }}_agreement, 'absent') = {{ field }}_rules.agreement
                 and {{ field }}_rules.field = '{{ field }}'
+                and {{ field }}_rules.given_field = 'none'
+    {% endfor -%}
+    {% for field, given_field in dependent_fields -%}
+        {% set rules = field ~ '_given_' ~ given_field -%}
+        left join match_estimates as {{ rules }}
+            on
+                pairs_compared.{{ field }}_agreement = {{ rules }}.agreement
+                and {{ rules }}.field = '{{ field }}'
+                and pairs_compared.{{ given_field }}_agreement = 'same'
+                and {{ rules }}.given_field = '{{ given_field }}'
     {% endfor %}
 
 ),

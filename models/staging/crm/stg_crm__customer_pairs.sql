@@ -42,10 +42,23 @@ values_counted as (
     select
         *,
         {% for field in fields -%}
-            count(*) over (partition by {{ field }}) as {{ field }}_count,
-        {% endfor -%}
-        count(*) over () as customer_count
+            count(*) over (partition by {{ field }}) as {{ field }}_count
+            {{- ',' if not loop.last }}
+        {% endfor %}
     from identities_normalised
+
+),
+
+shop_counted as (
+
+    select
+        {% for field in fields -%}
+            count({{ field }}) as {{ field }}_known_count,
+            sum(case when {{ field }} is not null then ({{ field }}_count - 1) / 2 end)
+                as {{ field }}_pair_count,
+        {% endfor -%}
+        count(*) as customer_count
+    from values_counted
 
 ),
 
@@ -115,22 +128,6 @@ customers_shuffled as (
 
 ),
 
--- Pairs that chance has made show how often two people agree.
-random_pairs as (
-
-    select
-        least(one.customer_id, peer.customer_id) as customer_id,
-        greatest(one.customer_id, peer.customer_id) as other_customer_id,
-        true as is_random
-    from customers_shuffled as one
-    inner join customers_shuffled as peer
-        on
-            one.place < peer.place
-            and one.place >= peer.place - {{ var('match_random_peers') }}
-    where one.place <= {{ var('match_random_customers') }}
-
-),
-
 candidate_pairs as (
 
     select distinct
@@ -145,11 +142,21 @@ candidate_pairs as (
 
 ),
 
+-- Pairs that chance has made show how often two people agree.
 all_pairs as (
 
     select * from candidate_pairs
     union all
-    select * from random_pairs
+    select
+        least(one.customer_id, peer.customer_id) as customer_id,
+        greatest(one.customer_id, peer.customer_id) as other_customer_id,
+        true as is_random
+    from customers_shuffled as one
+    inner join customers_shuffled as peer
+        on
+            one.place < peer.place
+            and one.place >= peer.place - {{ var('match_random_peers') }}
+    where one.place <= {{ var('match_random_customers') }}
 
 ),
 
@@ -174,11 +181,14 @@ stg_crm__customer_pairs as (
         }) }} as address_agreement,
         {% for field in fields -%}
             one.{{ field }}_count,
+            shop_counted.{{ field }}_known_count,
+            cast(shop_counted.{{ field }}_pair_count as double) as {{ field }}_pair_count,
         {% endfor -%}
-        one.customer_count
+        shop_counted.customer_count
     from all_pairs
     inner join values_counted as one on all_pairs.customer_id = one.customer_id
     inner join values_counted as peer on all_pairs.other_customer_id = peer.customer_id
+    cross join shop_counted
 
 )
 

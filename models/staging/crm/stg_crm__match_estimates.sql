@@ -1,6 +1,7 @@
 {{ config(materialized='table') }}
 
 {% set fields = ['person_name', 'email', 'phone', 'birth_date', 'address'] %}
+{% set dependent_fields = list_dependent_fields() %}
 
 with pairs as (
 
@@ -22,11 +23,34 @@ fields_compared as (
             other_customer_id,
             is_random,
             '{{ field }}' as field,
-            {{ field }}_agreement as agreement,
-            {{ leave_pair_out(field ~ '_count', 'customer_count') }} as value_share,
+            coalesce({{ field }}_agreement, 'absent') as agreement,
+            'none' as given_field,
+            {{ field }}_count as sharing_count,
+            {{ field }}_known_count as known_count,
+            {{ field }}_pair_count as pair_count,
             customer_count
         from pairs
-        where {{ field }}_agreement is not null
+
+        union all
+
+    {% endfor -%}
+    {% for field, given_field in dependent_fields -%}
+        select
+            customer_id,
+            other_customer_id,
+            is_random,
+            '{{ field }}' as field,
+            {{ field }}_agreement as agreement,
+            '{{ given_field }}' as given_field,
+            {{ field }}_count as sharing_count,
+            {{ field }}_known_count as known_count,
+            {{ field }}_pair_count as pair_count,
+            customer_count
+        from pairs
+        where
+            not is_random
+            and {{ given_field }}_agreement = 'same'
+            and {{ field }}_agreement is not null
         {{- '\n\n        union all\n\n        ' if not loop.last }}
     {%- endfor %}
 
@@ -40,8 +64,21 @@ agreements_of_chance as (
         count(*) as pair_count,
         sum(count(*)) over (partition by field) as field_pair_count
     from fields_compared
-    where is_random
+    where is_random and agreement <> 'absent'
     group by field, agreement
+
+),
+
+-- Two people both have a field as often as any two customers do.
+fields_counted as (
+
+    select
+        field,
+        max(known_count) as known_count,
+        max(pair_count) as pair_count,
+        power(max(known_count) / max(customer_count), 2) as known_share
+    from fields_compared
+    group by field
 
 ),
 
@@ -52,6 +89,9 @@ rules_by_chance as (
         match_rules.field,
         match_rules.agreement,
         match_rules.m_probability,
+        coalesce(fields_counted.known_count, 0) as known_count,
+        coalesce(fields_counted.pair_count, 0) as pair_count,
+        coalesce(fields_counted.known_share, 1) as known_share,
         case
             when match_rules.u_probability is not null
                 then (
@@ -70,24 +110,28 @@ rules_by_chance as (
         on
             match_rules.field = agreements_of_chance.field
             and match_rules.agreement = agreements_of_chance.agreement
+    left join fields_counted on match_rules.field = fields_counted.field
+
+),
+
+rules_of_all_pairs as (
+
+    {{ add_absent_fields('rules_by_chance', dependent_fields) }}
 
 ),
 
 candidates as (
 
     select
-        fields_compared.customer_id,
-        fields_compared.other_customer_id,
-        fields_compared.field,
-        fields_compared.agreement,
-        coalesce(rules_by_chance.u_probability, fields_compared.value_share) as u_probability,
-        fields_compared.customer_count
+        customer_id,
+        other_customer_id,
+        field,
+        agreement,
+        given_field,
+        sharing_count,
+        customer_count
     from fields_compared
-    inner join rules_by_chance
-        on
-            fields_compared.field = rules_by_chance.field
-            and fields_compared.agreement = rules_by_chance.agreement
-    where not fields_compared.is_random
+    where not is_random
 
 ),
 
@@ -96,16 +140,20 @@ rules_0 as (
     select
         field,
         agreement,
+        given_field,
         m_probability,
+        u_probability,
+        known_share / greatest(known_count - 1, 1) as u_per_customer,
+        1 as u_lift,
         {{ var('duplicate_share') }} as duplicate_share
-    from rules_by_chance
+    from rules_of_all_pairs
 
 ),
 
 {% for round in range(1, var('match_rounds') + 1) -%}
     {{ 'rules_' ~ round }} as (
 
-        {{ reestimate_agreements('candidates', 'rules_' ~ (round - 1), 'rules_0') }}
+        {{ reestimate_agreements('candidates', 'rules_' ~ (round - 1), 'rules_of_all_pairs') }}
 
     ),
 
@@ -114,16 +162,15 @@ rules_0 as (
 stg_crm__match_estimates as (
 
     select
-        rules_by_chance.field,
-        rules_by_chance.agreement,
-        rules.m_probability,
-        rules_by_chance.u_probability,
-        cast(rules.duplicate_share as double) as duplicate_share
-    from rules_by_chance
-    inner join rules_{{ var('match_rounds') }} as rules
-        on
-            rules_by_chance.field = rules.field
-            and rules_by_chance.agreement = rules.agreement
+        field,
+        agreement,
+        given_field,
+        m_probability,
+        u_probability,
+        cast(u_per_customer as double) as u_per_customer,
+        cast(u_lift as double) as u_lift,
+        cast(duplicate_share as double) as duplicate_share
+    from rules_{{ var('match_rounds') }}
 
 )
 
