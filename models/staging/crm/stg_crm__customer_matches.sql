@@ -35,7 +35,8 @@ pairs_weighed as (
     {% for field in fields -%}
         left join match_estimates as {{ field }}_rules
             on
-                coalesce(pairs_compared.{{ field }}_agreement, 'absent') = {{ field }}_rules.agreement
+                coalesce(pairs_compared.{{ field }}_agreement, 'absent')
+                = {{ field }}_rules.agreement
                 and {{ field }}_rules.field = '{{ field }}'
                 and {{ field }}_rules.given_field = 'none'
     {% endfor -%}

@@ -42,9 +42,9 @@ values_counted as (
     select
         *,
         {% for field in fields -%}
-            count(*) over (partition by {{ field }}) as {{ field }}_count
-            {{- ',' if not loop.last }}
-        {% endfor %}
+            count(*) over (partition by {{ field }}) as {{ field }}_count,
+        {% endfor -%}
+        count(*) over () as customer_count
     from identities_normalised
 
 ),
@@ -57,7 +57,7 @@ shop_counted as (
             sum(case when {{ field }} is not null then ({{ field }}_count - 1) / 2 end)
                 as {{ field }}_pair_count,
         {% endfor -%}
-        count(*) as customer_count
+        max(customer_count) as customer_count
     from values_counted
 
 ),
