@@ -155,7 +155,7 @@ def test_fault_37_a_cell_of_a_hundred_megabytes_is_quarantined_in_bounded_memory
     done = subprocess.run(command, env=environment, capture_output=True, text=True, cwd=PROJECT, check=True)
 
     # Then the record is quarantined, and the process took at most 1.18 GB
-    megabytes_taken, counts = done.stdout.splitlines()
+    *_, megabytes_taken, counts = done.stdout.splitlines()  # before it, a progress bar on a slow machine
     assert counts == f"(3, 2, 1) [{min(megabytes * 1_000_000 + 2, 96 * 1024 * 1024)}]"
     assert float(megabytes_taken) < 1_180
 

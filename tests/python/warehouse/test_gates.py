@@ -116,6 +116,7 @@ UNITS_OF_CUSTOMERS = "customer_360__units_reconcile_to_order_lines"
 
 HARMS = {
     "insert into core.fct_order_lines from core.fct_order_lines where line_number = 3": {
+        "fct_order_line_changes__current_lines_are_the_lines",
         "fct_order_lines__order_id_and_line_number_are_unique",
         "product_demand_by_day__reconciles_to_order_lines",
         "fct_order_lines__reconciles_to_order_lines",

@@ -92,10 +92,10 @@ def test_a_late_change_of_a_dimension_touches_the_orders_it_concerns(lake: Lake,
 
 
 HARMS = (
-    "update core.incremental_state set definition = 'of another version of the model'",
-    "update core.incremental_state set batch = 9",
+    "update core.incremental_state set definition = 'of another version' where model = 'fct_order_lines'",
+    "update core.incremental_state set batch = 9 where model = 'fct_order_lines'",
     "update core.incremental_state set row_count = 9 where input = 'sales.orders'",
-    "update core.incremental_state set load_id = 'of another lake'",
+    "update core.incremental_state set load_id = 'of another lake' where model = 'fct_order_lines'",
     "delete from core.incremental_state where input = 'sales.orders'",
 )
 
@@ -127,8 +127,8 @@ def test_a_changed_column_arrives_for_old_rows_and_new_ones(
     manifest = incremental.manifest.deepcopy()
     fact = manifest.nodes["model.ml_warehouse.fct_order_lines"]
     fact.raw_code = fact.raw_code.replace(
-        "lines_with_order.quantity,\n",
-        "cast(lines_with_order.quantity as bigint) as quantity,\n        'kg' as quantity_unit,\n",
+        "returns_told.quantity,\n",
+        "cast(returns_told.quantity as bigint) as quantity,\n        'kg' as quantity_unit,\n",
     )
     unit = copy.deepcopy(fact.columns["product_id"])
     unit.name = "quantity_unit"
