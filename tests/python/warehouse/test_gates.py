@@ -106,6 +106,7 @@ def test_a_rule_that_does_not_hold_is_named_with_its_model(
 
 
 SUMS_OF_LINES = {
+    "fct_order_line_changes__current_lines_are_the_lines",
     "fct_orders__reconciles_to_order_lines",
     "daily_sales__reconciles_to_order_lines",
     "daily_sales__sums_reconcile_to_order_lines",
@@ -116,7 +117,6 @@ UNITS_OF_CUSTOMERS = "customer_360__units_reconcile_to_order_lines"
 
 HARMS = {
     "insert into core.fct_order_lines from core.fct_order_lines where line_number = 3": {
-        "fct_order_line_changes__current_lines_are_the_lines",
         "fct_order_lines__order_id_and_line_number_are_unique",
         "product_demand_by_day__reconciles_to_order_lines",
         "fct_order_lines__reconciles_to_order_lines",
