@@ -143,6 +143,7 @@ HARMS = {
         "dim_customer__versions_cover_all_time",
     },
     "delete from core.dim_date": {
+        "fct_order_lines__booked_date_is_in_dim_date",
         "fct_order_lines__ordered_date_is_in_dim_date",
         "fct_orders__ordered_date_is_in_dim_date",
     },
@@ -152,11 +153,13 @@ HARMS = {
     },
     "delete from core.fct_orders where order_id = 'O3'": {
         "fct_orders__holds_every_order",
+        "fct_order_status_changes__current_orders_are_the_orders",
         "daily_sales__order_counts_reconcile_to_orders",
     },
-    "insert into growth.churn_states select * replace (valid_to + 1 as valid_from, valid_to + 2 as valid_to) "
+    "insert into growth.churn_states select * replace (valid_to - 1 as valid_from, valid_to + 2 as valid_to) "
     "from growth.churn_states": {
         "churn_states__states_follow_each_other",
+        "churn_states__customer_id_and_valid_from_are_unique",
     },
 }
 
