@@ -3,7 +3,7 @@
 import json
 import os
 import re
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -78,15 +78,17 @@ def list_settings(manifest: Mapping[str, Any], variables: Mapping[str, Any]) -> 
     A var that is a list or a map is named without its value.
     """
     nodes, macros = manifest["nodes"], manifest["macros"]
+    own_macros = {key: macro for key, macro in macros.items() if key.startswith("macro.ml_warehouse.")}
+    used = {}
+    for key, node in nodes.items():
+        called = _reach(node["depends_on"].get("macros", []), own_macros, "macros")
+        code = [node.get("raw_code") or "", *(macros[macro]["macro_sql"] for macro in called)]
+        used[key] = {name for text in code for name in VARIABLE.findall(text)} & variables.keys()
     texts = {}
     for model in (key for key, node in nodes.items() if node["resource_type"] == "model"):
-        found = _upstream(model, nodes)
-        code = [nodes[key].get("raw_code") or "" for key in found]
-        called = _called({macro for key in found for macro in nodes[key]["depends_on"].get("macros", [])}, macros)
-        code += [macros[key]["macro_sql"] for key in called]
-        used = {name for text in code for name in VARIABLE.findall(text)} & variables.keys()
+        found = _reach([model], nodes, "nodes")
         rules = {nodes[key]["name"] for key in found if nodes[key]["fqn"][1:3] == RULES and key != model}
-        lines = [f"- `{name}`{_shown(variables[name])}" for name in sorted(used)]
+        lines = [f"- `{name}`{_shown(variables[name])}" for name in sorted(set().union(*(used[key] for key in found)))]
         lines += [f"- the table `{name}`" for name in sorted(rules)]
         if lines:
             texts[model] = "\n\n**Settings that decide on these rows**\n\n" + "\n".join(lines)
@@ -97,23 +99,13 @@ def _shown(value: Any) -> str:
     return "" if isinstance(value, list | dict) else f": {value}"
 
 
-def _upstream(model: str, nodes: Mapping[str, Any]) -> set[str]:
-    """Return a model with all models and seeds that it reads, directly or not."""
-    found, waiting = set(), [model]
+def _reach(start: Iterable[str], known: Mapping[str, Any], kind: str) -> set[str]:
+    """Return those of `start` that are known, with all that they depend on, directly or not: "nodes" or "macros"."""
+    found: set[str] = set()
+    waiting = [*start]
     while waiting:
         key = waiting.pop()
-        if key in nodes and key not in found:
+        if key in known and key not in found:
             found.add(key)
-            waiting += nodes[key]["depends_on"].get("nodes", [])
-    return found
-
-
-def _called(macros: set[str], known: Mapping[str, Any]) -> set[str]:
-    """Return macros of the project with all those that they call."""
-    found, waiting = set(), [*macros]
-    while waiting:
-        key = waiting.pop()
-        if key in known and key not in found and key.startswith("macro.ml_warehouse."):
-            found.add(key)
-            waiting += known[key]["depends_on"]["macros"]
+            waiting += known[key]["depends_on"].get(kind, [])
     return found
