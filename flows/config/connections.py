@@ -212,11 +212,12 @@ def read_connections(path: Path, connection_set: str | None = None) -> Connectio
     Raises UsageError for a file or set that does not exist, and for every mistake in the set.
     """
     name, value = read_set(path, connection_set)
-    tables = value if not isinstance(value, dict) else {key: one for key, one in value.items() if key != VARS}
-    variables = parse_variables(value.get(VARS) if isinstance(value, dict) else None, f"{shown(path)}: {name}.{VARS}")
+    variables = parse_variables(
+        value.pop(VARS, None) if isinstance(value, dict) else None, f"{shown(path)}: {name}.{VARS}"
+    )
     parsed = parse(
         dict[str, ConnectionOptions],
-        tables,
+        value,
         subject=shown(path),
         place=(name,),
         remedy="Fix the file; CONTRIBUTING.md, «Keys of a mapping», lists the keys.",

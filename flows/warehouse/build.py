@@ -26,9 +26,10 @@ BOOKKEEPING = {"incremental_state", "release"}
 """Tables of a release that no model makes: which batches its incremental models hold, and what the file was made of."""
 
 WITHOUT_UNIT_TESTS = ("--exclude-resource-type", "unit_test")
+"""dbt's options for a build that leaves unit tests out."""
+
 CODE_TESTS = ("test_type:singular",)
 """Data tests that prove macros, whatever data there are."""
-"""dbt's options where the same code has passed its unit tests."""
 
 FICLONE = 0x40049409
 """The ioctl of Linux that shares a file's blocks until one side is written."""
@@ -117,7 +118,7 @@ def build_candidate(dbt: Dbt, *, full_refresh: bool, select: str | None, on_even
     started = time.monotonic()
     code = hash_code(dbt.variables)
     earlier = {} if full_refresh or select is not None else unit_tests_passed(dbt, code)
-    selected = [] if select is None else select.split()
+    selected = (select or "").split()
     options = ["--full-refresh"] if full_refresh else []
     options += WITHOUT_UNIT_TESTS if earlier or dbt.variables else ()
     options += ["--exclude", *CODE_TESTS] if dbt.variables else []
