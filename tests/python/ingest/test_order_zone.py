@@ -1,26 +1,17 @@
 """The time zone of an order is one that exists, or the order goes to quarantine."""
 
-from pathlib import Path
-
-import yaml
+from dbt.contracts.graph.manifest import Manifest
 from support.shop import Shop
 
 from flows.config.contract import contracts_of
-from flows.config.settings import PROJECT
+from flows.core.names import TableName
 
-SOURCES = PROJECT / "models" / "staging" / "sales" / "_sales__sources.yml"
-
-
-def orders_node() -> dict[str, object]:
-    (source,) = yaml.safe_load(Path(SOURCES).read_text())["sources"]
-    (table,) = [table for table in source["tables"] if table["name"] == "orders"]
-    columns = {column["name"]: column for column in table["columns"]}
-    return {"source_name": "sales", "name": "orders", "config": table["config"], "columns": columns}
+pytest_plugins = ["support.warehouse_fixtures"]
 
 
-def test_an_order_of_an_unknown_zone_is_quarantined(shop: Shop) -> None:
+def test_an_order_of_an_unknown_zone_is_quarantined(shop: Shop, manifest: Manifest) -> None:
     # Given the contract of orders, and orders of three shops
-    (shop.contract,) = contracts_of([orders_node()]).values()
+    shop.contract = contracts_of(manifest.sources.values())[TableName("sales", "orders")]
     moment = "2026-03-01T21:30:00Z"
     zones = ["Australia/Sydney", None, "Mars/Crater"]
     shop.drop_rows(
