@@ -64,8 +64,36 @@
     )
 
     select
-        customers_described.*,
-        segments_ranked.segment
+        customers_described.customer_id,
+        {%- for column in columns %}
+        customers_described.{{ column }},
+        {%- endfor %}
+        segments_ranked.segment,
+        customers_described.gender,
+        customers_described.postcode_area,
+        customers_described.city,
+        customers_described.country,
+        customers_described.birth_year,
+        customers_described.attributes,
+        customers_described.favourite_channel,
+        customers_described.favourite_category,
+        customers_described.currency,
+        customers_described.main_currency_net_sales_amount,
+        customers_described.currency_count,
+        customers_described.order_count,
+        customers_described.order_without_lines_count,
+        customers_described.cancelled_order_count,
+        customers_described.units_sold,
+        customers_described.units_returned,
+        customers_described.recency_days,
+        customers_described.has_email,
+        customers_described.has_phone,
+        customers_described.has_marketing_consent,
+        customers_described.is_referred,
+        customers_described.as_of_date,
+        customers_described.registered_at,
+        customers_described.first_ordered_at,
+        customers_described.last_ordered_at
     from customers_described
     left join segments_ranked
         on

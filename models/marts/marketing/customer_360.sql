@@ -42,7 +42,7 @@ known_customers as (
 
 ),
 
-customers_described as (
+customer_360 as (
 
     {{ describe_customers(
         'known_customers',
@@ -52,41 +52,6 @@ customers_described as (
         rules='segment_rules',
         columns=['customer_key'],
     ) }}
-
-),
-
-customer_360 as (
-
-    select
-        customer_id,
-        customer_key,
-        segment,
-        gender,
-        postcode_area,
-        city,
-        country,
-        birth_year,
-        attributes,
-        favourite_channel,
-        favourite_category,
-        currency,
-        main_currency_net_sales_amount,
-        currency_count,
-        order_count,
-        order_without_lines_count,
-        cancelled_order_count,
-        units_sold,
-        units_returned,
-        recency_days,
-        has_email,
-        has_phone,
-        has_marketing_consent,
-        is_referred,
-        as_of_date,
-        registered_at,
-        first_ordered_at,
-        last_ordered_at
-    from customers_described
 
 )
 

@@ -89,7 +89,7 @@ favourites as (
 
 ),
 
-customers_described as (
+customer_360_as_of as (
 
     {{ describe_customers(
         'customers_known',
@@ -98,40 +98,6 @@ customers_described as (
         moment='moment',
         rules='segment_rules',
     ) }}
-
-),
-
-customer_360_as_of as (
-
-    select
-        customer_id,
-        segment,
-        gender,
-        postcode_area,
-        city,
-        country,
-        birth_year,
-        attributes,
-        favourite_channel,
-        favourite_category,
-        currency,
-        main_currency_net_sales_amount,
-        currency_count,
-        order_count,
-        order_without_lines_count,
-        cancelled_order_count,
-        units_sold,
-        units_returned,
-        recency_days,
-        has_email,
-        has_phone,
-        has_marketing_consent,
-        is_referred,
-        as_of_date,
-        registered_at,
-        first_ordered_at,
-        last_ordered_at
-    from customers_described
 
 )
 
