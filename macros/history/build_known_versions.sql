@@ -1,5 +1,6 @@
 {# Known time in place of the source's time: build_scd2 says since when a version was true, this since when it was known. #}
 {% macro build_known_versions(history, key, attributes) -%}
+    {%- set compared = ['is_deleted'] + attributes -%}
     {%- set key_columns = ([key] if key is string else key) | join(', ') -%}
     with known_states as (
 
@@ -12,9 +13,8 @@
         select
             *,
             row_number() over states_of_key = 1
-            {%- for attribute in ['is_deleted'] + attributes %}
-            or ({{ attribute }} is distinct from lag({{ attribute }}) over states_of_key)
-            {%- endfor %} as is_a_change
+            or {{ differs_from_last(compared, over='states_of_key') | indent(8) }}
+            as is_a_change
         from known_states
         window states_of_key as (partition by {{ key_columns }} order by known_from)
 

@@ -1,5 +1,6 @@
 {# SCD type 2: one row per version. #}
 {% macro build_scd2(history, key, attributes) -%}
+    {%- set compared = ['is_deleted'] + attributes -%}
     with changes_at_one_time_ranked as (
 
         select
@@ -17,9 +18,8 @@
         select
             *,
             row_number() over changes_of_key = 1
-            {%- for attribute in ['is_deleted'] + attributes %}
-            or ({{ attribute }} is distinct from lag({{ attribute }}) over changes_of_key)
-            {%- endfor %} as is_a_change
+            or {{ differs_from_last(compared, over='changes_of_key') | indent(8) }}
+            as is_a_change
         from changes_at_one_time_ranked
         where number_from_last = 1
         window changes_of_key as (partition by {{ key }} order by change_number)

@@ -20,9 +20,9 @@ changes_compared as (
         is_sale,
         valid_from,
         valid_to,
-        (is_sale is distinct from lag(is_sale) over changes_of_order)
-        or (customer_id is distinct from lag(customer_id) over changes_of_order)
-        or (ordered_date is distinct from lag(ordered_date) over changes_of_order) as is_a_change
+        {{ differs_from_last(
+            ['is_sale', 'customer_id', 'ordered_date'], over='changes_of_order'
+        ) | indent(4) }} as is_a_change
     from order_changes
     window changes_of_order as (partition by order_id order by valid_from)
 

@@ -111,9 +111,8 @@ spans_compared as (
     select
         *,
         (known_from is distinct from lag(known_to) over spans)
-        {%- for attribute in attributes %}
-            or ({{ attribute }} is distinct from lag({{ attribute }}) over spans)
-        {%- endfor %} as is_a_change
+        or {{ differs_from_last(attributes, over='spans') | indent(4) }}
+            as is_a_change
     from returns_told
     window spans as (partition by order_id, line_number order by known_from)
 

@@ -125,9 +125,8 @@ changes_compared as (
     select
         *,
         row_number() over changes_of_order = 1
-        {%- for attribute in attributes %}
-            or ({{ attribute }} is distinct from lag({{ attribute }}) over changes_of_order)
-        {%- endfor %} as is_a_change
+        or {{ differs_from_last(attributes, over='changes_of_order') | indent(4) }}
+            as is_a_change
     from orders_at_times
     window changes_of_order as (partition by order_id order by known_from)
 
