@@ -1,11 +1,12 @@
 {#
     Over the columns of order_changes. _changed_at would not do: a late state of a returned key moves
-    it for all later states. keep_known_changes drops such a state. A load that reaches no later than
-    replay_after_days before its arrival shows the past: it counts as if it had arrived then.
+    it for all later states. keep_known_changes drops such a state. If the loads up to this one reach no
+    later than replay_after_days before its arrival, it shows the past: it counts as arrived when they reached.
+    A late booking of a live source does not look like that, for the loads before it reached further.
 #}
 {% macro find_known_at(updated_at) -%}
     {%- set reached_at -%}
-        max(case when not _is_tombstone then {{ updated_at }} end) over (partition by _load_id)
+        max(case when not _is_tombstone then {{ updated_at }} end) over (order by _batch)
     {%- endset -%}
     {%- set arrived_at -%}
         case
