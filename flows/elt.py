@@ -46,12 +46,15 @@ from flows.warehouse.build import (
     build_candidate,
     drop_orphaned_relations,
     example_query,
+    has_news,
     prepare_candidate,
+    with_warnings,
 )
 from flows.warehouse.dbt import Dbt
 from flows.warehouse.docs import write_docs
 from flows.warehouse.gates import Verdict, require_freshness, require_gates
 from flows.warehouse.pseudonyms import require_pseudonym_key
+from flows.warehouse.rebuild import BUILT
 from flows.warehouse.release import (
     Release,
     last_verified,
@@ -61,6 +64,7 @@ from flows.warehouse.release import (
     publish_candidate,
 )
 from flows.warehouse.unkeyed_hashes import require_no_unkeyed_hashes
+from flows.warehouse.volatile import require_no_volatile_sql
 
 logger = logging.getLogger(__name__)
 
@@ -102,8 +106,8 @@ def elt(
             build = build_models(dbt, full_refresh, select)
             verdict = check_gates(dbt, build)
         release = None
-        if select is None:
-            release = publish(dbt, build, pins, verified)
+        if select is None and has_news(dbt, build):
+            release = publish(dbt, with_warnings(build, verdict.told), pins, verified)
             run.release = release.name
             keep_history(dbt, release)
             generate_docs(dbt, build)
@@ -121,6 +125,7 @@ def elt(
         time.monotonic() - started,
         count_quarantine(folder.lake),
         sources.options,
+        select is None,
     )
     show_outcome(outcome)
     return outcome
@@ -278,9 +283,9 @@ def build_models(dbt: Dbt, full_refresh: bool, select: str | None) -> Build:
 def check_gates(dbt: Dbt, build: Build) -> Verdict:
     """Stop the run if a test failed."""
     verdict = require_gates(dbt, build)
-    require_no_unkeyed_hashes(
-        dbt.manifest, [result.node for result in build.results if result.node.resource_type == "model"]
-    )
+    models = [result.node for result in build.results if result.node.resource_type == "model"]
+    require_no_unkeyed_hashes(dbt.manifest, models)
+    require_no_volatile_sql(result.node for result in build.results if result.node.resource_type in BUILT)
     return verdict
 
 

@@ -18,7 +18,8 @@ if TYPE_CHECKING:  # dbt takes seconds to import, and most commands do without i
 class Outcome:
     """The result of a run.
 
-    `release` is None if only a selection was built and tested. `example` is a query on the result, `notes` are remarks
+    `release` is None if nothing was new, or if only a selection was built and tested: then `is_whole` is false.
+    `example` is a query on the result, `notes` are remarks
     on the sources, `seconds` is the time of the whole run. `options` name the set, and its file, in a next command.
     `quarantine` counts all records in quarantine by table.
     """
@@ -33,14 +34,16 @@ class Outcome:
     seconds: float
     quarantine: Mapping[TableName, int]
     options: str
+    is_whole: bool = True
 
     @property
     def headline(self) -> str:
-        """One line on what was built and tested."""
-        models = self.build.count("model", "seed", "snapshot")
-        earlier = f" and {self.verdict.earlier} unit tests earlier" if self.verdict.earlier else ""
-        tests = f"{self.verdict.passed} tests passed{earlier}, {len(self.warnings)} warnings"
-        return f"{models} models, seeds and snapshots built, {tests}"
+        """One line on what was built and tested, and on what was kept since nothing about it has changed."""
+        kinds = ("model", "seed", "snapshot")
+        built, kept = self.build.count(*kinds), len(self.build.kept(*kinds))
+        models = f"{built} models, seeds and snapshots built" + (f", {kept} unchanged" if kept else "")
+        carried_over = f", {self.verdict.carried_over} carried over" if self.verdict.carried_over else ""
+        return f"{models}; {self.verdict.passed} tests passed{carried_over}; {len(self.warnings)} warnings"
 
     @property
     def warnings(self) -> list[str]:
@@ -50,6 +53,8 @@ class Outcome:
     @property
     def published(self) -> str:
         """Which release readers see after the run, if it made one."""
+        if self.release is None and self.is_whole:
+            return f"nothing is new, so nothing is published: the last release holds it all, {self.seconds:.0f} s"
         if self.release is None:
             return (
                 "the selection was built and tested in the candidate; nothing is published, a release holds every model"

@@ -22,10 +22,15 @@ from flows.lake.raw import RawTable, raw_path
 
 @dataclass(frozen=True)
 class Pin:
-    """The state of a table that the catalog shows: Delta version and last batch; None and 0 if it was never loaded."""
+    """The state of a table that the catalog shows: Delta version and last batch; None and 0 if it was never loaded.
+
+    `rows` is the same exactly as long as the table and its rows are; compaction does not change it. Empty if the table
+    was never loaded.
+    """
 
     version: int | None
     batch: int
+    rows: str = ""
 
 
 @dataclass(frozen=True)
@@ -45,7 +50,7 @@ def pin_catalog(path: Path, lake: Path, contracts: Mapping[TableName, Contract])
     """Point every view at the newest version of its table, and return the pins."""
     with _exclusive(path):
         tables = {name: RawTable(lake, name) for name in contracts}
-        pins = {name: Pin(table.version, table.batch) for name, table in tables.items()}
+        pins = {name: Pin(table.version, table.batch, table.rows_state) for name, table in tables.items()}
         _write(path, lake, contracts, pins)
     return pins
 
@@ -65,7 +70,7 @@ def complete_catalog(path: Path, lake: Path, contracts: Mapping[TableName, Contr
             return
         for name in contracts:
             table = RawTable(lake, name)
-            pins.setdefault(name, Pin(table.version, table.batch))
+            pins.setdefault(name, Pin(table.version, table.batch, table.rows_state))
         _write(path, lake, contracts, {name: pins[name] for name in contracts})
 
 
@@ -88,9 +93,9 @@ def _read(path: Path) -> tuple[dict[TableName, Pin], dict[TableName, str], set[T
         relations = {TableName(schema, table) for schema, table in found}
         if TableName("main", "pins") not in relations:
             return {}, {}, relations
-        rows = catalog.execute("select source, table_name, version, batch, shape from main.pins").fetchall()
-    pins = {TableName(source, table): Pin(version, batch) for source, table, version, batch, _ in rows}
-    shapes = {TableName(source, table): shape for source, table, _, _, shape in rows}
+        rows = catalog.execute("select columns(* exclude (shape)), shape from main.pins").fetchall()
+    pins = {TableName(source, table): Pin(*pin) for source, table, *pin, _ in rows}
+    shapes = {TableName(source, table): shape for source, table, *_, shape in rows}
     return pins, shapes, relations
 
 
@@ -101,15 +106,16 @@ def _write(path: Path, lake: Path, contracts: Mapping[TableName, Contract], pins
         left.unlink()
     with duckdb.connect(str(newest)) as catalog:
         catalog.execute(
-            "create table main.pins (source varchar, table_name varchar, version bigint, batch bigint, shape varchar)"
+            "create table main.pins (source varchar, table_name varchar, version bigint, batch bigint, rows varchar, "
+            "shape varchar)"
         )
         for name, contract in contracts.items():
             pin = pins[name]
             catalog.execute(f"create schema if not exists {identifier(name.source)}")
             view = f"{identifier(name.source)}.{identifier(name.table)}"
             catalog.execute(f"create view {view} as {_view_sql(lake, contract, pin)}")
-            row = [name.source, name.table, pin.version, pin.batch, _shape(contract)]
-            catalog.execute("insert into main.pins values (?, ?, ?, ?, ?)", row)
+            row = [name.source, name.table, pin.version, pin.batch, pin.rows, _shape(contract)]
+            catalog.execute("insert into main.pins values (?, ?, ?, ?, ?, ?)", row)
     os.replace(newest, path)
 
 

@@ -44,6 +44,9 @@ ENTRY = re.compile(r"\d{20}\.json")
 CARRIED = ("watermark", "config_hash", "contract_version", "total_rows")
 """The metadata of the source and its contract, and the number of rows; every commit of a raw table repeats them."""
 
+ROWS_VERSION = "rows_version"
+"""The metadata of a commit that changes files alone: the version that last changed rows."""
+
 EARLIER_NAMES = {"position": "watermark", "definition": "config_hash"}
 """Their names in commits of version 0.1.0, so that its lakes can still be read."""
 
@@ -143,6 +146,12 @@ def carried(table: DeltaTable) -> Mapping[str, str]:
             if "watermark" in metadata:
                 return {key: metadata[key] for key in CARRIED if key in metadata}
     return {}
+
+
+def rows_version(table: DeltaTable) -> int:
+    """Return the version that last changed rows, not only files."""
+    found = table.history(1)[0].get(ROWS_VERSION)
+    return int(found) if found is not None else table.version()
 
 
 def commits(table: DeltaTable, limit: int | None = None) -> Iterator[Mapping[str, Any]]:

@@ -12,7 +12,7 @@ from deltalake.exceptions import DeltaError
 
 from flows.core.errors import StorageFailed
 from flows.core.names import TableName
-from flows.lake.delta import KEEP_COMMITS, WRITTEN, carried, open_table
+from flows.lake.delta import KEEP_COMMITS, ROWS_VERSION, WRITTEN, carried, open_table, rows_version
 from flows.lake.raw import raw_path
 
 logger = logging.getLogger(__name__)
@@ -65,7 +65,7 @@ def compact_and_vacuum_table(path: Path, named: Collection[int] = (), *, age: ti
     table = open_table(path)
     if table is None:
         return Housekeeping()
-    properties = CommitProperties(custom_metadata=dict(carried(table)))
+    properties = CommitProperties(custom_metadata={**carried(table), ROWS_VERSION: str(rows_version(table))})
     sizes = pa.table(table.get_add_actions()).column("size_bytes").to_pylist()
     compacted = sum(size < SMALL for size in sizes)
     if compacted >= MANY:

@@ -22,7 +22,7 @@ from flows.lake.casts import is_nested
 from flows.lake.content import content_metadata, hash_rows, hashed_columns, stated_contents, stored_rows, unlike_batches
 from flows.lake.counts import Counts
 from flows.lake.deduplicate import NewRows
-from flows.lake.delta import KEEP_COMMITS, KEEP_LOG, WRITTEN, carried, open_table, relation_of
+from flows.lake.delta import KEEP_COMMITS, KEEP_LOG, WRITTEN, carried, open_table, relation_of, rows_version
 
 ROWS_A_PIECE = 20_000
 """The number of rows that the Delta writer gets at a time."""
@@ -70,6 +70,13 @@ class RawTable:
     def batch(self) -> int:
         """The number of the last committed batch; 0 before the first."""
         return (self._delta.transaction_version(str(self.name)) or 0) if self._delta is not None else 0
+
+    @property
+    def rows_state(self) -> str:
+        """What is the same exactly as long as the rows are: the table's id, and the version that last changed rows."""
+        if self._delta is None:
+            return ""
+        return f"{self._delta.metadata().id}:{rows_version(self._delta)}"
 
     def watermark(self, config_hash: str) -> str | None:
         """Return the source's watermark after the last committed batch; None if it was reached under another config."""

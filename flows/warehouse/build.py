@@ -4,9 +4,10 @@ import fcntl
 import logging
 import shutil
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from contextlib import suppress
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -17,26 +18,31 @@ from flows.config.settings import DataFolder
 from flows.core.errors import StorageFailed
 from flows.core.names import identifier
 from flows.core.storage import REBUILD, TRY_AGAIN, open_database
-from flows.warehouse.code_hash import hash_code, unit_tests_passed
+from flows.lake.catalog import read_pins
+from flows.warehouse.code_hash import hash_code
+from flows.warehouse.code_tests import code_tests, read_passed, run_code_tests, write_passed
 from flows.warehouse.dbt import Dbt, OnEvent
+from flows.warehouse.fingerprints import Fingerprints
+from flows.warehouse.node_states import TABLE, NodeState, hash_tables, present_relations, read_trusted_states
+from flows.warehouse.rebuild import BUILT, Rebuild
 
 logger = logging.getLogger(__name__)
 
-BOOKKEEPING = {"incremental_state", "release"}
+BOOKKEEPING = {"incremental_state", "release", TABLE}
 """Tables of a release that no model makes: which batches its incremental models hold, and what the file was made of."""
 
 WITHOUT_UNIT_TESTS = ("--exclude-resource-type", "unit_test")
 """dbt's options for a build that leaves unit tests out."""
 
-CODE_TESTS = ("test_type:singular",)
-"""Data tests that prove macros, whatever data there are."""
+PARTLY = ("--indirect-selection", "empty")
+"""dbt's options for a build of the named nodes alone, without the tests of a named model."""
 
 FICLONE = 0x40049409
 """The ioctl of Linux that shares a file's blocks until one side is written."""
 
 
 @dataclass(frozen=True)
-class Fingerprint:
+class FileState:
     """Tells whether a file is still the one that was looked at: inode, bytes, nanoseconds of its last write."""
 
     inode: int
@@ -44,29 +50,61 @@ class Fingerprint:
     written_ns: int
 
     @classmethod
-    def of(cls, path: Path) -> "Fingerprint":
-        """Take a file's fingerprint."""
+    def of(cls, path: Path) -> "FileState":
+        """Take the state of a file."""
         status = path.stat()
         return cls(status.st_ino, status.st_size, status.st_mtime_ns)
 
 
+NO_FILE = FileState(0, 0, 0)
+
+
 @dataclass(frozen=True)
 class Build:
-    """A built candidate: dbt's result for each node, its invocation, and the file as the tests left it.
+    """A built candidate: dbt's result for each node that ran, its invocation, and the file as the tests left it.
 
-    `earlier` are the unit tests that the same code has passed before, which were not run again.
+    `states` are those of all nodes, by unique id; `ran` are the nodes that are not kept as the last release holds them.
+    `passed_before` are the tests of code alone that the same code has passed before, by name. `not_built` counts nodes
+    that were left out, since what they read has failed.
     """
 
     results: tuple[Any, ...]
     invocation_id: str
-    fingerprint: Fingerprint
+    file: FileState
     seconds: float
     code: str
-    earlier: Mapping[str, str]
+    states: Mapping[str, NodeState] = field(default_factory=dict)
+    ran: frozenset[str] = frozenset()
+    passed_before: Collection[str] = ()
+    not_built: int = 0
 
     def count(self, *kinds: str) -> int:
-        """Count the nodes of these resource types that ran."""
-        return sum(result.node.resource_type in kinds for result in self.results if result.status != "skipped")
+        """Count the nodes of these resource types that ran and are not as they were."""
+        return sum(
+            result.node.resource_type in kinds and (not self.states or result.node.unique_id in self.ran)
+            for result in self.results
+            if result.status != "skipped"
+        )
+
+    def kept(self, *kinds: str) -> list[NodeState]:
+        """Return the states of the nodes of these resource types that the last release holds already."""
+        return [state for key, state in self.states.items() if state.kind in kinds and key not in self.ran]
+
+
+def has_news(dbt: Dbt, build: Build) -> bool:
+    """Tell whether a candidate differs from the last release: in a node, in the code, or in what was dropped."""
+    release = dbt.folder.warehouse
+    if build.ran or not release.exists():
+        return True
+    with duckdb.connect(str(release.resolve()), read_only=True) as stored:
+        codes = stored.execute("select code_hash from main.release").fetchall()
+    return codes != [(build.code,)] or present_relations(release) != present_relations(dbt.folder.candidate)
+
+
+def with_warnings(build: Build, told: Mapping[str, tuple[str, ...]]) -> Build:
+    """Return a build whose states hold what each test has to tell, by its unique id."""
+    states = {key: replace(state, warnings=told.get(key, ())) for key, state in build.states.items()}
+    return replace(build, states=states)
 
 
 def prepare_candidate(folder: DataFolder, *, empty: bool = False) -> None:
@@ -111,30 +149,105 @@ def drop_orphaned_relations(dbt: Dbt) -> list[str]:
 
 
 def build_candidate(dbt: Dbt, *, full_refresh: bool, select: str | None, on_event: Sequence[OnEvent] = ()) -> Build:
-    """Run dbt build on the candidate and close it; the results hold the failures, which the gates read.
+    """Bring the candidate up to date and close it; the results hold the failures, which the gates read.
 
-    Unit tests are left out where the last release, made by the same code, has passed them.
+    What the last release holds under the same code and inputs is kept, its test results too. `full_refresh` keeps
+    nothing. With `select`, these nodes are built and tested, and no others.
     """
     started = time.monotonic()
-    code = hash_code(dbt.variables)
-    earlier = {} if full_refresh or select is not None else unit_tests_passed(dbt, code)
-    selected = (select or "").split()
-    options = ["--full-refresh"] if full_refresh else []
-    options += WITHOUT_UNIT_TESTS if earlier or dbt.variables else ()
-    options += ["--exclude", *CODE_TESTS] if dbt.variables else []
-    if select is not None:  # a release holds no views, and what is selected may read some
-        dbt.run("run", "--select", "config.materialized:view")
-        options += ["--select", *selected]
     progress = Progress()
-    results = tuple(dbt.run("build", *options, on_event=[progress.see, *on_event]))
-    if dbt.variables:  # what proves the code expects the project's own vars
-        kinds = CODE_TESTS if earlier else (*CODE_TESTS, "test_type:unit")
-        proofs = [f"{node},{kind}" for node in selected for kind in kinds] or kinds
-        results += tuple(replace(dbt, variables={}).run("test", "--select", *proofs))
+    seen = [progress.see, *on_event]
+    if select is not None:
+        build = _build_selection(dbt, select.split(), full_refresh, seen)
+    else:
+        build = _build_what_changed(dbt, full_refresh, seen)
     candidate = dbt.folder.candidate
     if not candidate.exists():  # a selection that matches nothing
         duckdb.connect(str(candidate)).close()
-    return Build(results, progress.invocation_id, Fingerprint.of(candidate), time.monotonic() - started, code, earlier)
+    return replace(
+        build,
+        invocation_id=progress.invocation_id,
+        file=FileState.of(candidate),
+        seconds=time.monotonic() - started,
+    )
+
+
+def _build_selection(dbt: Dbt, selected: Sequence[str], full_refresh: bool, on_event: Sequence[OnEvent]) -> Build:
+    """Build and test some nodes, with the tests of code alone that are about them."""
+    options = ["--full-refresh"] if full_refresh else []
+    dbt.run("run", "--select", "config.materialized:view")  # a release holds no views, and the selected may read some
+    proofs = code_tests(dbt) if dbt.variables else {}
+    if proofs:
+        options += [*WITHOUT_UNIT_TESTS, "--exclude", *(dbt.node(key).name for key in proofs)]
+    results = dbt.run("build", *options, "--select", *selected, on_event=on_event)
+    if proofs:  # what proves the code expects the project's own vars
+        of_code = [f"{node},{kind}" for node in selected for kind in ("test_type:singular", "test_type:unit")]
+        found = replace(dbt, variables={}).run("test", "--select", *of_code)
+        results += [result for result in found if result.node.unique_id in proofs]
+    return Build(tuple(results), "", NO_FILE, 0, hash_code(dbt.variables))
+
+
+def _build_what_changed(dbt: Dbt, full_refresh: bool, on_event: Sequence[OnEvent]) -> Build:
+    """Build and test the nodes whose code or inputs are not those of the last release, wave by wave."""
+    candidate, code = dbt.folder.candidate, hash_code(dbt.variables)
+    prints = Fingerprints(dbt.manifest, dbt.variables, _key_fingerprint(dbt))
+    rebuild = Rebuild(
+        manifest=dbt.manifest,
+        code_of=prints.of,
+        sources=_source_states(dbt),
+        before={} if full_refresh else _states_before(dbt),
+        present=present_relations(candidate),
+    )
+    options = ["--full-refresh"] if full_refresh else []
+    results: list[Any] = []
+    while wave := rebuild.next_wave():
+        done = dbt.run("build", *options, *WITHOUT_UNIT_TESTS, *_selection(dbt, wave), on_event=on_event)
+        rebuild.record(done, partial(hash_tables, candidate))
+        results += done
+    proofs = code_tests(dbt)
+    passed = {} if full_refresh else read_passed(dbt.folder)
+    wanted = {key: mark for key, mark in proofs.items() if mark not in passed}
+    proven = run_code_tests(replace(dbt, variables={}), wanted)
+    marks = {result.node.unique_id: proofs[result.node.unique_id] for result in proven if result.status == "pass"}
+    write_passed(dbt.folder, ((mark, dbt.node(key).name) for key, mark in marks.items()))
+    return Build(
+        (*results, *proven),
+        "",
+        NO_FILE,
+        0,
+        code,
+        rebuild.states,
+        frozenset(rebuild.ran),
+        [dbt.node(key).name for key in proofs.keys() - wanted.keys()],
+        rebuild.not_built,
+    )
+
+
+def _states_before(dbt: Dbt) -> dict[str, NodeState]:
+    """Return the states of the release that the candidate is a copy of."""
+    release = dbt.folder.warehouse
+    return read_trusted_states(release.resolve(), dbt.manifest.nodes) if release.exists() else {}
+
+
+def _selection(dbt: Dbt, wave: Sequence[str]) -> list[str]:
+    """Return dbt's options for these nodes alone: it takes longer the more are named, so the fewer ones are."""
+    left_out = {key for key, node in dbt.manifest.nodes.items() if node.resource_type in BUILT} - set(wave)
+    if len(left_out) < len(wave):
+        return ["--exclude", *sorted(dbt.node(key).name for key in left_out)] if left_out else []
+    return ["--select", *(dbt.node(key).name for key in wave), *PARTLY]
+
+
+def _source_states(dbt: Dbt) -> dict[str, str]:
+    """Return what stands for the rows of each source table that the catalog shows, by unique id."""
+    pins = {str(name): pin.rows for name, pin in read_pins(dbt.folder.catalog).items()}
+    named = {key: f"{source.source_name}.{source.name}" for key, source in dbt.manifest.sources.items()}
+    return {key: pins[name] for key, name in named.items() if pins.get(name)}
+
+
+def _key_fingerprint(dbt: Dbt) -> str:
+    """Return what tells one key for pseudonyms from another; any model may hold pseudonyms."""
+    key = dbt.folder.pseudonym_key
+    return key.fingerprint if key is not None else ""
 
 
 def require_closed(database: Path) -> None:

@@ -60,6 +60,10 @@ class Dbt:
             raise WarehouseError(f"dbt {arguments[0]} failed: {without_values(str(result.exception))}")
         return list(getattr(result.result, "results", None) or [])
 
+    def node(self, unique_id: str) -> Any:
+        """Return a model, seed, snapshot, data test or unit test."""
+        return self.manifest.nodes.get(unique_id) or self.manifest.unit_tests[unique_id]
+
     def snapshots(self) -> list[tuple[str, str]]:
         """Return schema and name of every snapshot, and of the models that cannot be computed again either."""
         return [

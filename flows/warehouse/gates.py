@@ -1,6 +1,6 @@
 """The gates before a release: freshness of the sources, and every test of the build."""
 
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -20,14 +20,16 @@ ROWS_SHOWN = 5
 
 @dataclass(frozen=True)
 class Verdict:
-    """Result of the gates: the number of tests that passed, and the warnings.
+    """Result of the gates: the number of tests that passed in this run, and the warnings of all tests.
 
-    `earlier` is how many unit tests the same code has passed in an earlier run.
+    `carried_over` is how many tests did not run, since they passed or warned before under the same code and inputs.
+    `told` holds the warnings by the unique id of their test.
     """
 
     passed: int
     warnings: tuple[str, ...]
-    earlier: int
+    carried_over: int
+    told: Mapping[str, tuple[str, ...]]
 
 
 NEVER = 1
@@ -74,22 +76,25 @@ def require_gates(dbt: Dbt, build: Build) -> Verdict:
     if failed:
         with _open_candidate(dbt) as candidate:
             findings = tuple(_describe(dbt, candidate, result) for result in failed)
-        skipped = sum(result.status == "skipped" for result in build.results)
+        skipped = build.not_built or sum(result.status == "skipped" for result in build.results)
         if skipped:
             findings += (Finding("build", f"{skipped} nodes after them were not built"),)
         raise GateFailed("build", findings, f"Look at the set-aside candidate: {_look(dbt)}")
     require_closed(dbt.folder.candidate)
     tests = [result for result in build.results if result.node.resource_type in TESTS]
-    decisive = [result for result in tests if _severity(result.node) == "error" and result.status == "pass"]
-    if not decisive:
+    kept = build.kept("test")
+    passed = [result.node for result in tests if result.status == "pass"]
+    decisive = [node for node in (*passed, *(dbt.node(state.unique_id) for state in kept)) if _is_decisive(node)]
+    if not decisive and not build.passed_before:
         raise GateFailed(
             "build",
             (Finding("build", f"{len(tests)} tests ran, none of which can fail"),),
             "Select at least one test of severity error: a build that nothing can stop is not tested.",
         )
-    warned = [result for result in tests if result.status == "warn"]
-    warnings = tuple(warning for result in warned for warning in _warnings(dbt, result))
-    return Verdict(sum(result.status == "pass" for result in tests), warnings, len(build.earlier))
+    told = {state.unique_id: tuple(state.warnings) for state in kept if state.warnings}
+    told |= {result.node.unique_id: tuple(_warnings(dbt, result)) for result in tests if result.status == "warn"}
+    warnings = tuple(warning for key in sorted(told) for warning in told[key])
+    return Verdict(len(passed), warnings, len(kept) + len(build.passed_before), told)
 
 
 def _describe(dbt: Dbt, candidate: duckdb.DuckDBPyConnection, result: Any) -> Finding:
@@ -151,8 +156,9 @@ def _open_candidate(dbt: Dbt) -> duckdb.DuckDBPyConnection:
     return connection
 
 
-def _severity(node: Any) -> str:
-    return "error" if node.resource_type == "unit_test" else str(node.config.severity).lower()
+def _is_decisive(node: Any) -> bool:
+    """Tell whether a test can stop a release."""
+    return node.resource_type == "unit_test" or str(node.config.severity).lower() == "error"
 
 
 def _warnings(dbt: Dbt, result: Any) -> list[str]:

@@ -19,8 +19,9 @@ from flows.core.names import TableName, identifier
 from flows.core.redaction import without_values
 from flows.core.storage import REBUILD, open_database
 from flows.lake.catalog import Verified
-from flows.warehouse.build import Build, Fingerprint, require_closed
+from flows.warehouse.build import Build, FileState, require_closed
 from flows.warehouse.dbt import TESTS
+from flows.warehouse.node_states import note_file, write_states
 
 logger = logging.getLogger(__name__)
 
@@ -53,7 +54,7 @@ def publish_candidate(
     Until the flip readers see the old release, afterwards the new one; a reader that has the old one open keeps it.
     Raises GateFailed if the candidate is not the file that was tested.
     """
-    if Fingerprint.of(folder.candidate) != build.fingerprint:
+    if FileState.of(folder.candidate) != build.file:
         raise GateFailed(
             "publish",
             (Finding("candidate", "it was changed after it was tested"),),
@@ -64,6 +65,7 @@ def publish_candidate(
     place = folder.releases / name
     place.mkdir(parents=True)
     os.rename(folder.candidate, place / folder.warehouse.name)
+    note_file(place / folder.warehouse.name)
     _sync(place)
     _flip(folder, place)
     return Release(name, place / folder.warehouse.name)
@@ -168,9 +170,12 @@ def _seal(
         for schema in {schema for schema, _ in views}:
             with suppress(duckdb.Error):  # it holds tables too
                 database.execute(f"drop schema {identifier(schema)}")
-        tests = dict(build.earlier) | {
+        tests = dict.fromkeys(build.passed_before, "pass")
+        tests |= {state.name: state.status for state in build.kept(*TESTS)}
+        tests |= {
             result.node.name: str(result.status) for result in build.results if result.node.resource_type in TESTS
         }
+        write_states(database, build.states.values())
         database.execute(
             "create or replace table main.release as select $name as release_name, $built as built_at, "
             "$commit as git_commit, $code as code_hash, $invocation as dbt_invocation_id, "

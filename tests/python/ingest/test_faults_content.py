@@ -26,7 +26,7 @@ from flows.core.errors import SourceFailed
 from flows.lake.quarantine_report import reasons_of
 from flows.sources.files import archives
 from flows.sources.files.encoding import NO_UTF_8
-from flows.warehouse.build import Build, Fingerprint, prepare_candidate
+from flows.warehouse.build import Build, FileState, prepare_candidate
 from flows.warehouse.docs import inline_docs
 from flows.warehouse.release import publish_candidate
 
@@ -261,7 +261,7 @@ def released(tmp_path: Path, table: str) -> DataFolder:
     prepare_candidate(folder)
     with duckdb.connect(str(folder.candidate)) as connection:
         connection.execute(f"create table main.texts as {table}")
-    publish_candidate(folder, Build((), "invocation", Fingerprint.of(folder.candidate), 0.0, "code", {}), {})
+    publish_candidate(folder, Build((), "invocation", FileState.of(folder.candidate), 0.0, "code"), {})
     return folder
 
 

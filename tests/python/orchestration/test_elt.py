@@ -123,7 +123,7 @@ def test_a_shop_of_another_shape_is_published_and_grows_by_what_is_new(
     second = shop.elt()
 
     # Then the release and the docs have the unit tests, but they did not run again, since the code is the same
-    assert second.verdict.earlier == len(second.build.earlier) > 0
+    assert second.verdict.carried_over > len(second.build.passed_before) > 0
     assert not [result for result in second.build.results if result.node.resource_type == "unit_test"]
     assert set(shop.rows("select tests from release")[0][0]) == set(tests)
     assert shop.folder.docs.stat().st_mtime_ns == docs_written
@@ -152,8 +152,8 @@ def test_a_lost_warehouse_is_built_anew_as_it_was(published: FlowShop) -> None:
     shop.folder.warehouse.unlink()
     anew = shop.elt()
 
-    # Then all unit tests run again, and it is the same; the lake restores its segment history
-    assert anew.verdict.earlier == 0
+    # Then all is built again, and it is the same; the lake restores its segment history
+    assert not anew.build.kept("model")
     assert shop.fingerprint() == grown
     assert shop.rows(history) == segments
 
@@ -223,7 +223,7 @@ def test_prefect_shows_each_model_with_its_tests_and_what_was_loaded(published: 
     named = [re.fullmatch(r"([\w.]+)(?: \((\d+) tests?\))?", one.name) for one in task_runs if "." in one.task_key]
     assert {match[1] for match in named} >= {node["name"] for node in models.values()}
     tests = published.rows("select cardinality(tests) from release")[0][0]
-    assert sum(int(match[2] or 0) for match in named) == tests - first_run.outcome.verdict.earlier
+    assert sum(int(match[2] or 0) for match in named) == tests - first_run.outcome.verdict.carried_over
 
     # And each task run ended well, within the run, and after the models that it reads
     for key, one in shown.items():

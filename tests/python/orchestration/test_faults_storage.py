@@ -27,7 +27,7 @@ from flows.ingest.load import load_table
 from flows.lake.catalog import complete_catalog, pin_catalog
 from flows.lake.delta import open_table, relation_of
 from flows.lake.raw import RawTable, raw_path
-from flows.warehouse.build import Build, Fingerprint, prepare_candidate
+from flows.warehouse.build import Build, FileState, prepare_candidate
 from flows.warehouse.release import publish_candidate
 
 HEADER = "order_id,customer,quantity,price,updated_at\n"
@@ -210,7 +210,7 @@ def folder(tmp_path: Path) -> DataFolder:
     prepare_candidate(folder)
     with duckdb.connect(str(folder.candidate)) as connection:
         connection.execute("create table main.sums as select range as value from range(200000)")
-    publish_candidate(folder, Build((), "invocation", Fingerprint.of(folder.candidate), 0.0, "code", {}), {})
+    publish_candidate(folder, Build((), "invocation", FileState.of(folder.candidate), 0.0, "code"), {})
     return folder
 
 

@@ -18,7 +18,6 @@ from flows.config import settings
 from flows.config.settings import DataFolder
 from flows.orchestration.server import flush_logs_and_events, free_port, prepare_prefect, serving, wait_for_server
 from flows.warehouse import build
-from flows.warehouse.dbt import Dbt
 
 SET = "own_shop"
 CANARY = "canary.person@example.com"
@@ -218,10 +217,11 @@ def put_back(folder: DataFolder, place: Path) -> None:
 def leave_out_unit_tests(patched: pytest.MonkeyPatch) -> None:
     """Record the unit tests as passed, as if the same code had passed them; they take half of a first run."""
 
-    def all_passed(dbt: Dbt, _code: str) -> dict[str, str]:
-        return {test.name: "pass" for test in dbt.manifest.unit_tests.values()}
+    class AllPassed(dict[str, str]):
+        def __contains__(self, _mark: object) -> bool:
+            return True
 
-    patched.setattr(build, "unit_tests_passed", all_passed)
+    patched.setattr(build, "read_passed", lambda _folder: AllPassed())
 
 
 def bring_prefect_database(home: Path) -> None:

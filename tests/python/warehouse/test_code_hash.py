@@ -1,16 +1,14 @@
-"""Unit tests run again exactly when the code differs from that of the last release."""
+"""A release names all the code that made it."""
 
 import shutil
 from pathlib import Path
-from types import SimpleNamespace
 from typing import Any
 
-import duckdb
 import pytest
 
-from flows.config.settings import PROJECT, DataFolder
+from flows.config.settings import PROJECT
 from flows.warehouse import code_hash as code
-from flows.warehouse.code_hash import hash_code, unit_tests_passed
+from flows.warehouse.code_hash import hash_code
 
 
 @pytest.fixture
@@ -50,29 +48,3 @@ def test_a_file_under_another_name_or_another_engine_is_other_code(project: Path
     renamed = hash_code({})
     monkeypatch.setattr(code, "version", lambda engine: f"{engine} of tomorrow")
     assert len({before, renamed, hash_code({})}) == 3
-
-
-@pytest.mark.parametrize(
-    ("tests", "of_code", "known"),
-    [
-        ("map {'a rule': 'pass', 'another': 'pass', 'a data test': 'warn'}", "this", {"a rule", "another"}),
-        ("map {'a rule': 'pass', 'another': 'pass'}", "other", set()),
-        ("map {'a rule': 'pass', 'another': 'fail'}", "this", set()),
-        ("map {'a rule': 'pass'}", "this", set()),
-        (None, "this", set()),
-    ],
-)
-def test_unit_tests_count_only_if_the_same_code_passed_all_of_them(
-    tmp_path: Path, tests: str | None, of_code: str, known: set[str]
-) -> None:
-    # Given a release with the code and its passed tests; or a release of a version that did not record its code
-    folder = DataFolder(tmp_path)
-    folder.candidate.parent.mkdir(parents=True)
-    with duckdb.connect(str(folder.candidate)) as candidate:
-        noted = f"{tests} as tests, '{of_code}' as code_hash" if tests else "map {'a rule': 'pass'} as tests"
-        candidate.execute(f"create table main.release as select {noted}")
-    declared = {name: SimpleNamespace(name=name) for name in ("a rule", "another")}
-    dbt: Any = SimpleNamespace(folder=folder, manifest=SimpleNamespace(unit_tests=declared))
-
-    # Then they are skipped only if the code is the same, and all of them passed
-    assert set(unit_tests_passed(dbt, "this")) == known

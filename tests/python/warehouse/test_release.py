@@ -17,7 +17,7 @@ from support.reader import reading
 from flows.config.settings import DataFolder
 from flows.core.errors import GateFailed
 from flows.core.names import TableName
-from flows.warehouse.build import Build, Fingerprint, prepare_candidate
+from flows.warehouse.build import Build, FileState, prepare_candidate
 from flows.warehouse.release import prune_releases, publish_candidate
 
 VERSIONS = {TableName("sales", "orders"): 3, TableName("crm", "customers"): None}
@@ -51,7 +51,7 @@ def candidate(folder: DataFolder, value: int) -> Build:
         for table in ("one", "other"):
             connection.execute(f"create or replace table core.{table} as select {value} as value from range(5000)")
         connection.execute("create or replace view staging.rows as select 1 as row")
-    return Build((), "invocation", Fingerprint.of(folder.candidate), 0.0, "code", {})
+    return Build((), "invocation", FileState.of(folder.candidate), 0.0, "code")
 
 
 def seen(folder: DataFolder) -> tuple[int, str]:
@@ -108,7 +108,7 @@ def test_fault_04_a_reader_of_fifty_releases_and_failures_never_waits_fails_or_s
             match number % 5:
                 case 3:  # When a candidate is refused,
                     with pytest.raises(GateFailed):
-                        publish_candidate(folder, replace(build, fingerprint=Fingerprint(0, 0, 0)), VERSIONS)
+                        publish_candidate(folder, replace(build, file=FileState(0, 0, 0)), VERSIONS)
                 case 4:  # killed on its way,
                     at = Point(f"publish/{chance.choice(STEPS)}", chance.choice(("before", "after")))
                     assert killed(folder, build, at).was_killed
@@ -166,7 +166,8 @@ def test_a_release_is_one_file_of_tables_that_says_what_it_was_made_of(folder: D
     assert views == [(0,)]
     assert versions == {"sales.orders": 3}
     assert invocation == "invocation"
-    assert [path.name for path in folder.warehouse.resolve().parent.iterdir()] == ["warehouse.duckdb"]
+    beside = {path.name for path in folder.warehouse.resolve().parent.iterdir()}
+    assert beside == {"warehouse.duckdb", "published.json"}
 
 
 def test_a_log_that_a_killed_build_left_is_not_replayed(folder: DataFolder) -> None:

@@ -1,0 +1,76 @@
+"""Tests that depend on code alone, unit tests above all: once the same code has passed them, they need not run again.
+
+Their results are kept for the project, beside the data of its sets, so a new set does not run them again.
+"""
+
+import json
+import os
+from collections.abc import Iterable, Mapping
+from contextlib import suppress
+from pathlib import Path
+from typing import Any
+
+from flows.config.settings import DataFolder
+from flows.warehouse.dbt import Dbt
+from flows.warehouse.fingerprints import Fingerprints
+from flows.warehouse.rebuild import is_view
+
+RESULTS_KEPT = 5_000
+"""Results of older code are forgotten, the oldest first."""
+
+
+def code_tests(dbt: Dbt) -> dict[str, str]:
+    """Return the fingerprints of the tests that read no data, by unique id; they run with the project's own vars."""
+    manifest = dbt.manifest
+    prints = Fingerprints(manifest, {})
+    found = [*manifest.unit_tests, *(key for key, node in manifest.nodes.items() if is_code_test(node))]
+    return {key: prints.of(key) for key in found}
+
+
+def is_code_test(node: Any) -> bool:
+    """Tell whether a data test reads no model and no source: it proves macros."""
+    return bool(node.resource_type == "test" and not node.depends_on_nodes)
+
+
+def run_code_tests(dbt: Dbt, wanted: Mapping[str, str]) -> list[Any]:
+    """Run these tests on the candidate with the views that they need the columns of; return dbt's results of tests."""
+    if not wanted:
+        return []
+    manifest = dbt.manifest
+    nodes = [manifest.unit_tests.get(key) or manifest.nodes[key] for key in wanted]
+    views: set[str] = set()
+    open_nodes = [key for node in nodes for key in node.depends_on_nodes]
+    while open_nodes:
+        for parent in manifest.nodes[open_nodes.pop()].depends_on_nodes:
+            if parent in manifest.nodes and is_view(manifest.nodes[parent]) and parent not in views:
+                views.add(parent)
+                open_nodes.append(parent)
+    if views:
+        dbt.run("run", "--select", *(manifest.nodes[key].name for key in views))
+    results = dbt.run("test", "--select", *(node.name for node in nodes), "--indirect-selection", "empty")
+    return [result for result in results if result.node.unique_id in wanted]
+
+
+def read_passed(folder: DataFolder) -> dict[str, str]:
+    """Return the names of the tests that passed before, by fingerprint; a file that cannot be read tells of none."""
+    with suppress(OSError, ValueError):
+        found = json.loads(_place(folder).read_text())
+        if isinstance(found, dict):
+            return {str(key): str(name) for key, name in found.items()}
+    return {}
+
+
+def write_passed(folder: DataFolder, passed: Iterable[tuple[str, str]]) -> None:
+    """Add tests that have passed, as pairs of fingerprint and name."""
+    new = dict(passed)
+    if not new:
+        return
+    kept = {key: name for key, name in read_passed(folder).items() if key not in new} | new
+    place = _place(folder)
+    newest = place.with_name(f"{place.name}.{os.getpid()}.new")
+    newest.write_text(json.dumps(dict(list(kept.items())[-RESULTS_KEPT:]), indent=0))
+    os.replace(newest, place)
+
+
+def _place(folder: DataFolder) -> Path:
+    return folder.path.parent / "code_tests.json"

@@ -1,0 +1,178 @@
+"""What a build must run: the nodes whose code or inputs are not those of the last release.
+
+A build goes in waves. A node that reads a table of this wave waits for the next one, if its own code and its other
+inputs are as they were: the table may come out with the rows that it had, and then the node is kept (early cut-off).
+"""
+
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, field, replace
+from graphlib import TopologicalSorter
+from typing import Any
+from uuid import uuid4
+
+from dbt.contracts.graph.manifest import Manifest
+
+from flows.warehouse.dbt import GOOD, TESTS
+from flows.warehouse.node_states import WITH_ROWS, NodeState
+from flows.warehouse.volatile import is_volatile
+
+BUILT = ("model", "seed", "snapshot", "test")
+"""Resource types of the nodes that a build runs."""
+
+
+@dataclass
+class Rebuild:
+    """Decides wave by wave which nodes run, and knows the state of each node that is decided.
+
+    `code_of` gives the fingerprint of a node's code, `sources` the state of each source table, `before` the states of
+    the last release, `present` what its file holds, as pairs of schema and name.
+    """
+
+    manifest: Manifest
+    code_of: Callable[[str], str]
+    sources: Mapping[str, str]
+    before: Mapping[str, NodeState]
+    present: set[tuple[str, str]]
+    states: dict[str, NodeState] = field(default_factory=dict)
+    ran: set[str] = field(default_factory=set)
+    blocked: set[str] = field(default_factory=set)
+
+    def __post_init__(self) -> None:
+        nodes = self.manifest.nodes
+        graph = {key: [parent for parent in node.depends_on_nodes if parent in nodes] for key, node in nodes.items()}
+        order = TopologicalSorter(graph).static_order()
+        self._order = [key for key in order if nodes[key].resource_type in BUILT]
+        self._made_views: set[str] = set()
+
+    @property
+    def kept(self) -> set[str]:
+        """The nodes that are as the last release holds them."""
+        return self.states.keys() - self.ran
+
+    def next_wave(self) -> list[str]:
+        """Return the nodes to run next, each after what it reads, with the views that they need; empty at the end."""
+        wave: set[str] = set()
+        within: set[str] = set()  # views whose rows this wave decides
+        for key in self._order:
+            if key in self.states or key in self.blocked or not self._is_wanted(key):
+                continue
+            node = self.manifest.nodes[key]
+            parents = self._parents(node)
+            if any(parent in self.blocked for parent in parents):
+                self.blocked.add(key)
+                continue
+            open_parents = [parent for parent in parents if self._output(parent) is None]
+            if not open_parents:
+                self._settle(node, wave)
+            elif all(parent in wave or parent in within for parent in open_parents):
+                if is_view(node):
+                    within.add(key)
+                elif node.resource_type in TESTS or self._must_run(node):
+                    wave.add(key)
+        views = self._views_for(wave)
+        self._made_views |= views
+        return [key for key in self._order if key in wave or key in views]
+
+    def record(self, results: Iterable[Any], contents: Callable[[list[Any]], Mapping[str, str]]) -> None:
+        """Take dbt's results of a wave; `contents` gives the hash of the rows of tables, by unique id."""
+        done = {result.node.unique_id: result for result in results if result.node.unique_id in self.manifest.nodes}
+        tables = [self.manifest.nodes[key] for key, result in done.items() if self._has_rows(key, result)]
+        hashes = contents(tables)
+        for key in self._order:
+            node = self.manifest.nodes[key]
+            if is_view(node) and key not in self.states and self._is_known(node):
+                self._settle(node, set())
+            if key not in done or key in self.states:
+                continue
+            result = done[key]
+            if result.status == "skipped":
+                self.blocked.add(key)
+                continue
+            self.ran.add(key)
+            if result.status not in GOOD:
+                self.blocked |= {key, *(node.depends_on_nodes if node.resource_type in TESTS else ())}
+                continue
+            state = self._state(key).without_rows()
+            failures = getattr(result, "failures", None)
+            state = replace(state, status=str(result.status), failures=failures)
+            self.states[key] = replace(state, output=hashes.get(key, state.output))
+
+    @property
+    def not_built(self) -> int:
+        """The number of nodes that were not run, since what they read has failed."""
+        return len(self.blocked - self.states.keys() - self.ran)
+
+    def _is_wanted(self, key: str) -> bool:
+        """Leave out the tests of the code alone, which are not run with the models."""
+        node = self.manifest.nodes[key]
+        return node.resource_type != "test" or bool(node.depends_on_nodes)
+
+    def _settle(self, node: Any, wave: set[str]) -> None:
+        """Decide on a node whose inputs are known: it is kept, is a view, or runs."""
+        key = node.unique_id
+        state, before = self._state(key), self.before.get(key)
+        if is_view(node):
+            state = replace(state.without_rows(), status="success")
+            self.states[key] = replace(state, output=uuid4().hex) if is_volatile(node) else state
+            if before is None or not before.is_of(state.code, state.inputs):
+                self.ran.add(key)
+        elif before is not None and before.is_of(state.code, state.inputs) and self._is_whole(node):
+            self.states[key] = before
+        else:
+            wave.add(key)
+
+    def _must_run(self, node: Any) -> bool:
+        """Tell whether a node runs whatever the open inputs turn out to be."""
+        before = self.before.get(node.unique_id)
+        if before is None or not before.is_good or not self._is_whole(node):
+            return True
+        known = {parent: output for parent in self._parents(node) if (output := self._output(parent)) is not None}
+        return before.code != self.code_of(node.unique_id) or any(
+            before.inputs.get(parent) != output for parent, output in known.items()
+        )
+
+    def _is_known(self, node: Any) -> bool:
+        """Tell whether all inputs of a node are decided, so that it can be, and none of them has failed."""
+        parents = self._parents(node)
+        return all(self._output(parent) is not None and parent not in self.blocked for parent in parents)
+
+    def _is_whole(self, node: Any) -> bool:
+        """Tell whether the last release holds what a node made, and whether that can be relied on."""
+        if is_volatile(node):
+            return False
+        return node.resource_type in TESTS or (node.schema, node.alias) in self.present
+
+    def _has_rows(self, key: str, result: Any) -> bool:
+        node = self.manifest.nodes[key]
+        return result.status in GOOD and node.config.materialized in WITH_ROWS
+
+    def _state(self, key: str) -> NodeState:
+        node = self.manifest.nodes[key]
+        inputs = {parent: self._output(parent) or "" for parent in self._parents(node)}
+        return NodeState(key, node.name, str(node.resource_type), self.code_of(key), inputs)
+
+    def _parents(self, node: Any) -> list[str]:
+        return sorted(set(node.depends_on_nodes))
+
+    def _output(self, key: str) -> str | None:
+        """Return what stands for the rows of a node or source; None if that is not known yet."""
+        if key in self.states:
+            return self.states[key].output
+        return None if key in self.manifest.nodes else self.sources.get(key, "absent")
+
+    def _views_for(self, wave: Iterable[str]) -> set[str]:
+        """Return the views that nodes read, directly or through other views, and that are not made yet."""
+        found: set[str] = set()
+        open_nodes = list(wave)
+        while open_nodes:
+            for parent in self.manifest.nodes[open_nodes.pop()].depends_on_nodes:
+                node = self.manifest.nodes.get(parent)
+                if node is not None and is_view(node) and parent not in found | self._made_views:
+                    found.add(parent)
+                    open_nodes.append(parent)
+        return found
+
+
+def is_view(node: Any) -> bool:
+    """Tell whether a node is a view, which a release does not hold."""
+    return bool(node.resource_type == "model" and node.config.materialized == "view")

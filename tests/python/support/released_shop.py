@@ -1,0 +1,78 @@
+"""A shop whose warehouse is released after every load: what has not changed is kept from the last release."""
+
+import hashlib
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import duckdb
+from dbt.contracts.graph.manifest import Manifest
+from support.lake_by_hand import Lake, Warehouse
+
+from flows.config import settings
+from flows.config.settings import DataFolder
+from flows.warehouse.build import Build, build_candidate, prepare_candidate
+from flows.warehouse.dbt import Dbt
+from flows.warehouse.release import publish_candidate
+
+
+def part_of(manifest: Manifest, *names: str, tested: bool = False) -> Manifest:
+    """Return a project of some models and what they read, with the data tests of these alone or without tests.
+
+    A lake whose records break many rules is built without tests.
+    """
+    part = manifest.deepcopy()
+    kept: set[str] = set()
+    wanted = [
+        key for key, node in part.nodes.items() if node.resource_type != "test" and node.name in (names or [node.name])
+    ]
+    while wanted:
+        key = wanted.pop()
+        if key in part.nodes and key not in kept:
+            kept.add(key)
+            wanted += part.nodes[key].depends_on_nodes
+    kept |= {key for key, node in part.nodes.items() if node.resource_type == "operation"}
+    known = kept | part.sources.keys()
+    tests = [node for node in part.nodes.values() if node.resource_type == "test" and tested]
+    kept |= {node.unique_id for node in tests if known.issuperset(node.depends_on_nodes)}
+    part.nodes = {key: node for key, node in part.nodes.items() if key in kept}
+    part.unit_tests = {}
+    part.build_parent_and_child_maps()
+    return part
+
+
+class Released(Warehouse):
+    """The releases of a lake by hand, as the flow makes them."""
+
+    def __init__(self, folder: Path, manifest: Manifest) -> None:
+        super().__init__(folder, manifest)
+        self.data = DataFolder(folder / "shop")
+        self.data.path.mkdir()
+        self.path = self.data.warehouse
+
+    def release(self, lake: Lake, variables: Mapping[str, Any] | None = None, *, full_refresh: bool = False) -> Build:
+        """Build what has changed, and publish it, without gates."""
+        settings.export(**{settings.DATA_VARIABLE: str(self.folder), settings.SET_VARIABLE: self.data.path.name})
+        self.write_catalog(lake)
+        prepare_candidate(self.data, empty=full_refresh)
+        build = build_candidate(Dbt(self.data, self.manifest, variables or {}), full_refresh=full_refresh, select=None)
+        assert all(result.status in ("success", "pass", "warn") for result in build.results), [
+            (result.node.name, result.message) for result in build.results if result.status not in ("success", "pass")
+        ]
+        publish_candidate(self.data, build, {})
+        return build
+
+    def write_catalog(self, lake: Lake) -> None:
+        """Write the lake with a pin for each table, as the flow does."""
+        lake.write(self.data.catalog, self.manifest)
+        with duckdb.connect(str(self.data.catalog)) as catalog:
+            catalog.execute(
+                "create table main.pins (source varchar, table_name varchar, version bigint, batch bigint, "
+                "rows varchar, shape varchar)"
+            )
+            for name, rows in lake.arrived.items():
+                state = hashlib.sha256(repr(rows).encode()).hexdigest()
+                catalog.execute("insert into main.pins values (?, ?, 1, 1, ?, '')", [*name.split("."), state])
+
+    def tables(self) -> list[str]:
+        return [table for table in super().tables() if table not in ("main.release", "main.node_state")]
