@@ -26,6 +26,8 @@ setup: .venv/ready  ## set up the virtual environment, locked dependencies and P
 	@PREFECT_HOME=$(abspath $(DATA))/prefect $(BIN)/python -m prefect server database upgrade --yes >/dev/null & \
 	  $(BIN)/python -c 'from flows.config.settings import DataFolder; from flows.warehouse.dbt import Dbt; Dbt.parse(DataFolder.of("$(SET)"))'; \
 	  $(BIN)/dbt --quiet parse; wait $$!
+	@echo "Building the warehouse without sources, from which each set begins, and running the unit tests …"
+	@$(BIN)/python -c 'from flows.warehouse.template import make_template; make_template()'
 	@touch $@
 
 run: setup  ## run the demo from its sources to a release; each further run is one day later

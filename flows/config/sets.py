@@ -21,7 +21,8 @@ def sets_with_data() -> list[str]:
     """Return the names of the sets that have a lake or a release."""
     root = settings.data_root()
     folders = [settings.DataFolder(path) for path in sorted(root.iterdir())] if root.is_dir() else []
-    return [folder.path.name for folder in folders if folder.lake.is_dir() or folder.warehouse.exists()]
+    with_data = [folder.path.name for folder in folders if folder.lake.is_dir() or folder.warehouse.exists()]
+    return [name for name in with_data if name not in settings.RESERVED]
 
 
 def read_set(path: Path, connection_set: str | None = None) -> tuple[str, Any]:
@@ -46,10 +47,11 @@ def read_set(path: Path, connection_set: str | None = None) -> tuple[str, Any]:
     if not isinstance(sets, dict) or not sets:
         raise UsageError(f"{shown(path)} holds no set of connections.", "Write one as CONTRIBUTING.md shows.")
     for name in sets:
-        if not (isinstance(name, str) and re.fullmatch(SET_NAME, name)) or name == "prefect":
+        if not (isinstance(name, str) and re.fullmatch(SET_NAME, name)) or name in settings.RESERVED:
             raise UsageError(
                 f"{shown(path)} holds a set called {name!r}.",
-                "A set has a folder of its own: name it by letters, digits, - and _, in quotes, and not prefect.",
+                "A set has a folder of its own: name it by letters, digits, - and _, in quotes, and not "
+                f"{' or '.join(settings.RESERVED)}.",
             )
     chosen = connection_set or settings.chosen_set() or next(iter(sets))
     if chosen not in sets:

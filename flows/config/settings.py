@@ -13,6 +13,9 @@ from flows.core.redaction import remember_secret
 PROJECT = Path(__file__).resolve().parents[2]
 SET_VARIABLE, DATA_VARIABLE, LAKE_VARIABLE = "ML_WAREHOUSE_SET", "ML_WAREHOUSE_DATA", "ML_WAREHOUSE_LAKE"
 KEY_VARIABLE, KEY_CHARACTERS = "ML_WAREHOUSE_PSEUDONYM_KEY", 32
+TEMPLATE = "template"
+RESERVED = ("prefect", TEMPLATE)
+"""Folders beside those of the sets."""
 LOOPBACK = ("127.0.0.1", "localhost", "::1")
 MAKE_KEY = 'python -c "import secrets; print(secrets.token_hex(32))"'
 
@@ -39,6 +42,11 @@ def chosen_set() -> str | None:
 def data_root() -> Path:
     """Return the folder that holds everything the project writes."""
     return (PROJECT / (os.environ.get(DATA_VARIABLE) or "data")).resolve()
+
+
+def template_folder() -> "DataFolder":
+    """Return the folder of the release without any source, from which a new set begins."""
+    return DataFolder(data_root() / TEMPLATE)
 
 
 def prefect_is_elsewhere() -> str | None:

@@ -34,7 +34,7 @@ def restore_snapshots(lake: Path, database: Path, snapshots: Iterable[tuple[str,
             continue
         with duckdb.connect(str(database)) as connection:
             connection.execute(f"create schema if not exists {identifier(schema)}")
-            connection.execute(f"create table {identifier(schema)}.{identifier(name)} as from {relation}")
+            connection.execute(f"create or replace table {identifier(schema)}.{identifier(name)} as from {relation}")
         restored.append(name)
     return restored
 

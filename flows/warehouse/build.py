@@ -14,7 +14,7 @@ from typing import Any
 import duckdb
 from dbt_common.events.base_types import EventMsg
 
-from flows.config.settings import DataFolder
+from flows.config.settings import DataFolder, template_folder
 from flows.core.errors import StorageFailed
 from flows.core.names import identifier
 from flows.core.storage import REBUILD, TRY_AGAIN, open_database
@@ -108,10 +108,11 @@ def with_warnings(build: Build, told: Mapping[str, tuple[str, ...]]) -> Build:
 
 
 def prepare_candidate(folder: DataFolder, *, empty: bool = False) -> None:
-    """Make the candidate from the last release, or empty without one; leftovers of an earlier run are deleted first.
+    """Make the candidate from the last release; leftovers of an earlier run are deleted first.
 
-    A log that a killed run left beside the file would be replayed onto the new copy. With `empty` the candidate starts
-    without the last release. Raises StorageFailed for a release that cannot be opened: damaged, or of a newer DuckDB.
+    A log that a killed run left beside the file would be replayed onto the new copy. A set without a release begins
+    with the template, if there is one. With `empty` the candidate starts with nothing. Raises StorageFailed for a
+    release that cannot be opened: damaged, or of a newer DuckDB.
     """
     shutil.rmtree(folder.candidate.parent, ignore_errors=True)
     folder.candidate.parent.mkdir(parents=True)
@@ -119,6 +120,8 @@ def prepare_candidate(folder: DataFolder, *, empty: bool = False) -> None:
         release = folder.warehouse.resolve()
         open_database(release, f"the release {release.parent.name} cannot be read", REBUILD).close()
         copy_file(release, folder.candidate)
+    elif not empty and template_folder().warehouse.exists():
+        copy_file(template_folder().warehouse.resolve(), folder.candidate)
 
 
 def drop_orphaned_relations(dbt: Dbt) -> list[str]:
@@ -224,8 +227,8 @@ def _build_what_changed(dbt: Dbt, full_refresh: bool, on_event: Sequence[OnEvent
 
 
 def _states_before(dbt: Dbt) -> dict[str, NodeState]:
-    """Return the states of the release that the candidate is a copy of."""
-    release = dbt.folder.warehouse
+    """Return the states of the release, or the template, that the candidate is a copy of."""
+    release = dbt.folder.warehouse if dbt.folder.warehouse.exists() else template_folder().warehouse
     return read_trusted_states(release.resolve(), dbt.manifest.nodes) if release.exists() else {}
 
 

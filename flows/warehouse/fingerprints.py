@@ -31,6 +31,8 @@ WORD = re.compile(r"[A-Za-z_]\w*")
 COMPUTED_VAR = re.compile(r"\bvar\(\s*[^'\"\s]")
 READS_FILES = re.compile(r"\b(read_text|read_blob|read_csv|read_csv_auto|read_json|read_parquet|glob)\s*\(")
 
+KEY_MACRO = "get_pseudonym_key"
+
 DESCRIBING = {"description", "docs", "doc_blocks", "patch_path", "created_at", "root_path", "build_path"}
 """What tells people about a node and changes no row."""
 
@@ -38,11 +40,11 @@ DESCRIBING = {"description", "docs", "doc_blocks", "patch_path", "created_at", "
 class Fingerprints:
     """The fingerprints of a project's nodes, with a set's own vars."""
 
-    def __init__(self, manifest: Manifest, variables: Mapping[str, Any], beside: str = "") -> None:
-        """Take the parsed project, the vars, and the fingerprint of what every node depends on beside the code."""
+    def __init__(self, manifest: Manifest, variables: Mapping[str, Any], key: str = "") -> None:
+        """Take the parsed project, the vars, and the fingerprint of the key for pseudonyms."""
         self._manifest = manifest
         self._variables = variables
-        self._beside = beside
+        self._key = key
         self._seen: dict[str, str] = {}
         self._macros = [macro for macro in manifest.macros.values() if macro.package_name == manifest_project(manifest)]
 
@@ -50,7 +52,7 @@ class Fingerprints:
         """Return the fingerprint of a node's code: a model, seed, snapshot, data test or unit test."""
         manifest = self._manifest
         node = manifest.nodes.get(unique_id) or manifest.unit_tests[unique_id]
-        parts: list[Any] = [self._beside, self.engine, describe_node(node)]
+        parts: list[Any] = [self.engine, describe_node(node)]
         parts += [self._outside(parent) for parent in sorted(node.depends_on_nodes)]
         texts = _texts(node)
         if unique_id in manifest.unit_tests:
@@ -65,6 +67,8 @@ class Fingerprints:
             parts.append(self._variables)
         else:
             parts.append({name: value for name, value in self._variables.items() if name in words})
+        if KEY_MACRO in words:
+            parts.append(self._key)
         if any(READS_FILES.search(text) for text in texts):
             parts.append(self.all_files)
         return _hash(parts)

@@ -258,8 +258,8 @@ MUTANTS: dict[str, Callable[[pytest.MonkeyPatch], None]] = {
 
 
 def without_vars(begin: Callable[..., None]) -> Callable[..., None]:
-    def begin_without(self: Fingerprints, manifest: Manifest, _variables: Any, beside: str = "") -> None:
-        begin(self, manifest, {}, beside)
+    def begin_without(self: Fingerprints, manifest: Manifest, _variables: Any, key: str = "") -> None:
+        begin(self, manifest, {}, key)
 
     return begin_without
 
