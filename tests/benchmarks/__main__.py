@@ -10,7 +10,18 @@ import sys
 from flows.config.settings import PROJECT
 from tests.benchmarks.measures import Measure, as_table
 
-CASES = ("loads", "memory", "known_keys", "commits", "indexes", "first_run", "build_step", "full_build", "day")
+CASES = (
+    "loads",
+    "memory",
+    "known_keys",
+    "commits",
+    "indexes",
+    "first_run",
+    "build_step",
+    "full_build",
+    "what_changed",
+    "day",
+)
 
 
 def main(names: list[str]) -> int:

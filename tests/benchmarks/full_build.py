@@ -70,15 +70,21 @@ class Shop:
         """The data folder with all files of the benchmark."""
         return self.dbt.folder
 
-    def move_on(self) -> None:
-        """Add the next day to the sources and the lake."""
+    def move_on(self, *loaded: str) -> None:
+        """Add the next day to the sources, and to the lake what these sources have, or all of them."""
         advance(self.folder.path / "source", scale=self.scale)
+        self.load(*loaded)
+
+    def load(self, *loaded: str) -> None:
+        """Load what is new in these sources, or in all of them."""
         self.folder.made_up_key.write_text(MADE_UP_KEY)
         contracts = contracts_of(self.dbt.manifest.sources.values())
         with serve_sales(self.folder.path / "source", "bench") as url:
             settings.export(DEMO_SALES_URL=url, DEMO_SALES_TOKEN="bench")
             sources = read_connections(PROJECT / "connections.yml", SET)
             for name, connection in tables_to_load(sources, contracts):
+                if loaded and name.source not in loaded:
+                    continue
                 load_table(connection, contracts[name], self.folder.lake, run_id="bench")
         pin_catalog(self.folder.catalog, self.folder.lake, contracts)
 
