@@ -21,6 +21,10 @@ from flows.core.errors import UsageError
 from flows.core.names import TableName
 
 DEFAULT_FILE = "connections.yml"
+PUBLISH = "publish"
+"""The key of a set that names a further format of its release, beside its sources."""
+
+FurtherFormat = Literal["parquet"]
 
 
 def _read_sql(value: Any) -> Any:
@@ -184,6 +188,8 @@ class Connections:
     sources: Mapping[str, Connection]
     path: Path
     variables: Mapping[str, Any] = field(default_factory=dict)
+    formats: tuple[FurtherFormat, ...] = ()
+    """The formats in which marts are published beside the release's file."""
 
     @property
     def options(self) -> str:
@@ -202,7 +208,10 @@ def connections_schema() -> dict[str, Any]:
     name = Annotated[str, StringConstraints(pattern=SET_NAME)]
     schema = TypeAdapter(dict[name, dict[str, ConnectionOptions]]).json_schema()
     for one_set in schema["patternProperties"].values():
-        one_set["properties"] = {VARS: {"type": "object", "description": "Own values for vars of dbt_project.yml"}}
+        one_set["properties"] = {
+            VARS: {"type": "object", "description": "Own values for vars of dbt_project.yml"},
+            PUBLISH: {"const": "parquet", "description": "Marts as Parquet beside the release's file"},
+        }
     return schema
 
 
@@ -215,16 +224,17 @@ def read_connections(path: Path, connection_set: str | None = None) -> Connectio
     variables = parse_variables(
         value.pop(VARS, None) if isinstance(value, dict) else None, f"{shown(path)}: {name}.{VARS}"
     )
-    parsed = parse(
-        dict[str, ConnectionOptions],
-        value,
-        subject=shown(path),
-        place=(name,),
-        remedy="Fix the file; CONTRIBUTING.md, «Keys of a mapping», lists the keys.",
+    further = value.pop(PUBLISH, None) if isinstance(value, dict) else None
+    remedy = "Fix the file; CONTRIBUTING.md, «Keys of a mapping», lists the keys."
+    formats = (
+        ()
+        if further is None
+        else (parse(FurtherFormat, further, subject=shown(path), place=(name, PUBLISH), remedy=remedy),)
     )
+    parsed = parse(dict[str, ConnectionOptions], value, subject=shown(path), place=(name,), remedy=remedy)
     folder = settings.DataFolder.of(name)
     sources = {
         source: Connection.model_construct(source=source, data=folder.path, file=shown(path), **dict(options))
         for source, options in parsed.items()
     }
-    return Connections(name, folder, sources, path, variables)
+    return Connections(name, folder, sources, path, variables, formats)

@@ -17,8 +17,10 @@ from flows.config.settings import DataFolder
 from flows.core.errors import StorageFailed
 from flows.core.names import identifier
 from flows.core.storage import REBUILD, TRY_AGAIN, open_database
+from flows.warehouse.annotate import drop_main_views
 from flows.warehouse.code_hash import hash_code, unit_tests_passed
 from flows.warehouse.dbt import Dbt, OnEvent
+from flows.warehouse.release_format import convert_database, create_database, has_release_format
 
 logger = logging.getLogger(__name__)
 
@@ -73,14 +75,23 @@ def prepare_candidate(folder: DataFolder, *, empty: bool = False) -> None:
     """Make the candidate from the last release, or empty without one; leftovers of an earlier run are deleted first.
 
     A log that a killed run left beside the file would be replayed onto the new copy. With `empty` the candidate starts
-    without the last release. Raises StorageFailed for a release that cannot be opened: damaged, or of a newer DuckDB.
+    without the last release. Its format is that of releases. Raises StorageFailed for a release that cannot be opened:
+    damaged, or of a newer DuckDB.
     """
     shutil.rmtree(folder.candidate.parent, ignore_errors=True)
     folder.candidate.parent.mkdir(parents=True)
-    if folder.warehouse.exists() and not empty:
-        release = folder.warehouse.resolve()
-        open_database(release, f"the release {release.parent.name} cannot be read", REBUILD).close()
+    if empty or not folder.warehouse.exists():
+        create_database(folder.candidate)
+        return
+    release = folder.warehouse.resolve()
+    with open_database(release, f"the release {release.parent.name} cannot be read", REBUILD) as opened:
+        has_format = has_release_format(opened)
+    if has_format:
         copy_file(release, folder.candidate)
+    else:
+        convert_database(release, folder.candidate)
+    with duckdb.connect(str(folder.candidate)) as candidate:
+        drop_main_views(candidate)
 
 
 def drop_orphaned_relations(dbt: Dbt) -> list[str]:

@@ -1,0 +1,157 @@
+"""The comments of a release: what each table and column means, as plain text that every client shows.
+
+They are composed from dbt's descriptions when a release is published, and read back by `flows tables` and `describe`.
+"""
+
+import re
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:  # dbt takes seconds to import, and the commands that read comments do not need it
+    from dbt.contracts.graph.manifest import Manifest
+
+CLASSES = {"pii": "Personal data", "phi": "Health data"}
+"""The tags of a column's meta, as a comment says them."""
+
+CODE = re.compile(r"```\w*\n(.*?)```", re.DOTALL)
+MARKUP = re.compile(r"\*\*(.+?)\*\*|`([^`\n]+)`|\[([^\]]+)\]\([^)\s]+\)", re.DOTALL)
+LIST_ITEM = re.compile(r"\s*(?:[-*|]|\d+\.) ?")
+CLASSED = re.compile(rf"\s*({'|'.join(CLASSES.values())}): ([^.]+)\.$")
+LABELS = {"key": "Key", "owner": "Owner", "sources": "Sources", "used_by": "Used by"}
+EXAMPLE = "Example:\n"
+SENTENCE = re.compile(r".+?[.?!](?=\s|$)", re.DOTALL)
+
+
+@dataclass(frozen=True)
+class Description:
+    """What a table or function is: paragraphs of plain text, an example query, and facts of its model.
+
+    `sources` are the tables of the contract that it descends from, `used_by` the uses that dbt calls exposures.
+    """
+
+    text: str = ""
+    example: str = ""
+    key: tuple[str, ...] = ()
+    owner: tuple[str, ...] = ()
+    sources: tuple[str, ...] = ()
+    used_by: tuple[str, ...] = ()
+
+    @classmethod
+    def parse(cls, comment: str) -> "Description":
+        """Read a comment that `comment` has composed; any other text is taken as it is."""
+        *paragraphs, last = comment.split("\n\n")
+        facts = dict(line.partition(": ")[::2] for line in last.split("\n"))
+        if not facts.keys() <= set(LABELS.values()):
+            facts, paragraphs = {}, [*paragraphs, last]
+        text, _, example = "\n\n".join(paragraphs).partition(EXAMPLE)
+        found = {name: tuple(filter(None, facts.get(label, "").split(", "))) for name, label in LABELS.items()}
+        return cls(text.strip(), example.strip(), **found)
+
+    @property
+    def comment(self) -> str:
+        """The comment as it is written into the file."""
+        facts = [f"{label}: {', '.join(getattr(self, name))}" for name, label in LABELS.items() if getattr(self, name)]
+        return "\n\n".join(filter(None, [self.text, self.example and EXAMPLE + self.example, "\n".join(facts)]))
+
+    @property
+    def question(self) -> str:
+        """The first sentence: the question that a mart answers, or what the rows of another table are."""
+        found = SENTENCE.match(self.text)
+        return " ".join((found[0] if found else self.text).split())
+
+
+@dataclass(frozen=True)
+class PublishedModel:
+    """A table or function of a release with its description, and the comments of its columns by name."""
+
+    schema: str
+    name: str
+    description: Description
+    columns: Mapping[str, str] = field(default_factory=dict)
+    is_function: bool = False
+    is_mart: bool = False
+
+
+def published_models(manifest: "Manifest") -> list[PublishedModel]:
+    """Return the tables and functions that a release of the project holds."""
+    uses: dict[str, list[str]] = {}
+    for exposure in manifest.exposures.values():
+        for node in exposure.depends_on_nodes:
+            uses.setdefault(node, []).append(exposure.label or exposure.name)
+    owners = {group.name: group.owner.name or group.name for group in manifest.groups.values()}
+    return [
+        PublishedModel(
+            node.schema,
+            node.alias,
+            _describe(node, owners, _sources_of(manifest, node), uses.get(node.unique_id, [])),
+            {name: describe_column(column) for name, column in node.columns.items()},
+            is_function=node.config.materialized == "table_function",
+            is_mart="marts" in node.fqn and not node.name.startswith("int_"),
+        )
+        for node in manifest.nodes.values()
+        if node.resource_type in ("model", "seed", "snapshot") and node.config.materialized != "view"
+    ]
+
+
+def describe_column(column: Any) -> str:
+    """Return the comment of a column: its description, and its class of personal data if it has one."""
+    meta = column.config.meta
+    classes = [f"{said}: {meta[tag]}." for tag, said in CLASSES.items() if meta.get(tag, "none") != "none"]
+    return " ".join([make_plain(column.description), *classes]).strip()
+
+
+def split_class(comment: str) -> tuple[str, str]:
+    """Return the description of a column, and its class of personal data; that is empty if it has none."""
+    found = CLASSED.search(comment)
+    return (comment[: found.start()], found[2]) if found else (comment, "")
+
+
+def make_plain(markdown: str) -> str:
+    """Return Markdown as plain text: no marks, and a paragraph without line breaks, except in lists."""
+    paragraphs = re.split(r"\n\s*\n", MARKUP.sub(lambda found: found[1] or found[2] or found[3], markdown).strip())
+    return "\n\n".join(_unwrap(paragraph) for paragraph in paragraphs)
+
+
+def _unwrap(paragraph: str) -> str:
+    lines: list[str] = []
+    for line in paragraph.split("\n"):
+        if lines and not LIST_ITEM.match(line):
+            lines[-1] += f" {line.strip()}"
+        else:
+            lines.append(line.strip())
+    return "\n".join(lines)
+
+
+def _describe(node: Any, owners: Mapping[str, str], sources: list[str], uses: list[str]) -> Description:
+    example = CODE.search(node.description)
+    owner = owners.get(node.config.group)
+    return Description(
+        make_plain(CODE.sub("", node.description)),
+        example[1].strip() if example else "",
+        tuple(node.config.meta.get("key", ())),
+        (owner,) if owner else (),
+        tuple(sources),
+        tuple(sorted(uses)),
+    )
+
+
+def _sources_of(manifest: "Manifest", node: Any) -> list[str]:
+    """Return the tables of contracts that a node descends from, by name."""
+    return sorted(
+        f"{source.source_name}.{source.name}"
+        for key in _ancestors(manifest, node)
+        if (source := manifest.sources.get(key)) is not None
+    )
+
+
+def _ancestors(manifest: "Manifest", node: Any) -> Iterator[str]:
+    waiting, seen = list(node.depends_on_nodes), set[str]()
+    while waiting:
+        key = waiting.pop()
+        if key in seen:
+            continue
+        seen.add(key)
+        yield key
+        if key in manifest.nodes:
+            waiting += manifest.nodes[key].depends_on_nodes
