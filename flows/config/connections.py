@@ -24,7 +24,8 @@ DEFAULT_FILE = "connections.yml"
 PUBLISH = "publish"
 """The key of a set that names a further format of its release, beside its sources."""
 
-FurtherFormat = Literal["parquet"]
+PARQUET = "parquet"
+REMEDY = "Fix the file; CONTRIBUTING.md, «Keys of a mapping», lists the keys."
 
 
 def _read_sql(value: Any) -> Any:
@@ -188,7 +189,7 @@ class Connections:
     sources: Mapping[str, Connection]
     path: Path
     variables: Mapping[str, Any] = field(default_factory=dict)
-    formats: tuple[FurtherFormat, ...] = ()
+    formats: tuple[str, ...] = ()
     """The formats in which marts are published beside the release's file."""
 
     @property
@@ -210,7 +211,7 @@ def connections_schema() -> dict[str, Any]:
     for one_set in schema["patternProperties"].values():
         one_set["properties"] = {
             VARS: {"type": "object", "description": "Own values for vars of dbt_project.yml"},
-            PUBLISH: {"const": "parquet", "description": "Marts as Parquet beside the release's file"},
+            PUBLISH: {"const": PARQUET, "description": "Marts as Parquet beside the release's file"},
         }
     return schema
 
@@ -224,17 +225,22 @@ def read_connections(path: Path, connection_set: str | None = None) -> Connectio
     variables = parse_variables(
         value.pop(VARS, None) if isinstance(value, dict) else None, f"{shown(path)}: {name}.{VARS}"
     )
-    further = value.pop(PUBLISH, None) if isinstance(value, dict) else None
-    remedy = "Fix the file; CONTRIBUTING.md, «Keys of a mapping», lists the keys."
-    formats = (
-        ()
-        if further is None
-        else (parse(FurtherFormat, further, subject=shown(path), place=(name, PUBLISH), remedy=remedy),)
+    formats = _parse_formats(
+        value.pop(PUBLISH, None) if isinstance(value, dict) else None, f"{shown(path)}: {name}.{PUBLISH}"
     )
-    parsed = parse(dict[str, ConnectionOptions], value, subject=shown(path), place=(name,), remedy=remedy)
+    parsed = parse(dict[str, ConnectionOptions], value, subject=shown(path), place=(name,), remedy=REMEDY)
     folder = settings.DataFolder.of(name)
     sources = {
         source: Connection.model_construct(source=source, data=folder.path, file=shown(path), **dict(options))
         for source, options in parsed.items()
     }
     return Connections(name, folder, sources, path, variables, formats)
+
+
+def _parse_formats(value: Any, place: str) -> tuple[str, ...]:
+    """Return the formats that a set publishes beside the release's file; raises UsageError for an unknown one."""
+    if value is None:
+        return ()
+    if value != PARQUET:
+        raise UsageError(f"{place} is {value!r}; write {PARQUET}, or leave the key out.", REMEDY)
+    return (PARQUET,)

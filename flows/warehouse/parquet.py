@@ -9,9 +9,6 @@ from flows.core.names import identifier, literal
 from flows.core.storage import sync_path
 from flows.warehouse.descriptions import PublishedModel
 
-PARQUET = "parquet"
-"""The name of the format in connections.yml, and of the folder beside a release's file."""
-
 
 def write_parquet(database: Path, models: Iterable[PublishedModel], folder: Path) -> None:
     """Write each mart that is a table to `<folder>/<schema>/<name>.parquet`, compressed, and wait for the disk."""

@@ -12,6 +12,7 @@ from pathlib import Path
 import duckdb
 
 from flows.config import settings
+from flows.config.connections import PARQUET
 from flows.config.settings import DataFolder
 from flows.core.clock import utc_now
 from flows.core.errors import Finding, GateFailed, StorageFailed
@@ -23,7 +24,7 @@ from flows.warehouse.annotate import annotate, create_main_views
 from flows.warehouse.build import Build, Fingerprint, require_closed
 from flows.warehouse.dbt import TESTS
 from flows.warehouse.descriptions import PublishedModel
-from flows.warehouse.parquet import PARQUET, write_parquet
+from flows.warehouse.parquet import write_parquet
 
 logger = logging.getLogger(__name__)
 
