@@ -33,6 +33,7 @@ class Published:
     name: str
     description: Description
     is_function: bool
+    parameters: tuple[str, ...]
 
     @property
     def full_name(self) -> str:
@@ -48,10 +49,12 @@ class Published:
 def list_tables(folder: DataFolder) -> str:
     """Return one line for each table and function: schema, name, rows, owner, and the question that it answers.
 
+    Those that answer a question come first; of the others the first sentence says what a row is.
     Raises UsageError if nothing is published yet.
     """
     with open_release(folder) as connection, errors_told(folder):
         published = [one for one in _published(connection) if not one.name.startswith(STEPS)]
+        published.sort(key=lambda one: (not one.description.question.endswith("?"), one.full_name))
         counts = _count(connection, [one for one in published if not one.is_function])
     sizes = {one: "function" if one.is_function else f"{counts[one.full_name]:,}" for one in published}
     width = max(map(len, sizes.values()), default=0)
@@ -76,6 +79,7 @@ def describe_table(folder: DataFolder, name: str) -> str:
     about = table.description
     facts = {
         "owner": ", ".join(about.owner),
+        "given": ", ".join(table.parameters),
         "key": ", ".join(about.key),
         "rows": "" if rows is None else f"{rows:,}",
         "release": f"{release}, built {built_at:%Y-%m-%d %H:%M} UTC",
@@ -102,14 +106,14 @@ def _quoted(sql: str) -> str:
 def _published(connection: duckdb.DuckDBPyConnection) -> list[Published]:
     """Return what is published, without the bookkeeping and the views of `main`."""
     rows = connection.execute(
-        "select schema_name, table_name, comment, false from duckdb_tables() where schema_name <> 'main' union all "
-        "select schema_name, function_name, comment, true from duckdb_functions() "
+        "select schema_name, table_name, comment, false, [] from duckdb_tables() where schema_name <> 'main' union all "
+        "select schema_name, function_name, comment, true, parameters from duckdb_functions() "
         "where function_type = 'table_macro' and not internal and schema_name <> 'main' "
         "order by 1, 2"
     ).fetchall()
     return [
-        Published(schema, name, Description.parse(comment or ""), is_function)
-        for schema, name, comment, is_function in rows
+        Published(schema, name, Description.parse(comment or ""), is_function, tuple(parameters))
+        for schema, name, comment, is_function, parameters in rows
     ]
 
 

@@ -16,7 +16,7 @@ CLASSES = {"pii": "Personal data", "phi": "Health data"}
 
 CODE = re.compile(r"```\w*\n(.*?)```", re.DOTALL)
 MARKUP = re.compile(r"\*\*(.+?)\*\*|`([^`\n]+)`|\[([^\]]+)\]\([^)\s]+\)", re.DOTALL)
-LIST_ITEM = re.compile(r"\s*(?:[-*|]|\d+\.) ?")
+LIST_ITEM = re.compile(r"\s*(?:[-*] |[|]|\d+\. )")
 CLASSED = re.compile(rf"\s*({'|'.join(CLASSES.values())}): ([^.]+)\.$")
 LABELS = {"key": "Key", "owner": "Owner", "sources": "Sources", "used_by": "Used by"}
 EXAMPLE = "Example:\n"
@@ -114,9 +114,11 @@ def make_plain(markdown: str) -> str:
 
 
 def _unwrap(paragraph: str) -> str:
+    """Join the lines of a paragraph; a list keeps its lines, and begins the paragraph."""
     lines: list[str] = []
+    is_list = LIST_ITEM.match(paragraph) is not None
     for line in paragraph.split("\n"):
-        if lines and not LIST_ITEM.match(line):
+        if lines and not (is_list and LIST_ITEM.match(line)):
             lines[-1] += f" {line.strip()}"
         else:
             lines.append(line.strip())
@@ -126,8 +128,12 @@ def _unwrap(paragraph: str) -> str:
 def _describe(node: Any, owners: Mapping[str, str], sources: list[str], uses: list[str]) -> Description:
     example = CODE.search(node.description)
     owner = owners.get(node.config.group)
+    text = make_plain(CODE.sub("", node.description))
+    if node.config.materialized == "table_function":  # DuckDB has no comments on the columns of a function
+        columns = (f"- {name}, {column.data_type}: {describe_column(column)}" for name, column in node.columns.items())
+        text = "\n\n".join([text, "\n".join(["Columns:", *columns])])
     return Description(
-        make_plain(CODE.sub("", node.description)),
+        text,
         example[1].strip() if example else "",
         tuple(node.config.meta.get("key", ())),
         (owner,) if owner else (),
