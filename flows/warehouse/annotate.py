@@ -1,4 +1,4 @@
-"""Finishing touches of a release: comments on tables and columns, and every table by its name alone in `main`."""
+"""Comments on the tables and columns of a release, and a view in `main` for each table."""
 
 from collections import Counter
 from collections.abc import Iterable, Mapping
@@ -70,7 +70,7 @@ def _comment_on(kind: str, place: Place, text: str) -> str:
 
 
 def _comments(database: duckdb.DuckDBPyConnection) -> dict[Place, str | None]:
-    """Return the comments of the file's tables, columns and functions, with None where there is none."""
+    """Return the comment of each of the file's tables, columns and functions, or None."""
     rows = database.execute(
         f"select schema_name, table_name, '', comment from duckdb_tables() where {OWN} union all "
         f"select schema_name, table_name, column_name, comment from duckdb_columns() where {OWN} union all "

@@ -1,4 +1,4 @@
-"""The comments of a release: what each table and column means, as plain text that every client shows.
+"""The comments of a release: the meaning of each table and column, as plain text that every client shows.
 
 They are composed from dbt's descriptions when a release is published, and read back by `flows tables` and `describe`.
 """
@@ -25,7 +25,7 @@ SENTENCE = re.compile(r".+?[.?!](?=\s|$)", re.DOTALL)
 
 @dataclass(frozen=True)
 class Description:
-    """What a table or function is: paragraphs of plain text, an example query, and facts of its model.
+    """The description of a table or function: paragraphs of plain text, an example query, and facts of its model.
 
     `sources` are the tables of the contract that it descends from, `used_by` the uses that dbt calls exposures.
     """
