@@ -11,6 +11,7 @@ import duckdb
 import pytest
 from support.flow_shop import command
 
+from flows.cli.published import describe_table, list_tables
 from flows.cli.query import export_query, run_query
 from flows.config.settings import PROJECT, DataFolder
 from flows.core.errors import UsageError
@@ -137,6 +138,16 @@ def test_a_misspelt_table_is_told_with_the_one_that_was_meant(folder: DataFolder
     with pytest.raises(UsageError, match='Did you mean "visits"') as failure:
         run_query(folder, "from visit", "table", 10)
     assert "python -m flows tables" in str(failure.value)
+    with pytest.raises(UsageError, match=r"Did you mean core\.visits\?"):
+        describe_table(folder, "core.visit")
+
+
+def test_a_release_without_comments_is_listed_and_described_too(folder: DataFolder) -> None:
+    (line,) = (line for line in list_tables(folder).splitlines() if "visits" in line)
+    assert line.split() == ["core", "visits", f"{ROWS:,}"]
+    said = describe_table(folder, "VISITS")
+    assert "It has no description." in said
+    assert 'flows query "from visits limit 5"' in said
 
 
 def test_the_command_exports_to_a_file(folder: DataFolder, tmp_path: Path) -> None:
