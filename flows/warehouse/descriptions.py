@@ -18,6 +18,17 @@ CODE = re.compile(r"```\w*\n(.*?)```", re.DOTALL)
 MARKUP = re.compile(r"\*\*(.+?)\*\*|`([^`\n]+)`|\[([^\]]+)\]\([^)\s]+\)", re.DOTALL)
 LIST_ITEM = re.compile(r"\s*(?:[-*] |[|]|\d+\. )")
 CLASSED = re.compile(rf"\s*({'|'.join(CLASSES.values())}): ([^.]+)\.$")
+DEFAULT = "default_"
+"""The beginning of the names of seeds that hold the default rows of a table of rules."""
+
+SNAPSHOT_COLUMNS = {
+    "dbt_scd_id": "Key of the row, made by dbt.",
+    "dbt_updated_at": "When dbt first saw this state, in UTC.",
+    "dbt_valid_from": "Since when this state is published, in UTC.",
+    "dbt_valid_to": "Until when it was published, in UTC; null for the present state.",
+}
+"""The columns that dbt adds to a snapshot."""
+
 LABELS = {"key": "Key", "owner": "Owner", "sources": "Sources", "used_by": "Used by"}
 EXAMPLE = "Example:\n"
 SENTENCE = re.compile(r".+?[.?!](?=\s|$)", re.DOTALL)
@@ -85,13 +96,24 @@ def published_models(manifest: "Manifest") -> list[PublishedModel]:
             node.schema,
             node.alias,
             _describe(node, owners, _sources_of(manifest, node), uses.get(node.unique_id, [])),
-            {name: describe_column(column) for name, column in node.columns.items()},
+            _describe_columns(manifest, node),
             is_function=node.config.materialized == "table_function",
             is_mart="marts" in node.fqn and not node.name.startswith("int_"),
         )
         for node in manifest.nodes.values()
         if node.resource_type in ("model", "seed", "snapshot") and node.config.materialized != "view"
     ]
+
+
+def _describe_columns(manifest: "Manifest", node: Any) -> dict[str, str]:
+    """Return the comments of a node's columns; seed default_x holds the default rows of table x, with its columns."""
+    columns = {name: describe_column(column) for name, column in node.columns.items()}
+    if node.resource_type == "snapshot":
+        return SNAPSHOT_COLUMNS | columns
+    filled = manifest.nodes.get(f"model.{node.package_name}.{node.name.removeprefix(DEFAULT)}")
+    if node.resource_type == "seed" and node.name.startswith(DEFAULT) and filled is not None:
+        return {name: describe_column(column) for name, column in filled.columns.items()} | columns
+    return columns
 
 
 def describe_column(column: Any) -> str:
