@@ -84,6 +84,40 @@ class PublishedModel:
     is_mart: bool = False
 
 
+BOOKKEEPING_TABLES = (
+    PublishedModel(
+        "main",
+        "release",
+        Description("What this file was made of, one row."),
+        {
+            "release_name": "Name of the release: its day and a number.",
+            "built_at": "When the file was closed, in UTC.",
+            "git_commit": "Commit of the project, marked if files differed from it.",
+            "code_hash": "Hash of models, macros, seeds, vars and engines.",
+            "dbt_invocation_id": "Id of dbt's build.",
+            "raw_versions": "Delta version of each table of the lake that was read.",
+            "tests": "Each test with its result.",
+            "verified": "The batches of each table of the lake that were compared with the hashes of their commits.",
+        },
+    ),
+    PublishedModel(
+        "core",
+        "incremental_state",
+        Description("Batches of the lake that each incremental model holds, one row per model and input."),
+        {
+            "model": "Name of the incremental model.",
+            "input": "Table of the lake that it reads.",
+            "batch": "Newest batch of the input that it holds.",
+            "row_count": "Rows of the input up to that batch.",
+            "load_id": "Load that brought the batch.",
+            "definition": "Hash of all that determines its rows besides its inputs.",
+            "built_at": "When it was built, in UTC.",
+        },
+    ),
+)
+"""The tables that no model makes."""
+
+
 def published_models(manifest: "Manifest") -> list[PublishedModel]:
     """Return the tables and functions that a release of the project holds."""
     uses: dict[str, list[str]] = {}

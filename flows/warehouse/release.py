@@ -23,7 +23,7 @@ from flows.lake.catalog import Verified
 from flows.warehouse.annotate import annotate, create_main_views
 from flows.warehouse.build import Build, Fingerprint, require_closed
 from flows.warehouse.dbt import TESTS
-from flows.warehouse.descriptions import PublishedModel
+from flows.warehouse.descriptions import BOOKKEEPING_TABLES, PublishedModel
 from flows.warehouse.parquet import write_parquet
 
 logger = logging.getLogger(__name__)
@@ -204,8 +204,7 @@ def _seal(
                 "verified": _map({str(table): asdict(state) for table, state in verified.items()}),
             },
         )
-        database.execute("comment on table main.release is 'What this file was made of, one row.'")
-        annotate(database, models)
+        annotate(database, (*BOOKKEEPING_TABLES, *models))
         create_main_views(database)
         database.execute("checkpoint")
     require_closed(candidate)
