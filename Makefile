@@ -87,10 +87,9 @@ ui: setup  ## serve Prefect's UI on 127.0.0.1:4200 and run the schedules of pref
 	@$(BIN)/python -m flows ui
 
 lock:  ## pin all requirements, with hashes
-	@$(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url \
-	  --no-emit-find-links --custom-compile-command 'make lock' requirements.in -o requirements.txt
-	@$(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url \
-	  --no-emit-find-links --custom-compile-command 'make lock' requirements-bench.in -o requirements-bench.txt
+	@for list in requirements requirements-bench requirements-client-1.2 requirements-client-1.5; do \
+	  $(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url \
+	    --no-emit-find-links --custom-compile-command 'make lock' $$list.in -o $$list.txt || exit 1; done
 
 clean:  ## remove the environment and build output; data/ stays
 	rm -rf .venv target logs

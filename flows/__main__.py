@@ -20,7 +20,7 @@ import typer
 
 from flows.config import settings
 from flows.core.errors import StorageFailed, Unforeseen, UsageError, WarehouseError
-from flows.core.names import TableName
+from flows.core.names import TableName, did_you_mean
 from flows.core.redaction import scrub
 
 app = typer.Typer(
@@ -83,11 +83,40 @@ def query(
         Literal["table", "csv", "json"], typer.Option("--format", help="How rows are printed.")
     ] = "table",
     limit: Annotated[int, typer.Option(help="Rows that a table shows.", min=1)] = 100,
+    output: Annotated[
+        Path | None, typer.Option("--output", "-o", help="Write all rows to this file: .csv, .json or .parquet.")
+    ] = None,
 ) -> None:
     """Run SQL on the published warehouse."""
-    from flows.cli.query import run_query
+    from flows.cli.query import export_query, print_query, run_query
 
-    typer.echo(run_query(_folder(connection_set, connections), sql, output_format, limit))
+    folder = _folder(connection_set, connections)
+    if output is not None:
+        typer.echo(export_query(folder, sql, output))
+    elif output_format == "table":
+        typer.echo(run_query(folder, sql, output_format, limit))
+    else:
+        print_query(folder, sql, output_format, sys.stdout.buffer)
+
+
+@app.command()
+def tables(connection_set: ConnectionSet = None, connections: ConnectionsFile = DEFAULT_CONNECTIONS) -> None:
+    """List what is published: each table with its rows, its owner and the question that it answers."""
+    from flows.cli.published import list_tables
+
+    _say(list_tables(_folder(connection_set, connections)))
+
+
+@app.command()
+def describe(
+    table: Annotated[str, typer.Argument(help="Published table or function, such as churn_states.")],
+    connection_set: ConnectionSet = None,
+    connections: ConnectionsFile = DEFAULT_CONNECTIONS,
+) -> None:
+    """Describe a published table: its question, key, owner, age, columns and an example."""
+    from flows.cli.published import describe_table
+
+    _say(describe_table(_folder(connection_set, connections), table))
 
 
 @app.command()
@@ -225,15 +254,18 @@ def _say(text: str) -> None:
 
 def _table(text: str, lake: Path | None = None) -> TableName:
     """Read a table's name; raises UsageError for none, and for one that the lake, if given, does not have."""
+    places = [] if lake is None else [*lake.glob("raw/*/*"), *lake.glob("quarantine/*/*")]
+    known = sorted({str(TableName(place.parent.name, place.name)) for place in places})
     try:
         table = TableName.parse(text)
     except ValueError as error:
-        raise UsageError(f"{error}.", "For example: python -m flows quarantine crm.customers") from None
-    places = [] if lake is None else [*lake.glob("raw/*/*"), *lake.glob("quarantine/*/*")]
-    known = {str(TableName(place.parent.name, place.name)) for place in places}
+        raise UsageError(
+            f"{error}.{did_you_mean(text, known)}", "For example: python -m flows quarantine crm.customers"
+        ) from None
     if lake is not None and text not in known:
         raise UsageError(
-            f"{text} was never loaded in this set.", f"There are {', '.join(sorted(known)) or 'no tables yet'}."
+            f"{text} was never loaded in this set.{did_you_mean(text, known)}",
+            f"There are {', '.join(known) or 'no tables yet'}.",
         )
     return table
 

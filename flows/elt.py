@@ -2,7 +2,7 @@
 
 import logging
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from typing import Any
 
@@ -51,6 +51,7 @@ from flows.warehouse.build import (
     with_warnings,
 )
 from flows.warehouse.dbt import Dbt
+from flows.warehouse.descriptions import published_models
 from flows.warehouse.docs import write_docs
 from flows.warehouse.gates import Verdict, require_freshness, require_gates
 from flows.warehouse.pseudonyms import require_pseudonym_key
@@ -106,8 +107,8 @@ def elt(
             build = build_models(dbt, full_refresh, select)
             verdict = check_gates(dbt, build)
         release = None
-        if select is None and has_news(dbt, build):
-            release = publish(dbt, with_warnings(build, verdict.told), pins, verified)
+        if select is None and has_news(dbt, build, sources.formats):
+            release = publish(dbt, with_warnings(build, verdict.told), pins, verified, sources.formats)
             run.release = release.name
             keep_history(dbt, release)
             generate_docs(dbt, build)
@@ -290,11 +291,25 @@ def check_gates(dbt: Dbt, build: Build) -> Verdict:
 
 
 @step("publish")
-def publish(dbt: Dbt, build: Build, pins: Mapping[TableName, Pin], verified: Mapping[TableName, Verified]) -> Release:
+def publish(
+    dbt: Dbt,
+    build: Build,
+    pins: Mapping[TableName, Pin],
+    verified: Mapping[TableName, Verified],
+    formats: Sequence[str] = (),
+) -> Release:
     """Flip the readers to the candidate under a name that no release ever had, and keep the newest releases."""
     name = next_release_name(dbt.folder, used_release_names(dbt.folder.lake))
     record_release(dbt.folder.lake, name)
-    release = publish_candidate(dbt.folder, build, {table: pin.version for table, pin in pins.items()}, verified, name)
+    release = publish_candidate(
+        dbt.folder,
+        build,
+        {table: pin.version for table, pin in pins.items()},
+        verified,
+        name,
+        models=published_models(dbt.manifest),
+        formats=formats,
+    )
     logger.info("release %s is published", release.name)
     emit_release_published(dbt.folder, release)
     if gone := prune_releases(dbt.folder):

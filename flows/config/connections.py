@@ -21,6 +21,11 @@ from flows.core.errors import UsageError
 from flows.core.names import TableName
 
 DEFAULT_FILE = "connections.yml"
+PUBLISH = "publish"
+"""The key of a set that names a further format of its release, beside its sources."""
+
+PARQUET = "parquet"
+REMEDY = "Fix the file; CONTRIBUTING.md, «Keys of a mapping», lists the keys."
 
 
 def _read_sql(value: Any) -> Any:
@@ -184,6 +189,8 @@ class Connections:
     sources: Mapping[str, Connection]
     path: Path
     variables: Mapping[str, Any] = field(default_factory=dict)
+    formats: tuple[str, ...] = ()
+    """The formats in which marts are published beside the release's file."""
 
     @property
     def options(self) -> str:
@@ -202,7 +209,10 @@ def connections_schema() -> dict[str, Any]:
     name = Annotated[str, StringConstraints(pattern=SET_NAME)]
     schema = TypeAdapter(dict[name, dict[str, ConnectionOptions]]).json_schema()
     for one_set in schema["patternProperties"].values():
-        one_set["properties"] = {VARS: {"type": "object", "description": "Own values for vars of dbt_project.yml"}}
+        one_set["properties"] = {
+            VARS: {"type": "object", "description": "Own values for vars of dbt_project.yml"},
+            PUBLISH: {"const": PARQUET, "description": "Marts as Parquet beside the release's file"},
+        }
     return schema
 
 
@@ -215,16 +225,22 @@ def read_connections(path: Path, connection_set: str | None = None) -> Connectio
     variables = parse_variables(
         value.pop(VARS, None) if isinstance(value, dict) else None, f"{shown(path)}: {name}.{VARS}"
     )
-    parsed = parse(
-        dict[str, ConnectionOptions],
-        value,
-        subject=shown(path),
-        place=(name,),
-        remedy="Fix the file; CONTRIBUTING.md, «Keys of a mapping», lists the keys.",
+    formats = _parse_formats(
+        value.pop(PUBLISH, None) if isinstance(value, dict) else None, f"{shown(path)}: {name}.{PUBLISH}"
     )
+    parsed = parse(dict[str, ConnectionOptions], value, subject=shown(path), place=(name,), remedy=REMEDY)
     folder = settings.DataFolder.of(name)
     sources = {
         source: Connection.model_construct(source=source, data=folder.path, file=shown(path), **dict(options))
         for source, options in parsed.items()
     }
-    return Connections(name, folder, sources, path, variables)
+    return Connections(name, folder, sources, path, variables, formats)
+
+
+def _parse_formats(value: Any, place: str) -> tuple[str, ...]:
+    """Return the formats that a set publishes beside the release's file; raises UsageError for an unknown one."""
+    if value is None:
+        return ()
+    if value != PARQUET:
+        raise UsageError(f"{place} is {value!r}; write {PARQUET}, or leave the key out.", REMEDY)
+    return (PARQUET,)

@@ -8,6 +8,7 @@ import yaml
 
 from flows.config import settings
 from flows.core.errors import UsageError
+from flows.core.names import did_you_mean
 
 SET_NAME = r"^[A-Za-z0-9_-]+$"
 
@@ -56,7 +57,7 @@ def read_set(path: Path, connection_set: str | None = None) -> tuple[str, Any]:
     chosen = connection_set or settings.chosen_set() or next(iter(sets))
     if chosen not in sets:
         raise UsageError(
-            f"{shown(path)} holds no set {chosen!r}; it holds {', '.join(sets)}.",
+            f"{shown(path)} holds no set {chosen!r}; it holds {', '.join(sets)}.{did_you_mean(chosen, sets)}",
             f"Name one of them: --set NAME, or {settings.SET_VARIABLE}; or name another file: --connections PATH.",
         )
     return chosen, sets[chosen]

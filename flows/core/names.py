@@ -1,7 +1,9 @@
 """Names that the packages share."""
 
 import unicodedata
+from collections.abc import Iterable
 from dataclasses import dataclass
+from difflib import get_close_matches
 
 
 @dataclass(frozen=True, order=True)
@@ -36,3 +38,16 @@ def identifier(name: str) -> str:
 def literal(text: str) -> str:
     """Quote a text for SQL; any character may be in it."""
     return "'" + text.replace("'", "''") + "'"
+
+
+def did_you_mean(name: str, known: Iterable[str]) -> str:
+    """Return a question for the known name that was probably meant, with a space before it; empty if none is alike.
+
+    A name without its schema or source may stand for the whole: custmers for crm.customers.
+    """
+    whole = {one.casefold(): one for one in known}
+    last = {one.rpartition(".")[2]: whole[one] for one in whole}
+    for names in (whole, last):
+        if found := get_close_matches(name.casefold(), names, 1):
+            return f" Did you mean {names[found[0]]}?"
+    return ""

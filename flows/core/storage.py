@@ -77,6 +77,15 @@ def open_database(path: Path, what: str, remedy: str) -> duckdb.DuckDBPyConnecti
     return connection
 
 
+def sync_path(path: Path) -> None:
+    """Wait until a file, or the entries of a folder, have reached the disk."""
+    handle = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(handle)
+    finally:
+        os.close(handle)
+
+
 def set_aside(path: Path, why: str) -> Path | None:
     """Rename a damaged file or folder that can be made again, with a note; None if another process was faster."""
     place = path.with_name(f"{path.name}.damaged-{time.strftime('%Y%m%dT%H%M%S', time.gmtime())}-{os.getpid()}")

@@ -8,7 +8,7 @@ from uuid import uuid4
 from flows.config.connections import Connections
 from flows.config.contract import Contract
 from flows.core.errors import UsageError
-from flows.core.names import TableName
+from flows.core.names import TableName, did_you_mean
 from flows.ingest.derived_tables import derive_table
 from flows.ingest.load import LoadResult, load_table
 from flows.ingest.tables import tables_to_load
@@ -61,7 +61,8 @@ def reload_table(
     contract = contracts.get(name)
     if contract is None or (name not in wanted and contract.derivation is None):
         raise UsageError(
-            f"{name} is no table that the set {sources.name} loads.", f"It loads {', '.join(map(str, wanted))}."
+            f"{name} is no table that the set {sources.name} loads.{did_you_mean(str(name), map(str, wanted))}",
+            f"It loads {', '.join(map(str, wanted))}.",
         )
     stage, run_id = begin_staging(lake, str(name)), f"reload-{uuid4()}"
     known = max(known_batches(lake).get(str(name), 0), released)

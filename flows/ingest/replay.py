@@ -10,7 +10,7 @@ import duckdb
 from flows.config.connections import Connection, Connections
 from flows.config.contract import Contract
 from flows.core.errors import UsageError
-from flows.core.names import TableName
+from flows.core.names import TableName, did_you_mean
 from flows.ingest.load import LoadResult, run_recorded
 from flows.ingest.plan import LoadPlan, plan_load, take_contract, working_connection
 from flows.ingest.progress import Progress
@@ -33,7 +33,8 @@ def replay_quarantine(
     """
     if table is not None and (table not in contracts or table.source not in sources.sources):
         raise UsageError(
-            f"{table} is no table of the set {sources.name}, or has no contract.",
+            f"{table} is no table of the set {sources.name}, or has no contract."
+            f"{did_you_mean(str(table), [str(name) for name in contracts if name.source in sources.sources])}",
             f"The quarantine holds {', '.join(map(str, quarantined_tables(sources.folder.lake))) or 'nothing'}.",
         )
     wanted = [table] if table else quarantined_tables(sources.folder.lake)

@@ -132,3 +132,12 @@ def require_lake(folder: DataFolder) -> None:
             "the lake is not there, and the published release was made of one",
             f"Mount it, or say where it is: ML_WAREHOUSE_LAKE. To begin without it, move {folder.warehouse} away.",
         )
+
+
+def newest_loads(lake: Path, until: datetime) -> dict[str, datetime]:
+    """Return when the last completed load of each table up to a time started, in UTC, by the table's name."""
+    sql = (
+        "select table_name, max(started_at) from {table} where outcome = 'completed' and started_at <= $1 "
+        "group by table_name"
+    )
+    return dict(query(open_table(lake / "ops" / "loads"), sql, [until]))

@@ -19,12 +19,14 @@ from flows.core.errors import StorageFailed
 from flows.core.names import identifier
 from flows.core.storage import REBUILD, TRY_AGAIN, open_database
 from flows.lake.catalog import read_pins
+from flows.warehouse.annotate import drop_main_views
 from flows.warehouse.code_hash import hash_code
 from flows.warehouse.code_tests import code_tests, read_passed, run_code_tests, write_passed
 from flows.warehouse.dbt import Dbt, OnEvent
 from flows.warehouse.fingerprints import Fingerprints
 from flows.warehouse.node_states import TABLE, NodeState, hash_tables, present_relations, read_trusted_states
 from flows.warehouse.rebuild import BUILT, Rebuild
+from flows.warehouse.release_format import convert_database, create_database, has_release_format
 
 logger = logging.getLogger(__name__)
 
@@ -91,14 +93,21 @@ class Build:
         return [state for key, state in self.states.items() if state.kind in kinds and key not in self.ran]
 
 
-def has_news(dbt: Dbt, build: Build) -> bool:
-    """Tell whether a candidate differs from the last release: in a node, in the code, or in what was dropped."""
+def has_news(dbt: Dbt, build: Build, formats: Collection[str] = ()) -> bool:
+    """Tell whether a candidate differs from the last release: in a node, the code, what was dropped, or its files."""
     release = dbt.folder.warehouse
     if build.ran or not release.exists():
         return True
-    with duckdb.connect(str(release.resolve()), read_only=True) as stored:
+    file = release.resolve()
+    with duckdb.connect(str(file), read_only=True) as stored:
         codes = stored.execute("select code_hash from main.release").fetchall()
-    return codes != [(build.code,)] or present_relations(release) != present_relations(dbt.folder.candidate)
+    is_complete = all(file.with_name(name).exists() for name in formats)
+    return codes != [(build.code,)] or not is_complete or _models(file) != _models(dbt.folder.candidate)
+
+
+def _models(database: Path) -> set[tuple[str, str]]:
+    """Return the tables and functions outside of `main`, where a release has views of them."""
+    return {(schema, name) for schema, name in present_relations(database) if schema != "main"}
 
 
 def with_warnings(build: Build, told: Mapping[str, tuple[str, ...]]) -> Build:
@@ -111,17 +120,24 @@ def prepare_candidate(folder: DataFolder, *, empty: bool = False) -> None:
     """Make the candidate from the last release; leftovers of an earlier run are deleted first.
 
     A log that a killed run left beside the file would be replayed onto the new copy. A set without a release begins
-    with the template, if there is one. With `empty` the candidate starts with nothing. Raises StorageFailed for a
-    release that cannot be opened: damaged, or of a newer DuckDB.
+    with the template, if there is one. With `empty` the candidate starts with nothing. Its format is that of releases.
+    Raises StorageFailed for a release that cannot be opened: damaged, or of a newer DuckDB.
     """
     shutil.rmtree(folder.candidate.parent, ignore_errors=True)
     folder.candidate.parent.mkdir(parents=True)
-    if folder.warehouse.exists() and not empty:
-        release = folder.warehouse.resolve()
-        open_database(release, f"the release {release.parent.name} cannot be read", REBUILD).close()
+    source = folder.warehouse if folder.warehouse.exists() else template_folder().warehouse
+    if empty or not source.exists():
+        create_database(folder.candidate)
+        return
+    release = source.resolve()
+    with open_database(release, f"the release {release.parent.name} cannot be read", REBUILD) as opened:
+        has_format = has_release_format(opened)
+    if has_format:
         copy_file(release, folder.candidate)
-    elif not empty and template_folder().warehouse.exists():
-        copy_file(template_folder().warehouse.resolve(), folder.candidate)
+    else:
+        convert_database(release, folder.candidate)
+    with duckdb.connect(str(folder.candidate)) as candidate:
+        drop_main_views(candidate)
 
 
 def drop_orphaned_relations(dbt: Dbt) -> list[str]:

@@ -43,7 +43,7 @@ class Dbt:
         return cls(folder, result.result, variables)
 
     def run(self, *arguments: str, target: str = "candidate", on_event: Sequence[OnEvent] = ()) -> list[Any]:
-        """Run a dbt command; return its results, one a node.
+        """Run a dbt command; return its results, one a node that does something; an exposure does nothing.
 
         Raises WarehouseError if the command itself fails, and lets through what interrupts it.
         """
@@ -58,7 +58,8 @@ class Dbt:
             raise interruption
         if result.exception is not None:
             raise WarehouseError(f"dbt {arguments[0]} failed: {without_values(str(result.exception))}")
-        return list(getattr(result.result, "results", None) or [])
+        results = getattr(result.result, "results", None) or []
+        return [one for one in results if one.node.resource_type != "exposure"]
 
     def node(self, unique_id: str) -> Any:
         """Return a model, seed, snapshot, data test or unit test."""

@@ -109,7 +109,6 @@ def write_states(database: duckdb.DuckDBPyConnection, states: Iterable[NodeState
         f"create or replace table main.{TABLE} (unique_id varchar, name varchar, kind varchar, code varchar, "
         "inputs map(varchar, varchar), output varchar, status varchar, failures bigint, warnings varchar[])"
     )
-    database.execute(f"comment on table main.{TABLE} is 'By which code and inputs each model and test was last run.'")
     rows = [
         [
             *(state.unique_id, state.name, state.kind, state.code),

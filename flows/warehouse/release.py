@@ -4,7 +4,7 @@ import logging
 import os
 import shutil
 import subprocess
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -12,16 +12,20 @@ from pathlib import Path
 import duckdb
 
 from flows.config import settings
+from flows.config.connections import PARQUET
 from flows.config.settings import DataFolder
 from flows.core.clock import utc_now
 from flows.core.errors import Finding, GateFailed, StorageFailed
 from flows.core.names import TableName, identifier
 from flows.core.redaction import without_values
-from flows.core.storage import REBUILD, open_database
+from flows.core.storage import REBUILD, open_database, sync_path
 from flows.lake.catalog import Verified
+from flows.warehouse.annotate import annotate, create_main_views
 from flows.warehouse.build import Build, FileState, require_closed
 from flows.warehouse.dbt import TESTS
+from flows.warehouse.descriptions import BOOKKEEPING_TABLES, PublishedModel
 from flows.warehouse.node_states import note_file, write_states
+from flows.warehouse.parquet import write_parquet
 
 logger = logging.getLogger(__name__)
 
@@ -45,11 +49,15 @@ def publish_candidate(
     versions: Mapping[TableName, int | None],
     verified: Mapping[TableName, Verified] | None = None,
     name: str | None = None,
+    *,
+    models: Sequence[PublishedModel] = (),
+    formats: Sequence[str] = (),
 ) -> Release:
     """Turn the candidate into a release that names what it was made of, and flip the link.
 
     `versions` are the Delta versions of the raw tables that it was built from. `verified` says which of their batches
-    were compared with the hashes of their commits. Without a `name` it gets the day's next one.
+    were compared with the hashes of their commits. Without a `name` it gets the day's next one. `models` are the
+    descriptions that become comments. With `formats` of "parquet" the marts lie beside the file as Parquet, too.
 
     Until the flip readers see the old release, afterwards the new one; a reader that has the old one open keeps it.
     Raises GateFailed if the candidate is not the file that was tested.
@@ -61,9 +69,14 @@ def publish_candidate(
             "Run again: python -m flows elt",
         )
     name = name or next_release_name(folder)
-    _seal(folder.candidate, name, build, versions, verified or {})
+    _seal(folder.candidate, name, build, versions, verified or {}, models)
+    exported = folder.candidate.with_name(PARQUET)
+    if PARQUET in formats:
+        write_parquet(folder.candidate, models, exported)
     place = folder.releases / name
     place.mkdir(parents=True)
+    if exported.exists():  # first, since a folder with the release's file counts as whole
+        os.rename(exported, place / PARQUET)
     os.rename(folder.candidate, place / folder.warehouse.name)
     note_file(place / folder.warehouse.name)
     _sync(place)
@@ -158,8 +171,12 @@ def _seal(
     build: Build,
     versions: Mapping[TableName, int | None],
     verified: Mapping[TableName, Verified],
+    models: Sequence[PublishedModel],
 ) -> None:
-    """Drop the views, which cannot be read without the lake, write the table `release`, and close the file for good."""
+    """Drop the views of the lake, write `release`, the comments and the views in `main`, and close the file for good.
+
+    Views of the lake cannot be read without it.
+    """
     with duckdb.connect(str(candidate)) as database:
         views = database.execute(
             "select schema_name, view_name from duckdb_views() "
@@ -192,11 +209,11 @@ def _seal(
                 "verified": _map({str(table): asdict(state) for table, state in verified.items()}),
             },
         )
-        database.execute("comment on table main.release is 'What this file was made of, one row.'")
+        annotate(database, (*BOOKKEEPING_TABLES, *models))
+        create_main_views(database)
         database.execute("checkpoint")
     require_closed(candidate)
-    with candidate.open("rb") as file:
-        os.fsync(file.fileno())
+    sync_path(candidate)
 
 
 def _map(entries: Mapping[str, object]) -> dict[str, list[object]]:
@@ -212,11 +229,7 @@ def _flip(folder: DataFolder, place: Path) -> None:
 
 
 def _sync(directory: Path) -> None:
-    handle = os.open(directory, os.O_RDONLY)
-    try:
-        os.fsync(handle)
-    finally:
-        os.close(handle)
+    sync_path(directory)
 
 
 def _git_commit() -> str | None:

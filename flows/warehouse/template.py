@@ -7,6 +7,7 @@ from flows.config.settings import DataFolder, template_folder
 from flows.lake.catalog import pin_catalog
 from flows.warehouse.build import build_candidate, drop_orphaned_relations, prepare_candidate, with_warnings
 from flows.warehouse.dbt import Dbt
+from flows.warehouse.descriptions import published_models
 from flows.warehouse.gates import require_gates
 from flows.warehouse.release import prune_releases, publish_candidate
 
@@ -23,7 +24,7 @@ def make_template() -> DataFolder:
     drop_orphaned_relations(dbt)
     build = build_candidate(dbt, full_refresh=False, select=None)
     verdict = require_gates(dbt, build)
-    publish_candidate(folder, with_warnings(build, verdict.told), {})
+    publish_candidate(folder, with_warnings(build, verdict.told), {}, models=published_models(dbt.manifest))
     prune_releases(folder, keep=1)
     shutil.rmtree(folder.candidate.parent, ignore_errors=True)
     return folder

@@ -12,6 +12,7 @@ from dbt.contracts.graph.manifest import Manifest
 from support.fault_catalogue import UNSAID, faults_of
 
 from flows.config.settings import PROJECT
+from flows.warehouse.build import BOOKKEEPING
 
 pytest_plugins = ["support.warehouse_fixtures"]
 
@@ -50,13 +51,17 @@ def test_every_model_states_its_key_in_columns_that_it_has(manifest: Manifest) -
 
 
 def test_every_mart_says_which_question_it_answers_and_shows_a_query(manifest: Manifest) -> None:
-    marts = [node for node in own_nodes(manifest, "model") if "marts" in node.fqn and not node.name.startswith("int_")]
+    marts = [node for node in own_nodes(manifest, "model") if is_mart(node)]
     silent = [
         mart.name
         for mart in marts
         if not re.match(r"\*\*[^*]+\?\*\*\n", mart.description) or mart.description.count("```sql\n") != 1
     ]
     assert silent == []
+
+
+def is_mart(node: Any) -> bool:
+    return "marts" in node.fqn and not node.name.startswith("int_")
 
 
 def test_every_key_is_tested_to_be_unique(manifest: Manifest) -> None:
@@ -179,16 +184,55 @@ def test_every_unit_test_gives_its_reason(manifest: Manifest) -> None:
 
 
 def test_no_tagged_column_leaves_staging_under_its_own_name(manifest: Manifest) -> None:
-    """Gender and clinical content are kept, tagged in their contracts; identifying columns are not kept."""
+    """Gender, city and clinical content are kept, tagged in their contracts; identifying columns are not kept."""
     leaked = {
         f"{model.name}.{name}"
         for model in own_nodes(manifest, "model", "snapshot")
         for source in sources_behind(manifest, model)
         for name, column in source.columns.items()
         for tag in (column.config.meta.get("pii"), column.config.meta.get("phi"))
-        if tag and tag not in ("gender", "clinical") and name in model.columns
+        if tag and tag not in ("gender", "city", "clinical") and name in model.columns
     }
     assert leaked == set()
+
+
+def test_a_column_of_a_tagged_name_has_the_same_class_in_every_model(manifest: Manifest) -> None:
+    """A contract tags its columns, staging those that it makes of them; keys name persons in every model."""
+    models = own_nodes(manifest, "model", "snapshot")
+    keys = {key for source in manifest.sources.values() for key in source.config.meta["key"]}
+    classes: dict[str, set[tuple[str, str]]] = {}
+    for node in [*manifest.sources.values(), *models]:
+        for name, column in node.columns.items():
+            classes.setdefault(name, set()).update(classes_of(column))
+    unlike = {
+        f"{model.name}.{name}"
+        for model in models
+        for name, column in model.columns.items()
+        if name not in keys and classes_of(column) != classes.get(name)
+    }
+    assert unlike == set()
+    assert classes["birth_year"] == {("pii", "birth_date")}
+
+
+def classes_of(column: Any) -> set[tuple[str, str]]:
+    return {(tag, column.config.meta[tag]) for tag in ("pii", "phi") if column.config.meta.get(tag, "none") != "none"}
+
+
+def test_every_department_uses_marts_and_every_mart_is_used(manifest: Manifest) -> None:
+    """An exposure says who uses what for; a mart that no exposure names has no user who would miss it."""
+    marts = {node.unique_id: node for node in own_nodes(manifest, "model") if is_mart(node)}
+    owners = {group.name: group.owner.name for group in manifest.groups.values()}
+    used = {node for exposure in manifest.exposures.values() for node in exposure.depends_on_nodes}
+    assert {node.name for key, node in marts.items() if key not in used} == set()
+    users = {exposure.owner.name for exposure in manifest.exposures.values()}
+    assert {owners[node.config.group] for node in marts.values()} <= users <= {*owners.values()}
+
+
+def test_every_published_name_is_unique(manifest: Manifest) -> None:
+    """The schema `main` of a release has a view for each table, by its name alone."""
+    published = own_nodes(manifest, "model", "seed", "snapshot")
+    names = Counter(node.alias for node in published if node.config.materialized != "view")
+    assert {name for name, count in names.items() if count > 1 or name in BOOKKEEPING} == set()
 
 
 def sources_behind(manifest: Manifest, node: Any) -> list[Any]:

@@ -8,7 +8,7 @@
     pre_hook="{% if is_incremental() %}{{
         watch_changes(key='customer_id', column='segment', into=ref('segment_changes'))
     }}{% endif %}",
-    post_hook="{{ watch_changes(key='customer_id', column='segment', into=ref('segment_changes')) }}",
+    post_hook="{{ record_changes(key='customer_id', column='segment', into=ref('segment_changes')) }}",
 ) }}
 
 with customer_segments_current as (

@@ -32,6 +32,7 @@ from support.flow_shop import (
 from typer.testing import CliRunner
 
 from flows.__main__ import app
+from flows.cli.published import describe_table, list_tables
 from flows.cli.report import summarise_failure
 from flows.config import settings
 from flows.core.errors import GateFailed, RunLocked, SourceFailed, StorageFailed
@@ -320,6 +321,32 @@ def test_personal_data_stands_in_the_lake_alone(published: FlowShop) -> None:
     for path, content in published.written_bytes():
         assert CANARY.encode() not in content, path
     _assert_prefect_holds_nothing(CANARY)
+
+
+def test_the_published_file_describes_itself(published: FlowShop) -> None:
+    # Given a published shop, then its file has the format that old clients open, and each column says what it is
+    silent = "where not internal and comment is null"
+    assert published.rows(f"select table_name from duckdb_tables() {silent}") == []
+    assert published.rows(f"select table_name, column_name from duckdb_columns() {silent}") == []
+    assert published.rows("select distinct tags['storage_version'] from duckdb_databases() where not internal") == [
+        ("v1.2.0+",)
+    ]
+
+    # And tables are found by their names alone, functions too, and none of the views reads the lake
+    (count,) = published.rows("select count(*) from marketing.customer_360")
+    assert published.rows("select count(*) from main.customer_360") == [count]
+    assert published.rows("from main.sales_between(date '2027-01-01', date '2027-01-02')") == []
+    assert published.rows("select distinct schema_name from duckdb_views() where not internal") == [("main",)]
+
+    # And the commands read all of that from the file
+    line = next(line for line in list_tables(published.folder).splitlines() if " customer_360 " in line)
+    assert line.split()[:3] == ["marketing", "customer_360", f"{count[0]:,}"]
+    assert "Marketing department" in line
+    assert line.endswith("?")
+    said = describe_table(published.folder, "customer_360")
+    assert "crm.customers (20" in said  # the time of its newest load
+    assert "rules.segment_rules (never loaded)" in said
+    assert re.search("birth_year +integer +birth_date +", said)
 
 
 def test_fault_58_no_secret_is_written_or_said(

@@ -29,6 +29,7 @@ def sydney(tmp_path: Path, flow_home: Path) -> FlowShop:
     sources["sales"]["tables"]["orders"]["time_zone"] = "UTC"
     sources["rules"] = {"url": f"file:{rules}", "tables": {name: {"from": f"{name}.csv"} for name in TABLES}}
     sources["vars"] = {"business_time_zone": "Australia/Sydney", "default_conversion_window_days": 7}
+    sources["publish"] = "parquet"
     shop.connections.write_text(yaml.safe_dump({SET: sources}))
     return shop
 
@@ -52,6 +53,10 @@ def test_a_set_is_built_by_its_own_vars_and_rules(sydney: FlowShop, tmp_path: Pa
         "guest",
         "regular",
     }
+
+    # And the marts are beside the release's file as Parquet, too
+    sales = sydney.folder.warehouse.resolve().parent / "parquet" / "finance" / "daily_sales.parquet"
+    assert sydney.rows(f"select count(*) from '{sales}'") == sydney.rows("select count(*) from finance.daily_sales")
 
     # And the page of a mart lists them
     docs = sydney.folder.docs.read_text()

@@ -9,6 +9,7 @@ import pytest
 from support.lake_by_hand import Lake, Warehouse
 
 from flows.lake.snapshot_backup import keep_snapshots, restore_snapshots
+from flows.warehouse.release_format import create_database
 
 pytest_plugins = ["support.warehouse_fixtures"]
 
@@ -68,6 +69,30 @@ def test_every_change_leaves_a_trace(lake: Lake, incremental: Warehouse, tmp_pat
 
     # Then each change is recorded in its order, with the user's name, and an update without a change is not
     assert noted == [("C1", "new", "vip", "duckdb"), ("C1", "vip", "new", "Ann"), ("C1", "new", None, "Ann")]
+
+
+def test_a_build_records_its_changes_in_the_format_of_releases_too(lake: Lake, incremental: Warehouse) -> None:
+    # Given a file in the format of releases, which holds no triggers, and a first build, which is no change
+    create_database(incremental.path)
+    incremental.build(lake, *ONLY)
+    assert incremental.rows(TRAIL) == []
+
+    # When a customer buys for the first time, another is new, a third is gone, and a build is run twice
+    lake.load(
+        NOON,
+        crm__customers=[{"customer_id": "C3", "updated_at": NOON}, {"customer_id": "C1", "_deleted": True}],
+        **buying("C2", 2),
+    )
+    incremental.build(lake, *ONLY)
+    incremental.build(lake, *ONLY)
+
+    # Then each is recorded once, with the name of the build, and the file has neither triggers nor leftovers
+    changes = incremental.rows(TRAIL)
+    moves = [("C1", "new", None), ("C2", "prospect", "new"), ("C3", None, "prospect")]
+    assert [change[:3] for change in changes] == moves
+    assert who(changes) == ["dbt", "dbt", "dbt"]
+    assert incremental.rows("select count(*) from duckdb_triggers()") == [(0,)]
+    assert incremental.rows("select table_name from duckdb_tables() where table_name like '%before'") == []
 
 
 @pytest.mark.slow

@@ -18,6 +18,7 @@ from flows.config.settings import DataFolder
 from flows.core.errors import GateFailed
 from flows.core.names import TableName
 from flows.warehouse.build import Build, FileState, prepare_candidate
+from flows.warehouse.descriptions import Description, PublishedModel
 from flows.warehouse.release import prune_releases, publish_candidate
 
 VERSIONS = {TableName("sales", "orders"): 3, TableName("crm", "customers"): None}
@@ -160,10 +161,10 @@ def test_fault_71_what_was_not_tested_is_not_published(folder: DataFolder) -> No
 def test_a_release_is_one_file_of_tables_that_says_what_it_was_made_of(folder: DataFolder) -> None:
     # Given a published release
     with duckdb.connect(str(folder.warehouse.resolve()), read_only=True) as connection:
-        # Then it has no views, its log is empty, and it names the lake's versions and the commit
-        views = connection.execute("select count(*) from duckdb_views() where not internal").fetchall()
+        # Then it has no view of the lake, its log is empty, and it names the lake's versions and the commit
+        views = connection.execute("select schema_name, view_name from duckdb_views() where not internal").fetchall()
         versions, invocation = connection.execute("select raw_versions, dbt_invocation_id from release").fetchall()[0]
-    assert views == [(0,)]
+    assert sorted(views) == [("main", "one"), ("main", "other")]
     assert versions == {"sales.orders": 3}
     assert invocation == "invocation"
     beside = {path.name for path in folder.warehouse.resolve().parent.iterdir()}
@@ -211,3 +212,105 @@ def test_the_newest_releases_are_kept_and_the_one_that_readers_see(folder: DataF
     assert seen(folder)[0] == 1
     assert len(reader.execute("select distinct value from core.one").fetchall()) == 1
     reader.close()
+
+
+def test_a_release_of_an_earlier_version_is_converted_once(folder: DataFolder) -> None:
+    # Given a release in DuckDB's newest format, with rules, comments and a trigger
+    earlier = folder.warehouse.resolve()
+    earlier.unlink()
+    with duckdb.connect(str(earlier)) as connection:
+        connection.execute("create schema core; create table core.trail (value integer)")
+        connection.execute(
+            "create table core.one (value integer not null check (value > 0)); insert into core.one values (7)"
+        )
+        connection.execute("create macro core.above(least) as table from core.one where value > least")
+        connection.execute("comment on column core.one.value is 'What it is.'")
+        connection.execute(
+            "create trigger noted after insert on core.one referencing new table as added for each statement "
+            "insert into core.trail from added"
+        )
+    content = earlier.read_bytes()
+
+    # When the next run prepares its candidate
+    prepare_candidate(folder)
+
+    # Then all but the trigger is there in the format of releases, and the earlier release is as it was
+    with duckdb.connect(str(folder.candidate)) as connection:
+        assert connection.execute("from core.above(6)").fetchall() == [(7,)]
+        assert connection.execute("select comment from duckdb_columns() where column_name = 'value'").fetchall() == [
+            ("What it is.",),
+            (None,),
+        ]
+        assert connection.execute("select tags['storage_version'] from duckdb_databases()").fetchall()[0] == (
+            "v1.2.0+",
+        )
+        assert connection.execute("from duckdb_triggers()").fetchall() == []
+        with pytest.raises(duckdb.ConstraintException):
+            connection.execute("insert into core.one values (0)")
+    assert earlier.read_bytes() == content
+
+
+PEOPLE = PublishedModel(
+    "core", "one", Description("Who is it?", key=("value",)), {"value": "Of both."}, is_function=False, is_mart=True
+)
+
+
+def test_names_and_comments_follow_the_tables(folder: DataFolder) -> None:
+    # Given a release whose table has a comment, a function, a step, and a name that two schemas have
+    build = candidate(folder, 2)
+    with duckdb.connect(str(folder.candidate)) as connection:
+        connection.execute("create table core.int_step as select 1 as one; create schema sales")
+        connection.execute("create table sales.other as select 1 as one")
+        connection.execute("create macro core.above(least) as table from core.one where value > least")
+    build = replace(build, fingerprint=Fingerprint.of(folder.candidate))
+    publish_candidate(folder, build, VERSIONS, models=[PEOPLE])
+    assert names(folder) == {"one"}
+
+    # When the next release has another column, another comment and one schema less
+    candidate(folder, 3)
+    with duckdb.connect(str(folder.candidate)) as connection:
+        connection.execute("drop schema sales cascade; alter table core.one add column more integer")
+    build = replace(build, fingerprint=Fingerprint.of(folder.candidate))
+    changed = replace(PEOPLE, columns={"value": "Of each."})
+    publish_candidate(folder, build, VERSIONS, models=[changed])
+
+    # Then the names are those of its tables, with the columns and comments that these have
+    assert names(folder) == {"one", "other"}
+    with duckdb.connect(str(folder.warehouse.resolve()), read_only=True) as connection:
+        assert connection.execute("select value, more from one limit 1").fetchall() == [(3, None)]
+        assert connection.execute("select count(*) from main.above(2)").fetchall() == [(5000,)]
+        comments = connection.execute("select comment from duckdb_columns() where column_name = 'value'").fetchall()
+        assert [text for (text,) in comments if text] == ["Of each.", "Of each."]
+        assert connection.execute("select comment from duckdb_tables() where table_name = 'one'").fetchall() == [
+            ("Who is it?\n\nKey: value",)
+        ]
+
+
+def names(folder: DataFolder) -> set[str]:
+    """Return the names in `main` by which a client finds tables of other schemas."""
+    with duckdb.connect(str(folder.warehouse.resolve()), read_only=True) as connection:
+        return {
+            name for (name,) in connection.execute("select view_name from duckdb_views() where not internal").fetchall()
+        }
+
+
+@pytest.mark.parametrize("step", ["mkdir", "rename", "flip"])
+def test_fault_04_parquet_comes_with_the_release_or_not_at_all(folder: DataFolder, step: str) -> None:
+    """A publication with Parquet was killed before a step: readers have the old release, the next run publishes: I."""
+    # Given a publication that dies before a step
+    build = candidate(folder, 2)
+    options = {"models": [PEOPLE], "formats": ["parquet"]}
+    child = Child("flows.warehouse.release:publish_candidate", (folder, build, VERSIONS), options)
+    assert child.run(Point(f"publish/{step}", "before")).was_killed
+    assert seen(folder)[0] == 1
+
+    # When the next run publishes
+    publish_candidate(folder, candidate(folder, 3), VERSIONS, models=[PEOPLE], formats=["parquet"])
+
+    # Then the Parquet files of the marts lie beside the file that readers see, with the same rows
+    place = folder.warehouse.resolve().parent
+    assert duckdb.sql(f"select distinct value from '{place}/parquet/core/one.parquet'").fetchall() == [(3,)]
+    assert {str(path.relative_to(place)) for path in place.rglob("*.*")} == {
+        "warehouse.duckdb",
+        "parquet/core/one.parquet",
+    }
