@@ -1,8 +1,9 @@
 """`connections.yml`: where the data comes from, and how a source's columns become the contract's."""
 
 import shlex
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self
 
@@ -17,10 +18,11 @@ from flows.config.sets import SET_NAME, read_set, shown
 from flows.config.validation import SECONDS, ConfigModel, DeclaredLookback, LoadMode, Text, parse
 from flows.config.variables import KEY as VARS
 from flows.config.variables import parse_variables
-from flows.core.errors import UsageError
+from flows.core.errors import UsageError, join_usage_errors
 from flows.core.names import TableName
 
 DEFAULT_FILE = "connections.yml"
+REMEDY = "Fix the file; CONTRIBUTING.md, «Keys of a mapping», lists the keys."
 
 
 def _read_sql(value: Any) -> Any:
@@ -73,6 +75,7 @@ class TableMapping(TableOptions):
 
     name: TableName
     file: str = DEFAULT_FILE
+    connection_set: str = ""
 
     @property
     def zone(self) -> str:
@@ -87,7 +90,8 @@ class TableMapping(TableOptions):
     @property
     def place(self) -> str:
         """Where a user finds the mapping."""
-        return f"{self.file} under {self.name.source}.tables.{self.name.table}"
+        parts = (self.connection_set, self.name.source, "tables", self.name.table)
+        return f"{self.file} under {'.'.join(filter(None, parts))}"
 
 
 class ConnectionOptions(ConfigModel):
@@ -105,6 +109,7 @@ class Connection(ConnectionOptions):
     source: str
     data: Path
     file: str = DEFAULT_FILE
+    connection_set: str = ""
 
     @property
     def pause_seconds(self) -> float:
@@ -133,8 +138,8 @@ class Connection(ConnectionOptions):
         options = self._options(table)
         origin = self._render(f"tables.{table}.from", options.origin) or table
         lookups = {name: self._render(f"tables.{table}.lookups", one) for name, one in options.lookups.items()}
-        named = {"name": TableName(self.source, table), "origin": origin, "file": self.file, "lookups": lookups}
-        return TableMapping.model_construct(**{**dict(options), **named})
+        place = {"name": TableName(self.source, table), "file": self.file, "connection_set": self.connection_set}
+        return TableMapping.model_construct(**{**dict(options), **place, "origin": origin, "lookups": lookups})
 
     def body(self, table: str) -> Any:
         """Return the body to post to a table's endpoint, with the environment's values; None for a get."""
@@ -142,12 +147,21 @@ class Connection(ConnectionOptions):
         return self._render_all(f"tables.{table}.body", options.body) if options.method == "post" else None
 
     def require_environment(self) -> None:
-        """Raise UsageError for a variable that is not set, before anything is read."""
-        self.url()
-        self.credentials()
-        for table in self.tables:
-            self.mapping(table)
-            self.body(table)
+        """Raise UsageError for every variable that is not set, before anything is read."""
+        if errors := self.environment_mistakes():
+            raise join_usage_errors(errors)
+
+    def environment_mistakes(self) -> list[UsageError]:
+        """Return an error for each variable that is not set, and for each template that cannot be read."""
+        uses: list[Callable[[], object]] = [self.url, self.credentials]
+        uses += [partial(use, table) for table in self.tables for use in (self.mapping, self.body)]
+        errors: dict[str, UsageError] = {}
+        for use in uses:
+            try:
+                use()
+            except UsageError as error:
+                errors.setdefault(error.what, error)
+        return list(errors.values())
 
     def _options(self, table: str) -> TableOptions:
         return self.tables.get(table) or TableOptions()
@@ -211,20 +225,33 @@ def read_connections(path: Path, connection_set: str | None = None) -> Connectio
 
     Raises UsageError for a file or set that does not exist, and for every mistake in the set.
     """
+    connections, mistakes = parse_connections(path, connection_set)
+    if mistakes:
+        raise join_usage_errors(mistakes)
+    return connections
+
+
+def parse_connections(path: Path, connection_set: str | None = None) -> tuple[Connections, list[UsageError]]:
+    """Return the sources of a set that can be used, and the mistakes in the others and in its vars.
+
+    Raises UsageError for a file or set that does not exist.
+    """
     name, value = read_set(path, connection_set)
-    variables = parse_variables(
-        value.pop(VARS, None) if isinstance(value, dict) else None, f"{shown(path)}: {name}.{VARS}"
-    )
-    parsed = parse(
-        dict[str, ConnectionOptions],
-        value,
-        subject=shown(path),
-        place=(name,),
-        remedy="Fix the file; CONTRIBUTING.md, «Keys of a mapping», lists the keys.",
-    )
-    folder = settings.DataFolder.of(name)
-    sources = {
-        source: Connection.model_construct(source=source, data=folder.path, file=shown(path), **dict(options))
-        for source, options in parsed.items()
-    }
-    return Connections(name, folder, sources, path, variables)
+    mistakes: list[UsageError] = []
+    variables: Mapping[str, Any] = {}
+    if isinstance(value, dict):
+        try:
+            variables = parse_variables(value.pop(VARS, None), f"{shown(path)}: {name}.{VARS}")
+        except UsageError as error:
+            mistakes.append(error)
+    folder, sources = settings.DataFolder.of(name), dict[str, Connection]()
+    for one in [{key: part} for key, part in value.items()] if isinstance(value, dict) else [value]:
+        try:
+            parsed = parse(dict[str, ConnectionOptions], one, subject=shown(path), place=(name,), remedy=REMEDY)
+        except UsageError as error:
+            mistakes.append(error)
+            continue
+        for source, options in parsed.items():
+            place = {"source": source, "data": folder.path, "file": shown(path), "connection_set": name}
+            sources[source] = Connection.model_construct(**{**dict(options), **place})
+    return Connections(name, folder, sources, path, variables), mistakes

@@ -4,7 +4,7 @@ import re
 from collections.abc import Iterable
 
 from flows.config.connections import Connection, TableMapping
-from flows.core.errors import UsageError
+from flows.core.errors import UsageError, join_usage_errors
 from flows.core.names import TableName
 from flows.sources.batches import Connector
 
@@ -43,5 +43,4 @@ def require_connectors(tables: Iterable[tuple[TableName, Connection]]) -> None:
         except UsageError as error:
             errors.setdefault(connection.source, error)
     if errors:
-        *others, last = errors.values()
-        raise UsageError("\n".join([*map(str, others), last.what]), last.remedy)
+        raise join_usage_errors(list(errors.values()))

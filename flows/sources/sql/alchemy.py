@@ -35,7 +35,9 @@ class SqlAlchemyTable:
             engine = self._engine()
             try:
                 options = {"stream_results": True, "yield_per": pieces.ROWS_A_FETCH}
-                with engine.connect().execution_options(**options) as database:
+                with pieces.connecting():
+                    session = engine.connect()
+                with session.execution_options(**options) as database:
                     yield from self._read(connection, database, request)
             finally:
                 engine.dispose()
@@ -85,6 +87,8 @@ class SqlAlchemyTable:
 
 def _select(relation: sqlalchemy.Select[Any], request: Request, dialect: str) -> sqlalchemy.Select[Any]:
     column = _column(request)
+    if request.look is not None:
+        return relation.limit(request.look)
     if request.cursor is None:
         return relation
     if request.watermark is not None:

@@ -78,9 +78,9 @@ class Postgresql:
 
     url: sqlalchemy.URL
 
-    def connect(self) -> Database:
-        """Open a session and begin a transaction that reads one snapshot."""
-        database = adbc_driver_postgresql.dbapi.connect(_connection_string(self.url))
+    def connect(self, seconds: int | None = None) -> Database:
+        """Open a session and begin a transaction that reads one snapshot; wait so long for the server's answer."""
+        database = adbc_driver_postgresql.dbapi.connect(_connection_string(self.url, seconds or CONNECT_SECONDS))
         try:
             with closing(database.cursor()) as cursor:
                 for statement in SESSION:
@@ -159,9 +159,9 @@ class Postgresql:
         return harmless[0] if harmless else f"an error on a value, which is not shown {state}".rstrip(), False
 
 
-def _connection_string(url: sqlalchemy.URL) -> str:
-    """Write a URL as libpq's `key='value'` pairs."""
+def _connection_string(url: sqlalchemy.URL, seconds: int) -> str:
+    """Write a URL as libpq's `key='value'` pairs; its own time-out counts, if it has one."""
     _, arguments = PGDialect_psycopg().create_connect_args(url)  # type: ignore[no-untyped-call]
-    arguments = {"connect_timeout": CONNECT_SECONDS, **arguments, "client_encoding": "utf8"}
+    arguments = {"connect_timeout": seconds, **arguments, "client_encoding": "utf8"}
     escaped = {name: re.sub(r"([\\'])", r"\\\1", str(value)) for name, value in arguments.items()}
     return " ".join(f"{name}='{value}'" for name, value in escaped.items())

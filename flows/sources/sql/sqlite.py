@@ -35,7 +35,7 @@ class Sqlite:
 
     path: Path
 
-    def connect(self) -> Database:
+    def connect(self, seconds: int | None = None) -> Database:
         """Open the file; raises OSError if it does not exist."""
         if not self.path.exists():
             raise FileNotFoundError(f"there is no SQLite file {self.path.name}")
