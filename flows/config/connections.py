@@ -14,14 +14,13 @@ from pydantic import BeforeValidator, Field, StringConstraints, TypeAdapter, mod
 from flows.config import settings
 from flows.config.file_format import FileFormat
 from flows.config.rest_options import Auth, Endpoint, Rate
-from flows.config.sets import SET_NAME, read_set, shown
+from flows.config.sets import DEFAULT_FILE, SET_NAME, read_set, shown
 from flows.config.validation import SECONDS, ConfigModel, DeclaredLookback, LoadMode, Text, parse
 from flows.config.variables import KEY as VARS
 from flows.config.variables import parse_variables
 from flows.core.errors import UsageError, join_usage_errors
 from flows.core.names import TableName
 
-DEFAULT_FILE = "connections.yml"
 REMEDY = "Fix the file; CONTRIBUTING.md, «Keys of a mapping», lists the keys."
 
 

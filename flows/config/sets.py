@@ -9,6 +9,7 @@ import yaml
 from flows.config import settings
 from flows.core.errors import UsageError
 
+DEFAULT_FILE = "connections.yml"
 SET_NAME = r"^[A-Za-z0-9_-]+$"
 
 

@@ -9,13 +9,14 @@ from typing import Any, Literal
 import duckdb
 
 from flows.config.connections import RepeatedHour, TableMapping
+from flows.config.validation import suggest_key
 from flows.core.errors import SchemaMismatch, SourceFailed
 from flows.core.names import folded, identifier, literal
 from flows.core.redaction import without_values
 from flows.core.relation import Relation
 from flows.sources.absent_columns import bind_with_nulls
 from flows.sources.batches import RECORD, SERVICE_COLUMNS, ExpectedColumns, RecordSchema, source_columns
-from flows.sources.suggestions import did_you_mean, suggest_mapping
+from flows.sources.suggestions import count_like_data, did_you_mean, suggest_mapping
 
 QUERIED, RECORDED = "queried_records", "whole_records"
 NEEDED = ", and the contract requires what is made of it"
@@ -36,7 +37,8 @@ class MappedBatch:
     are, and `ignored` those that the contract leaves out. `missing` are nullable columns that the source does not have,
     and `absent` columns that the mapping names and no record has.
     `is_text` tells whether each record came as a text, RECORD; otherwise it came as columns, by its `schema`.
-    `place` is where a user finds the mapping. Errors show no names of a file: without a header they are values.
+    `place` is where a user finds the mapping. With `hides_names`, errors show no names of the source's columns: those
+    of a file without a header are values.
     """
 
     records: Relation
@@ -49,7 +51,7 @@ class MappedBatch:
     missing: tuple[str, ...]
     place: str
     absent: tuple[str, ...] = ()
-    is_file: bool = False
+    hides_names: bool = False
     repeated_hour: RepeatedHour = "quarantine"
 
     @property
@@ -86,12 +88,16 @@ def map_batch(
         records = _with_record(records)
     schema = RecordSchema(source_columns(records), is_queried=bool(mapping.query))
     offered = {name.casefold(): name for name in schema.columns}
-    shown = () if is_file else tuple(offered.values())
+    wanted = {*map(folded, columns), *map(folded, referenced)}
+    is_known = not wanted.isdisjoint(map(folded, offered)) and not count_like_data(list(offered.values()))
+    is_header = not is_file or is_known  # else names may be values
+    shown = tuple(offered.values()) if is_header else ()
     unknown = sorted(set(mapping.columns) - set(columns))
     if unknown:
+        named = ", ".join(name + suggest_key(name, list(columns)) for name in unknown)
         raise SchemaMismatch(
             str(mapping.name),
-            f"its mapping names {', '.join(unknown)}, which the contract does not have",
+            f"its mapping names {named}, which the contract does not have",
             tuple(columns),
             f"Add the column to the contract, or fix {mapping.place}.",
         )
@@ -106,8 +112,8 @@ def map_batch(
     _require_extras_allowed(mapping, tuple(offered.values()), further, on_extra_column)
     evolving = further if on_extra_column == "evolve" else ()
     ignored = further if on_extra_column == "ignore" else ()
-    named = (evolving, ignored, tuple(missing), mapping.place, absent, is_file, mapping.repeated_hour)
-    return MappedBatch(records, schema, is_text, mapping.where, expressions, *named)
+    told = (evolving, ignored, tuple(missing), mapping.place, absent, not is_header, mapping.repeated_hour)
+    return MappedBatch(records, schema, is_text, mapping.where, expressions, *told)
 
 
 def _expressions(
@@ -120,22 +126,28 @@ def _expressions(
     """Return SQL for each contract column, and the columns that are null because the source does not have them."""
     expressions: dict[str, str] = {}
     missing: list[str] = []
+    lacking: list[str] = []
     for column, is_required in columns.items():
         if column in mapping.columns:
             expressions[column] = f"({mapping.columns[column]})"
         elif column.casefold() in offered:
             expressions[column] = identifier(offered[column.casefold()])
         elif is_required:
-            raise SchemaMismatch(
-                str(mapping.name),
-                f"the contract requires column {column!r}",
-                shown,
-                f"Map it in {mapping.place}.columns, or make it nullable in the contract."
-                + suggest_mapping(column, _unused(offered, columns, referenced)),
-            )
+            lacking.append(column)
         else:
             expressions[column] = "null"
             missing.append(column)
+    if lacking:
+        unused = _unused(offered, columns, referenced)
+        named = ", ".join(map(repr, lacking))
+        raise SchemaMismatch(
+            str(mapping.name),
+            f"the contract requires column {named}" if len(lacking) == 1 else f"the contract requires columns {named}",
+            shown,
+            f"Map {'it' if len(lacking) == 1 else 'them'} in {mapping.place}.columns, or make "
+            f"{'it' if len(lacking) == 1 else 'them'} nullable in the contract."
+            + "".join(suggest_mapping(column, unused) for column in lacking),
+        )
     return expressions, missing
 
 

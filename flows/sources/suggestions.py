@@ -12,8 +12,20 @@ MISSPELT = 0.75
 
 WORD = re.compile(r"[A-Z]+(?![a-z])|[A-Z]?[^\W\d_A-Z]+|\d+")
 KINDS = {"id", "at", "on", "is", "has", "no", "code", "date", "day", "time", "name", "number", "key", "type", "value"}
+LIKE_DATA = re.compile(
+    r"[-+]?[0-9]+(?:[.,][0-9]+)*(?:[eE][-+]?[0-9]+)?"  # a number
+    r"|[0-9]{1,4}[-/.][0-9]{1,2}[-/.][0-9]{1,4}(?:[T ].*)?"  # a date or time
+    r"|[^@\s]+@[^@\s]+\.[^@\s]+"  # an e-mail address
+)
+"""Cells of a header that look like values."""
+
 LIKE_A_NAME = re.compile(r"[^\W\d][\w .-]{0,39}")
 """Names that may be shown in a suggestion; a value of a file without a header may be an e-mail address."""
+
+
+def count_like_data(names: Sequence[str]) -> int:
+    """Count the names of a header that look like values: numbers, dates, times and e-mail addresses."""
+    return sum(LIKE_DATA.fullmatch(name) is not None for name in names)
 
 
 def did_you_mean(name: str, records: Relation) -> str:

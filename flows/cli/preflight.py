@@ -1,0 +1,96 @@
+"""The inspection of a set of connections, and the text about it."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from flows.config.connections import Connection, Connections, parse_connections
+from flows.config.contract import Contract, contracts_of
+from flows.config.declared import NeedsDbt, declared_contracts
+from flows.core.errors import SourceFailed, StorageFailed, UsageError
+from flows.core.names import TableName
+from flows.ingest.mistakes import Mistake, look_for_mistakes
+from flows.ingest.plan import plan_load
+from flows.ingest.tables import match_tables
+
+
+@dataclass(frozen=True)
+class Report:
+    """The mistakes of a set, and notes that are none; `looked_at` counts the tables that were looked at."""
+
+    name: str
+    sources: int
+    looked_at: int
+    mistakes: Sequence[Mistake]
+    notes: Sequence[str]
+
+    @property
+    def exit_code(self) -> int:
+        """The exit code of the worst mistake; 0 without any."""
+        return max((mistake.exit_code for mistake in self.mistakes), default=0)
+
+
+def inspect_set(path: Path, connection_set: str | None, *, is_before_run: bool = False) -> Report:
+    """Find all mistakes of a set: in its file, its variables, its drivers, its mappings, and at its sources.
+
+    Before a run, tables whose last load had the same mapping and contract are not looked at.
+    Raises UsageError for a file or set that does not exist, and for contracts that cannot be used.
+    """
+    connections, errors = parse_connections(path, connection_set)
+    contracts = read_contracts(connections)
+    wanted, undeclared = match_tables(connections, contracts)
+    errors += undeclared
+    unset = {connection.source: connection.environment_mistakes() for connection in connections}
+    errors += [error for found in unset.values() for error in found]
+    askable = [(name, connection) for name, connection in wanted if not unset[connection.source]]
+    if is_before_run:
+        lake = connections.folder.lake
+        askable = [(name, one) for name, one in askable if not _was_loaded_so(one, contracts[name], lake)]
+    found = look_for_mistakes(askable, contracts)
+    mistakes = [*map(Mistake.of, errors), *(mistake for table in found for mistake in table.mistakes)]
+    notes = [note for table in found for note in table.notes]
+    distinct = {mistake.what: mistake for mistake in mistakes}
+    return Report(connections.name, len(connections.sources), len(askable), list(distinct.values()), notes)
+
+
+def read_contracts(connections: Connections) -> Mapping[TableName, Contract]:
+    """Return the contracts of the project; only if their YAML holds templates, dbt is asked to fill them in."""
+    try:
+        return declared_contracts()
+    except NeedsDbt:
+        from flows.warehouse.dbt import Dbt
+
+        return contracts_of(Dbt.parse(connections.folder, connections.variables).manifest.sources.values())
+
+
+def _was_loaded_so(connection: Connection, contract: Contract, lake: Path) -> bool:
+    """Tell whether the last batch of a table came by the mapping and contract of today."""
+    if not lake.is_dir():
+        return False
+    try:
+        plan = plan_load(connection, contract, lake)
+        return plan.raw.last_commit().get("config_hash") == plan.config_hash
+    except (UsageError, SourceFailed):  # the look says what is wrong
+        return False
+    except StorageFailed:  # the run says so, and how to bring the table back
+        return True
+
+
+def describe_mistakes(mistakes: Sequence[Mistake]) -> str:
+    """Return each mistake with its remedy; mistakes of one remedy share it."""
+    by_remedy: dict[str, list[str]] = {}
+    for mistake in mistakes:
+        doubt = "" if mistake.is_certain else " (seen in the first records alone)"
+        by_remedy.setdefault(mistake.remedy, []).append(f"{mistake.what}{doubt}")
+    return "\n".join(
+        "\n".join([*whats, *(f"    {line}" for line in remedy.splitlines())]) for remedy, whats in by_remedy.items()
+    )
+
+
+def describe_result(report: Report, seconds: float) -> str:
+    """Return notes, then the number of mistakes and what was looked at."""
+    count = len(report.mistakes)
+    found = "no mistake" if not count else f"{count} mistake{'s' if count > 1 else ''}"
+    looked = f"{report.looked_at} tables of {report.sources} sources were looked at, {seconds:.1f} s"
+    next_step = [] if count else [f"  next:   python -m flows elt --set {report.name}"]
+    return "\n".join([*(f"  {note}" for note in report.notes), f"  set {report.name}: {found}; {looked}", *next_step])

@@ -1,0 +1,248 @@
+"""All mistakes of a set of connections at once: in its file, its environment, its mappings, and at its sources."""
+
+import re
+import threading
+from collections.abc import Iterator, Mapping, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor, wait
+from dataclasses import dataclass, replace
+from typing import Any
+
+from flows.config.connections import Connection
+from flows.config.contract import Contract
+from flows.core.errors import GateFailed, SchemaMismatch, SourceFailed, UsageError, WarehouseError
+from flows.core.names import TableName
+from flows.core.redaction import scrub
+from flows.ingest.look import Look, look_at
+from flows.lake.check import Checked
+from flows.lake.quarantine import require_contract
+from flows.sources.mapping import MappedBatch
+from flows.sources.suggestions import did_you_mean
+
+LOOKS_AT_ONCE = 16
+ANSWER_SECONDS = 12.0
+"""How long all sources together have to answer; one that does not open a session is given up sooner."""
+
+OF_THE_SQL = re.compile(r"(Parser|Catalog) Error")
+"""Errors of an expression that more records would not cure."""
+
+
+@dataclass(frozen=True)
+class Mistake:
+    """One mistake, where it is, and its remedy.
+
+    `exit_code` is 2 for a wrong file or environment, and 4 for a source that cannot be read as it is mapped. A mistake
+    that is not certain was seen in the first records alone, and others may be different.
+    """
+
+    what: str
+    remedy: str
+    exit_code: int
+    is_certain: bool = True
+
+    @classmethod
+    def of(cls, error: WarehouseError, *, is_certain: bool = True) -> "Mistake":
+        """Return what an error says of the set, without what it says of a load."""
+        match error:
+            case UsageError(what, remedy):
+                text = what
+            case SourceFailed(table, cause, remedy):
+                text = f"{table}: {cause}."
+            case SchemaMismatch(table, expected, found, remedy):
+                text = f"{table}: {expected}" + (f"; the source has {', '.join(found)}." if found else ".")
+            case _:
+                text, remedy = str(error), ""
+        return cls(scrub(text), scrub(remedy), error.exit_code, is_certain)
+
+
+@dataclass(frozen=True)
+class Found:
+    """The mistakes of a table, and notes that are none; `origin` is the table, file or endpoint that was looked at."""
+
+    table: TableName
+    origin: str
+    mistakes: tuple[Mistake, ...] = ()
+    notes: tuple[str, ...] = ()
+
+
+def look_for_mistakes(
+    wanted: Sequence[tuple[TableName, Connection]], contracts: Mapping[TableName, Contract]
+) -> list[Found]:
+    """Look at tables, all sources at the same time, and return what was found of each, in their order.
+
+    If no session with a source can be opened, its other tables are not asked for.
+    """
+    doors = {connection.source: _Door() for _, connection in wanted}
+    firsts = {connection.source: name for name, connection in reversed(wanted)}
+    ordered = sorted(wanted, key=lambda one: firsts[one[1].source] != one[0])
+    pool = ThreadPoolExecutor(LOOKS_AT_ONCE, thread_name_prefix="look")
+    futures: dict[TableName, Future[Found | None]] = {}
+    for name, connection in ordered:
+        door = doors[connection.source]
+        is_first = firsts[connection.source] == name
+        futures[name] = pool.submit(door.pass_through, connection, contracts[name], is_first)
+    wait(futures.values(), timeout=ANSWER_SECONDS)
+    pool.shutdown(wait=False, cancel_futures=True)
+    silent: set[str] = set()
+    found = []
+    for name, connection in wanted:
+        future = futures[name]
+        if future.done() and not future.cancelled():
+            found += [one] if (one := future.result()) is not None else []
+        elif connection.source not in silent:
+            silent.add(connection.source)
+            found.append(_silent(name, connection))
+    return found
+
+
+class _Door:
+    """The way to a source: the first table opens it, and the others wait for that."""
+
+    def __init__(self) -> None:
+        self._is_tried, self._is_shut = threading.Event(), False
+
+    def pass_through(self, connection: Connection, contract: Contract, is_first: bool) -> Found | None:
+        """Return what is found of a table; None if the source cannot be reached, which the first table says."""
+        if not is_first:
+            self._is_tried.wait()
+            if self._is_shut:
+                return None
+        try:
+            found, is_unreachable = inspect_table(connection, contract)
+            self._is_shut |= is_unreachable
+            return found
+        finally:
+            self._is_tried.set()
+
+
+def inspect_table(connection: Connection, contract: Contract) -> tuple[Found, bool]:
+    """Return what is found of one table, and whether its source cannot be reached."""
+    name = contract.name
+    try:
+        origin = connection.mapping(name.table).origin
+    except UsageError as error:
+        return Found(name, "", (Mistake.of(error),)), False
+    refused: WarehouseError | None = None
+    for expects_columns in (True, False):
+        try:
+            with look_at(connection, contract, expects_columns=expects_columns) as look:
+                found = _of_look(look)
+                if refused is not None and not found.mistakes:  # a file lacks a column that others have
+                    found = replace(found, mistakes=(Mistake.of(refused),))
+                return found, False
+        except SchemaMismatch as error:
+            if refused is None:
+                refused = error
+                continue
+            return Found(name, origin, (Mistake.of(error),)), False
+        except WarehouseError as error:
+            is_passing = isinstance(error, SourceFailed) and error.is_transient and not error.is_unreachable
+            is_unreachable = isinstance(error, SourceFailed) and error.is_unreachable
+            return Found(name, origin, (Mistake.of(error, is_certain=not is_passing),)), is_unreachable
+    raise AssertionError("the second look returns")
+
+
+def _silent(name: TableName, connection: Connection) -> Found:
+    what = f"{name}: {connection.source} did not answer within {ANSWER_SECONDS:.0f} seconds."
+    remedy = f"Look at the source, or fix its url in {connection.file}."
+    return Found(name, "", (Mistake(what, remedy, SourceFailed.exit_code, is_certain=False),))
+
+
+def _of_look(look: Look) -> Found:
+    """Map and check the records of a look; a mapping with a mistake is tried part by part, to find all of them."""
+    origin, notes = look.mapping.origin, list(look.batch.notes)
+    if look.is_empty:
+        return Found(look.contract.name, origin, (), (f"{look.contract.name}: the source has no records", *notes))
+    try:
+        mapped = look.map()
+        checked = look.check(mapped)
+    except (SchemaMismatch, SourceFailed) as error:
+        return Found(look.contract.name, origin, tuple(_mistakes_by_part(look, error)), tuple(notes))
+    notes += _notes_on_columns(look, mapped)
+    mistakes, further = _count_rejected(look, checked)
+    return Found(look.contract.name, origin, tuple(mistakes), (*notes, *further))
+
+
+def _mistakes_by_part(look: Look, whole: SchemaMismatch | SourceFailed) -> Iterator[Mistake]:
+    """Yield the mistakes of a mapping: unknown columns, columns that are missing, and each expression's own."""
+    mapping, required = look.mapping, look.contract.required
+    if isinstance(whole, SourceFailed):
+        yield _mistake(look, whole)
+        return
+    unknown = {name: sql for name, sql in mapping.columns.items() if name not in required}
+    known = {name: sql for name, sql in mapping.columns.items() if name in required}
+    alone = dict.fromkeys(required, False)
+    parts: list[_Part] = []
+    if unknown:
+        parts.append(_Part({"columns": unknown, "where": ""}, required, is_bound=False, is_certain=True))
+    unmapped = {name: is_required and name not in known for name, is_required in required.items()}
+    parts.append(_Part({"columns": known}, unmapped, is_bound=False))
+    parts += [_Part({"columns": {}}, alone)] if mapping.where else []
+    parts += [
+        _Part({"columns": {name: sql}, "where": ""}, {**alone, name: required[name]}) for name, sql in known.items()
+    ]
+    errors: dict[str, Mistake] = {}
+    for part in parts:
+        if (error := _try(look, part)) is not None:
+            errors.setdefault(str(error), _mistake(look, error, is_certain=part.is_certain))
+    yield from errors.values() or [_mistake(look, whole)]
+
+
+@dataclass(frozen=True)
+class _Part:
+    """A part of a mapping, and the contract's columns, by whether they are required of it.
+
+    With `is_bound`, its expressions are run; else only the names that they read count.
+    """
+
+    mapping: Mapping[str, Any]
+    columns: Mapping[str, bool]
+    is_bound: bool = True
+    is_certain: bool = False
+
+
+def _try(look: Look, part: _Part) -> SchemaMismatch | SourceFailed | None:
+    """Return the error of a part of the mapping."""
+    columns = tuple(
+        column.model_copy(update={"is_required": part.columns[column.name], "checks": ()})
+        for column in look.contract.columns
+    )
+    try:
+        mapped = look.map(look.mapping.model_copy(update=part.mapping), part.columns)
+        if part.is_bound:
+            look.check(mapped, look.contract.model_copy(update={"columns": columns}))
+    except (SchemaMismatch, SourceFailed) as error:
+        return error
+    return None
+
+
+def _mistake(look: Look, error: WarehouseError, *, is_certain: bool = False) -> Mistake:
+    is_certain = is_certain or look.batch.has_all_columns or OF_THE_SQL.search(str(error)) is not None
+    return Mistake.of(error, is_certain=is_certain)
+
+
+def _notes_on_columns(look: Look, mapped: MappedBatch) -> Iterator[str]:
+    for name in mapped.absent:
+        hint = did_you_mean(name, look.records)
+        seen = "no record has" if look.batch.is_whole else "none of the first records has"
+        yield f'{look.contract.name}: {seen} "{name}", which the mapping reads; it would be null.{hint}'
+
+
+def _count_rejected(look: Look, checked: Checked) -> tuple[list[Mistake], list[str]]:
+    """Return a mistake if so many of the records are rejected that a load would fail, or all of them; else a note."""
+    name, malformed = look.contract.name, len(look.batch.rejected)
+    rejected = checked.records.count("_reasons is not null") + malformed
+    passed = checked.records.count("_reasons is null")
+    if not rejected:
+        return [], []
+    broken = f"{rejected:,} of the first {rejected + passed:,} records would be quarantined"
+    remedy = f"Look at them: python -m flows preview {name}"
+    try:
+        require_contract(checked, look.contract, passed, rejected)
+    except GateFailed as error:
+        findings = "; ".join(finding.what for finding in error.findings[1:])
+        text = f"{name}: {broken}: {findings}." if findings else f"{name}: {broken}."
+        return [Mistake(text, remedy, SourceFailed.exit_code, look.batch.is_whole)], []
+    if not passed:
+        text = f"{name}: {broken}, and no record passes."
+        return [Mistake(text, remedy, SourceFailed.exit_code, is_certain=False)], []
+    return [], [f"{name}: {broken}. {remedy}"]
