@@ -35,6 +35,7 @@ def check_before_run(connection_set: str | None, connections: ConnectionsFile) -
     started = time.monotonic()
     say_step(f"checking {connections}")
     from flows.cli.preflight import describe_mistakes, inspect_set
+    from flows.config.settings import command
 
     report = inspect_set(connections.resolve(), connection_set, is_before_run=True)
     certain = [mistake for mistake in report.mistakes if mistake.is_certain]
@@ -42,6 +43,6 @@ def check_before_run(connection_set: str | None, connections: ConnectionsFile) -
         say_step(text)
     if certain:
         say(describe_mistakes(certain), is_error=True)
-        say(f"Nothing was loaded or started. Check again: python -m flows check --set {report.name}", is_error=True)
+        say(f"Nothing was loaded or started. Check again: {command()} check {report.options}", is_error=True)
         raise typer.Exit(max(mistake.exit_code for mistake in certain))
     say_step(f"set {report.name} is checked, {time.monotonic() - started:.1f} s; starting the run")

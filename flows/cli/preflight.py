@@ -7,6 +7,7 @@ from pathlib import Path
 from flows.config.connections import Connection, Connections, parse_connections
 from flows.config.contract import Contract, contracts_of
 from flows.config.declared import NeedsDbt, declared_contracts
+from flows.config.settings import command
 from flows.core.errors import SourceFailed, StorageFailed, UsageError
 from flows.core.names import TableName
 from flows.ingest.mistakes import Mistake, look_for_mistakes
@@ -19,6 +20,7 @@ class Report:
     """The mistakes of a set, and notes that are none; `looked_at` counts the tables that were looked at."""
 
     name: str
+    options: str
     sources: int
     looked_at: int
     mistakes: Sequence[Mistake]
@@ -50,7 +52,9 @@ def inspect_set(path: Path, connection_set: str | None, *, is_before_run: bool =
     mistakes = [*map(Mistake.of, errors), *(mistake for table in found for mistake in table.mistakes)]
     notes = [note for table in found for note in table.notes]
     distinct = {mistake.what: mistake for mistake in mistakes}
-    return Report(connections.name, len(connections.sources), len(askable), list(distinct.values()), notes)
+    return Report(
+        connections.name, connections.options, len(connections.sources), len(askable), list(distinct.values()), notes
+    )
 
 
 def read_contracts(connections: Connections) -> Mapping[TableName, Contract]:
@@ -92,5 +96,5 @@ def describe_result(report: Report, seconds: float) -> str:
     count = len(report.mistakes)
     found = "no mistake" if not count else f"{count} mistake{'s' if count > 1 else ''}"
     looked = f"{report.looked_at} tables of {report.sources} sources were looked at, {seconds:.1f} s"
-    next_step = [] if count else [f"  next:   python -m flows elt --set {report.name}"]
+    next_step = [] if count else [f"  next:   {command()} elt {report.options}"]
     return "\n".join([*(f"  {note}" for note in report.notes), f"  set {report.name}: {found}; {looked}", *next_step])

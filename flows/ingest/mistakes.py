@@ -15,6 +15,7 @@ from flows.core.redaction import scrub
 from flows.ingest.look import Look, look_at
 from flows.lake.check import Checked
 from flows.lake.quarantine import require_contract
+from flows.sources.batches import source_columns
 from flows.sources.mapping import MappedBatch
 from flows.sources.suggestions import did_you_mean
 
@@ -157,9 +158,9 @@ def _of_look(look: Look) -> Found:
         checked = look.check(mapped)
     except (SchemaMismatch, SourceFailed) as error:
         return Found(look.contract.name, origin, tuple(_mistakes_by_part(look, error)), tuple(notes))
-    notes += _notes_on_columns(look, mapped)
+    misspelt, absent = _absent_columns(look, mapped)
     mistakes, further = _count_rejected(look, checked)
-    return Found(look.contract.name, origin, tuple(mistakes), (*notes, *further))
+    return Found(look.contract.name, origin, (*misspelt, *mistakes), (*notes, *absent, *further))
 
 
 def _mistakes_by_part(look: Look, whole: SchemaMismatch | SourceFailed) -> Iterator[Mistake]:
@@ -182,8 +183,11 @@ def _mistakes_by_part(look: Look, whole: SchemaMismatch | SourceFailed) -> Itera
     ]
     errors: dict[str, Mistake] = {}
     for part in parts:
-        if (error := _try(look, part)) is not None:
+        error, mapped = _try(look, part)
+        if error is not None:
             errors.setdefault(str(error), _mistake(look, error, is_certain=part.is_certain))
+        elif mapped is not None and part.is_bound:
+            errors |= {mistake.what: mistake for mistake in _absent_columns(look, mapped)[0]}
     yield from errors.values() or [_mistake(look, whole)]
 
 
@@ -200,8 +204,8 @@ class _Part:
     is_certain: bool = False
 
 
-def _try(look: Look, part: _Part) -> SchemaMismatch | SourceFailed | None:
-    """Return the error of a part of the mapping."""
+def _try(look: Look, part: _Part) -> tuple[SchemaMismatch | SourceFailed | None, MappedBatch | None]:
+    """Return the error of a part of the mapping, or the records that it maps."""
     columns = tuple(
         column.model_copy(update={"is_required": part.columns[column.name], "checks": ()})
         for column in look.contract.columns
@@ -211,8 +215,8 @@ def _try(look: Look, part: _Part) -> SchemaMismatch | SourceFailed | None:
         if part.is_bound:
             look.check(mapped, look.contract.model_copy(update={"columns": columns}))
     except (SchemaMismatch, SourceFailed) as error:
-        return error
-    return None
+        return error, None
+    return None, mapped
 
 
 def _mistake(look: Look, error: WarehouseError, *, is_certain: bool = False) -> Mistake:
@@ -220,11 +224,22 @@ def _mistake(look: Look, error: WarehouseError, *, is_certain: bool = False) -> 
     return Mistake.of(error, is_certain=is_certain)
 
 
-def _notes_on_columns(look: Look, mapped: MappedBatch) -> Iterator[str]:
+def _absent_columns(look: Look, mapped: MappedBatch) -> tuple[list[Mistake], list[str]]:
+    """Return mistakes and notes about columns that the mapping reads and no record has.
+
+    A load takes them as null, since they may come later. A name that is like one of the source's is a mistake.
+    """
+    mistakes, notes = [], []
+    seen = "the source has no" if look.batch.has_all_columns else "none of the first records has"
     for name in mapped.absent:
-        hint = did_you_mean(name, look.records)
-        seen = "no record has" if look.batch.is_whole else "none of the first records has"
-        yield f'{look.contract.name}: {seen} "{name}", which the mapping reads; it would be null.{hint}'
+        text = f'{look.contract.name}: {seen} "{name}", which the mapping reads; it would be null'
+        if hint := did_you_mean(name, look.records):
+            shown = "" if mapped.hides_names else f"; the source has {', '.join(source_columns(look.records))}"
+            remedy = f"Fix {look.mapping.place}.{hint}"
+            mistakes.append(Mistake(f"{text}{shown}.", remedy, SchemaMismatch.exit_code, is_certain=False))
+        else:
+            notes.append(text)
+    return mistakes, notes
 
 
 def _count_rejected(look: Look, checked: Checked) -> tuple[list[Mistake], list[str]]:

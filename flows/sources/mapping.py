@@ -94,11 +94,12 @@ def map_batch(
     shown = tuple(offered.values()) if is_header else ()
     unknown = sorted(set(mapping.columns) - set(columns))
     if unknown:
-        named = ", ".join(name + suggest_key(name, list(columns)) for name in unknown)
+        free = [name for name in columns if name not in mapping.columns]
+        named = ", ".join(name + suggest_key(name, free) for name in unknown)
         raise SchemaMismatch(
             str(mapping.name),
-            f"its mapping names {named}, which the contract does not have",
-            tuple(columns),
+            f"its mapping names {named}, which the contract does not have; it has {', '.join(columns)}",
+            shown,
             f"Add the column to the contract, or fix {mapping.place}.",
         )
     expressions, missing = _expressions(mapping, columns, offered, referenced, shown)
@@ -293,6 +294,14 @@ def _first_failing_file(records: Relation, sql: str) -> str:
         except duckdb.Error:
             return f" on {file}"
     return ""
+
+
+def read_columns(connection: duckdb.DuckDBPyConnection, mapping: TableMapping) -> dict[str, set[str]]:
+    """Return the source's columns that each expression of a mapping reads, folded, by contract column."""
+    return {
+        column: set(map(folded, _referenced(connection, [expression])))
+        for column, expression in mapping.columns.items()
+    }
 
 
 def _referenced(connection: duckdb.DuckDBPyConnection, expressions: Sequence[str]) -> set[str]:
