@@ -157,11 +157,12 @@ def reload(
     from flows.ingest.reload import reload_table, restore_operations
     from flows.lake.catalog import pin_catalog
     from flows.orchestration.run_lock import run_lock
+    from flows.sources.served import served
     from flows.warehouse.dbt import Dbt
     from flows.warehouse.release import last_verified
 
     sources = read_connections(connections.resolve(), connection_set)
-    with run_lock(sources.folder):
+    with served(sources), run_lock(sources.folder):
         if table.startswith("ops/"):
             done = restore_operations(sources.folder.lake, table)
         else:

@@ -1,6 +1,7 @@
 """The inspection of a set of connections, and the text about it."""
 
 from collections.abc import Mapping, Sequence
+from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -13,6 +14,7 @@ from flows.core.names import TableName
 from flows.ingest.mistakes import Mistake, look_for_mistakes
 from flows.ingest.plan import plan_load
 from flows.ingest.tables import match_tables
+from flows.sources.served import served
 
 
 @dataclass(frozen=True)
@@ -42,19 +44,27 @@ def inspect_set(path: Path, connection_set: str | None, *, is_before_run: bool =
     contracts = read_contracts(connections)
     wanted, undeclared = match_tables(connections, contracts)
     errors += undeclared
-    unset = {connection.source: connection.environment_mistakes() for connection in connections}
-    errors += [error for found in unset.values() for error in found]
-    askable = [(name, connection) for name, connection in wanted if not unset[connection.source]]
-    if is_before_run:
-        lake = connections.folder.lake
-        askable = [(name, one) for name, one in askable if not _was_loaded_so(one, contracts[name], lake)]
-    found = look_for_mistakes(askable, contracts)
+    with ExitStack() as serving:
+        unusable = {one.source: _serve(one, serving) or one.environment_mistakes() for one in connections}
+        errors += [error for refused in unusable.values() for error in refused]
+        askable = [(name, one) for name, one in wanted if not unusable[one.source]]
+        if is_before_run:
+            lake = connections.folder.lake
+            askable = [(name, one) for name, one in askable if not _was_loaded_so(one, contracts[name], lake)]
+        found = look_for_mistakes(askable, contracts)
     mistakes = [*map(Mistake.of, errors), *(mistake for table in found for mistake in table.mistakes)]
     notes = [note for table in found for note in table.notes]
     distinct = {mistake.what: mistake for mistake in mistakes}
-    return Report(
-        connections.name, connections.options, len(connections.sources), len(askable), list(distinct.values()), notes
-    )
+    counts = (len(connections.sources), len(askable))
+    return Report(connections.name, connections.options, *counts, list(distinct.values()), notes)
+
+
+def _serve(connection: Connection, serving: ExitStack) -> list[UsageError]:
+    try:
+        serving.enter_context(served([connection]))
+    except UsageError as error:
+        return [error]
+    return []
 
 
 def read_contracts(connections: Connections) -> Mapping[TableName, Contract]:
@@ -84,8 +94,7 @@ def describe_mistakes(mistakes: Sequence[Mistake]) -> str:
     """Return each mistake with its remedy; mistakes of one remedy share it."""
     by_remedy: dict[str, list[str]] = {}
     for mistake in mistakes:
-        doubt = "" if mistake.is_certain else " (seen in the first records alone)"
-        by_remedy.setdefault(mistake.remedy, []).append(f"{mistake.what}{doubt}")
+        by_remedy.setdefault(mistake.remedy, []).append(mistake.what)
     return "\n".join(
         "\n".join([*whats, *(f"    {line}" for line in remedy.splitlines())]) for remedy, whats in by_remedy.items()
     )

@@ -26,6 +26,7 @@ def preview(
     from flows.core.errors import UsageError
     from flows.ingest.preview import preview_table
     from flows.ingest.tables import tables_to_load
+    from flows.sources.served import served
 
     sources = read_connections(connections.resolve(), connection_set)
     contracts = read_contracts(sources)
@@ -38,8 +39,10 @@ def preview(
         raise UsageError(
             f"The set {sources.name} has no table {table}{suggest_key(table, known)}.", f"It has {', '.join(known)}."
         )
-    wanted[found].require_environment()
-    say("\n".join(_describe(found, preview_table(wanted[found], contracts[found], rows))))
+    with served([wanted[found]]):
+        wanted[found].require_environment()
+        text = "\n".join(_describe(found, preview_table(wanted[found], contracts[found], rows)))
+    say(text)
 
 
 def _describe(name: object, preview: "TablePreview") -> Iterator[str]:

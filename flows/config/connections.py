@@ -34,6 +34,7 @@ RepeatedHour = Literal["first", "second", "quarantine"]
 Sql = Annotated[str, BeforeValidator(_read_sql, json_schema_input_type=str | int | float)]
 
 
+ServedBy = Annotated[str, StringConstraints(pattern=r"^([A-Za-z_]\w*(\.\w+)*:[A-Za-z_]\w*)?$")]
 LookupName = Annotated[str, StringConstraints(pattern=r"^[A-Za-z_][A-Za-z0-9_]*$")]
 
 
@@ -98,6 +99,7 @@ class ConnectionOptions(ConfigModel):
 
     url_template: Text = Field(alias="url", description="Such as sqlite:///shop.sqlite, https://… or file:FOLDER")
     auth: Auth = Field(default_factory=Auth.model_construct, description="REST: credentials")
+    served_by: ServedBy = Field(default="", description="Function of the project that serves it: package.module:name")
     rate: Rate | None = Field(default=None, description="REST: the highest rate of requests")
     tables: Mapping[str, TableOptions | None] = Field(default={}, description="Contract tables; default: all of them")
 

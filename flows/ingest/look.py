@@ -12,6 +12,7 @@ import duckdb
 from flows.config.connections import Connection, TableMapping
 from flows.config.contract import Contract
 from flows.core.errors import SourceFailed
+from flows.core.names import folded
 from flows.core.redaction import without_values
 from flows.core.relation import Relation
 from flows.core.unforeseen import describe_unforeseen, exceptions_named
@@ -20,7 +21,7 @@ from flows.lake.check import Checked, check, check_nothing
 from flows.sources import connect
 from flows.sources.batches import Batch, Connector, ExpectedColumns, Request, source_columns
 from flows.sources.lookups import load_lookups
-from flows.sources.mapping import MappedBatch, expect_columns, identity_of, map_batch
+from flows.sources.mapping import MappedBatch, expect_columns, identity_of, map_batch, names_are_known, read_columns
 
 LOOKED_AT, RECORDS = "looked_at", 100
 MEMORY_LIMIT = "400MB"
@@ -40,6 +41,15 @@ class Look:
     def is_empty(self) -> bool:
         """Whether the source has no records and no columns."""
         return not source_columns(self.records)
+
+    @property
+    def shows_names(self) -> bool:
+        """Whether errors may show the names of the source's columns."""
+        offered = list(source_columns(self.records))
+        wanted = {*map(folded, self.contract.types)}.union(
+            *read_columns(self.records.connection, self.mapping).values()
+        )
+        return names_are_known(offered, wanted, is_file=bool(self.batch.files))
 
     def map(self, mapping: TableMapping | None = None, columns: Mapping[str, bool] | None = None) -> MappedBatch:
         """Map the records, by another mapping or to other columns (name → whether it is required) if they are given.

@@ -174,7 +174,7 @@ def _mistakes_by_part(look: Look, whole: SchemaMismatch | SourceFailed) -> Itera
     alone = dict.fromkeys(required, False)
     parts: list[_Part] = []
     if unknown:
-        parts.append(_Part({"columns": unknown, "where": ""}, required, is_bound=False, is_certain=True))
+        parts.append(_Part({"where": ""}, required, is_bound=False, is_certain=True))
     unmapped = {name: is_required and name not in known for name, is_required in required.items()}
     parts.append(_Part({"columns": known}, unmapped, is_bound=False))
     parts += [_Part({"columns": {}}, alone)] if mapping.where else []
@@ -221,7 +221,10 @@ def _try(look: Look, part: _Part) -> tuple[SchemaMismatch | SourceFailed | None,
 
 def _mistake(look: Look, error: WarehouseError, *, is_certain: bool = False) -> Mistake:
     is_certain = is_certain or look.batch.has_all_columns or OF_THE_SQL.search(str(error)) is not None
-    return Mistake.of(error, is_certain=is_certain)
+    if isinstance(error, SchemaMismatch) and not error.found and look.shows_names:
+        error.found = tuple(source_columns(look.records))
+    mistake = Mistake.of(error, is_certain=is_certain)
+    return mistake if is_certain else replace(mistake, what=f"{mistake.what} The first records alone were looked at.")
 
 
 def _absent_columns(look: Look, mapped: MappedBatch) -> tuple[list[Mistake], list[str]]:
@@ -234,7 +237,7 @@ def _absent_columns(look: Look, mapped: MappedBatch) -> tuple[list[Mistake], lis
     for name in mapped.absent:
         text = f'{look.contract.name}: {seen} "{name}", which the mapping reads; it would be null'
         if hint := did_you_mean(name, look.records):
-            shown = "" if mapped.hides_names else f"; the source has {', '.join(source_columns(look.records))}"
+            shown = f"; the source has {', '.join(source_columns(look.records))}" if look.shows_names else ""
             remedy = f"Fix {look.mapping.place}.{hint}"
             mistakes.append(Mistake(f"{text}{shown}.", remedy, SchemaMismatch.exit_code, is_certain=False))
         else:

@@ -2,7 +2,7 @@
 
 import json
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 
@@ -89,8 +89,7 @@ def map_batch(
     schema = RecordSchema(source_columns(records), is_queried=bool(mapping.query))
     offered = {name.casefold(): name for name in schema.columns}
     wanted = {*map(folded, columns), *map(folded, referenced)}
-    is_known = not wanted.isdisjoint(map(folded, offered)) and not count_like_data(list(offered.values()))
-    is_header = not is_file or is_known  # else names may be values
+    is_header = names_are_known(list(offered.values()), wanted, is_file=is_file)
     shown = tuple(offered.values()) if is_header else ()
     unknown = sorted(set(mapping.columns) - set(columns))
     if unknown:
@@ -178,11 +177,12 @@ def _complete(
         named = _referenced(records.connection, [sql] if absent else []) & {name.casefold() for name in absent}
         count = f"with source as (from {completed}) select count(try({sql})) from source"
         if named and records.connection.execute(count).fetchall() == [(0,)]:
+            spelt = next(name for name in absent if name.casefold() in named)
             raise SchemaMismatch(
                 str(mapping.name),
-                f'column "{min(named)}" not found in any record{fault}',
+                f'column "{spelt}" not found in any record{fault}',
                 shown,
-                f"Fix {mapping.place}.{column}.{did_you_mean(min(named), records)}",
+                f"Fix {mapping.place}.{column}.{did_you_mean(spelt, records)}",
             )
     return completed, absent
 
@@ -294,6 +294,15 @@ def _first_failing_file(records: Relation, sql: str) -> str:
         except duckdb.Error:
             return f" on {file}"
     return ""
+
+
+def names_are_known(offered: Sequence[str], wanted: Collection[str], *, is_file: bool) -> bool:
+    """Tell whether errors may show the names of a source's columns: those of a file without a header are values.
+
+    A header has a column that mapping or contract name (`wanted`, folded), and no name that looks like a value.
+    """
+    is_header = not {folded(name) for name in offered}.isdisjoint(wanted) and not count_like_data(offered)
+    return not is_file or is_header
 
 
 def read_columns(connection: duckdb.DuckDBPyConnection, mapping: TableMapping) -> dict[str, set[str]]:
