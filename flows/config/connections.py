@@ -113,6 +113,11 @@ class Connection(ConnectionOptions):
     connection_set: str = ""
 
     @property
+    def title(self) -> str:
+        """The set and the source, as messages name them."""
+        return ".".join(filter(None, (self.connection_set, self.source)))
+
+    @property
     def pause_seconds(self) -> float:
         """The least time from one request to the next."""
         return SECONDS[self.rate.period] / self.rate.count if self.rate else 0.0
@@ -128,7 +133,7 @@ class Connection(ConnectionOptions):
         for name, value in values.items():
             if not value or not (value.isprintable() and (value.isascii() or kind in ("basic", "oauth2"))):
                 raise UsageError(
-                    f"{self.file}: the {name} in auth.{kind} of {self.source} is empty, or has signs in "
+                    f"{self.file}: the {name} in auth.{kind} of {self.title} is empty, or has signs in "
                     "it that no HTTP header can carry.",
                     "Look at the environment variable that it comes from.",
                 )
@@ -180,12 +185,12 @@ class Connection(ConnectionOptions):
             return environment.from_string(template).render(data=str(self.data), env_var=settings.env_var)
         except KeyError as error:
             raise UsageError(
-                f"{self.file}: {self.source} needs the environment variable {error.args[0]}, which is not set.",
+                f"{self.file}: {self.title} needs the environment variable {error.args[0]}, which is not set.",
                 f"Set it first: export {error.args[0]}=… (or run the command that serves this source, and sets it)",
             ) from None
         except (TemplateError, TypeError) as error:
             raise UsageError(
-                f"{self.file}: {self.source}.{place} is a template that cannot be read: {error}.",
+                f"{self.file}: {self.title}.{place} is a template that cannot be read: {error}.",
                 "Templates know {{ data }} and {{ env_var('NAME') }}.",
             ) from None
 

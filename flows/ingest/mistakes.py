@@ -7,12 +7,14 @@ from concurrent.futures import Future, ThreadPoolExecutor, wait
 from dataclasses import dataclass, replace
 from typing import Any
 
+import duckdb
+
 from flows.config.connections import Connection
 from flows.config.contract import Contract
 from flows.core.errors import GateFailed, SchemaMismatch, SourceFailed, UsageError, WarehouseError
 from flows.core.names import TableName
 from flows.core.redaction import scrub
-from flows.ingest.look import Look, look_at
+from flows.ingest.look import Look, look_at, working_database
 from flows.lake.check import Checked
 from flows.lake.quarantine import require_contract
 from flows.sources.batches import source_columns
@@ -72,6 +74,15 @@ def look_for_mistakes(
 
     If no session with a source can be opened, its other tables are not asked for.
     """
+    with working_database() as database:
+        return _look_for_mistakes(wanted, contracts, database)
+
+
+def _look_for_mistakes(
+    wanted: Sequence[tuple[TableName, Connection]],
+    contracts: Mapping[TableName, Contract],
+    database: duckdb.DuckDBPyConnection,
+) -> list[Found]:
     doors = {connection.source: _Door() for _, connection in wanted}
     firsts = {connection.source: name for name, connection in reversed(wanted)}
     ordered = sorted(wanted, key=lambda one: firsts[one[1].source] != one[0])
@@ -80,7 +91,7 @@ def look_for_mistakes(
     for name, connection in ordered:
         door = doors[connection.source]
         is_first = firsts[connection.source] == name
-        futures[name] = pool.submit(door.pass_through, connection, contracts[name], is_first)
+        futures[name] = pool.submit(door.pass_through, connection, contracts[name], database, is_first)
     wait(futures.values(), timeout=ANSWER_SECONDS)
     pool.shutdown(wait=False, cancel_futures=True)
     silent: set[str] = set()
@@ -101,21 +112,25 @@ class _Door:
     def __init__(self) -> None:
         self._is_tried, self._is_shut = threading.Event(), False
 
-    def pass_through(self, connection: Connection, contract: Contract, is_first: bool) -> Found | None:
+    def pass_through(
+        self, connection: Connection, contract: Contract, database: duckdb.DuckDBPyConnection, is_first: bool
+    ) -> Found | None:
         """Return what is found of a table; None if the source cannot be reached, which the first table says."""
         if not is_first:
             self._is_tried.wait()
             if self._is_shut:
                 return None
         try:
-            found, is_unreachable = inspect_table(connection, contract)
+            found, is_unreachable = inspect_table(connection, contract, database)
             self._is_shut |= is_unreachable
             return found
         finally:
             self._is_tried.set()
 
 
-def inspect_table(connection: Connection, contract: Contract) -> tuple[Found, bool]:
+def inspect_table(
+    connection: Connection, contract: Contract, database: duckdb.DuckDBPyConnection | None = None
+) -> tuple[Found, bool]:
     """Return what is found of one table, and whether its source cannot be reached."""
     name = contract.name
     try:
@@ -125,7 +140,7 @@ def inspect_table(connection: Connection, contract: Contract) -> tuple[Found, bo
     refused: WarehouseError | None = None
     for expects_columns in (True, False):
         try:
-            with look_at(connection, contract, expects_columns=expects_columns) as look:
+            with look_at(connection, contract, expects_columns=expects_columns, database=database) as look:
                 found = _of_look(look)
                 if refused is not None and not found.mistakes:  # a file lacks a column that others have
                     found = replace(found, mistakes=(Mistake.of(refused),))

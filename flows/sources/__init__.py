@@ -29,7 +29,7 @@ def connect(connection: Connection, mapping: TableMapping) -> Connector:
 
         return connect_sql(connection, mapping, scheme)
     raise UsageError(
-        f"{connection.file}: the url of {connection.source} has no scheme.",
+        f"{connection.file}: the url of {connection.title} has no scheme.",
         "Write one, such as sqlite:///shop.sqlite, https://api.example.com or file:exports.",
     )
 

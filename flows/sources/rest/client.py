@@ -95,17 +95,19 @@ class RestClient:
     """The client of one table; open it as a context. With `is_look`, it asks once, and waits LOOK_SECONDS."""
 
     def __init__(self, connection: Connection, table: TableName, *, is_look: bool = False) -> None:
-        self._table, self._file = str(table), connection.file
+        self._table, self._file = str(table), f"{connection.file} under {connection.title}"
         self._attempts = 1 if is_look else ATTEMPTS
         try:
             self._base = httpx.URL(connection.url().rstrip("/") + "/")
         except httpx.InvalidURL:
-            raise UsageError(f"{connection.file}: the url of {table.source} is not a valid URL.", "Fix it.") from None
+            raise UsageError(
+                f"{connection.file}: the url of {connection.title} is not a valid URL.", "Fix it."
+            ) from None
         if not self._base.host:
-            raise UsageError(f"{connection.file}: the url of {table.source} has no host.", "Fix it.")
+            raise UsageError(f"{connection.file}: the url of {connection.title} has no host.", "Fix it.")
         if self._base.userinfo:
             raise UsageError(
-                f"{connection.file}: the url of {table.source} holds a user.",
+                f"{connection.file}: the url of {connection.title} holds a user.",
                 "Write it as auth: {basic: {user: …, password: …}}, so that it goes with every page.",
             )
         self._limiter = _limiter(str(self._base), connection.pause_seconds)

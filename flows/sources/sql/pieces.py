@@ -60,7 +60,7 @@ def source_errors(mapping: TableMapping, explain: Callable[[Exception], tuple[st
         error = raised.__cause__ if is_unreachable and isinstance(raised.__cause__, Exception) else raised
         unknown = f"the driver raised {type(error).__name__}; its text is not shown, since it may quote a value"
         cause, is_transient = explain(error) or (unknown, False)
-        remedy = f"Fix the source, or its url or mapping in {mapping.file}, then run again."
+        remedy = f"Fix the source, or its url or mapping in {mapping.place}, then run again."
         raise SourceFailed(str(mapping.name), scrub(cause), remedy, is_transient, is_unreachable) from None
 
 
