@@ -20,6 +20,7 @@ import typer
 
 from flows.cli.arguments import DEFAULT_CONNECTIONS, ConnectionSet, ConnectionsFile
 from flows.cli.check import check, check_before_run
+from flows.cli.init import init
 from flows.cli.preview import preview
 from flows.config import settings
 from flows.core.errors import StorageFailed, Unforeseen, UsageError, WarehouseError
@@ -240,6 +241,7 @@ def main() -> int:
     app.command()(demo)
     app.command()(check)
     app.command()(preview)
+    app.command()(init)
     signal.signal(signal.SIGTERM, _stop)
     try:
         app()

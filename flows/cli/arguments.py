@@ -2,6 +2,8 @@
 
 import sys
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Annotated
 
@@ -25,6 +27,21 @@ def say(text: str, *, is_error: bool = False) -> None:
     """Print what a command has to say, without secrets; its next commands keep the options of this one."""
     shown = keep_options(scrub(text), given_options(sys.argv))
     typer.secho(shown, err=is_error, fg=typer.colors.RED if is_error else None)
+
+
+@contextmanager
+def sources_asked() -> Iterator[None]:
+    """Print what a source lacks as a mistake, and end the command: no load failed, and nothing is to be said of one."""
+    from flows.core.errors import SchemaMismatch, SourceFailed
+
+    try:
+        yield
+    except (SourceFailed, SchemaMismatch) as error:
+        from flows.ingest.mistakes import Mistake
+
+        mistake = Mistake.of(error)
+        say(f"{mistake.what}\n{mistake.remedy}", is_error=True)
+        raise typer.Exit(mistake.exit_code) from None
 
 
 def say_step(text: str) -> None:

@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from flows.cli.arguments import DEFAULT_CONNECTIONS, ConnectionSet, ConnectionsFile, say, say_step
+from flows.cli.arguments import DEFAULT_CONNECTIONS, ConnectionSet, ConnectionsFile, say, say_step, sources_asked
 
 if TYPE_CHECKING:
     from flows.ingest.preview import Preview, TablePreview
@@ -39,7 +39,7 @@ def preview(
         raise UsageError(
             f"The set {sources.name} has no table {table}{suggest_key(table, known)}.", f"It has {', '.join(known)}."
         )
-    with served([wanted[found]]):
+    with sources_asked(), served([wanted[found]]):
         wanted[found].require_environment()
         text = "\n".join(_describe(found, preview_table(wanted[found], contracts[found], rows)))
     say(text)

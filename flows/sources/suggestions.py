@@ -40,15 +40,15 @@ def suggest_mapping(missing: str, further: Sequence[str]) -> str:
 
     People must decide. Words such as id say the kind of a column, and are common to many.
     """
-    words = _words(missing)
-    likely = [name for name in further if LIKE_A_NAME.fullmatch(name) and _words(name) & words]
+    wanted = words(missing)
+    likely = [name for name in further if LIKE_A_NAME.fullmatch(name) and words(name) & wanted]
     if not likely:
         return ""
     name = max(likely, key=lambda one: SequenceMatcher(None, missing.casefold(), one.casefold()).ratio())
     return f'\nWas "{missing}" renamed? The source has "{name}"; if so, map it: {{{missing}: \'"{name}"\'}}'
 
 
-def _words(name: str) -> set[str]:
+def words(name: str) -> set[str]:
     """Return the words of a name in lower case, and all of them as one, without those that say a column's kind."""
     parts = [part.casefold() for part in WORD.findall(name)]
     return ({*parts, "".join(parts)} - KINDS) if parts else set()

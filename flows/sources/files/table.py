@@ -102,9 +102,9 @@ class FileTable:
             raise self._no_file()
         is_utf_8, cut = self.mapping.format.is_utf_8, list[Beginning]()
         for file in chosen:
-            if _reader(file.name) is read_json_documents and is_utf_8:
+            if reader_of(file.name) is read_json_documents and is_utf_8:
                 cut.append(cut_document(file, request.work, records))
-            elif _reader(file.name) in (read_csv, read_json_lines):
+            elif reader_of(file.name) in (read_csv, read_json_lines):
                 cut.append(cut_lines(file, request.work, len(chosen), is_utf_8=is_utf_8))
             else:
                 cut.append(Beginning(file))
@@ -142,7 +142,7 @@ class FileTable:
             origin, separator = self.mapping.origin, ""
         name = origin
         try:
-            for path in matching_files(root, origin, is_known=lambda name: _reader(name) is not None):
+            for path in matching_files(root, origin, is_known=lambda name: reader_of(name) is not None):
                 name = path.relative_to(root).as_posix() if path.is_relative_to(root) else path.name
                 if not name.isascii() and not _is_utf_8(name):
                     raise RefusedError("its name is no UTF-8; rename it")
@@ -189,7 +189,7 @@ class FileTable:
     def _common_reader(self, files: Sequence[SourceFile]) -> Reader:
         """Return the reader of all files; raises SourceFailed for several kinds, and for a format that does not fit."""
         table = str(self.mapping.name)
-        readers = {_reader(file.name) for file in files}
+        readers = {reader_of(file.name) for file in files}
         reader = readers.pop()
         if readers or reader is None:
             names = ", ".join(sorted({Path(file.name).suffix for file in files}))
@@ -206,7 +206,8 @@ class FileTable:
         return reader
 
 
-def _reader(name: str) -> Reader | None:
+def reader_of(name: str) -> Reader | None:
+    """Return the reader of a file by its name; None for a file of no known format."""
     return READERS.get(Path(name.lower().removesuffix(".gz")).suffix)
 
 
@@ -215,14 +216,14 @@ def _is_utf_8(name: str) -> bool:
 
 
 def _most_bytes(file: SourceFile) -> int:
-    return BYTES_A_BATCH_OF_DOCUMENTS if _reader(file.name) in DOCUMENT_READERS else BYTES_A_BATCH
+    return BYTES_A_BATCH_OF_DOCUMENTS if reader_of(file.name) in DOCUMENT_READERS else BYTES_A_BATCH
 
 
 def _fingerprint(path: Path, name: str) -> SourceFile:
     """Return a file with the hash of its content; the name counts too for a document, whose record holds it."""
     with path.open("rb") as stream:
         digest = hashlib.file_digest(stream, "sha256").hexdigest()
-    if _reader(name) in DOCUMENT_READERS:
+    if reader_of(name) in DOCUMENT_READERS:
         digest = hashlib.sha256(f"{digest} {name}".encode()).hexdigest()
     return SourceFile(name, digest, path, path.stat().st_size)
 

@@ -49,6 +49,10 @@ class Dialect(Protocol):
         """Return SQL for a row if there is a table or view of that name, exactly as it is written."""
         ...
 
+    def all_tables(self) -> str:
+        """Return SQL for the names of all tables and views, as a mapping names them."""
+        ...
+
     def text_columns(self, table: str) -> str:
         """Return SQL for the names of a table's columns that cannot hold numbers; empty if that needs no asking."""
         ...
@@ -109,6 +113,15 @@ class AdbcTable:
                 database = self.dialect.connect(None if request.look is None else LOOK_SECONDS)
             with closing(database):
                 yield from self._typed_or_text(connection, database, request)
+
+    def table_names(self) -> list[str]:
+        """Return the tables and views of the database, as a mapping names them; raises SourceFailed."""
+        with (
+            pieces.source_errors(self.mapping, self._explain),
+            pieces.connecting(),
+            closing(self.dialect.connect(LOOK_SECONDS)) as database,
+        ):
+            return [str(name) for name in _fetch(database, self.dialect.all_tables()).column(0).to_pylist()]
 
     def _explain(self, error: Exception) -> tuple[str, bool] | None:
         return self.dialect.explain(error) if isinstance(error, DRIVER_ERRORS) else None

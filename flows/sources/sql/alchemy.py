@@ -42,6 +42,16 @@ class SqlAlchemyTable:
             finally:
                 engine.dispose()
 
+    def table_names(self) -> list[str]:
+        """Return the tables and views of the database, as a mapping names them; raises SourceFailed."""
+        with pieces.source_errors(self.mapping, _explain):
+            engine = self._engine()
+            try:
+                inspector = sqlalchemy.inspect(engine)
+                return sorted([*inspector.get_table_names(), *inspector.get_view_names()])
+            finally:
+                engine.dispose()
+
     def _read(
         self, connection: duckdb.DuckDBPyConnection, database: sqlalchemy.Connection, request: Request
     ) -> Iterator[Batch]:

@@ -102,6 +102,13 @@ class Postgresql:
         name = literal(".".join(map(identifier, parts)))
         return f"select 1 from pg_class where oid = to_regclass({name})"
 
+    def all_tables(self) -> str:
+        """Return SQL for the names of all tables and views, with their schema if it is not `public`."""
+        return (
+            "select case table_schema when 'public' then table_name else table_schema || '.' || table_name end "
+            "from information_schema.tables where table_schema not in ('pg_catalog', 'information_schema') order by 1"
+        )
+
     def text_columns(self, table: str) -> str:
         """Return nothing: the type of a column says what it holds."""
         return ""

@@ -50,6 +50,13 @@ class Sqlite:
         name = parts[-1] if len(parts) == 1 or parts[0].lower() == "main" else ""
         return f"select 1 from sqlite_master where type in ('table', 'view') and lower(name) = lower({literal(name)})"
 
+    def all_tables(self) -> str:
+        """Return SQL for the names of all tables and views."""
+        return (
+            "select name from sqlite_master where type in ('table', 'view') and name not like 'sqlite\\_%' escape '\\' "
+            "order by name"
+        )
+
     def text_columns(self, table: str) -> str:
         """Return SQL for the columns whose type makes a text of every number that is stored; blobs stay blobs.
 
