@@ -19,7 +19,7 @@ from flows.sources.served import served
 
 @dataclass(frozen=True)
 class Report:
-    """The mistakes of a set, and notes that are none; `looked_at` counts the tables that were looked at."""
+    """The mistakes of a set, and notes on what is no mistake; `looked_at` counts the tables that were looked at."""
 
     name: str
     options: str

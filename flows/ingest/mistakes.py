@@ -16,7 +16,7 @@ from flows.core.names import TableName
 from flows.core.redaction import scrub
 from flows.ingest.look import Look, look_at, working_database
 from flows.lake.check import Checked
-from flows.lake.quarantine import require_contract
+from flows.lake.quarantine import commonest_reasons, require_contract
 from flows.sources.batches import source_columns
 from flows.sources.mapping import MappedBatch
 from flows.sources.suggestions import did_you_mean
@@ -59,7 +59,7 @@ class Mistake:
 
 @dataclass(frozen=True)
 class Found:
-    """The mistakes of a table, and notes that are none; `origin` is the table, file or endpoint that was looked at."""
+    """The mistakes of a table, and notes on what is no mistake; `origin` is its table, file or endpoint."""
 
     table: TableName
     origin: str
@@ -267,15 +267,15 @@ def _count_rejected(look: Look, checked: Checked) -> tuple[list[Mistake], list[s
     passed = checked.records.count("_reasons is null")
     if not rejected:
         return [], []
-    broken = f"{rejected:,} of the first {rejected + passed:,} records would be quarantined"
+    broken = f"{name}: {rejected:,} of the first {rejected + passed:,} records would be quarantined"
     remedy = f"Look at them: python -m flows preview {name}"
+    is_too_much, is_certain = not passed, False
     try:
         require_contract(checked, look.contract, passed, rejected)
-    except GateFailed as error:
-        findings = "; ".join(finding.what for finding in error.findings[1:])
-        text = f"{name}: {broken}: {findings}." if findings else f"{name}: {broken}."
-        return [Mistake(text, remedy, SourceFailed.exit_code, look.batch.is_whole)], []
-    if not passed:
-        text = f"{name}: {broken}, and no record passes."
-        return [Mistake(text, remedy, SourceFailed.exit_code, is_certain=False)], []
-    return [], [f"{name}: {broken}. {remedy}"]
+    except GateFailed:
+        is_too_much, is_certain = True, look.batch.is_whole
+    if not is_too_much:
+        return [], [f"{broken}. {remedy}"]
+    reasons = "; ".join(f"{reason} ({count:,})" for reason, count in commonest_reasons(checked))
+    text = f"{broken}: {reasons}." if reasons else f"{broken}: they are malformed."
+    return [Mistake(text, remedy, SourceFailed.exit_code, is_certain)], []

@@ -119,7 +119,8 @@ def _shown(value: str | None, personal_class: str, is_quarantined: bool) -> str:
         return "null"
     if personal_class:
         return f"<{personal_class}>"
-    text = shape(value) if is_quarantined or LIKE_AN_ADDRESS.search(value) else value
+    is_unknown = LIKE_AN_ADDRESS.search(value) is not None or value.lstrip().startswith(("{", "["))
+    text = shape(value) if is_quarantined or is_unknown else value
     return " ".join(text.split()) if len(text) <= LONGEST else f"{' '.join(text[:LONGEST].split())}…"
 
 
