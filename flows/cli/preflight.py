@@ -103,7 +103,11 @@ def describe_mistakes(mistakes: Sequence[Mistake]) -> str:
 def describe_result(report: Report, seconds: float) -> str:
     """Return notes, then the number of mistakes and what was looked at."""
     count = len(report.mistakes)
-    found = "no mistake" if not count else f"{count} mistake{'s' if count > 1 else ''}"
-    looked = f"{report.looked_at} tables of {report.sources} sources were looked at, {seconds:.1f} s"
+    found = _counted(count, "mistake") if count else "no mistake"
+    looked = f"{_counted(report.looked_at, 'table')} of {_counted(report.sources, 'source')} looked at, {seconds:.1f} s"
     next_step = [] if count else [f"  next:   {command()} elt {report.options}"]
     return "\n".join([*(f"  {note}" for note in report.notes), f"  set {report.name}: {found}; {looked}", *next_step])
+
+
+def _counted(count: int, noun: str) -> str:
+    return f"{count:,} {noun}{'' if count == 1 else 's'}"

@@ -2,6 +2,7 @@
 
 import re
 import threading
+from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor, wait
 from dataclasses import dataclass, replace
@@ -22,8 +23,11 @@ from flows.sources.mapping import MappedBatch
 from flows.sources.suggestions import did_you_mean
 
 LOOKS_AT_ONCE = 16
-ANSWER_SECONDS = 12.0
-"""How long all sources together have to answer; one that does not open a session is given up sooner."""
+ANSWER_SECONDS, LONGEST_SECONDS = 12.0, 60.0
+"""How long all sources together have to answer, and how long if the rate of requests to one is limited.
+
+One that does not open a session is given up sooner.
+"""
 
 OF_THE_SQL = re.compile(r"(Parser|Catalog) Error")
 """Errors of an expression that more records would not cure."""
@@ -59,12 +63,20 @@ class Mistake:
 
 @dataclass(frozen=True)
 class Found:
-    """The mistakes of a table, and notes on what is no mistake; `origin` is its table, file or endpoint."""
+    """The mistakes of a table, and notes on what is no mistake."""
 
     table: TableName
-    origin: str
     mistakes: tuple[Mistake, ...] = ()
     notes: tuple[str, ...] = ()
+
+    def at(self, origin: str) -> "Found":
+        """Return the same with the table, file or endpoint that was looked at, where a mistake does not name it."""
+        named = f"{self.table} ({origin}): "
+        mistakes = (
+            one if origin in one.what else replace(one, what=one.what.replace(f"{self.table}: ", named, 1))
+            for one in self.mistakes
+        )
+        return replace(self, mistakes=tuple(mistakes))
 
 
 def look_for_mistakes(
@@ -92,7 +104,9 @@ def _look_for_mistakes(
         door = doors[connection.source]
         is_first = firsts[connection.source] == name
         futures[name] = pool.submit(door.pass_through, connection, contracts[name], database, is_first)
-    wait(futures.values(), timeout=ANSWER_SECONDS)
+    tables = Counter(connection.source for _, connection in wanted)
+    paced = (connection.pause_seconds * tables[connection.source] for _, connection in wanted)
+    wait(futures.values(), timeout=min(ANSWER_SECONDS + max(paced, default=0.0), LONGEST_SECONDS))
     pool.shutdown(wait=False, cancel_futures=True)
     silent: set[str] = set()
     found = []
@@ -136,7 +150,7 @@ def inspect_table(
     try:
         origin = connection.mapping(name.table).origin
     except UsageError as error:
-        return Found(name, "", (Mistake.of(error),)), False
+        return Found(name, (Mistake.of(error),)), False
     refused: WarehouseError | None = None
     for expects_columns in (True, False):
         try:
@@ -144,38 +158,38 @@ def inspect_table(
                 found = _of_look(look)
                 if refused is not None and not found.mistakes:  # a file lacks a column that others have
                     found = replace(found, mistakes=(Mistake.of(refused),))
-                return found, False
+                return found.at(origin), False
         except SchemaMismatch as error:
             if refused is None:
                 refused = error
                 continue
-            return Found(name, origin, (Mistake.of(error),)), False
+            return Found(name, (Mistake.of(error),)).at(origin), False
         except WarehouseError as error:
             is_passing = isinstance(error, SourceFailed) and error.is_transient and not error.is_unreachable
             is_unreachable = isinstance(error, SourceFailed) and error.is_unreachable
-            return Found(name, origin, (Mistake.of(error, is_certain=not is_passing),)), is_unreachable
+            return Found(name, (Mistake.of(error, is_certain=not is_passing),)).at(origin), is_unreachable
     raise AssertionError("the second look returns")
 
 
 def _silent(name: TableName, connection: Connection) -> Found:
-    what = f"{name}: {connection.source} did not answer within {ANSWER_SECONDS:.0f} seconds."
+    what = f"{name}: {connection.title} did not answer in time."
     remedy = f"Look at the source, or fix its url in {connection.file}."
-    return Found(name, "", (Mistake(what, remedy, SourceFailed.exit_code, is_certain=False),))
+    return Found(name, (Mistake(what, remedy, SourceFailed.exit_code, is_certain=False),))
 
 
 def _of_look(look: Look) -> Found:
     """Map and check the records of a look; a mapping with a mistake is tried part by part, to find all of them."""
-    origin, notes = look.mapping.origin, list(look.batch.notes)
+    notes = list(look.batch.notes)
     if look.is_empty:
-        return Found(look.contract.name, origin, (), (f"{look.contract.name}: the source has no records", *notes))
+        return Found(look.contract.name, (), (f"{look.contract.name}: the source has no records", *notes))
     try:
         mapped = look.map()
         checked = look.check(mapped)
     except (SchemaMismatch, SourceFailed) as error:
-        return Found(look.contract.name, origin, tuple(_mistakes_by_part(look, error)), tuple(notes))
+        return Found(look.contract.name, tuple(_mistakes_by_part(look, error)), tuple(notes))
     misspelt, absent = _absent_columns(look, mapped)
     mistakes, further = _count_rejected(look, checked)
-    return Found(look.contract.name, origin, (*misspelt, *mistakes), (*notes, *absent, *further))
+    return Found(look.contract.name, (*misspelt, *mistakes), (*notes, *absent, *further))
 
 
 def _mistakes_by_part(look: Look, whole: SchemaMismatch | SourceFailed) -> Iterator[Mistake]:

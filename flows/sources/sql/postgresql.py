@@ -85,6 +85,8 @@ class Postgresql:
             with closing(database.cursor()) as cursor:
                 for statement in SESSION:
                     cursor.execute(statement)
+                if seconds is not None:
+                    cursor.execute(f"set local statement_timeout = '{seconds}s'")
                 cursor.execute("select current_setting('server_encoding')")
                 if cursor.fetchall() == [("SQL_ASCII",)]:  # it stores bytes, and refuses those that are no UTF-8
                     cursor.execute("set local client_encoding = 'SQL_ASCII'")

@@ -77,7 +77,7 @@ def test_a_set_without_a_mistake_is_looked_at_and_nothing_is_written(folder: Pat
 
     # Then the check ends well, says what it looked at and the next command, and leaves no folder
     assert (said.code, said.err.count("\n")) == (0, 1), said.text
-    assert "set tea: no mistake; 2 tables of 2 sources were looked at" in said.out
+    assert "set tea: no mistake; 2 tables of 2 sources looked at" in said.out
     assert "-m flows elt --set tea --connections" in said.out
     assert sorted(path.name for path in folder.iterdir()) == ["inbox", "shop.yml"]
 
@@ -86,7 +86,11 @@ BROKEN: dict[str, tuple[dict[str, Any], int, list[str]]] = {
     "misspelt column": (
         {"crm": customers(customer_id="Numbr")},
         4,
-        ['column "Numbr" not found', "the source has Number, Given, Mail, Changed", 'Did you mean "Number"?'],
+        [
+            'crm.customers (clients.csv): column "Numbr" not found',
+            "the source has Number, Given, Mail, Changed",
+            'Did you mean "Number"?',
+        ],
     ),
     "misspelt column that may be null": (
         {"crm": customers(full_name="Givn")},
@@ -107,7 +111,11 @@ BROKEN: dict[str, tuple[dict[str, Any], int, list[str]]] = {
     "wrong type expression": (
         {"crm": customers(updated_at="cast(Given as timestamp)")},
         4,
-        ["2 of the first 2 records would be quarantined: updated_at: cannot be mapped (2)", "-m flows preview"],
+        [
+            "crm.customers (clients.csv): 2 of the first 2 records would",
+            "updated_at: cannot be mapped (2)",
+            "-m flows preview",
+        ],
     ),
     "unknown function": (
         {"crm": customers(full_name="upcase(Given)")},
