@@ -1,7 +1,7 @@
 """A look at a source table: some records of its beginning, mapped and checked as a load would, and nothing written."""
 
 import tempfile
-from collections.abc import Iterator, Mapping
+from collections.abc import Generator, Iterator, Mapping
 from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass, replace
 from functools import partial
@@ -19,12 +19,16 @@ from flows.core.unforeseen import describe_unforeseen, exceptions_named
 from flows.ingest.plan import as_mapped, set_time_zone
 from flows.lake.check import Checked, check, check_nothing
 from flows.sources import connect
-from flows.sources.batches import Batch, Connector, ExpectedColumns, Request, source_columns
+from flows.sources.batches import Batch, ExpectedColumns, Request, source_columns
 from flows.sources.lookups import load_lookups
 from flows.sources.mapping import MappedBatch, expect_columns, identity_of, map_batch, names_are_known, read_columns
 
 LOOKED_AT, RECORDS = "looked_at", 100
 MEMORY_LIMIT = "400MB"
+
+
+class LookFailed(SourceFailed):
+    """A look that failed for a reason that no code foresaw; a load may still succeed."""
 
 
 @dataclass(frozen=True)
@@ -91,7 +95,7 @@ def working_database() -> Iterator[duckdb.DuckDBPyConnection]:
 def look_at(
     connection: Connection,
     contract: Contract,
-    records: int = RECORDS,
+    most: int = RECORDS,
     *,
     expects_columns: bool = True,
     database: duckdb.DuckDBPyConnection | None = None,
@@ -120,27 +124,32 @@ def look_at(
             known_rows=lambda _file: None,
             work=Path(folder),
             columns=expected,
-            look=records,
+            look=most,
         )
         connector = connect(connection, mapping)
         if mapping.lookups:
             load_lookups(duck, connection, mapping, Path(folder))
-        yield _first(duck, connector, request, contract, mapping)
+        batches = connector.batches(duck, request)
+        try:
+            batch, records = _first(duck, batches, mapping, most)
+            yield Look(contract, mapping, batch, records, connector.runs_query)
+        finally:
+            if isinstance(batches, Generator):
+                batches.close()  # which ends the session with the source
 
 
 def _first(
-    duck: duckdb.DuckDBPyConnection, connector: Connector, request: Request, contract: Contract, mapping: TableMapping
-) -> Look:
-    batch = next(connector.batches(duck, request))
-    assert batch.records is not None, "a look counts no file as known"
-    found = batch.records.count()
-    most = found if request.look is None else request.look
+    duck: duckdb.DuckDBPyConnection, batches: Iterator[Batch], mapping: TableMapping, most: int
+) -> tuple[Batch, Relation]:
+    """Return the first batch, and the records of it that are looked at."""
+    batch = next(batches, None)
+    if batch is None or batch.records is None:
+        raise LookFailed(str(mapping.name), "the source shows no records", f"Look at {mapping.place}.")
     records = Relation.view(duck, LOOKED_AT, f"from {batch.records} limit {most}")
-    is_whole = batch.is_whole and found <= most
-    batch = replace(batch, is_whole=is_whole, has_all_columns=batch.has_all_columns or is_whole)
-    return Look(contract, mapping, batch, records, connector.runs_query)
+    is_whole = batch.is_whole and batch.records.count() <= most
+    return replace(batch, is_whole=is_whole, has_all_columns=batch.has_all_columns or is_whole), records
 
 
 def _failure(mapping: TableMapping, error: Exception) -> SourceFailed:
     cause = without_values(error) if isinstance(error, duckdb.Error) else describe_unforeseen(error)
-    return SourceFailed(str(mapping.name), cause, f"Look at the source, and at {mapping.place}.")
+    return LookFailed(str(mapping.name), cause, f"Look at the source, and at {mapping.place}.")

@@ -13,13 +13,13 @@ import duckdb
 from flows.config.connections import Connection
 from flows.config.contract import Contract
 from flows.core.errors import GateFailed, SchemaMismatch, SourceFailed, UsageError, WarehouseError
-from flows.core.names import TableName
+from flows.core.names import TableName, folded
 from flows.core.redaction import scrub
-from flows.ingest.look import Look, look_at, working_database
+from flows.ingest.look import Look, LookFailed, look_at, working_database
 from flows.lake.check import Checked
 from flows.lake.quarantine import commonest_reasons, require_contract
 from flows.sources.batches import source_columns
-from flows.sources.mapping import MappedBatch
+from flows.sources.mapping import MappedBatch, read_columns
 from flows.sources.suggestions import did_you_mean
 
 LOOKS_AT_ONCE = 16
@@ -31,6 +31,10 @@ One that does not open a session is given up sooner.
 
 OF_THE_SQL = re.compile(r"(Parser|Catalog) Error")
 """Errors of an expression that more records would not cure."""
+
+
+ALL_NULL = "not found in any record"
+"""The words of an error for a column that no record has, on which a value depends that must not be null."""
 
 
 @dataclass(frozen=True)
@@ -166,6 +170,7 @@ def inspect_table(
             return Found(name, (Mistake.of(error),)).at(origin), False
         except WarehouseError as error:
             is_passing = isinstance(error, SourceFailed) and error.is_transient and not error.is_unreachable
+            is_passing |= isinstance(error, LookFailed)
             is_unreachable = isinstance(error, SourceFailed) and error.is_unreachable
             return Found(name, (Mistake.of(error, is_certain=not is_passing),)).at(origin), is_unreachable
     raise AssertionError("the second look returns")
@@ -214,7 +219,7 @@ def _mistakes_by_part(look: Look, whole: SchemaMismatch | SourceFailed) -> Itera
     for part in parts:
         error, mapped = _try(look, part)
         if error is not None:
-            errors.setdefault(str(error), _mistake(look, error, is_certain=part.is_certain))
+            errors.setdefault(str(error), _mistake(look, error, part))
         elif mapped is not None and part.is_bound:
             errors |= {mistake.what: mistake for mistake in _absent_columns(look, mapped)[0]}
     yield from errors.values() or [_mistake(look, whole)]
@@ -232,6 +237,14 @@ class _Part:
     is_bound: bool = True
     is_certain: bool = False
 
+    def reads(self, look: Look) -> bool:
+        """Tell whether its expressions read a column that the source has, so that other records may have a value."""
+        mapping = look.mapping.model_copy(update=dict(self.mapping))
+        where = {"where": mapping.where} if mapping.where else {}
+        mapping = mapping.model_copy(update={"columns": {**mapping.columns, **where}})
+        named = set[str]().union(*read_columns(look.records.connection, mapping).values())
+        return not named.isdisjoint(map(folded, source_columns(look.records)))
+
 
 def _try(look: Look, part: _Part) -> tuple[SchemaMismatch | SourceFailed | None, MappedBatch | None]:
     """Return the error of a part of the mapping, or the records that it maps."""
@@ -248,8 +261,13 @@ def _try(look: Look, part: _Part) -> tuple[SchemaMismatch | SourceFailed | None,
     return None, mapped
 
 
-def _mistake(look: Look, error: WarehouseError, *, is_certain: bool = False) -> Mistake:
-    is_certain = is_certain or look.batch.has_all_columns or OF_THE_SQL.search(str(error)) is not None
+def _mistake(look: Look, error: WarehouseError, part: _Part | None = None) -> Mistake:
+    """Return the mistake of an error; it is certain if no other record can cure it."""
+    text, is_whole = str(error), look.batch.is_whole
+    is_certain = look.batch.has_all_columns or OF_THE_SQL.search(text) is not None
+    if ALL_NULL in text and not is_whole:
+        is_certain = is_certain and part is not None and not part.reads(look)
+    is_certain = is_certain or (part is not None and part.is_certain)
     if isinstance(error, SchemaMismatch) and not error.found and look.shows_names:
         error.found = tuple(source_columns(look.records))
     mistake = Mistake.of(error, is_certain=is_certain)

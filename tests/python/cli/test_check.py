@@ -289,6 +289,39 @@ def test_a_field_that_the_first_records_lack_does_not_stop_a_run(
     assert 'column "number" not found in any record' in capsys.readouterr().err
 
 
+def test_a_column_that_later_records_may_fill_does_not_stop_a_run(
+    folder: Path, check: Check, capsys: pytest.CaptureFixture[str]
+) -> None:
+    # Given a long file whose first records have no number in either of two columns, one of which does not exist
+    rows = [f"{n if n > 9_000 else ''};a{n}" for n in range(12_000)]
+    (folder / "inbox" / "people.csv").write_text("\n".join(["Number;Name", *rows]))
+    columns = {"customer_id": "coalesce(Nmber, Number)", "full_name": "Name", "updated_at": "null"}
+
+    # When a run starts, then the mistake is told, and does not stop it; without the other column it does
+    assert check(crm=files(customers={"from": "people.csv", "columns": columns})).code == 4
+    check_before_run(None, Path("shop.yml"))
+    assert 'column "Nmber" not found in any record' in capsys.readouterr().err
+    said = check("elt", crm=files(customers={"from": "people.csv", "columns": columns | {"customer_id": "Nmber"}}))
+    assert (said.code, 'Did you mean "Number"?' in said.err) == (4, True)
+
+
+def test_a_look_that_fails_in_itself_does_not_stop_a_run(
+    folder: Path, check: Check, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # Given a connector that raises what no code foresaw
+    def fail(*_arguments: object) -> None:
+        raise LookupError(CANARY)
+
+    monkeypatch.setattr("flows.ingest.look.connect", fail)
+
+    # When a run starts, then that is told without the text of the error, and the load may still succeed
+    assert check(crm=customers()).code == 4
+    check_before_run(None, Path("shop.yml"))
+    printed = capsys.readouterr().err
+    assert "unforeseen LookupError" in printed
+    assert CANARY not in printed
+
+
 def test_a_source_that_was_loaded_as_it_is_mapped_does_not_stop_a_run(
     folder: Path, check: Check, capsys: pytest.CaptureFixture[str]
 ) -> None:
