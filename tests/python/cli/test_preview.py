@@ -30,7 +30,7 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     monkeypatch.delenv("ML_WAREHOUSE_SET", raising=False)
     monkeypatch.chdir(tmp_path)
     (tmp_path / "clients.csv").write_text(CLIENTS)
-    message = {"unit_id": "U1", "ts": "2026-01-01T00:00:00Z", "by": f"{CANARY} person", "temperature": 4.5}
+    message = {"by": f"{CANARY} person", "unit_id": "U1", "ts": "2026-01-01T00:00:00Z", "temperature": 4.5}
     (tmp_path / "messages.jsonl").write_text(json.dumps(message) + "\n")
     customers = {"from": "clients.csv", "time_zone": "Europe/Berlin", "columns": COLUMNS}
     columns = {"unit_id": "unit_id", "read_at": "ts", "payload": "_record", "temperature_celsius": "temperature"}
