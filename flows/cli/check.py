@@ -39,8 +39,10 @@ def check_before_run(connection_set: str | None, connections: ConnectionsFile) -
 
     report = inspect_set(connections.resolve(), connection_set, is_before_run=True)
     certain = [mistake for mistake in report.mistakes if mistake.is_certain]
-    for text in (*(mistake.what for mistake in report.mistakes if not mistake.is_certain), *report.notes):
-        say_step(text)
+    for mistake in (one for one in report.mistakes if not one.is_certain):
+        say_step(f"{mistake.what} {mistake.remedy}")
+    for note in report.notes:
+        say_step(note)
     if certain:
         say(describe_mistakes(certain), is_error=True)
         say(f"Nothing was loaded or started. Check again: {command()} check {report.options}", is_error=True)

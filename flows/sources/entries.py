@@ -7,7 +7,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
-from urllib.parse import parse_qsl, quote, urlencode, urlsplit, urlunsplit
+from urllib.parse import unquote_plus, urlsplit, urlunsplit
 
 import duckdb
 import yaml
@@ -73,14 +73,14 @@ def keep_secrets_out(url: str, connection_set: str, bearer: str | None) -> Given
             )
         written = ":".join(f"{{{{ env_var('{name}') | urlencode }}}}" for name in names)
         templates[f"{userinfo}@"] = f"{written}@"
-    for name, value in parse_qsl(parts.query):
+    for parameter in parts.query.split("&"):
+        name, _, value = parameter.partition("=")
         if value and SECRET.search(name):
             variable = f"{prefix}_{re.sub(r'[^A-Za-z0-9]+', '_', name).upper()}"
             variables.append(variable)
             remember_secret(value)
-            template = f"{{{{ env_var('{variable}') | urlencode }}}}"
-            for form in (f"{name}={quote(value, safe='')}", urlencode({name: value}), f"{name}={value}"):
-                templates[form] = f"{name}={template}"
+            remember_secret(unquote_plus(value))
+            templates[parameter] = f"{name}={{{{ env_var('{variable}') | urlencode }}}}"
     bare = urlunsplit((parts.scheme, host, parts.path, "", "")) if parts.netloc else url.partition("?")[0]
     return GivenUrl(url, bare, templates, auth, tuple(variables))
 

@@ -62,7 +62,7 @@ def survey(url: str, auth: Mapping[str, Any]) -> Survey:
 
 def _survey_files(path: Path) -> Survey:
     """Survey a file, or a folder and its subfolders: files whose names differ by numbers alone are one table."""
-    from flows.sources.files.table import reader_of
+    from flows.sources.files.table import DOCUMENT_READERS, reader_of
 
     root = path.expanduser()
     if root.is_file():
@@ -74,7 +74,10 @@ def _survey_files(path: Path) -> Survey:
         name = file.relative_to(root).as_posix()
         if file.is_file() and not any(part.startswith(".") for part in Path(name).parts) and reader_of(name):
             suffix = "".join(Path(name).suffixes[-2:] if name.endswith(".gz") else Path(name).suffixes[-1:])
-            groups[f"{NUMBERED.sub('', name.removesuffix(suffix))}*{suffix}"].append(name)
+            parent = Path(name).parent.as_posix().removeprefix(".")
+            is_document = reader_of(name) in DOCUMENT_READERS  # one record a file, whatever its name
+            stem = f"{parent}/" * bool(parent) if is_document else NUMBERED.sub("", name.removesuffix(suffix))
+            groups[f"{stem}*{suffix}"].append(name)
     origins = [names[0] if len(names) == 1 else pattern for pattern, names in groups.items()]
     return _survey_tables(f"file:{path}", {_plain(origin): origin for origin in origins[:MOST_TABLES]})
 

@@ -18,7 +18,7 @@ from flows.sources.proposals import propose_columns, propose_contract
 
 pytest_plugins = ["support.rest_fixtures"]
 
-SECRET = "hunter2-c4nary"
+SECRET = "hunter2-c4nary/x"
 FILE = """# The sources of a shop.
 tea:
   crm:
@@ -120,13 +120,13 @@ def test_the_first_page_of_an_api_becomes_an_entry_without_its_secrets(
 
     api = serve(answer)
     monkeypatch.setenv("SHOP_TOKEN", SECRET)
-    url = f"{api.url}/v1/orders?status=done&api_key={SECRET}"
+    url = f"{api.url}/v1/orders?status=done&api_key=hunter2-c4nary%2fx"  # as a server may write it
 
     # When it is surveyed, then the entry has its paths, and environment variables in place of secrets
     said = init(url, "--set", "web_shop", "--bearer", "SHOP_TOKEN")
     assert said.code == 0, said.text
     text = (folder / "own.yml").read_text()
-    assert SECRET not in text + said.text
+    assert "c4nary" not in text + said.text
     sales = yaml.safe_load(text)["web_shop"]["sales"]
     assert sales["url"] == f"{api.url}/v1"
     assert sales["auth"] == {"bearer": "{{ env_var('SHOP_TOKEN') }}"}
@@ -138,10 +138,10 @@ def test_the_first_page_of_an_api_becomes_an_entry_without_its_secrets(
 
 
 def test_a_password_gets_into_no_message_and_no_file(folder: Path, init: Init) -> None:
-    said = init(f"postgresql://me:{SECRET}@127.0.0.1:9/shop", "--set", "db")
+    said = init(f"postgresql://me:{SECRET.partition('/')[0]}@127.0.0.1:9/shop", "--set", "db")
     assert said.code == 4
     assert "127.0.0.1" in said.err
-    assert SECRET not in said.text
+    assert "c4nary" not in said.text
     assert (folder / "own.yml").read_text() == FILE
 
 
