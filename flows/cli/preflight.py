@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from contextlib import ExitStack
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from flows.config.connections import Connection, Connections, parse_connections
@@ -37,7 +37,8 @@ class Report:
 def inspect_set(path: Path, connection_set: str | None, *, is_before_run: bool = False) -> Report:
     """Find all mistakes of a set: in its file, its variables, its drivers, its mappings, and at its sources.
 
-    Before a run, tables whose last load had the same mapping and contract are not looked at.
+    Before a run, tables whose last load had the same mapping and contract are not looked at, but for one of each host:
+    if it does not answer, that is no mistake for certain, and the load tries again.
     Raises UsageError for a file or set that does not exist, and for contracts that cannot be used.
     """
     connections, errors = parse_connections(path, connection_set)
@@ -48,11 +49,15 @@ def inspect_set(path: Path, connection_set: str | None, *, is_before_run: bool =
         unusable = {one.source: _serve(one, serving) or one.environment_mistakes() for one in connections}
         errors += [error for refused in unusable.values() for error in refused]
         askable = [(name, one) for name, one in wanted if not unusable[one.source]]
+        known: set[TableName] = set()
         if is_before_run:
             lake = connections.folder.lake
-            askable = [(name, one) for name, one in askable if not _was_loaded_so(one, contracts[name], lake)]
+            known = {name for name, one in askable if _was_loaded_so(one, contracts[name], lake)}
+            askable = [(name, one) for name, one in askable if name not in known or _is_first_of_host(name, one)]
         found = look_for_mistakes(askable, contracts)
-    mistakes = [*map(Mistake.of, errors), *(mistake for table in found for mistake in table.mistakes)]
+    mistakes = [*map(Mistake.of, errors)]
+    for table in found:
+        mistakes += [replace(one, is_certain=one.is_certain and table.table not in known) for one in table.mistakes]
     notes = [note for table in found for note in table.notes]
     distinct = {mistake.what: mistake for mistake in mistakes}
     counts = (len(connections.sources), len(askable))
@@ -75,6 +80,12 @@ def read_contracts(connections: Connections) -> Mapping[TableName, Contract]:
         from flows.warehouse.dbt import Dbt
 
         return contracts_of(Dbt.parse(connections.folder, connections.variables).manifest.sources.values())
+
+
+def _is_first_of_host(name: TableName, connection: Connection) -> bool:
+    """Tell whether a table is the first of a source on the network, by which its host is asked whether it is there."""
+    is_on_network = not connection.url().lower().startswith(("file:", "sqlite:"))
+    return is_on_network and name.table == next(iter(connection.tables), name.table)
 
 
 def _was_loaded_so(connection: Connection, contract: Contract, lake: Path) -> bool:

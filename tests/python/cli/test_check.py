@@ -336,6 +336,14 @@ def test_a_source_that_was_loaded_as_it_is_mapped_does_not_stop_a_run(
     assert "set tea is checked" in capsys.readouterr().err
     assert check(crm=customers()).code == 4
 
+    # And a host that is down is told at once, for the first of its tables, and does not stop the run
+    dead = {"url": "http://127.0.0.1:9", "tables": {"customers": {"from": "clients.csv", "columns": CUSTOMERS}}}
+    said = check(crm=dead)
+    check_before_run(None, Path("shop.yml"))
+    printed = capsys.readouterr().err
+    assert "127.0.0.1:9/clients.csv: ConnectError" in printed
+    assert "set tea is checked" in printed
+
     # And under another mapping it stops the run
     said = check("elt", crm=customers(full_name="upper(Given)"))
     assert (said.code, "no file matches clients.csv" in said.err) == (4, True)
