@@ -124,7 +124,7 @@ def _read(reading: Reading, files: Sequence[SourceFile], types: Mapping[str, tup
             f"create or replace temp table {LANDED} as "
             f"select {', '.join([*listed, 'file_index::bigint as _at', 'file_row_number + 1 as _row'])} "
             f"from read_parquet({paths_of(files)}, union_by_name = true, hive_partitioning = false)"
-            + ("" if reading.look is None else f" limit {reading.look}")
+            + ("" if reading.look is None else f" limit {reading.look + 1}")
         )
     except duckdb.Error as error:
         raise _unreadable(files[-1], reading, error) from None

@@ -238,7 +238,7 @@ class AdbcTable:
     def _clauses(self, request: Request, done: int) -> str:
         """Return the clauses that choose and order rows; without a cursor, rows that were read are skipped."""
         if request.look is not None:
-            return f" limit {request.look}"
+            return f" limit {request.look + 1}"
         if request.cursor is None:
             return f" limit {LARGEST_LIMIT} offset {done}" if done else ""
         column, where = _column(request.cursor), ""

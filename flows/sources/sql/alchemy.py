@@ -98,7 +98,7 @@ class SqlAlchemyTable:
 def _select(relation: sqlalchemy.Select[Any], request: Request, dialect: str) -> sqlalchemy.Select[Any]:
     column = _column(request)
     if request.look is not None:
-        return relation.limit(request.look)
+        return relation.limit(request.look + 1)
     if request.cursor is None:
         return relation
     if request.watermark is not None:

@@ -10,8 +10,10 @@ from contextlib import closing
 from pathlib import Path
 from typing import Any
 
+import pyarrow as pa
 import pytest
 import yaml
+from pyarrow import parquet
 from support.command_line import Said, run_command
 from support.rest_api import TOKEN, Asked, Serve, page
 
@@ -303,6 +305,35 @@ def test_a_column_that_later_records_may_fill_does_not_stop_a_run(
     assert 'column "Nmber" not found in any record' in capsys.readouterr().err
     said = check("elt", crm=files(customers={"from": "people.csv", "columns": columns | {"customer_id": "Nmber"}}))
     assert (said.code, 'Did you mean "Number"?' in said.err) == (4, True)
+
+
+@pytest.mark.parametrize("kind", ["sqlite", "parquet", "csv"])
+def test_first_records_that_break_a_rule_do_not_stop_a_run(
+    folder: Path, check: Check, capsys: pytest.CaptureFixture[str], kind: str
+) -> None:
+    # Given a table whose first hundred records have no valid address, and a thousand others that have one
+    rows = [(str(n), "none" if n < 100 else "a@example.com") for n in range(1_100)]
+    table = {"from": f"people.{kind}", "columns": {"customer_id": "id", "email": "mail"}}
+    if kind == "sqlite":
+        with closing(sqlite3.connect(folder / "shop.sqlite")) as database:
+            database.execute("create table people (id text, mail text)")
+            database.executemany("insert into people values (?, ?)", rows)
+            database.commit()
+        sources = {"crm": {"url": "sqlite:///shop.sqlite", "tables": {"customers": table | {"from": "people"}}}}
+    elif kind == "parquet":
+        columns = {"id": [one for one, _ in rows], "mail": [mail for _, mail in rows]}
+        parquet.write_table(pa.table(columns), folder / "inbox" / "people.parquet")
+        sources = {"crm": files(customers=table)}
+    else:
+        text = "\n".join(["id,mail", *(",".join(row) for row in rows)])
+        (folder / "inbox" / "people.csv").write_text(text)
+        sources = {"crm": files(customers=table)}
+
+    # When a run starts, then it is told, and not stopped
+    said = check(**sources)
+    assert (said.code, "100 of the first 100 records would be quarantined" in said.err) == (4, True), said.text
+    check_before_run(None, Path("shop.yml"))
+    assert "100 of the first 100 records would be quarantined" in capsys.readouterr().err
 
 
 def test_a_look_that_fails_in_itself_does_not_stop_a_run(
