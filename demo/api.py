@@ -4,11 +4,12 @@ import base64
 import hmac
 import json
 import logging
+import secrets
 import socket
 import socketserver
 import sqlite3
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import closing, contextmanager, suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
@@ -18,6 +19,9 @@ from pathlib import Path
 from threading import Lock, Thread
 from typing import Any
 from urllib.parse import parse_qs, urlencode, urlsplit
+
+from flows.config.settings import shown_path
+from flows.core.errors import UsageError
 
 LARGEST_PAGE = 5_000
 TABLES = ("orders", "order_lines")
@@ -46,6 +50,19 @@ def serve_sales(folder: Path, token: str) -> Iterator[str]:
         server.hang_up()
         server.server_close()
         thread.join()
+
+
+@contextmanager
+def serve_set(data: Path) -> Iterator[Mapping[str, str]]:
+    """Serve the sales of the demo in a data folder, and yield the variables that connections.yml takes for them.
+
+    Raises UsageError if the demo was not made yet.
+    """
+    folder, token = data / "source", secrets.token_urlsafe(24)
+    if not (folder / "sales.sqlite").exists():
+        raise UsageError(f"The demo pharmacy was not made yet in {shown_path(folder)}.", "Make it: make run")
+    with serve_sales(folder, token) as url:
+        yield {"DEMO_SALES_URL": url, "DEMO_SALES_TOKEN": token}
 
 
 class _RefusedError(Exception):

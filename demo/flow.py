@@ -1,14 +1,11 @@
-"""One day of the pharmacy: move its sources on, serve its sales API, and bring its warehouse up to date."""
+"""One day of the pharmacy: move its sources on, and bring its warehouse up to date."""
 
 import logging
-import secrets
 
 from prefect import flow
 from prefect.runtime import flow_run
 
-from demo.api import serve_sales
 from demo.pharmacy import MADE_UP_KEY, DemoDay, advance
-from flows.config import settings
 from flows.config.settings import DataFolder
 from flows.elt import elt
 from flows.orchestration.run_lock import run_lock
@@ -25,11 +22,7 @@ def demo_day(scale: float = 1.0, seed: int = 1, full_refresh: bool = False) -> t
     """Make the pharmacy's sources, or move them on by one day, and run `elt` on them."""
     folder = DataFolder.of(SET)
     day = move_on(folder, scale, seed)
-    token = secrets.token_urlsafe(24)
-    with serve_sales(folder.path / "source", token) as url:
-        settings.export(DEMO_SALES_URL=url, DEMO_SALES_TOKEN=token)
-        outcome = elt(SET, full_refresh=full_refresh)
-    return day, outcome
+    return day, elt(SET, full_refresh=full_refresh)
 
 
 @step("move sources on")

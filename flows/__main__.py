@@ -18,6 +18,10 @@ from typing import Annotated, Literal, NoReturn
 
 import typer
 
+from flows.cli.arguments import DEFAULT_CONNECTIONS, ConnectionSet, ConnectionsFile
+from flows.cli.check import check, check_before_run
+from flows.cli.init import init
+from flows.cli.preview import preview
 from flows.config import settings
 from flows.core.errors import StorageFailed, Unforeseen, UsageError, WarehouseError
 from flows.core.names import TableName, did_you_mean
@@ -34,13 +38,6 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
 )
 
-ConnectionSet = Annotated[
-    str | None,
-    typer.Option("--set", help="Set of connections; default: ML_WAREHOUSE_SET, else the file's first.", metavar="NAME"),
-]
-ConnectionsFile = Annotated[
-    Path, typer.Option("--connections", help="File that says where the data comes from.", metavar="PATH")
-]
 FullRefresh = Annotated[
     bool, typer.Option("--full-refresh", help="Build everything from the lake, not on the last release.")
 ]
@@ -48,7 +45,6 @@ Select = Annotated[
     str | None,
     typer.Option("--select", help="Build and test these dbt nodes only; nothing is published then.", metavar="NODES"),
 ]
-DEFAULT_CONNECTIONS = Path("connections.yml")
 
 
 @app.command()
@@ -59,11 +55,10 @@ def elt(
     select: Select = None,
 ) -> None:
     """Load what is new, build, test, and publish if every gate passes."""
-    from flows.config.connections import read_connections
+    check_before_run(connection_set, connections)  # tells mistakes before a server is started
     from flows.orchestration.server import prefect_server, prepare_prefect, wait_for_server
 
     place = connections.resolve()
-    read_connections(place, connection_set)  # tells mistakes before a server is started
     prepare_prefect()
     with prefect_server() as url:
         from flows.cli.report import summarise
@@ -192,11 +187,12 @@ def reload(
     from flows.ingest.reload import reload_table, restore_operations
     from flows.lake.catalog import pin_catalog
     from flows.orchestration.run_lock import run_lock
+    from flows.sources.served import served
     from flows.warehouse.dbt import Dbt
     from flows.warehouse.release import last_verified
 
     sources = read_connections(connections.resolve(), connection_set)
-    with run_lock(sources.folder):
+    with served(sources), run_lock(sources.folder):
         if table.startswith("ops/"):
             done = restore_operations(sources.folder.lake, table)
         else:
@@ -275,6 +271,9 @@ def main() -> int:
     from demo.command import demo
 
     app.command()(demo)
+    app.command()(check)
+    app.command()(preview)
+    app.command()(init)
     signal.signal(signal.SIGTERM, _stop)
     try:
         app()

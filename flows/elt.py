@@ -41,6 +41,7 @@ from flows.orchestration.run_lock import run_lock
 from flows.orchestration.steps import RUNNER, RecordedRun, step
 from flows.outcome import Outcome
 from flows.sources import require_connectors
+from flows.sources.served import served
 from flows.warehouse.build import (
     Build,
     build_candidate,
@@ -86,6 +87,7 @@ def elt(
     folder = sources.folder
     require_lake(folder)
     with (
+        served(sources),
         storage_faults_named(),
         run_lock(folder, flow_run.id),
         RecordedRun(folder) as run,

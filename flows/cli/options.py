@@ -5,9 +5,8 @@ import shlex
 from collections.abc import Sequence
 
 KEPT = ("--set", "--connections")
-NEXT_COMMAND = re.compile(
-    r"(-m flows (?:describe|elt|query|quarantine|replay|reload|tables|verify)\b)(?![^\n]* --set )"
-)
+COMMANDS = "check|describe|elt|preview|query|quarantine|replay|reload|tables|verify"
+NEXT_COMMAND = re.compile(rf"(-m flows (?:{COMMANDS})\b)(?![^\n]* --set )")
 
 
 def given_options(arguments: Sequence[str]) -> str:

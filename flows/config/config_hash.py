@@ -22,7 +22,9 @@ def hash_config(mapping: TableMapping, contract: Contract, lookups: str = "") ->
         include={"columns", "key", "load", "on_extra_column", "future_tolerance", "earliest"},
     )
     accepted["columns"].sort(key=lambda column: column["name"])
-    read = mapping.model_dump(mode="json", by_alias=True, exclude_defaults=True, exclude={"name", "file", "lookback"})
+    read = mapping.model_dump(
+        mode="json", by_alias=True, exclude_defaults=True, exclude={"name", "file", "connection_set", "lookback"}
+    )
     return _hash({"contract": accepted, "mapping": read} | ({"lookups": lookups} if lookups else {}))
 
 

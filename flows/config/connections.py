@@ -1,8 +1,9 @@
 """`connections.yml`: where the data comes from, and how a source's columns become the contract's."""
 
 import shlex
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self
 
@@ -13,14 +14,13 @@ from pydantic import BeforeValidator, Field, StringConstraints, TypeAdapter, mod
 from flows.config import settings
 from flows.config.file_format import FileFormat
 from flows.config.rest_options import Auth, Endpoint, Rate
-from flows.config.sets import SET_NAME, read_set, shown
+from flows.config.sets import DEFAULT_FILE, SET_NAME, read_set, shown
 from flows.config.validation import SECONDS, ConfigModel, DeclaredLookback, LoadMode, Text, parse
 from flows.config.variables import KEY as VARS
 from flows.config.variables import parse_variables
-from flows.core.errors import UsageError
+from flows.core.errors import UsageError, join_usage_errors
 from flows.core.names import TableName
 
-DEFAULT_FILE = "connections.yml"
 PUBLISH = "publish"
 """The key of a set that names a further format of its release, beside its sources."""
 
@@ -38,6 +38,7 @@ RepeatedHour = Literal["first", "second", "quarantine"]
 Sql = Annotated[str, BeforeValidator(_read_sql, json_schema_input_type=str | int | float)]
 
 
+ServedBy = Annotated[str, StringConstraints(pattern=r"^([A-Za-z_]\w*(\.\w+)*:[A-Za-z_]\w*)?$")]
 LookupName = Annotated[str, StringConstraints(pattern=r"^[A-Za-z_][A-Za-z0-9_]*$")]
 
 
@@ -78,6 +79,7 @@ class TableMapping(TableOptions):
 
     name: TableName
     file: str = DEFAULT_FILE
+    connection_set: str = ""
 
     @property
     def zone(self) -> str:
@@ -92,7 +94,8 @@ class TableMapping(TableOptions):
     @property
     def place(self) -> str:
         """Where a user finds the mapping."""
-        return f"{self.file} under {self.name.source}.tables.{self.name.table}"
+        parts = (self.connection_set, self.name.source, "tables", self.name.table)
+        return f"{self.file} under {'.'.join(filter(None, parts))}"
 
 
 class ConnectionOptions(ConfigModel):
@@ -100,6 +103,7 @@ class ConnectionOptions(ConfigModel):
 
     url_template: Text = Field(alias="url", description="Such as sqlite:///shop.sqlite, https://… or file:FOLDER")
     auth: Auth = Field(default_factory=Auth.model_construct, description="REST: credentials")
+    served_by: ServedBy = Field(default="", description="Function of the project that serves it: package.module:name")
     rate: Rate | None = Field(default=None, description="REST: the highest rate of requests")
     tables: Mapping[str, TableOptions | None] = Field(default={}, description="Contract tables; default: all of them")
 
@@ -110,6 +114,12 @@ class Connection(ConnectionOptions):
     source: str
     data: Path
     file: str = DEFAULT_FILE
+    connection_set: str = ""
+
+    @property
+    def title(self) -> str:
+        """The set and the source, as messages name them."""
+        return ".".join(filter(None, (self.connection_set, self.source)))
 
     @property
     def pause_seconds(self) -> float:
@@ -127,7 +137,7 @@ class Connection(ConnectionOptions):
         for name, value in values.items():
             if not value or not (value.isprintable() and (value.isascii() or kind in ("basic", "oauth2"))):
                 raise UsageError(
-                    f"{self.file}: the {name} in auth.{kind} of {self.source} is empty, or has signs in "
+                    f"{self.file}: the {name} in auth.{kind} of {self.title} is empty, or has signs in "
                     "it that no HTTP header can carry.",
                     "Look at the environment variable that it comes from.",
                 )
@@ -138,8 +148,8 @@ class Connection(ConnectionOptions):
         options = self._options(table)
         origin = self._render(f"tables.{table}.from", options.origin) or table
         lookups = {name: self._render(f"tables.{table}.lookups", one) for name, one in options.lookups.items()}
-        named = {"name": TableName(self.source, table), "origin": origin, "file": self.file, "lookups": lookups}
-        return TableMapping.model_construct(**{**dict(options), **named})
+        place = {"name": TableName(self.source, table), "file": self.file, "connection_set": self.connection_set}
+        return TableMapping.model_construct(**{**dict(options), **place, "origin": origin, "lookups": lookups})
 
     def body(self, table: str) -> Any:
         """Return the body to post to a table's endpoint, with the environment's values; None for a get."""
@@ -147,12 +157,21 @@ class Connection(ConnectionOptions):
         return self._render_all(f"tables.{table}.body", options.body) if options.method == "post" else None
 
     def require_environment(self) -> None:
-        """Raise UsageError for a variable that is not set, before anything is read."""
-        self.url()
-        self.credentials()
-        for table in self.tables:
-            self.mapping(table)
-            self.body(table)
+        """Raise UsageError for every variable that is not set, before anything is read."""
+        if errors := self.environment_mistakes():
+            raise join_usage_errors(errors)
+
+    def environment_mistakes(self) -> list[UsageError]:
+        """Return an error for each variable that is not set, and for each template that cannot be read."""
+        uses: list[Callable[[], object]] = [self.url, self.credentials]
+        uses += [partial(use, table) for table in self.tables for use in (self.mapping, self.body)]
+        errors: dict[str, UsageError] = {}
+        for use in uses:
+            try:
+                use()
+            except UsageError as error:
+                errors.setdefault(error.what, error)
+        return list(errors.values())
 
     def _options(self, table: str) -> TableOptions:
         return self.tables.get(table) or TableOptions()
@@ -170,12 +189,12 @@ class Connection(ConnectionOptions):
             return environment.from_string(template).render(data=str(self.data), env_var=settings.env_var)
         except KeyError as error:
             raise UsageError(
-                f"{self.file}: {self.source} needs the environment variable {error.args[0]}, which is not set.",
+                f"{self.file}: {self.title} needs the environment variable {error.args[0]}, which is not set.",
                 f"Set it first: export {error.args[0]}=… (or run the command that serves this source, and sets it)",
             ) from None
         except (TemplateError, TypeError) as error:
             raise UsageError(
-                f"{self.file}: {self.source}.{place} is a template that cannot be read: {error}.",
+                f"{self.file}: {self.title}.{place} is a template that cannot be read: {error}.",
                 "Templates know {{ data }} and {{ env_var('NAME') }}.",
             ) from None
 
@@ -221,20 +240,41 @@ def read_connections(path: Path, connection_set: str | None = None) -> Connectio
 
     Raises UsageError for a file or set that does not exist, and for every mistake in the set.
     """
+    connections, mistakes = parse_connections(path, connection_set)
+    if mistakes:
+        raise join_usage_errors(mistakes)
+    return connections
+
+
+def parse_connections(path: Path, connection_set: str | None = None) -> tuple[Connections, list[UsageError]]:
+    """Return the sources of a set that can be used, and the mistakes in the others and in its vars.
+
+    Raises UsageError for a file or set that does not exist.
+    """
     name, value = read_set(path, connection_set)
-    variables = parse_variables(
-        value.pop(VARS, None) if isinstance(value, dict) else None, f"{shown(path)}: {name}.{VARS}"
-    )
-    formats = _parse_formats(
-        value.pop(PUBLISH, None) if isinstance(value, dict) else None, f"{shown(path)}: {name}.{PUBLISH}"
-    )
-    parsed = parse(dict[str, ConnectionOptions], value, subject=shown(path), place=(name,), remedy=REMEDY)
-    folder = settings.DataFolder.of(name)
-    sources = {
-        source: Connection.model_construct(source=source, data=folder.path, file=shown(path), **dict(options))
-        for source, options in parsed.items()
-    }
-    return Connections(name, folder, sources, path, variables, formats)
+    mistakes: list[UsageError] = []
+    variables: Mapping[str, Any] = {}
+    formats: tuple[str, ...] = ()
+    if isinstance(value, dict):
+        try:
+            variables = parse_variables(value.pop(VARS, None), f"{shown(path)}: {name}.{VARS}")
+        except UsageError as error:
+            mistakes.append(error)
+        try:
+            formats = _parse_formats(value.pop(PUBLISH, None), f"{shown(path)}: {name}.{PUBLISH}")
+        except UsageError as error:
+            mistakes.append(error)
+    folder, sources = settings.DataFolder.of(name), dict[str, Connection]()
+    for one in [{key: part} for key, part in value.items()] if isinstance(value, dict) else [value]:
+        try:
+            parsed = parse(dict[str, ConnectionOptions], one, subject=shown(path), place=(name,), remedy=REMEDY)
+        except UsageError as error:
+            mistakes.append(error)
+            continue
+        for source, options in parsed.items():
+            place = {"source": source, "data": folder.path, "file": shown(path), "connection_set": name}
+            sources[source] = Connection.model_construct(**{**dict(options), **place})
+    return Connections(name, folder, sources, path, variables, formats), mistakes
 
 
 def _parse_formats(value: Any, place: str) -> tuple[str, ...]:

@@ -66,12 +66,17 @@ class Check(ConfigModel):
 
 
 class Column(ConfigModel):
-    """A column of a contract; what has happened lies between its `earliest` day and its `future_tolerance`."""
+    """A column of a contract; what has happened lies between its `earliest` day and its `future_tolerance`.
+
+    `personal_class` names the class of personal data, for what is shown. It is no rule for records, so it is no part of
+    the contract's version and hash.
+    """
 
     name: str
     data_type: Annotated[str, AfterValidator(_canonical_type)]
     is_required: bool
     is_personal: bool = False
+    personal_class: str = Field(default="", exclude=True)
     has_happened: bool = False
     checks: tuple[Check, ...] = ()
     null_limit_pct: float = 100.0
@@ -180,6 +185,7 @@ def _column(node: dict[str, Any], key: Collection[str], subject: str) -> Column:
         "data_type": node.get("data_type"),
         "is_required": "not_null" in kinds or node["name"] in key,
         "is_personal": bool(meta.keys() & PERSONAL_TAGS),
+        "personal_class": ", ".join(str(meta[tag]) for tag in sorted(meta.keys() & PERSONAL_TAGS)),
         "checks": [
             {"name": constraint.get("name") or constraint["expression"], "expression": constraint["expression"]}
             for constraint in constraints
@@ -202,9 +208,15 @@ def _own(meta: dict[str, Any], keys: Collection[str], subject: str) -> dict[str,
 
 
 @cache
+def _any_database() -> duckdb.DuckDBPyConnection:
+    """Return an empty database in memory: opening one takes ten milliseconds, and a project has many types."""
+    return duckdb.connect()
+
+
+@cache
 def _name_of_type(kind: str) -> str:
     """Return DuckDB's own name of a type: int8 and long are bigint, dec(18,4) is decimal(18,4)."""
-    with duckdb.connect() as connection:  # ten milliseconds, and a project has hundreds of columns
+    with _any_database().cursor() as connection:
         described = connection.execute(f"describe select cast(null as {kind}) as value").fetchall()
     name: str = described[0][1]
     return name.lower().replace(",", ", ")

@@ -10,6 +10,7 @@ from flows.config import settings
 from flows.core.errors import UsageError
 from flows.core.names import did_you_mean
 
+DEFAULT_FILE = "connections.yml"
 SET_NAME = r"^[A-Za-z0-9_-]+$"
 
 

@@ -4,6 +4,8 @@ import hashlib
 import hmac
 import os
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -75,6 +77,22 @@ def reach_loopback_directly() -> None:
 def export(**variables: str) -> None:
     """Set environment variables for this process and its children."""
     os.environ.update(variables)
+
+
+@contextmanager
+def exported(**variables: str) -> Iterator[None]:
+    """Set environment variables while the context lasts, and remember their values as secrets."""
+    before = {name: os.environ.get(name) for name in variables}
+    for value in variables.values():
+        remember_secret(value)
+    os.environ.update(variables)
+    try:
+        yield
+    finally:
+        for name, earlier in before.items():
+            os.environ.pop(name)
+            if earlier is not None:
+                os.environ[name] = earlier
 
 
 def environment() -> dict[str, str]:

@@ -4,6 +4,7 @@ Every error that a user can meet is a `WarehouseError`; its `exit_code` is the c
 Messages hold no personal data: they name rows by their keys and leave values out.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass, fields, is_dataclass
 from typing import Any, ClassVar
 
@@ -41,6 +42,16 @@ class UsageError(WarehouseError):
         return f"{self.what}\n{self.remedy}"
 
 
+def join_usage_errors(errors: Sequence[UsageError]) -> UsageError:
+    """Return one error that tells all of several, each once; errors of one remedy share it."""
+    by_remedy: dict[str, dict[str, None]] = {}
+    for error in errors:
+        by_remedy.setdefault(error.remedy, {})[error.what] = None
+    *others, (remedy, mistakes) = by_remedy.items()
+    before = [line for other, whats in others for line in (*whats, other)]
+    return UsageError("\n".join([*before, *mistakes]), remedy)
+
+
 @dataclass(frozen=True)
 class Finding:
     """One finding of a gate: the model or source, the fault, the number of failures if counted, some rows by key."""
@@ -71,12 +82,16 @@ class GateFailed(WarehouseError):
 
 @dataclass(eq=False, repr=False)
 class SourceFailed(WarehouseError):
-    """A source could not be read, after retries; batches committed before stay in the lake."""
+    """A source could not be read, after retries; batches committed before stay in the lake.
+
+    `is_unreachable` tells that no session with it could be opened at all.
+    """
 
     table: str
     cause: str
     remedy: str
     is_transient: bool = False
+    is_unreachable: bool = False
     exit_code: ClassVar[int] = 4
 
     def __str__(self) -> str:

@@ -111,7 +111,7 @@ def working_connection(plan: LoadPlan) -> Iterator[tuple[duckdb.DuckDBPyConnecti
     Spilled files hold personal data, so they stay below the set's data folder. The next run deletes the files that a
     killed load left there.
     """
-    work, time_zone = DataFolder(plan.connection.data).work, plan.mapping.zone
+    work = DataFolder(plan.connection.data).work
     work.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(prefix="load-", dir=work) as folder:
         config: dict[str, str | bool | int | float | list[str]] = {
@@ -120,10 +120,15 @@ def working_connection(plan: LoadPlan) -> Iterator[tuple[duckdb.DuckDBPyConnecti
             "temp_directory": f"{folder}/spill",
         }
         with duckdb.connect(config=config) as duck:
-            try:
-                duck.execute(f"set TimeZone = {literal(time_zone)}")
-            except duckdb.Error:
-                raise UsageError(
-                    f"{plan.mapping.file}: {time_zone!r} is no time zone.", "Write one such as Europe/London."
-                ) from None
+            set_time_zone(duck, plan.mapping)
             yield duck, Path(folder)
+
+
+def set_time_zone(duck: duckdb.DuckDBPyConnection, mapping: TableMapping) -> None:
+    """Let a DuckDB read naive times in the zone of the mapping; raises UsageError if there is no such zone."""
+    try:
+        duck.execute(f"set TimeZone = {literal(mapping.zone)}")
+    except duckdb.Error:
+        raise UsageError(
+            f"{mapping.place}: {mapping.zone!r} is no time zone.", "Write one such as Europe/London."
+        ) from None

@@ -14,8 +14,10 @@ from flows.core.names import identifier, literal
 from flows.core.relation import Relation
 from flows.lake.casts import Cast, lossless_cast
 from flows.lake.times import TIMES, ZONED, LocalTime, near_dst_change, record_dst_transitions
-from flows.sources.batches import RecordSchema
+from flows.sources.absent_columns import NOT_FOUND
+from flows.sources.batches import RecordSchema, source_columns
 from flows.sources.mapping import MappedBatch
+from flows.sources.suggestions import did_you_mean
 
 TYPED, CHECKED = "typed_records", "checked_records"
 SEPARATOR = "\x1f"
@@ -71,8 +73,8 @@ def check(mapped: MappedBatch, contract: Contract) -> Checked:
         raise SchemaMismatch(
             str(contract.name),
             "its mapping cannot be used: " + " ".join(line for line in lines if not line.startswith("Candidate")),
-            () if mapped.is_file else tuple(mapped.records.types),
-            f"Fix {mapped.place}.",
+            () if mapped.hides_names else tuple(source_columns(mapped.records)),
+            f"Fix {mapped.place}{_failing_part(mapped)}.{_hint(mapped, error)}",
         ) from None
     return Checked(_numbered(typed, mapped.schema), mapped.extras, read)
 
@@ -92,6 +94,23 @@ def _check_carefully(connection: duckdb.DuckDBPyConnection, sql: str) -> Relatio
         return Relation.table(connection, TYPED, sql)
     finally:
         connection.execute("reset disabled_optimizers")
+
+
+def _failing_part(mapped: MappedBatch) -> str:
+    """Return the place of the first expression that cannot be used, below that of the mapping; empty if all can."""
+    parts = {"": "true"} | {f".columns.{name}": sql for name, sql in mapped.expressions.items()}
+    for part, sql in (parts | {".where": mapped.where or "true"}).items():
+        try:
+            mapped.records.connection.execute(f"describe {_source(mapped)} select {sql} from source")
+        except duckdb.Error:
+            return part
+    return ""
+
+
+def _hint(mapped: MappedBatch, error: duckdb.Error) -> str:
+    found = NOT_FOUND.search(str(error))
+    name = (found["one"] or found["other"]) if found else ""
+    return did_you_mean(name, mapped.records) if name else ""
 
 
 def _numbered(typed: Relation, schema: RecordSchema) -> Relation:

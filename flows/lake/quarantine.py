@@ -121,11 +121,6 @@ def require_contract(checked: Checked, contract: Contract, accepted: int, reject
     if rejected < FEW or rejected * 100 <= contract.quarantine_limit_pct * new:
         return
     connection, records = checked.records.connection, checked.records
-    reasons = connection.execute(
-        "select reason, count(*) as records "
-        f"from (select unnest(string_split(_reasons, {literal(SEPARATOR)})) as reason from {records}) "
-        "where reason is not null group by all order by records desc, reason limit 5"
-    ).fetchall()
     keys = []
     personal = {column.name for column in contract.columns if column.is_personal}
     shown = [column for column in contract.key if column not in personal]
@@ -139,9 +134,18 @@ def require_contract(checked: Checked, contract: Contract, accepted: int, reject
     raise limit_passed(
         contract,
         Finding(name, broken, rows=tuple(f"for example {key}" for (key,) in keys if key)),
-        *(Finding(name, f"{reason}: {count:,} records") for reason, count in reasons),
+        *(Finding(name, f"{reason}: {count:,} records") for reason, count in commonest_reasons(checked)),
         limit="quarantine_limit_pct in the contract's meta",
     )
+
+
+def commonest_reasons(checked: Checked) -> list[tuple[str, int]]:
+    """Return the five commonest reasons for which checked records are rejected, each with its number of records."""
+    return checked.records.connection.execute(
+        "select reason, count(*) as records "
+        f"from (select unnest(string_split(_reasons, {literal(SEPARATOR)})) as reason from {checked.records}) "
+        "where reason is not null group by all order by records desc, reason limit 5"
+    ).fetchall()
 
 
 def require_kept(contract: Contract, deleted: int, current: int) -> None:

@@ -84,7 +84,7 @@ def masked(raw: bytes, binary: Collection[str] = ()) -> str:
             values |= {name: "<bytes>" for name in binary if values.get(name) is not None}
         return json.dumps(values, ensure_ascii=False)
     except ValueError:
-        return _shape(text)
+        return shape(text)
 
 
 def _masked_values(value: Any) -> Any:
@@ -92,10 +92,10 @@ def _masked_values(value: Any) -> Any:
         return {name: _masked_values(one) for name, one in value.items()}
     if isinstance(value, list):
         return [_masked_values(one) for one in value]
-    return value if value is None or isinstance(value, bool) else _shape(str(value))
+    return value if value is None or isinstance(value, bool) else shape(str(value))
 
 
-def _shape(text: str) -> str:
+def shape(text: str) -> str:
     """Keep the form of a text; a word keeps three letters at most, so that its length tells nothing."""
     shape = re.sub(r"[^\W\d_]", "a", text)
     return re.sub(r"a{3,}", "aaa", re.sub(r"\d", "9", shape))[:80]

@@ -4,7 +4,7 @@ import re
 from collections.abc import Iterable
 
 from flows.config.connections import Connection, TableMapping
-from flows.core.errors import UsageError
+from flows.core.errors import UsageError, join_usage_errors
 from flows.core.names import TableName
 from flows.sources.batches import Connector
 
@@ -29,7 +29,7 @@ def connect(connection: Connection, mapping: TableMapping) -> Connector:
 
         return connect_sql(connection, mapping, scheme)
     raise UsageError(
-        f"{connection.file}: the url of {connection.source} has no scheme.",
+        f"{connection.file}: the url of {connection.title} has no scheme.",
         "Write one, such as sqlite:///shop.sqlite, https://api.example.com or file:exports.",
     )
 
@@ -43,5 +43,4 @@ def require_connectors(tables: Iterable[tuple[TableName, Connection]]) -> None:
         except UsageError as error:
             errors.setdefault(connection.source, error)
     if errors:
-        *others, last = errors.values()
-        raise UsageError("\n".join([*map(str, others), last.what]), last.remedy)
+        raise join_usage_errors(list(errors.values()))

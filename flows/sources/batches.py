@@ -15,6 +15,9 @@ from flows.core.relation import Relation
 SERVICE_COLUMNS = ("_file", "_row")
 """The place of a record: its file, table or endpoint, and its number there, from 1."""
 
+LOOK_SECONDS = 5
+"""How long a look waits for a source to answer."""
+
 RECORD = "_record"
 """A further column for records that came as JSON text: that text."""
 
@@ -46,7 +49,7 @@ class Batch:
     the next batch is asked for, and None if all files of the batch were loaded before.
     `read` counts all records, malformed ones too; `known_rows` counts those of files that were loaded before.
     A `watermark` of None leaves the stored one as it is. `notes` are for the user. `is_whole` is false if the source
-    may have records that were not read.
+    may have records that were not read. `has_all_columns` is false if a look may have missed columns of such records.
     """
 
     records: Relation | None
@@ -57,6 +60,7 @@ class Batch:
     watermark: str | None = None
     notes: tuple[str, ...] = ()
     is_whole: bool = True
+    has_all_columns: bool = True
 
 
 @dataclass(frozen=True)
@@ -72,7 +76,11 @@ class ExpectedColumns:
 
 @dataclass(frozen=True)
 class Request:
-    """The request of a load to a connector; `identity` are the source's columns that tell one record from another."""
+    """The request of a load to a connector; `identity` are the source's columns that tell one record from another.
+
+    With a `look`, the source is only looked at: a connector yields its columns and so many records of its beginning,
+    in one batch, and one more if there are more. It asks the source once, and gives up after LOOK_SECONDS.
+    """
 
     watermark: str | None
     cursor: str | None
@@ -81,6 +89,7 @@ class Request:
     known_rows: Callable[[SourceFile], int | None]
     work: Path
     columns: ExpectedColumns = ExpectedColumns()
+    look: int | None = None
 
 
 class Connector(Protocol):

@@ -2,20 +2,21 @@
 
 import json
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 
 import duckdb
 
 from flows.config.connections import RepeatedHour, TableMapping
+from flows.config.validation import suggest_key
 from flows.core.errors import SchemaMismatch, SourceFailed
 from flows.core.names import folded, identifier, literal
 from flows.core.redaction import without_values
 from flows.core.relation import Relation
 from flows.sources.absent_columns import bind_with_nulls
 from flows.sources.batches import RECORD, SERVICE_COLUMNS, ExpectedColumns, RecordSchema, source_columns
-from flows.sources.suggestions import did_you_mean, suggest_mapping
+from flows.sources.suggestions import count_like_data, did_you_mean, suggest_mapping
 
 QUERIED, RECORDED = "queried_records", "whole_records"
 NEEDED = ", and the contract requires what is made of it"
@@ -36,7 +37,8 @@ class MappedBatch:
     are, and `ignored` those that the contract leaves out. `missing` are nullable columns that the source does not have,
     and `absent` columns that the mapping names and no record has.
     `is_text` tells whether each record came as a text, RECORD; otherwise it came as columns, by its `schema`.
-    `place` is where a user finds the mapping. Errors show no names of a file: without a header they are values.
+    `place` is where a user finds the mapping. With `hides_names`, errors show no names of the source's columns: those
+    of a file without a header are values.
     """
 
     records: Relation
@@ -49,7 +51,7 @@ class MappedBatch:
     missing: tuple[str, ...]
     place: str
     absent: tuple[str, ...] = ()
-    is_file: bool = False
+    hides_names: bool = False
     repeated_hour: RepeatedHour = "quarantine"
 
     @property
@@ -86,13 +88,17 @@ def map_batch(
         records = _with_record(records)
     schema = RecordSchema(source_columns(records), is_queried=bool(mapping.query))
     offered = {name.casefold(): name for name in schema.columns}
-    shown = () if is_file else tuple(offered.values())
+    wanted = {*map(folded, columns), *map(folded, referenced)}
+    is_header = names_are_known(list(offered.values()), wanted, is_file=is_file)
+    shown = tuple(offered.values()) if is_header else ()
     unknown = sorted(set(mapping.columns) - set(columns))
     if unknown:
+        free = [name for name in columns if name not in mapping.columns]
+        named = ", ".join(name + suggest_key(name, free) for name in unknown)
         raise SchemaMismatch(
             str(mapping.name),
-            f"its mapping names {', '.join(unknown)}, which the contract does not have",
-            tuple(columns),
+            f"its mapping names {named}, which the contract does not have; it has {', '.join(columns)}",
+            shown,
             f"Add the column to the contract, or fix {mapping.place}.",
         )
     expressions, missing = _expressions(mapping, columns, offered, referenced, shown)
@@ -106,8 +112,8 @@ def map_batch(
     _require_extras_allowed(mapping, tuple(offered.values()), further, on_extra_column)
     evolving = further if on_extra_column == "evolve" else ()
     ignored = further if on_extra_column == "ignore" else ()
-    named = (evolving, ignored, tuple(missing), mapping.place, absent, is_file, mapping.repeated_hour)
-    return MappedBatch(records, schema, is_text, mapping.where, expressions, *named)
+    told = (evolving, ignored, tuple(missing), mapping.place, absent, not is_header, mapping.repeated_hour)
+    return MappedBatch(records, schema, is_text, mapping.where, expressions, *told)
 
 
 def _expressions(
@@ -120,22 +126,28 @@ def _expressions(
     """Return SQL for each contract column, and the columns that are null because the source does not have them."""
     expressions: dict[str, str] = {}
     missing: list[str] = []
+    lacking: list[str] = []
     for column, is_required in columns.items():
         if column in mapping.columns:
             expressions[column] = f"({mapping.columns[column]})"
         elif column.casefold() in offered:
             expressions[column] = identifier(offered[column.casefold()])
         elif is_required:
-            raise SchemaMismatch(
-                str(mapping.name),
-                f"the contract requires column {column!r}",
-                shown,
-                f"Map it in {mapping.place}.columns, or make it nullable in the contract."
-                + suggest_mapping(column, _unused(offered, columns, referenced)),
-            )
+            lacking.append(column)
         else:
             expressions[column] = "null"
             missing.append(column)
+    if lacking:
+        unused = _unused(offered, columns, referenced)
+        named = ", ".join(map(repr, lacking))
+        raise SchemaMismatch(
+            str(mapping.name),
+            f"the contract requires column {named}" if len(lacking) == 1 else f"the contract requires columns {named}",
+            shown,
+            f"Map {'it' if len(lacking) == 1 else 'them'} in {mapping.place}.columns, or make "
+            f"{'it' if len(lacking) == 1 else 'them'} nullable in the contract."
+            + "".join(suggest_mapping(column, unused) for column in lacking),
+        )
     return expressions, missing
 
 
@@ -165,11 +177,12 @@ def _complete(
         named = _referenced(records.connection, [sql] if absent else []) & {name.casefold() for name in absent}
         count = f"with source as (from {completed}) select count(try({sql})) from source"
         if named and records.connection.execute(count).fetchall() == [(0,)]:
+            spelt = next(name for name in absent if name.casefold() in named)
             raise SchemaMismatch(
                 str(mapping.name),
-                f'column "{min(named)}" not found in any record{fault}',
+                f'column "{spelt}" not found in any record{fault}',
                 shown,
-                f"Fix {mapping.place}.{column}.{did_you_mean(min(named), records)}",
+                f"Fix {mapping.place}.{column}.{did_you_mean(spelt, records)}",
             )
     return completed, absent
 
@@ -281,6 +294,23 @@ def _first_failing_file(records: Relation, sql: str) -> str:
         except duckdb.Error:
             return f" on {file}"
     return ""
+
+
+def names_are_known(offered: Sequence[str], wanted: Collection[str], *, is_file: bool) -> bool:
+    """Tell whether errors may show the names of a source's columns: those of a file without a header are values.
+
+    A header has a column that mapping or contract name (`wanted`, folded), and no name that looks like a value.
+    """
+    is_header = not {folded(name) for name in offered}.isdisjoint(wanted) and not count_like_data(offered)
+    return not is_file or is_header
+
+
+def read_columns(connection: duckdb.DuckDBPyConnection, mapping: TableMapping) -> dict[str, set[str]]:
+    """Return the source's columns that each expression of a mapping reads, folded, by contract column."""
+    return {
+        column: set(map(folded, _referenced(connection, [expression])))
+        for column, expression in mapping.columns.items()
+    }
 
 
 def _referenced(connection: duckdb.DuckDBPyConnection, expressions: Sequence[str]) -> set[str]:

@@ -12,8 +12,20 @@ MISSPELT = 0.75
 
 WORD = re.compile(r"[A-Z]+(?![a-z])|[A-Z]?[^\W\d_A-Z]+|\d+")
 KINDS = {"id", "at", "on", "is", "has", "no", "code", "date", "day", "time", "name", "number", "key", "type", "value"}
+LIKE_DATA = re.compile(
+    r"[-+]?[0-9]+(?:[.,][0-9]+)*(?:[eE][-+]?[0-9]+)?"  # a number
+    r"|[0-9]{1,4}[-/.][0-9]{1,2}[-/.][0-9]{1,4}(?:[T ].*)?"  # a date or time
+    r"|[^@\s]+@[^@\s]+\.[^@\s]+"  # an e-mail address
+)
+"""Cells of a header that look like values."""
+
 LIKE_A_NAME = re.compile(r"[^\W\d][\w .-]{0,39}")
 """Names that may be shown in a suggestion; a value of a file without a header may be an e-mail address."""
+
+
+def count_like_data(names: Sequence[str]) -> int:
+    """Count the names of a header that look like values: numbers, dates, times and e-mail addresses."""
+    return sum(LIKE_DATA.fullmatch(name) is not None for name in names)
 
 
 def did_you_mean(name: str, records: Relation) -> str:
@@ -28,15 +40,15 @@ def suggest_mapping(missing: str, further: Sequence[str]) -> str:
 
     People must decide. Words such as id say the kind of a column, and are common to many.
     """
-    words = _words(missing)
-    likely = [name for name in further if LIKE_A_NAME.fullmatch(name) and _words(name) & words]
+    wanted = words(missing)
+    likely = [name for name in further if LIKE_A_NAME.fullmatch(name) and words(name) & wanted]
     if not likely:
         return ""
     name = max(likely, key=lambda one: SequenceMatcher(None, missing.casefold(), one.casefold()).ratio())
     return f'\nWas "{missing}" renamed? The source has "{name}"; if so, map it: {{{missing}: \'"{name}"\'}}'
 
 
-def _words(name: str) -> set[str]:
+def words(name: str) -> set[str]:
     """Return the words of a name in lower case, and all of them as one, without those that say a column's kind."""
     parts = [part.casefold() for part in WORD.findall(name)]
     return ({*parts, "".join(parts)} - KINDS) if parts else set()

@@ -11,6 +11,8 @@ import yaml
 from dbt.contracts.graph.manifest import Manifest
 from support.fault_catalogue import UNSAID, faults_of
 
+from flows.config.contract import contracts_of
+from flows.config.declared import declared_contracts
 from flows.config.settings import PROJECT
 from flows.warehouse.build import BOOKKEEPING
 
@@ -33,6 +35,11 @@ def test_every_model_and_column_is_described(manifest: Manifest) -> None:
         if not (column or node).description
     ]
     assert undescribed == []
+
+
+def test_contracts_read_without_dbt_are_those_of_the_manifest(manifest: Manifest) -> None:
+    """The check of a mapping reads the YAML itself, since importing dbt and parsing takes seconds."""
+    assert declared_contracts() == contracts_of(manifest.sources.values())
 
 
 def test_every_macro_is_described(manifest: Manifest) -> None:

@@ -1,43 +1,21 @@
 """The recipes of CONTRIBUTING, followed literally in a copy of the project."""
 
-import os
 import re
-import shutil
-import subprocess
 from pathlib import Path
 
 import duckdb
 import pytest
-from support.flow_shop import bring_prefect_database
-
-from flows.config.settings import PROJECT
+from support.copied_project import copy_project, type_in
 
 
 @pytest.mark.slow
 def test_the_recipes_for_a_source_and_a_table_of_ones_own_work_as_they_stand(tmp_path: Path) -> None:
     # Given a copy of the project, like a clone
-    project = tmp_path / "project"
-    tracked = subprocess.run(
-        ["git", "ls-files", "--cached", "--others", "--exclude-standard"],
-        cwd=PROJECT,
-        capture_output=True,
-        text=True,
-        check=True,
-    )
-    for name in tracked.stdout.splitlines():
-        if (PROJECT / name).is_file():
-            (project / name).parent.mkdir(parents=True, exist_ok=True)
-            shutil.copy(PROJECT / name, project / name)
-    (project / ".venv").symlink_to(PROJECT / ".venv")
-    bring_prefect_database(project / "data")
+    project = copy_project(tmp_path / "project")
 
     # When every shell block is pasted, one after the other
     blocks = re.findall(r"```sh\n(.*?)```", (project / "CONTRIBUTING.md").read_text(), re.DOTALL)
-    script = "set -e\nsource .venv/bin/activate\n" + "\n".join(blocks)
-    environment = {name: value for name, value in os.environ.items() if not name.startswith(("ML_", "PREFECT", "DBT"))}
-    walked = subprocess.run(
-        ["bash", "-c", script], cwd=project, capture_output=True, text=True, env=environment | {"COLUMNS": "200"}
-    )
+    walked = type_in(project, "\n".join(blocks))
 
     # Then every block succeeds, and the shop's figures are right
     assert walked.returncode == 0, walked.stdout + walked.stderr

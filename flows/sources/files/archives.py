@@ -56,8 +56,10 @@ class Budget:
             )
 
 
-def members(archive: Path, pattern: str, work: Path) -> Iterator[tuple[str, Path]]:
+def members(archive: Path, pattern: str, work: Path, most: int | None = None) -> Iterator[tuple[str, Path]]:
     """Yield the names of an archive's files that match, in natural order, each with a copy under a name of our own.
+
+    With `most`, only so many are looked for and unpacked.
 
     Raises RefusedError for a link, a device, a path outside the archive, or too many bytes to unpack.
     """
@@ -67,7 +69,7 @@ def members(archive: Path, pattern: str, work: Path) -> Iterator[tuple[str, Path
             wanted = [one for one in zipped.infolist() if not one.is_dir() and _matches(one.filename, pattern)]
             for info in wanted:
                 _require_plain(info.filename, is_file=not stat.S_ISLNK(info.external_attr >> 16))
-            for info in sorted(wanted, key=lambda one: natural_key(one.filename)):
+            for info in sorted(wanted, key=lambda one: natural_key(one.filename))[:most]:
                 with zipped.open(info) as stream:
                     yield info.filename, _copy(stream, info.filename, work, budget)
         return
@@ -81,6 +83,8 @@ def members(archive: Path, pattern: str, work: Path) -> Iterator[tuple[str, Path
             content = tarred.extractfile(member)
             assert content is not None, "a regular file has content"
             copies.append((member.name, _copy(content, member.name, work, budget)))
+            if len(copies) == most:
+                break
     yield from sorted(copies, key=lambda one: natural_key(one[0]))
 
 

@@ -12,7 +12,7 @@ from flows.core.names import literal
 from flows.sources.batches import Rejected, SourceFile
 from flows.sources.files import lines
 from flows.sources.files.archives import opened
-from flows.sources.files.dialect import Dialect, count_like_data, read_dialect, split_widths
+from flows.sources.files.dialect import Dialect, read_dialect, split_widths
 from flows.sources.files.encoding import NO_UTF_8
 from flows.sources.files.landing import (
     LANDED,
@@ -25,6 +25,7 @@ from flows.sources.files.landing import (
     number_and_name,
     packed_paths_of,
 )
+from flows.sources.suggestions import count_like_data
 
 RECORDS_A_PIECE = 50_000
 

@@ -12,6 +12,7 @@ from flows.sources.batches import SourceFile
 from flows.sources.files.archives import opened
 from flows.sources.files.landing import Reading
 from flows.sources.json_records import refuse_colliding_names
+from flows.sources.suggestions import count_like_data
 
 DELIMITERS = ",;\t|"
 HEADER_BYTES = 256 * 1024
@@ -19,13 +20,6 @@ USUAL_HEADER_BYTES = 4 * 1024
 BYTE_ORDER_MARK = b"\xef\xbb\xbf"
 SEPARATOR_LINE = re.compile(r"sep=([^\r\n])[\r\n]+", re.IGNORECASE)
 """A first line by which spreadsheets name the delimiter."""
-
-LIKE_DATA = re.compile(
-    r"[-+]?[0-9]+(?:[.,][0-9]+)*(?:[eE][-+]?[0-9]+)?"  # a number
-    r"|[0-9]{1,4}[-/.][0-9]{1,2}[-/.][0-9]{1,4}(?:[T ].*)?"  # a date or time
-    r"|[^@\s]+@[^@\s]+\.[^@\s]+"  # an e-mail address
-)
-"""Cells of a header that look like values."""
 
 
 @dataclass(frozen=True)
@@ -98,11 +92,6 @@ def require_columns(
         )
     if is_other:
         raise SchemaMismatch(reading.table, f"{file.name} has no column that the mapping reads", tuple(shown), remedy)
-
-
-def count_like_data(names: Sequence[str]) -> int:
-    """Count the names of a header that look like values: numbers, dates, times and e-mail addresses."""
-    return sum(LIKE_DATA.fullmatch(name) is not None for name in names)
 
 
 def split_widths(line: str, widths: Sequence[int]) -> list[str]:

@@ -31,13 +31,17 @@ Each of some ten steps of a load holds 2,048 values of 16 bytes a column, and wo
 
 @dataclass(frozen=True)
 class Reading:
-    """The facts that every reader needs of a table; `place` is where the connections file says how it is read."""
+    """The facts that every reader needs of a table; `place` is where the connections file says how it is read.
+
+    `look` is the number of records that are enough, for readers that can stop early.
+    """
 
     connection: duckdb.DuckDBPyConnection
     table: str
     place: str
     format: FileFormat
     columns: ExpectedColumns
+    look: int | None = None
 
     @property
     def name_columns(self) -> str:

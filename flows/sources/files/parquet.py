@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import islice
 
 import duckdb
 import pyarrow as pa
@@ -123,6 +124,7 @@ def _read(reading: Reading, files: Sequence[SourceFile], types: Mapping[str, tup
             f"create or replace temp table {LANDED} as "
             f"select {', '.join([*listed, 'file_index::bigint as _at', 'file_row_number + 1 as _row'])} "
             f"from read_parquet({paths_of(files)}, union_by_name = true, hive_partitioning = false)"
+            + ("" if reading.look is None else f" limit {reading.look + 1}")
         )
     except duckdb.Error as error:
         raise _unreadable(files[-1], reading, error) from None
@@ -139,7 +141,7 @@ def _read_by_arrow(reading: Reading, file: SourceFile, unit: str) -> FileRecords
         try:
             pieces = (
                 piece
-                for one in opened.iter_batches(ROWS_A_PIECE)
+                for one in islice(opened.iter_batches(ROWS_A_PIECE), None if reading.look is None else 1)
                 for piece in pa.Table.from_batches([one]).rename_columns(schema.names).cast(schema).to_batches()
             )
             rows = pa.RecordBatchReader.from_batches(schema, pieces)

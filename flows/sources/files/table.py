@@ -5,7 +5,7 @@ import tarfile
 import zipfile
 import zlib
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import ClassVar
 
@@ -15,6 +15,14 @@ from flows.config.connections import Connection, TableMapping
 from flows.core.errors import SourceFailed
 from flows.sources.batches import Batch, Request, SourceFile
 from flows.sources.files.archives import RefusedError, members, opened, require_bounded
+from flows.sources.files.beginning import (
+    MOST_FILES,
+    Beginning,
+    choose,
+    cut_document,
+    cut_lines,
+    without_cut_records,
+)
 from flows.sources.files.csv import read_csv
 from flows.sources.files.documents import IMAGES, TEXTS, read_images, read_texts
 from flows.sources.files.encoding import as_utf_8
@@ -37,7 +45,7 @@ DOCUMENT_READERS: tuple[Reader, ...] = (read_images, read_texts)
 TEXT_READERS: tuple[Reader, ...] = (read_csv, read_json_lines, read_json_documents, read_texts)
 """Readers of files that have an encoding."""
 
-FILES_A_BATCH = 500
+FILES_A_BATCH, NAMES_SHOWN = 500, 8
 BYTES_A_BATCH = 64 * 1024 * 1024
 BYTES_A_BATCH_OF_DOCUMENTS = 16 * 1024 * 1024
 """Memory holds the bytes of a document several times while it is read."""
@@ -57,6 +65,9 @@ class FileTable:
 
     def batches(self, connection: duckdb.DuckDBPyConnection, request: Request) -> Iterator[Batch]:
         """Yield batches of whole files; count those whose content was loaded before, and do not read them."""
+        if request.look is not None:
+            yield from self._look(connection, request, request.look)
+            return
         waiting: list[SourceFile] = []
         found = known_rows = 0
         for file in self.files(request.work):
@@ -72,11 +83,7 @@ class FileTable:
                 yield from self._read(connection, waiting, request)
                 waiting = []
         if not found:
-            raise SourceFailed(
-                str(self.mapping.name),
-                f"no file matches {self.mapping.origin}",
-                f"Fix the url or `from` in {self.mapping.file}.",
-            )
+            raise self._no_file()
         if waiting:
             yield from self._read(connection, waiting, request)
         if known_rows:
@@ -84,21 +91,66 @@ class FileTable:
 
     def files(self, work: Path) -> Iterator[SourceFile]:
         """Yield all files in the natural order of their names; members of archives are copied to a folder."""
-        root = Path(self.connection.url().removeprefix("file:").removeprefix("//")).expanduser()
+        for path, name in self._named(work):
+            yield _fingerprint(path, name)
+
+    def _look(self, connection: duckdb.DuckDBPyConnection, request: Request, records: int) -> Iterator[Batch]:
+        """Yield the first records of the first and last files, in one batch, with the columns of all these files."""
+        found = list(self._named(request.work, MOST_FILES))
+        chosen = [SourceFile(name, "", path, path.stat().st_size) for path, name in choose(found)]
+        if not chosen:
+            raise self._no_file()
+        is_utf_8, cut = self.mapping.format.is_utf_8, list[Beginning]()
+        for file in chosen:
+            if reader_of(file.name) is read_json_documents and is_utf_8:
+                cut.append(cut_document(file, request.work, records))
+            elif reader_of(file.name) in (read_csv, read_json_lines):
+                cut.append(cut_lines(file, request.work, len(chosen), is_utf_8=is_utf_8))
+            else:
+                cut.append(Beginning(file))
+        is_whole = len(chosen) == len(found) < MOST_FILES and not any(one.is_cut for one in cut)
+        names_columns = self._common_reader(chosen) in (read_csv, read_parquet)
+        for batch in self._read(connection, [one.file for one in cut], request):
+            yield replace(
+                batch,
+                rejected=without_cut_records(batch.rejected, cut),
+                is_whole=is_whole and len(batch.files) == len(chosen),
+                has_all_columns=len(batch.files) == len(found) < MOST_FILES and (is_whole or names_columns),
+            )
+            return
+
+    def _no_file(self) -> SourceFailed:
+        """Return the error of a mapping that names no file; it shows the names of some that are there."""
+        there = sorted(path.name for path in self._root.glob("*"))[:NAMES_SHOWN] if self._root.is_dir() else None
+        names = ", ".join(one.encode(errors="replace").decode() for one in there or ())
+        shown = "; its folder does not exist" if there is None else f"; its folder has {names or 'no file'}"
+        return SourceFailed(
+            str(self.mapping.name),
+            f"no file matches {self.mapping.origin}{shown}",
+            f"Fix the url or `from` in {self.mapping.place}.",
+        )
+
+    @property
+    def _root(self) -> Path:
+        return Path(self.connection.url().removeprefix("file:").removeprefix("//")).expanduser()
+
+    def _named(self, work: Path, most: int | None = None) -> Iterator[tuple[Path, str]]:
+        """Yield the paths and names of all files; of each archive `most` members at most."""
+        root = self._root
         origin, separator, pattern = self.mapping.origin.partition("!")
         if separator and (root / self.mapping.origin).is_file():
             origin, separator = self.mapping.origin, ""
         name = origin
         try:
-            for path in matching_files(root, origin, is_known=lambda name: _reader(name) is not None):
+            for path in matching_files(root, origin, is_known=lambda name: reader_of(name) is not None):
                 name = path.relative_to(root).as_posix() if path.is_relative_to(root) else path.name
                 if not name.isascii() and not _is_utf_8(name):
                     raise RefusedError("its name is no UTF-8; rename it")
                 if separator:
-                    for member, copy in members(path, pattern, work):
-                        yield _fingerprint(copy, f"{name}!{member}")
+                    for member, copy in members(path, pattern, work, most):
+                        yield copy, f"{name}!{member}"
                 else:
-                    yield _fingerprint(path, name)
+                    yield path, name
         except FILE_ERRORS as error:
             raise self._failed(name, error) from None
 
@@ -118,7 +170,7 @@ class FileTable:
     ) -> Iterator[Batch]:
         reader = self._common_reader(files)
         mapping = self.mapping
-        reading = Reading(connection, str(mapping.name), mapping.place, mapping.format, request.columns)
+        reading = Reading(connection, str(mapping.name), mapping.place, mapping.format, request.columns, request.look)
         prepared: list[SourceFile] = []
         try:
             for file in files:
@@ -137,7 +189,7 @@ class FileTable:
     def _common_reader(self, files: Sequence[SourceFile]) -> Reader:
         """Return the reader of all files; raises SourceFailed for several kinds, and for a format that does not fit."""
         table = str(self.mapping.name)
-        readers = {_reader(file.name) for file in files}
+        readers = {reader_of(file.name) for file in files}
         reader = readers.pop()
         if readers or reader is None:
             names = ", ".join(sorted({Path(file.name).suffix for file in files}))
@@ -154,7 +206,8 @@ class FileTable:
         return reader
 
 
-def _reader(name: str) -> Reader | None:
+def reader_of(name: str) -> Reader | None:
+    """Return the reader of a file by its name; None for a file of no known format."""
     return READERS.get(Path(name.lower().removesuffix(".gz")).suffix)
 
 
@@ -163,14 +216,14 @@ def _is_utf_8(name: str) -> bool:
 
 
 def _most_bytes(file: SourceFile) -> int:
-    return BYTES_A_BATCH_OF_DOCUMENTS if _reader(file.name) in DOCUMENT_READERS else BYTES_A_BATCH
+    return BYTES_A_BATCH_OF_DOCUMENTS if reader_of(file.name) in DOCUMENT_READERS else BYTES_A_BATCH
 
 
 def _fingerprint(path: Path, name: str) -> SourceFile:
     """Return a file with the hash of its content; the name counts too for a document, whose record holds it."""
     with path.open("rb") as stream:
         digest = hashlib.file_digest(stream, "sha256").hexdigest()
-    if _reader(name) in DOCUMENT_READERS:
+    if reader_of(name) in DOCUMENT_READERS:
         digest = hashlib.sha256(f"{digest} {name}".encode()).hexdigest()
     return SourceFile(name, digest, path, path.stat().st_size)
 

@@ -20,6 +20,7 @@ from flows.config.rest_options import placed
 from flows.core.errors import SourceFailed, UsageError
 from flows.core.names import TableName
 from flows.core.redaction import scrub
+from flows.sources.batches import LOOK_SECONDS
 from flows.sources.rest.answers import AnswerRefused, bound, describe, limit, seconds_to_wait
 from flows.sources.rest.auth import NoToken, authentication
 
@@ -91,26 +92,29 @@ class RateLimiter:
 
 
 class RestClient:
-    """The client of one table; open it as a context."""
+    """The client of one table; open it as a context. With `is_look`, it asks once, and waits LOOK_SECONDS."""
 
-    def __init__(self, connection: Connection, table: TableName) -> None:
-        self._table, self._file = str(table), connection.file
+    def __init__(self, connection: Connection, table: TableName, *, is_look: bool = False) -> None:
+        self._table, self._file = str(table), f"{connection.file} under {connection.title}"
+        self._attempts = 1 if is_look else ATTEMPTS
         try:
             self._base = httpx.URL(connection.url().rstrip("/") + "/")
         except httpx.InvalidURL:
-            raise UsageError(f"{connection.file}: the url of {table.source} is not a valid URL.", "Fix it.") from None
+            raise UsageError(
+                f"{connection.file}: the url of {connection.title} is not a valid URL.", "Fix it."
+            ) from None
         if not self._base.host:
-            raise UsageError(f"{connection.file}: the url of {table.source} has no host.", "Fix it.")
+            raise UsageError(f"{connection.file}: the url of {connection.title} has no host.", "Fix it.")
         if self._base.userinfo:
             raise UsageError(
-                f"{connection.file}: the url of {table.source} holds a user.",
+                f"{connection.file}: the url of {connection.title} holds a user.",
                 "Write it as auth: {basic: {user: …, password: …}}, so that it goes with every page.",
             )
         self._limiter = _limiter(str(self._base), connection.pause_seconds)
         settings.reach_loopback_directly()
         self._http = httpx.Client(
             headers=HEADERS,
-            timeout=TIMEOUT_SECONDS,
+            timeout=LOOK_SECONDS if is_look else TIMEOUT_SECONDS,
             auth=authentication(connection),
             event_hooks={"response": [bound]},
         )
@@ -144,7 +148,7 @@ class RestClient:
         try:
             for attempt in Retrying(
                 retry=retry_if_exception(_is_worth_a_retry),
-                stop=stop_after_attempt(ATTEMPTS),
+                stop=stop_after_attempt(self._attempts),
                 wait=_wait,
                 reraise=True,
             ):
@@ -158,7 +162,8 @@ class RestClient:
                 f"Look at the url, and at header names and values in auth, in {self._file}.",
             ) from None
         except httpx.RequestError as error:
-            raise self._unavailable(request, describe(error), is_patient=True) from None
+            is_unreachable = isinstance(error, httpx.ConnectError | httpx.ConnectTimeout)
+            raise self._unavailable(request, describe(error), is_patient=True, is_unreachable=is_unreachable) from None
         except AnswerRefused as error:
             raise self.failed(f"{request.url.path}: {describe(error)}", "Fix its mapping, or ask its owner.") from None
         except (NoToken, httpx.InvalidURL) as error:
@@ -170,10 +175,13 @@ class RestClient:
         """Return the error of this table's API."""
         return SourceFailed(self._table, scrub(cause), remedy)
 
-    def _unavailable(self, request: ApiRequest, cause: str, *, is_patient: bool) -> SourceFailed:
-        tried = f" after {ATTEMPTS} attempts" if is_patient else ""
-        text = scrub(f"{request.url.path}: {cause}{tried}")
-        return SourceFailed(self._table, text, "Run again once the API answers.", is_transient=is_patient)
+    def _unavailable(
+        self, request: ApiRequest, cause: str, *, is_patient: bool, is_unreachable: bool = False
+    ) -> SourceFailed:
+        tried = f" after {self._attempts} attempts" if is_patient and self._attempts > 1 else ""
+        text = scrub(f"{request.url.netloc.decode()}{request.url.path}: {cause}{tried}")
+        remedy = f"Run again once the API answers, or fix the url in {self._file}."
+        return SourceFailed(self._table, text, remedy, is_patient, is_unreachable)
 
     def _follow(self, request: ApiRequest) -> httpx.Response:
         """Send a request, and again where the same server redirects it to; a post is only repeated as a post."""
@@ -226,7 +234,7 @@ class RestClient:
             kind = NoSuchPage if status in NO_SUCH_PAGE else SourceFailed
             raise kind(
                 self._table,
-                scrub(f"{request.url.path} answered with HTTP status {status}"),
+                scrub(f"{request.url.netloc.decode()}{request.url.path} answered with HTTP status {status}"),
                 f"Check the url, the endpoint and auth in {self._file}.",
             )
         if seconds is not None and seconds <= LONGEST_WAIT_SECONDS:

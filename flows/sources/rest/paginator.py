@@ -101,7 +101,7 @@ class Paginator:
 
     def __iter__(self) -> Iterator[Page]:
         """Yield page after page; raises SourceFailed for a pagination loop, or a list that shifts too fast."""
-        yield from self._by_place() if self._is_counted else self._by_link()
+        yield from self._by_place() if self.is_counted else self._by_link()
         wanted = (self.paging.has_more, "" if self.is_end_shown else self.paging.at)
         self.unstated = tuple(path for path in wanted if path and path not in self._stated)
 
@@ -210,7 +210,8 @@ class Paginator:
         return page
 
     @property
-    def _is_counted(self) -> bool:
+    def is_counted(self) -> bool:
+        """Whether pages are read by offset or page number."""
         return self.paging.kind in ("offset", "page")
 
     @property

@@ -13,7 +13,7 @@ from flows.sources.batches import Batch, Request
 from flows.sources.json_records import RECORDS, land_json
 from flows.sources.rest.client import ApiRequest, RestClient
 from flows.sources.rest.page_reader import PageReader
-from flows.sources.rest.paginator import Page, Paginator
+from flows.sources.rest.paginator import EMPTY, Page, Paginator
 from flows.sources.rest.since import EPOCH_UNITS, not_past_now, since
 from flows.sources.watermark import advance_watermark
 
@@ -36,7 +36,7 @@ class RestTable:
 
         Pages come in the API's own order, so only the last batch moves the watermark: a read that fails begins again.
         """
-        with RestClient(self.connection, self.mapping.name) as client:
+        with RestClient(self.connection, self.mapping.name, is_look=request.look is not None) as client:
             reader = PageReader(connection, self.mapping, request.identity)
             pages = Paginator(
                 first=self._first_request(client, request),
@@ -47,6 +47,9 @@ class RestTable:
                 is_path_proven=request.watermark is not None,  # it waits until a load has shown the list's end
             )
             watermark, buffer = request.watermark, PageBuffer()
+            if request.look is not None:
+                yield self._look(connection, request, pages)
+                return
             for page in pages:
                 buffer.add(page, self.mapping.origin)
                 if buffer.rows >= ROWS_A_BATCH or buffer.bytes >= BYTES_A_BATCH:
@@ -62,6 +65,19 @@ class RestTable:
                 notes=tuple(self._notes(buffer, pages)),
                 is_whole=is_end_shown and has_total and not pages.shifts,
             )
+
+    def _look(self, connection: duckdb.DuckDBPyConnection, request: Request, pages: Paginator) -> Batch:
+        """Return the first page, with a note on a path of the paging that it does not have."""
+        buffer, reader = PageBuffer(), iter(pages)
+        page = next(reader, EMPTY)
+        buffer.add(page, self.mapping.origin)
+        at, notes = self.mapping.paging.at, []
+        is_last = page.has_more is False or (not page.following and not pages.is_counted and page.elsewhere is None)
+        if not is_last and not page.is_following_stated and not pages.is_counted and page.elsewhere is not None:
+            missing = f"no answer has anything at {at}, and " if at else "its mapping has no paging, and "
+            notes.append(f"{self.mapping.name}: {missing}{page.elsewhere}. Fix `paging` in {self.mapping.place}")
+        batch = self._land(connection, buffer, replace(request, cursor=None), None)
+        return replace(batch, notes=tuple(notes), is_whole=is_last, has_all_columns=is_last)
 
     def _first_request(self, client: RestClient, request: Request) -> ApiRequest:
         mapping, paging = self.mapping, self.mapping.paging

@@ -42,7 +42,7 @@ def connect_sql(connection: Connection, mapping: TableMapping, scheme: str) -> C
         module = (error.name or "its driver").partition(".")[0]
         package = PACKAGES.get(module, module)
         raise UsageError(
-            f"{mapping.file}: the url of {connection.source} needs the driver {module}, which is not installed.",
+            f"{mapping.file}: the url of {connection.title} needs the driver {module}, which is not installed.",
             f"Install it: .venv/bin/python -m pip install {package}. To keep it, add {package} to requirements.in "
             "and run `make lock`.",
         ) from None

@@ -15,7 +15,7 @@ from adbc_driver_manager.dbapi import Cursor as DriverCursor
 
 from flows.config.connections import TableMapping
 from flows.core.names import identifier
-from flows.sources.batches import Batch, Request
+from flows.sources.batches import LOOK_SECONDS, Batch, Request
 from flows.sources.sql import pieces
 from flows.sources.watermark import Cursor, from_watermark
 
@@ -37,8 +37,8 @@ class Dialect(Protocol):
     sample_rows: ClassVar[int]
     """The rows that the driver must see to tell the types of columns."""
 
-    def connect(self) -> Database:
-        """Open a session that cannot write, and begin its one transaction."""
+    def connect(self, seconds: int | None = None) -> Database:
+        """Open a session that cannot write, and begin its one transaction; wait so many seconds for an answer."""
         ...
 
     def statement_options(self) -> Mapping[str, str]:
@@ -47,6 +47,10 @@ class Dialect(Protocol):
 
     def table_exists(self, *parts: str) -> str:
         """Return SQL for a row if there is a table or view of that name, exactly as it is written."""
+        ...
+
+    def all_tables(self) -> str:
+        """Return SQL for the names of all tables and views, as a mapping names them."""
         ...
 
     def text_columns(self, table: str) -> str:
@@ -104,8 +108,20 @@ class AdbcTable:
 
     def batches(self, connection: duckdb.DuckDBPyConnection, request: Request) -> Iterator[Batch]:
         """Yield rows in the order of the cursor, so that the next load can continue from each batch's watermark."""
-        with pieces.source_errors(self.mapping, self._explain), closing(self.dialect.connect()) as database:
-            yield from self._typed_or_text(connection, database, request)
+        with pieces.source_errors(self.mapping, self._explain):
+            with pieces.connecting():
+                database = self.dialect.connect(None if request.look is None else LOOK_SECONDS)
+            with closing(database):
+                yield from self._typed_or_text(connection, database, request)
+
+    def table_names(self) -> list[str]:
+        """Return the tables and views of the database, as a mapping names them; raises SourceFailed."""
+        with (
+            pieces.source_errors(self.mapping, self._explain),
+            pieces.connecting(),
+            closing(self.dialect.connect(LOOK_SECONDS)) as database,
+        ):
+            return [str(name) for name in _fetch(database, self.dialect.all_tables()).column(0).to_pylist()]
 
     def _explain(self, error: Exception) -> tuple[str, bool] | None:
         return self.dialect.explain(error) if isinstance(error, DRIVER_ERRORS) else None
@@ -221,6 +237,8 @@ class AdbcTable:
 
     def _clauses(self, request: Request, done: int) -> str:
         """Return the clauses that choose and order rows; without a cursor, rows that were read are skipped."""
+        if request.look is not None:
+            return f" limit {request.look + 1}"
         if request.cursor is None:
             return f" limit {LARGEST_LIMIT} offset {done}" if done else ""
         column, where = _column(request.cursor), ""

@@ -35,8 +35,20 @@ class SqlAlchemyTable:
             engine = self._engine()
             try:
                 options = {"stream_results": True, "yield_per": pieces.ROWS_A_FETCH}
-                with engine.connect().execution_options(**options) as database:
+                with pieces.connecting():
+                    session = engine.connect()
+                with session.execution_options(**options) as database:
                     yield from self._read(connection, database, request)
+            finally:
+                engine.dispose()
+
+    def table_names(self) -> list[str]:
+        """Return the tables and views of the database, as a mapping names them; raises SourceFailed."""
+        with pieces.source_errors(self.mapping, _explain):
+            engine = self._engine()
+            try:
+                inspector = sqlalchemy.inspect(engine)
+                return sorted([*inspector.get_table_names(), *inspector.get_view_names()])
             finally:
                 engine.dispose()
 
@@ -85,6 +97,8 @@ class SqlAlchemyTable:
 
 def _select(relation: sqlalchemy.Select[Any], request: Request, dialect: str) -> sqlalchemy.Select[Any]:
     column = _column(request)
+    if request.look is not None:
+        return relation.limit(request.look + 1)
     if request.cursor is None:
         return relation
     if request.watermark is not None:

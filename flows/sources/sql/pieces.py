@@ -30,6 +30,21 @@ SQL_TOKENS = re.compile(
 """The parts of SQL that a semicolon may stand in, and every other sign."""
 
 
+class NotConnected(Exception):
+    """No session with the database could be opened; its cause is the driver's error."""
+
+
+@contextmanager
+def connecting() -> Iterator[None]:
+    """Tell an error while a session is opened from those that come later."""
+    try:
+        yield
+    except (WarehouseError, MemoryError):
+        raise
+    except Exception as error:
+        raise NotConnected from error
+
+
 @contextmanager
 def source_errors(mapping: TableMapping, explain: Callable[[Exception], tuple[str, bool] | None]) -> Iterator[None]:
     """Turn every exception of a driver into SourceFailed, without values and secrets.
@@ -40,11 +55,13 @@ def source_errors(mapping: TableMapping, explain: Callable[[Exception], tuple[st
         yield
     except (WarehouseError, duckdb.Error, MemoryError):
         raise
-    except Exception as error:  # noqa: BLE001 - drivers raise what they like, such as LookupError for a codec
+    except Exception as raised:  # noqa: BLE001 - drivers raise what they like, such as LookupError for a codec
+        is_unreachable = isinstance(raised, NotConnected) and isinstance(raised.__cause__, Exception)
+        error = raised.__cause__ if is_unreachable and isinstance(raised.__cause__, Exception) else raised
         unknown = f"the driver raised {type(error).__name__}; its text is not shown, since it may quote a value"
         cause, is_transient = explain(error) or (unknown, False)
-        remedy = f"Fix the source, or its url or mapping in {mapping.file}, then run again."
-        raise SourceFailed(str(mapping.name), scrub(cause), remedy, is_transient) from None
+        remedy = f"Fix the source, or its url or mapping in {mapping.place}, then run again."
+        raise SourceFailed(str(mapping.name), scrub(cause), remedy, is_transient, is_unreachable) from None
 
 
 def resolve_cursor(request: Request, names: Sequence[str]) -> Request:

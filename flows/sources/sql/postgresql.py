@@ -78,13 +78,15 @@ class Postgresql:
 
     url: sqlalchemy.URL
 
-    def connect(self) -> Database:
-        """Open a session and begin a transaction that reads one snapshot."""
-        database = adbc_driver_postgresql.dbapi.connect(_connection_string(self.url))
+    def connect(self, seconds: int | None = None) -> Database:
+        """Open a session and begin a transaction that reads one snapshot; wait so long for the server's answer."""
+        database = adbc_driver_postgresql.dbapi.connect(_connection_string(self.url, seconds or CONNECT_SECONDS))
         try:
             with closing(database.cursor()) as cursor:
                 for statement in SESSION:
                     cursor.execute(statement)
+                if seconds is not None:
+                    cursor.execute(f"set local statement_timeout = '{seconds}s'")
                 cursor.execute("select current_setting('server_encoding')")
                 if cursor.fetchall() == [("SQL_ASCII",)]:  # it stores bytes, and refuses those that are no UTF-8
                     cursor.execute("set local client_encoding = 'SQL_ASCII'")
@@ -101,6 +103,13 @@ class Postgresql:
         """Return SQL for a row if there is a table or view of that name, on the search path or in a schema."""
         name = literal(".".join(map(identifier, parts)))
         return f"select 1 from pg_class where oid = to_regclass({name})"
+
+    def all_tables(self) -> str:
+        """Return SQL for the names of all tables and views, with their schema if it is not `public`."""
+        return (
+            "select case table_schema when 'public' then table_name else table_schema || '.' || table_name end "
+            "from information_schema.tables where table_schema not in ('pg_catalog', 'information_schema') order by 1"
+        )
 
     def text_columns(self, table: str) -> str:
         """Return nothing: the type of a column says what it holds."""
@@ -159,9 +168,9 @@ class Postgresql:
         return harmless[0] if harmless else f"an error on a value, which is not shown {state}".rstrip(), False
 
 
-def _connection_string(url: sqlalchemy.URL) -> str:
-    """Write a URL as libpq's `key='value'` pairs."""
+def _connection_string(url: sqlalchemy.URL, seconds: int) -> str:
+    """Write a URL as libpq's `key='value'` pairs; its own time-out counts, if it has one."""
     _, arguments = PGDialect_psycopg().create_connect_args(url)  # type: ignore[no-untyped-call]
-    arguments = {"connect_timeout": CONNECT_SECONDS, **arguments, "client_encoding": "utf8"}
+    arguments = {"connect_timeout": seconds, **arguments, "client_encoding": "utf8"}
     escaped = {name: re.sub(r"([\\'])", r"\\\1", str(value)) for name, value in arguments.items()}
     return " ".join(f"{name}='{value}'" for name, value in escaped.items())

@@ -35,7 +35,7 @@ class Sqlite:
 
     path: Path
 
-    def connect(self) -> Database:
+    def connect(self, seconds: int | None = None) -> Database:
         """Open the file; raises OSError if it does not exist."""
         if not self.path.exists():
             raise FileNotFoundError(f"there is no SQLite file {self.path.name}")
@@ -49,6 +49,13 @@ class Sqlite:
         """Return SQL for a row if there is a table or view of that name."""
         name = parts[-1] if len(parts) == 1 or parts[0].lower() == "main" else ""
         return f"select 1 from sqlite_master where type in ('table', 'view') and lower(name) = lower({literal(name)})"
+
+    def all_tables(self) -> str:
+        """Return SQL for the names of all tables and views."""
+        return (
+            "select name from sqlite_master where type in ('table', 'view') and name not like 'sqlite\\_%' escape '\\' "
+            "order by name"
+        )
 
     def text_columns(self, table: str) -> str:
         """Return SQL for the columns whose type makes a text of every number that is stored; blobs stay blobs.

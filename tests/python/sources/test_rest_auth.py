@@ -223,7 +223,7 @@ def test_fault_42_47_a_token_that_cannot_be_had_fails_the_load(
         ({"rate": {"count": 0, "period": "second"}}, "rate.count is 0; write 1 or more"),
         ({"rate": {"count": 1, "period": "week"}}, "rate.period is 'week'; write 'second', 'minute'"),
         ({"url": "https://me:you@api.example.com"}, "holds a user"),
-        ({"url": "https://api.example.com:port"}, "the url of crm is not a valid URL"),
+        ({"url": "https://api.example.com:port"}, "the url of test.crm is not a valid URL"),
     ],
 )
 def test_a_connection_that_cannot_be_followed_is_told(shop: Shop, further: dict[str, Any], says: str) -> None:

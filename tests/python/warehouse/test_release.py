@@ -262,7 +262,7 @@ def test_names_and_comments_follow_the_tables(folder: DataFolder) -> None:
         connection.execute("create table core.int_step as select 1 as one; create schema sales")
         connection.execute("create table sales.other as select 1 as one")
         connection.execute("create macro core.above(least) as table from core.one where value > least")
-    build = replace(build, fingerprint=Fingerprint.of(folder.candidate))
+    build = replace(build, file=FileState.of(folder.candidate))
     publish_candidate(folder, build, VERSIONS, models=[PEOPLE])
     assert names(folder) == {"one"}
 
@@ -270,7 +270,7 @@ def test_names_and_comments_follow_the_tables(folder: DataFolder) -> None:
     candidate(folder, 3)
     with duckdb.connect(str(folder.candidate)) as connection:
         connection.execute("drop schema sales cascade; alter table core.one add column more integer")
-    build = replace(build, fingerprint=Fingerprint.of(folder.candidate))
+    build = replace(build, file=FileState.of(folder.candidate))
     changed = replace(PEOPLE, columns={"value": "Of each."})
     publish_candidate(folder, build, VERSIONS, models=[changed])
 

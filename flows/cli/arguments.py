@@ -1,0 +1,49 @@
+"""The arguments that commands share, and a line that says what a command does while it does it."""
+
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from flows.cli.options import given_options, keep_options
+from flows.config.sets import DEFAULT_FILE
+from flows.core.redaction import scrub
+
+ConnectionSet = Annotated[
+    str | None,
+    typer.Option("--set", help="Set of connections; default: ML_WAREHOUSE_SET, else the file's first.", metavar="NAME"),
+]
+ConnectionsFile = Annotated[
+    Path, typer.Option("--connections", help="File that says where the data comes from.", metavar="PATH")
+]
+DEFAULT_CONNECTIONS = Path(DEFAULT_FILE)
+
+
+def say(text: str, *, is_error: bool = False) -> None:
+    """Print what a command has to say, without secrets; its next commands keep the options of this one."""
+    shown = keep_options(scrub(text), given_options(sys.argv))
+    typer.secho(shown, err=is_error, fg=typer.colors.RED if is_error else None)
+
+
+@contextmanager
+def sources_asked() -> Iterator[None]:
+    """Print what a source lacks as a mistake, and end the command: no load failed, and nothing is to be said of one."""
+    from flows.core.errors import SchemaMismatch, SourceFailed
+
+    try:
+        yield
+    except (SourceFailed, SchemaMismatch) as error:
+        from flows.ingest.mistakes import Mistake
+
+        mistake = Mistake.of(error)
+        say(f"{mistake.what}\n{mistake.remedy}", is_error=True)
+        raise typer.Exit(mistake.exit_code) from None
+
+
+def say_step(text: str) -> None:
+    """Say what happens next, with the time, on the channel of progress."""
+    typer.echo(f"{time.strftime('%H:%M:%S')}  {scrub(text)}", err=True)
