@@ -22,6 +22,7 @@ from flows.config import settings
 from flows.core.errors import StorageFailed, Unforeseen, UsageError, WarehouseError
 from flows.core.names import TableName
 from flows.core.redaction import scrub
+from flows.core.terminal import TerminalHandler
 
 app = typer.Typer(
     help="Extract, load, build, test and publish the warehouse.",
@@ -201,9 +202,7 @@ def ui(port: Annotated[int, typer.Option(help="Port on 127.0.0.1.")] = 4200) -> 
 @app.callback()
 def show_progress() -> None:
     """Extract, load, build, test and publish the warehouse."""
-    progress = logging.StreamHandler(sys.stderr)
-    progress.setFormatter(logging.Formatter("%(asctime)s  %(message)s", "%H:%M:%S"))
-    logging.getLogger("flows").addHandler(progress)
+    logging.getLogger("flows").addHandler(TerminalHandler())
 
 
 def _folder(connection_set: str | None, connections: Path) -> settings.DataFolder:

@@ -97,6 +97,7 @@ def load_rows(loads: "Sequence[LoadResult]") -> list[dict[str, str]]:
             "read": f"{load.total.read:,}",
             "accepted": f"{load.total.accepted:,}",
             "quarantined": f"{load.total.quarantined:,}",
+            "known": f"{load.total.known:,}",
             "duplicate": f"{load.total.duplicate:,}",
             "seconds": f"{load.seconds:.1f}",
         }

@@ -71,4 +71,4 @@ def draw_table(columns: Sequence[str], rows: Iterable[Sequence[str]], *, numbers
 
 def _loads(loads: "Sequence[LoadResult]") -> list[str]:
     rows = [tuple(row.values()) for row in load_rows(loads)]
-    return draw_table(("", "read", "accepted", "quarantined", "duplicate", "seconds"), rows, numbers=True)
+    return draw_table(("", "read", "accepted", "quarantined", "known", "duplicate", "seconds"), rows, numbers=True)

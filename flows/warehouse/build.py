@@ -1,7 +1,6 @@
 """The candidate: a copy of the last release that a run builds and tests."""
 
 import fcntl
-import logging
 import shutil
 import time
 from collections.abc import Mapping, Sequence
@@ -11,7 +10,6 @@ from pathlib import Path
 from typing import Any
 
 import duckdb
-from dbt_common.events.base_types import EventMsg
 
 from flows.config.settings import DataFolder
 from flows.core.errors import StorageFailed
@@ -19,8 +17,7 @@ from flows.core.names import identifier
 from flows.core.storage import REBUILD, TRY_AGAIN, open_database
 from flows.warehouse.code_hash import hash_code, unit_tests_passed
 from flows.warehouse.dbt import Dbt, OnEvent
-
-logger = logging.getLogger(__name__)
+from flows.warehouse.progress import Progress
 
 BOOKKEEPING = {"incremental_state", "release"}
 """Tables of a release that no model makes: which batches its incremental models hold, and what the file was made of."""
@@ -126,7 +123,8 @@ def build_candidate(dbt: Dbt, *, full_refresh: bool, select: str | None, on_even
         dbt.run("run", "--select", "config.materialized:view")
         options += ["--select", *selected]
     progress = Progress()
-    results = tuple(dbt.run("build", *options, on_event=[progress.see, *on_event]))
+    with progress.shown():
+        results = tuple(dbt.run("build", *options, on_event=[progress.see, *on_event]))
     if dbt.variables:  # what proves the code expects the project's own vars
         kinds = CODE_TESTS if earlier else (*CODE_TESTS, "test_type:unit")
         proofs = [f"{node},{kind}" for node in selected for kind in kinds] or kinds
@@ -151,27 +149,6 @@ def copy_file(source: Path, target: Path) -> None:
             fcntl.ioctl(writing.fileno(), FICLONE, reading.fileno())
         except OSError:
             shutil.copyfileobj(reading, writing, 16 * 1024 * 1024)
-
-
-class Progress:
-    """Says now and then how far a build is."""
-
-    EVERY_SECONDS = 2.0
-
-    def __init__(self) -> None:
-        self.invocation_id = ""
-        self._done = 0
-        self._last = time.monotonic()
-
-    def see(self, event: EventMsg) -> None:
-        """Take one of dbt's events."""
-        self.invocation_id = event.info.invocation_id
-        if event.info.name != "NodeFinished":
-            return
-        self._done += 1
-        if time.monotonic() - self._last >= self.EVERY_SECONDS:
-            self._last = time.monotonic()
-            logger.info("build: %s nodes done", self._done)
 
 
 def example_query(dbt: Dbt, database: Path) -> str:

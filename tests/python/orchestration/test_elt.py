@@ -55,10 +55,11 @@ def shop(tmp_path: Path, flow_home: Path) -> FlowShop:
 
 @dataclass(frozen=True)
 class FirstRun:
-    """The outcome of a shop's first run, and a copy of its data folder."""
+    """The outcome of a shop's first run, a copy of its data folder, and how far its build said it was."""
 
     outcome: Any
     copy: Path
+    progress: list[str]
 
 
 @pytest.fixture(scope="session")
@@ -70,9 +71,12 @@ def first_run(tmp_path_factory: pytest.TempPathFactory, flow_home: Path) -> Firs
     shop.drop("clients-0.csv", [*CLIENTS, HTML], [])
     with pytest.MonkeyPatch.context() as patched:
         leave_out_unit_tests(patched)
+        progress: list[str] = []
+        patched.setattr("flows.warehouse.progress.EVERY_SECONDS", 0.5)
+        patched.setattr("flows.warehouse.progress.logger.info", lambda _, told: progress.append(told))
         outcome = shop.elt()
     keep_copy(shop.folder, root / "copy")
-    return FirstRun(outcome, root / "copy")
+    return FirstRun(outcome, root / "copy", progress)
 
 
 @pytest.fixture
@@ -97,6 +101,12 @@ def test_a_shop_of_another_shape_is_published_and_grows_by_what_is_new(
     assert set(tests.values()) <= {"pass", "warn"}
     assert shop.folder.docs.stat().st_size > 500_000
     docs_written = shop.folder.docs.stat().st_mtime_ns
+
+    # And the run said how far its build was, with all of its nodes, a name and an estimate
+    nodes = len(first.build.results)
+    assert any(
+        re.fullmatch(rf"build: \d+ of {nodes} nodes, \w+, about \d+ s left", told) for told in first_run.progress
+    )
 
     # And the summary says how much money belongs to clients that no file has
     (orphans,) = [warning for warning in first.warnings if "have no record in" in warning]
@@ -237,7 +247,8 @@ def test_prefect_shows_each_model_with_its_tests_and_what_was_loaded(published: 
     key, said, rows = prefect_view.artifact(run)
     assert key == "loads-own-shop"
     assert published.release_name in said
-    assert {"table": "sales.order_lines", "read": "120", "accepted": "120", "quarantined": "0", "duplicate": "0"} in [
+    counts = {"read": "120", "accepted": "120", "quarantined": "0", "known": "0", "duplicate": "0"}
+    assert {"table": "sales.order_lines"} | counts in [
         {name: cell for name, cell in row.items() if name != "seconds"} for row in rows
     ]
 
@@ -361,7 +372,7 @@ def test_fault_03_a_kill_in_the_build_leaves_the_release_and_the_next_run_heals(
     # When the run is killed during dbt's build
     script = (
         "import os, signal\n"
-        "from flows.warehouse.build import Progress\n"
+        "from flows.warehouse.progress import Progress\n"
         "see = Progress.see\n"
         "def kill(self, event):\n"
         "    see(self, event)\n"
@@ -401,7 +412,7 @@ def test_a_run_that_is_told_to_stop_in_the_build_is_shown_as_crashed(published: 
     # When the command line gets SIGTERM during dbt's build
     script = (
         "import os, signal, sys\n"
-        "from flows.warehouse.build import Progress\n"
+        "from flows.warehouse.progress import Progress\n"
         "see = Progress.see\n"
         "def stop(self, event):\n"
         "    see(self, event)\n"
