@@ -18,6 +18,8 @@ from typing import Annotated, Literal, NoReturn
 
 import typer
 
+from flows.cli.about import InstallCompletion, ShowCompletion, ShowVersion
+from flows.cli.completion import complete
 from flows.config import settings
 from flows.core.errors import StorageFailed, Unforeseen, UsageError, WarehouseError
 from flows.core.names import TableName
@@ -60,6 +62,7 @@ def elt(
     select: Select = None,
 ) -> None:
     """Load what is new, build, test, and publish if every gate passes."""
+    logging.getLogger("flows").info("reading %s, and starting Prefect", connections)
     from flows.config.connections import read_connections
     from flows.orchestration.server import prefect_server, prepare_prefect, wait_for_server
 
@@ -128,6 +131,14 @@ def replay(
         contracts = contracts_of(Dbt.parse(sources.folder, sources.variables).manifest.sources.values())
         loads = replay_quarantine(sources, contracts, named)
     _say(summarise_replay(loads, sources.options))
+
+
+@app.command()
+def status(connection_set: ConnectionSet = None, connections: ConnectionsFile = DEFAULT_CONNECTIONS) -> None:
+    """Show the last release, the run that is going on, the last failed run, late sources and the quarantine."""
+    from flows.cli.status import show_status
+
+    _say(show_status(_folder(connection_set, connections)))
 
 
 @app.command()
@@ -200,7 +211,11 @@ def ui(port: Annotated[int, typer.Option(help="Port on 127.0.0.1.")] = 4200) -> 
 
 
 @app.callback()
-def show_progress() -> None:
+def show_progress(
+    version: ShowVersion = False,
+    show_completion: ShowCompletion = False,
+    install_completion: InstallCompletion = False,
+) -> None:
     """Extract, load, build, test and publish the warehouse."""
     logging.getLogger("flows").addHandler(TerminalHandler())
 
@@ -242,6 +257,7 @@ def main() -> int:
     from demo.command import demo
 
     app.command()(demo)
+    app.command(hidden=True)(complete)
     signal.signal(signal.SIGTERM, _stop)
     try:
         app()

@@ -5,7 +5,7 @@ import shlex
 from collections.abc import Sequence
 
 KEPT = ("--set", "--connections")
-NEXT_COMMAND = re.compile(r"(-m flows (?:elt|query|quarantine|replay|reload|verify)\b)(?![^\n]* --set )")
+NEXT_COMMAND = re.compile(r"(-m flows (?:elt|query|quarantine|replay|reload|status|verify)\b)(?![^\n]* --set )")
 
 
 def given_options(arguments: Sequence[str]) -> str:

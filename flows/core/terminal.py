@@ -54,8 +54,14 @@ def redrawn_line(text: Callable[[], str]) -> Iterator[None]:
     def line() -> Text:
         return Text(text(), no_wrap=True, overflow="ellipsis")
 
-    options = {"transient": True, "redirect_stdout": False, "redirect_stderr": False}
-    with Live(get_renderable=line, console=console, refresh_per_second=REDRAWN_PER_SECOND, **options):
+    with Live(
+        console=console,
+        get_renderable=line,
+        refresh_per_second=REDRAWN_PER_SECOND,
+        transient=True,
+        redirect_stdout=False,
+        redirect_stderr=False,
+    ):
         _drawing.append(console)
         try:
             yield
