@@ -134,11 +134,15 @@ def replay(
 
 
 @app.command()
-def status(connection_set: ConnectionSet = None, connections: ConnectionsFile = DEFAULT_CONNECTIONS) -> None:
+def status(
+    connection_set: ConnectionSet = None,
+    connections: ConnectionsFile = DEFAULT_CONNECTIONS,
+    warnings: Annotated[bool, typer.Option("--warnings", help="List all warnings of the release.")] = False,
+) -> None:
     """Show the last release, the run that is going on, the last failed run, late sources and the quarantine."""
-    from flows.cli.status import show_status
+    from flows.cli.status import list_warnings, show_status
 
-    _say(show_status(_folder(connection_set, connections)))
+    _say((list_warnings if warnings else show_status)(_folder(connection_set, connections)))
 
 
 @app.command()

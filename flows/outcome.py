@@ -39,13 +39,44 @@ class Outcome:
         """One line on what was built and tested."""
         models = self.build.count("model", "seed", "snapshot")
         earlier = f" and {self.verdict.earlier} unit tests earlier" if self.verdict.earlier else ""
-        tests = f"{self.verdict.passed} tests passed{earlier}, {len(self.warnings)} warnings"
-        return f"{models} models, seeds and snapshots built, {tests}"
+        return f"{models} models, seeds and snapshots built, {self.verdict.passed} tests passed{earlier}{self._warned}"
+
+    @property
+    def _warned(self) -> str:
+        new, standing = len(self.new_warnings), len(self.standing_warnings)
+        return f", {new + standing} warnings" + (f", {new or 'none'} of them new" if standing else "")
 
     @property
     def warnings(self) -> list[str]:
-        """Warnings of a run that passed: tests, quarantine, remarks on sources."""
-        return [*self.verdict.warnings, *quarantine_lines(self.loads, self.quarantine, self.options), *self.notes]
+        """Warnings of a run that passed: tests, quarantine, remarks on sources. What is new comes first."""
+        return [*self.new_warnings, *self.standing_warnings]
+
+    @property
+    def new_warnings(self) -> list[str]:
+        """Warnings that the last release did not have, tables with new records in quarantine, and remarks."""
+        tests = [warning for warning in self.verdict.warnings if warning not in self.verdict.standing]
+        return [*tests, *self._quarantined[0], *self.notes]
+
+    @property
+    def standing_warnings(self) -> list[str]:
+        """Warnings of tests that warned in the last release too, and tables whose quarantine has no new record."""
+        return [*self.verdict.standing, *self._quarantined[1]]
+
+    @property
+    def standing(self) -> str:
+        """One line on the warnings that are not new, with the command that lists them; empty if there are none."""
+        count = len(self.standing_warnings)
+        command_of = f"{command()} status --warnings {self.options}".rstrip()
+        return f"{count} warnings are as in the release before ({command_of})" if count else ""
+
+    @property
+    def _quarantined(self) -> tuple[list[str], list[str]]:
+        """The lines of tables with new records in quarantine, and those of the others."""
+        changed = [load for load in self.loads if load.total.quarantined]
+        new = {load.table for load in changed}
+        before = {table: count for table, count in self.quarantine.items() if table not in new}
+        now = {table: count for table, count in self.quarantine.items() if table in new}
+        return quarantine_lines(changed, now, self.options), quarantine_lines((), before, self.options)
 
     @property
     def published(self) -> str:

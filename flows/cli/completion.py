@@ -83,7 +83,7 @@ def tables(words: Sequence[str]) -> Iterable[str]:
 
 
 COMPLETED: Mapping[str, Callable[[Sequence[str]], Iterable[str]]] = {"connection_set": sets, "table": tables}
-"""What completes the parameters of a name, after the words before it."""
+"""The functions that complete parameters by their names, after the words before them."""
 
 
 def install_script(home: Path) -> str:

@@ -16,13 +16,13 @@ WIDEST = 10_000
 
 
 def summarise(outcome: Outcome) -> str:
-    """Return a run's summary: one row per source table, what was built and tested, the release, three next steps."""
+    """Return a run's summary: one row per source table, what was built and tested, the release, next steps."""
     return "\n".join(
         [
             *_loads(outcome.loads),
             "",
             f"  {outcome.headline}",
-            *(f"    {warning}" for warning in outcome.warnings),
+            *(f"    {warning}" for warning in (*outcome.new_warnings, outcome.standing) if warning),
             f"  {outcome.published}",
             "",
             f'  look:   {command()} query "{outcome.example}" {outcome.options}',

@@ -20,10 +20,21 @@ from flows.lake.raw import raw_path
 from flows.orchestration.run_lock import find_owner
 
 Line = tuple[str, str]
-"""What a line is about, and what it says; lines about the same thing follow each other."""
+"""The subject of a line, and its text; lines on one subject follow each other."""
 
 LONGEST_CAUSE = 400
 """Characters of an error that are shown; `ops/runs` of the lake has the whole."""
+
+
+def list_warnings(folder: DataFolder) -> str:
+    """Return the tests that warned in the release, each with its sentence, then the records in quarantine."""
+    sentences = {node["name"]: node.get("description") for node in _manifest(folder).get("nodes", {}).values()}
+    lines = [
+        f"  {name}: {sentences.get(name) or name.rpartition('__')[2].replace('_', ' ')}"
+        for name in sorted(_warned(folder))
+    ]
+    lines += [f"  {text}" for _, text in _quarantine(folder.lake)]
+    return "\n".join(lines)
 
 
 def show_status(folder: DataFolder) -> str:
@@ -36,6 +47,7 @@ def show_status(folder: DataFolder) -> str:
         ("running", lambda: _running(folder)),
         ("failed", lambda: _last_failure(folder.lake)),
         ("late", lambda: _late_sources(folder)),
+        ("warnings", lambda: _warnings(folder)),
         ("quarantine", lambda: _quarantine(folder.lake)),
     ]
     lines: list[Line] = []
@@ -94,11 +106,10 @@ def _last_failure(lake: Path) -> Iterator[Line]:
 
 def _late_sources(folder: DataFolder) -> Iterator[Line]:
     """Compare the newest rows of the lake with the freshness that the contracts of the last run promise."""
-    manifest = folder.target / "manifest.json"
-    if not manifest.exists():
+    sources = _manifest(folder).get("sources", {}).values()
+    if not sources:
         yield "late", "unknown: no run has read the contracts yet"
         return
-    sources = json.loads(manifest.read_text(encoding="utf-8"))["sources"].values()
     late, checked = [], 0
     for source in sorted(sources, key=lambda source: (source["source_name"], source["name"])):
         name, freshness = TableName(source["source_name"], source["name"]), source.get("freshness") or {}
@@ -123,6 +134,26 @@ def _newest(lake: Path, name: TableName, loaded_at: str, where: str | None) -> d
     sql = f"select cast(max({loaded_at}) as timestamp) from {{table}} where {where or 'true'}"
     rows = query(open_table(raw_path(lake, name)), sql)
     return rows[0][0] if rows else None
+
+
+def _warnings(folder: DataFolder) -> Iterator[Line]:
+    if count := len(_warned(folder)):
+        yield "warnings", f"{count} tests of the release warned ({command()} status --warnings)"
+
+
+def _warned(folder: DataFolder) -> list[str]:
+    """Return the names of the tests that warned in the release; empty without a release."""
+    if not folder.warehouse.exists():
+        return []
+    with duckdb.connect(str(folder.warehouse.resolve()), read_only=True) as release:
+        ((tests,),) = release.execute("select tests from main.release").fetchall()
+    return [name for name, status in tests.items() if status == "warn"]
+
+
+def _manifest(folder: DataFolder) -> dict[str, Any]:
+    """Return what dbt wrote of the project when the last run read it; empty before the first run."""
+    file = folder.target / "manifest.json"
+    return dict(json.loads(file.read_text(encoding="utf-8"))) if file.exists() else {}
 
 
 def _quarantine(lake: Path) -> Iterator[Line]:

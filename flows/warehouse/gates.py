@@ -14,6 +14,7 @@ from flows.core.storage import DAMAGED, REBUILD
 from flows.warehouse.build import Build, require_closed
 from flows.warehouse.dbt import GOOD, TESTS, Dbt, tested_node
 from flows.warehouse.orphans import describe_orphans
+from flows.warehouse.release import released_tests
 
 ROWS_SHOWN = 5
 
@@ -22,12 +23,14 @@ ROWS_SHOWN = 5
 class Verdict:
     """Result of the gates: the number of tests that passed, and the warnings.
 
-    `earlier` is how many unit tests the same code has passed in an earlier run.
+    `earlier` is how many unit tests the same code has passed in an earlier run. `standing` are the warnings of tests
+    that warned in the last release too.
     """
 
     passed: int
     warnings: tuple[str, ...]
     earlier: int
+    standing: tuple[str, ...] = ()
 
 
 NEVER = 1
@@ -87,9 +90,14 @@ def require_gates(dbt: Dbt, build: Build) -> Verdict:
             (Finding("build", f"{len(tests)} tests ran, none of which can fail"),),
             "Select at least one test of severity error: a build that nothing can stop is not tested.",
         )
-    warned = [result for result in tests if result.status == "warn"]
-    warnings = tuple(warning for result in warned for warning in _warnings(dbt, result))
-    return Verdict(sum(result.status == "pass" for result in tests), warnings, len(build.earlier))
+    warned = {result.node.name: _warnings(dbt, result) for result in tests if result.status == "warn"}
+    warned_before = {name for name, status in released_tests(dbt.folder).items() if status == "warn"}
+    return Verdict(
+        passed=sum(result.status == "pass" for result in tests),
+        warnings=tuple(warning for texts in warned.values() for warning in texts),
+        earlier=len(build.earlier),
+        standing=tuple(warning for name, texts in warned.items() if name in warned_before for warning in texts),
+    )
 
 
 def _describe(dbt: Dbt, candidate: duckdb.DuckDBPyConnection, result: Any) -> Finding:

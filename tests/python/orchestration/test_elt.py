@@ -32,7 +32,8 @@ from support.flow_shop import (
 from typer.testing import CliRunner
 
 from flows.__main__ import app
-from flows.cli.report import summarise_failure
+from flows.cli.report import summarise, summarise_failure
+from flows.cli.status import list_warnings, show_status
 from flows.config import settings
 from flows.core.errors import GateFailed, RunLocked, SourceFailed, StorageFailed
 from flows.core.names import TableName
@@ -137,6 +138,14 @@ def test_a_shop_of_another_shape_is_published_and_grows_by_what_is_new(
     assert not [result for result in second.build.results if result.node.resource_type == "unit_test"]
     assert set(shop.rows("select tests from release")[0][0]) == set(tests)
     assert shop.folder.docs.stat().st_mtime_ns == docs_written
+
+    # And the tests that warned before are counted, and listed by the command that the summary names
+    assert (first.verdict.standing, bool(second.verdict.standing)) == ((), True)
+    assert f"    {second.standing}" in summarise(second)
+    warned = {name for name, status in shop.rows("select tests from release")[0][0].items() if status == "warn"}
+    assert {line.split(":")[0].strip() for line in list_warnings(shop.folder).splitlines()} == warned
+    assert all(text not in summarise(second) for text in second.verdict.standing)
+    assert f"release      {second.release.name}, " in show_status(shop.folder)
 
     # And only the new day is accepted, and the reader still reads the old release
     counts = {str(load.table): load.counts for load in second.loads}
