@@ -1,7 +1,7 @@
 """How a set is doing: its release, late sources, quarantine, the run that is going on, and the last failed one."""
 
 import json
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -29,12 +29,12 @@ LONGEST_CAUSE = 400
 def list_warnings(folder: DataFolder) -> str:
     """Return the tests that warned in the release, each with its sentence, then the records in quarantine."""
     sentences = {node["name"]: node.get("description") for node in _manifest(folder).get("nodes", {}).values()}
-    lines = [
-        f"  {name}: {sentences.get(name) or name.rpartition('__')[2].replace('_', ' ')}"
-        for name in sorted(_warned(folder))
-    ]
-    lines += [f"  {text}" for _, text in _quarantine(folder.lake)]
-    return "\n".join(lines)
+    lines = []
+    for name in sorted(_warned(folder)):
+        sentence, _, _ = " ".join((sentences.get(name) or "").split()).partition(". ")
+        lines.append(f"  {name}: {sentence}".rstrip(": "))
+    lines += [f"  in quarantine: {text}" for _, text in _quarantine(folder.lake)]
+    return "\n".join(lines) or "There are no warnings."
 
 
 def show_status(folder: DataFolder) -> str:
@@ -42,13 +42,13 @@ def show_status(folder: DataFolder) -> str:
 
     A part that cannot be read is named, with the reason, and the other parts are still shown.
     """
-    parts: list[tuple[str, Callable[[], Iterator[Line]]]] = [
+    parts: list[tuple[str, Callable[[], Iterable[Line]]]] = [
         ("release", lambda: _release(folder)),
         ("running", lambda: _running(folder)),
         ("failed", lambda: _last_failure(folder.lake)),
         ("late", lambda: _late_sources(folder)),
         ("warnings", lambda: _warnings(folder)),
-        ("quarantine", lambda: _quarantine(folder.lake)),
+        ("quarantine", lambda: _quarantine(folder.lake) or [("quarantine", "empty")]),
     ]
     lines: list[Line] = []
     for about, part in parts:
@@ -138,7 +138,7 @@ def _newest(lake: Path, name: TableName, loaded_at: str, where: str | None) -> d
 
 def _warnings(folder: DataFolder) -> Iterator[Line]:
     if count := len(_warned(folder)):
-        yield "warnings", f"{count} tests of the release warned ({command()} status --warnings)"
+        yield "warnings", f"of {count} test{'' if count == 1 else 's'} of the release ({command()} status --warnings)"
 
 
 def _warned(folder: DataFolder) -> list[str]:
@@ -156,12 +156,9 @@ def _manifest(folder: DataFolder) -> dict[str, Any]:
     return dict(json.loads(file.read_text(encoding="utf-8"))) if file.exists() else {}
 
 
-def _quarantine(lake: Path) -> Iterator[Line]:
-    counts = count_quarantine(lake)
-    for table, count in sorted(counts.items()):
-        yield "quarantine", f"{table}: {count:,} records ({command()} quarantine {table})"
-    if not counts:
-        yield "quarantine", "empty"
+def _quarantine(lake: Path) -> list[Line]:
+    counts = sorted(count_quarantine(lake).items())
+    return [("quarantine", f"{table}: {count:,} ({command()} quarantine {table})") for table, count in counts]
 
 
 def _duration(limit: Any) -> timedelta | None:
@@ -180,7 +177,8 @@ def _in_words(time: timedelta) -> str:
     for unit, seconds in (("day", 86400), ("hour", 3600), ("minute", 60)):
         count = time.total_seconds() / seconds
         if count >= 2:
-            return f"{count:.1f}".removesuffix(".0") + f" {unit}s"
+            digits = 0 if count >= 10 else 1
+            return f"{count:.{digits}f}".removesuffix(".0") + f" {unit}s"
     return f"{max(time.total_seconds(), 0):.0f} seconds"
 
 

@@ -48,26 +48,25 @@ def deduplicate(
     """
     if contract.load == "full":
         return _full(checked, contract, stored, all_keys_seen)
-    payload = checked.payload(contract)
+    payload, records, connection = checked.payload(contract), checked.records, checked.records.connection
     matches = _stored_matches(checked, contract, stored, last_batch)
-    repeated = _batch_duplicates(checked.records, contract)
-    connection = checked.records.connection
-    passed = (
-        f"select {_listed(payload)}, _row, _position, false as _deleted from {checked.records} where _reasons is null"
-    )
+    repeated = _batch_duplicates(records, contract)
+    passed = f"select {_listed(payload)}, _row, _position, false as _deleted from {records} where _reasons is null"
     if not _has_rows(matches) and not _has_rows(repeated):
         return NewRows(Relation.view(connection, NEW_ROWS, passed), checked.extras)
+    stored_again = _stored_again(checked, contract, matches)
     current = matches
     if contract.load == "append":
         found = _append_duplicates(checked, contract, matches, repeated)
     else:
         current = _current_states(checked, contract, stored, last_batch)
         found = _states_that_stay(checked, contract, current, repeated)
+        found += f" union select _row from {stored_again}"
         if contract.cursor:
-            found += f" union {_upsert_duplicates(checked, contract, matches, repeated)}"
+            found += f" union {_upsert_duplicates(checked, contract, repeated)}"
     duplicates = Relation.table(connection, "duplicates", found)
     rows = Relation.view(connection, NEW_ROWS, f"{passed} and _row not in (select _row from {duplicates})")
-    known = _known_records(checked, contract, matches, current, duplicates, rows)
+    known = _known_records(checked, contract, stored_again, current, duplicates, rows)
     if contract.load == "append":
         conflicts = _append_conflicts(checked, contract, matches, duplicates, known, rows)
     else:
@@ -130,36 +129,47 @@ def _append_duplicates(checked: Checked, contract: Contract, matches: Relation, 
     """
 
 
+def _stored_again(checked: Checked, contract: Contract, matches: Relation) -> Relation:
+    """Return the records that repeat a stored row, and whether one was stored before the load.
+
+    Those that nothing but their arrival orders are left out: the state before them decides.
+    """
+    by_cursor = f"not ({_has_no_cursor(contract)})" if contract.load == "upsert" else "true"
+    query = f"""
+        select again._row, bool_or(stored._was_stored) as _was_stored
+        from (from {checked.records} where _reasons is null and {by_cursor}) as again
+        inner join {matches} as stored on {_same("again", "stored", checked.payload(contract))}
+        group by again._row
+    """
+    return Relation.table(checked.records.connection, "stored_again", query)
+
+
 def _known_records(
-    checked: Checked, contract: Contract, matches: Relation, current: Relation, duplicates: Relation, rows: Relation
+    checked: Checked,
+    contract: Contract,
+    stored_again: Relation,
+    current: Relation,
+    duplicates: Relation,
+    rows: Relation,
 ) -> Relation:
     """Return the duplicates that repeat a row from before the load.
 
     Where arrival orders the states of a key, that row is its current state, and no other state came before the record.
     """
-    payload, records = checked.payload(contract), checked.records
-    again = f"(from {records} where _row in (select _row from {duplicates}))"
-    known = f"""
-        select _row from {again} as again
-        where exists (select 1 from {matches} as stored where _was_stored and {_same("again", "stored", payload)})
-    """
+    known = f"select _row from {stored_again} where _was_stored"
     if contract.load == "upsert":
-        by_arrival, key = _has_no_cursor(contract), contract.key
+        by_arrival, payload = _has_no_cursor(contract), checked.payload(contract)
+        unchanged = f"_was_stored and not _deleted and {_same('again', 'stored', payload)}"
+        earlier = f"changed._row < again._row and {_same('again', 'changed', contract.key)}"
         known = f"""
-            {known} and not ({by_arrival})
+            {known}
             union all
-            select _row from {again} as again
-            where {by_arrival}
-                and exists (
-                    select 1 from {current} as stored
-                    where _was_stored and not _deleted and {_same("again", "stored", payload)}
-                )
-                and not exists (
-                    select 1 from (from {rows} where {by_arrival}) as changed
-                    where changed._row < again._row and {_same("again", "changed", key)}
-                )
+            select _row
+            from (from {checked.records} where {by_arrival} and _row in (select _row from {duplicates})) as again
+            where exists (select 1 from {current} as stored where {unchanged})
+                and not exists (select 1 from (from {rows} where {by_arrival}) as changed where {earlier})
         """
-    return Relation.table(records.connection, "known_records", known)
+    return Relation.table(checked.records.connection, "known_records", known)
 
 
 def _append_conflicts(
@@ -185,18 +195,14 @@ def _append_conflicts(
     )
 
 
-def _upsert_duplicates(checked: Checked, contract: Contract, matches: Relation, repeated: Relation) -> str:
-    """Find repeated changes: the same key, cursor and payload."""
+def _upsert_duplicates(checked: Checked, contract: Contract, repeated: Relation) -> str:
+    """Find changes that the batch repeats: the same key, cursor and payload."""
     payload, is_known = checked.payload(contract), f"{identifier(str(contract.cursor))} is not null"
     return f"""
         select _row from {checked.records} as candidate
         semi join {repeated} as repeated on {_same("candidate", "repeated", _state(contract))}
         where _reasons is null and {is_known}
         qualify row_number() over (partition by {_listed(payload)} order by _row) > 1
-        union
-        select _row from {checked.records} as again
-        where _reasons is null and {is_known}
-            and exists (select 1 from {matches} as stored where {_same("again", "stored", payload)})
     """
 
 

@@ -75,7 +75,7 @@ def test_a_set_without_a_release_says_so(folder: DataFolder) -> None:
     assert "nothing is published yet" in found["release"][0]
     assert found["running"] == ["no run is going on"]
     assert found["late"] == ["unknown: no run has read the contracts yet"]
-    assert found["quarantine"][0].startswith("sales.orders: 1 records (")
+    assert found["quarantine"][0].startswith("sales.orders: 1 (")
 
 
 def test_the_release_its_warnings_and_the_last_failure_are_shown(folder: DataFolder) -> None:
@@ -90,7 +90,7 @@ def test_the_release_its_warnings_and_the_last_failure_are_shown(folder: DataFol
     found = said(folder)
     name = folder.warehouse.resolve().parent.name
     assert found["release"][0].startswith(f"{name}, 0 seconds old, of git commit ")
-    assert found["warnings"][0].startswith("1 tests of the release warned")
+    assert found["warnings"][0].startswith("of 1 test of the release (")
     (failure,) = found["failed"]
     assert failure.startswith("2.5 hours ago: sales.orders could not be read: Connection refused xxx")
     assert len(failure) < 500
@@ -148,7 +148,7 @@ def test_a_part_that_is_damaged_is_named_and_the_others_are_shown(folder: DataFo
     found = said(folder)
     assert found["release"][0].startswith("cannot be read: ")
     assert found["failed"][0].startswith("cannot be read: ")
-    assert found["quarantine"][0].startswith("sales.orders: 1 records")
+    assert found["quarantine"][0].startswith("sales.orders: 1 (")
 
 
 def test_the_command_is_quick_and_starts_neither_dbt_nor_prefect(folder: DataFolder) -> None:

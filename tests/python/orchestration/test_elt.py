@@ -143,7 +143,8 @@ def test_a_shop_of_another_shape_is_published_and_grows_by_what_is_new(
     assert (first.verdict.standing, bool(second.verdict.standing)) == ((), True)
     assert f"    {second.standing}" in summarise(second)
     warned = {name for name, status in shop.rows("select tests from release")[0][0].items() if status == "warn"}
-    assert {line.split(":")[0].strip() for line in list_warnings(shop.folder).splitlines()} == warned
+    listed = {line.split(":")[0].strip() for line in list_warnings(shop.folder).splitlines()}
+    assert listed - {"in quarantine"} == warned
     assert all(text not in summarise(second) for text in second.verdict.standing)
     assert f"release      {second.release.name}, " in show_status(shop.folder)
 
