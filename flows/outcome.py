@@ -48,7 +48,7 @@ class Outcome:
 
     @property
     def warnings(self) -> list[str]:
-        """Warnings of a run that passed: tests, quarantine, remarks on sources. What is new comes first."""
+        """Warnings of a run that passed: tests, quarantine, remarks on sources; new ones first."""
         return [*self.new_warnings, *self.standing_warnings]
 
     @property
@@ -64,7 +64,7 @@ class Outcome:
 
     @property
     def standing(self) -> str:
-        """One line on the warnings that are not new, with the command that lists them; empty if there are none."""
+        """One line on the warnings that are not new, with the command that lists them; empty without any."""
         count = len(self.standing_warnings)
         command_of = f"{command()} status --warnings {self.options}".rstrip()
         return f"{count} warnings are as in the release before ({command_of})" if count else ""

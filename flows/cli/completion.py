@@ -1,7 +1,7 @@
 """Completion of commands, options, sets and tables in a shell.
 
-Typer's own scripts complete a program, and `python -m flows` is none: they would replace the completion of every use of
-Python. The script here completes this module alone.
+Typer's own scripts complete a program by its name, which `python -m flows` does not have: they would replace the
+completion of every use of Python. The script here completes this module alone.
 """
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
