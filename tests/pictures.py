@@ -19,6 +19,8 @@ PICTURES = PROJECT / "docs"
 SCALE, WIDTH, SECONDS = "0.1", 128, 20_000
 PAGE = "#!/model/model.ml_warehouse.churn_states"
 SIZE = "1400,860"
+WARNING = re.compile(r" {4}\S")
+"""A line of the summary that is a warning, by its indentation."""
 
 
 def draw_run() -> Path:
@@ -28,7 +30,8 @@ def draw_run() -> Path:
         command = [sys.executable, "-m", "flows", "demo", "--scale", SCALE]
         for _ in range(2):
             ran = subprocess.run(command, cwd=PROJECT, capture_output=True, text=True, env=environment, check=True)
-        return draw(f"$ python -m flows demo\n{ran.stdout}".replace(folder, "data"), PICTURES / "run.svg")
+        said = f"$ python -m flows demo\n{ran.stdout}".replace(folder, "data")
+        return draw(said.replace(".venv/bin/python", "python"), PICTURES / "run.svg")
 
 
 def draw(text: str, picture: Path) -> Path:
@@ -36,8 +39,8 @@ def draw(text: str, picture: Path) -> Path:
     with Path(os.devnull).open("w", encoding="utf-8") as nowhere:
         console = Console(record=True, width=WIDTH, file=nowhere, highlight=False)
         for line in text.rstrip().splitlines():
-            style = "bold" if re.search(r"is published| built, ", line) else "yellow" if line[:4].isspace() else ""
-            shown = Text(line, style=style if not re.match(r"  +\S+  +[\d,]", line) else "", no_wrap=True)
+            style = "bold" if re.search(r"is published| built, ", line) else "yellow" if WARNING.match(line) else ""
+            shown = Text(line, style=style, no_wrap=True)
             shown.truncate(WIDTH, overflow="ellipsis")
             console.print(shown)
         drawn = console.export_svg(title="ml-warehouse")
