@@ -17,7 +17,7 @@ from flows.core.names import identifier
 from flows.core.storage import REBUILD, TRY_AGAIN, open_database
 from flows.warehouse.code_hash import hash_code, unit_tests_passed
 from flows.warehouse.dbt import Dbt, OnEvent
-from flows.warehouse.progress import Progress
+from flows.warehouse.progress import Progress, count_nodes
 
 BOOKKEEPING = {"incremental_state", "release"}
 """Tables of a release that no model makes: which batches its incremental models hold, and what the file was made of."""
@@ -122,7 +122,9 @@ def build_candidate(dbt: Dbt, *, full_refresh: bool, select: str | None, on_even
     if select is not None:  # a release holds no views, and what is selected may read some
         dbt.run("run", "--select", "config.materialized:view")
         options += ["--select", *selected]
-    progress = Progress()
+    has_unit_tests = not (earlier or dbt.variables)
+    total = count_nodes(dbt.manifest, unit_tests=has_unit_tests, code_tests=not dbt.variables)
+    progress = Progress(total if select is None else None)
     with progress.shown():
         results = tuple(dbt.run("build", *options, on_event=[progress.see, *on_event]))
     if dbt.variables:  # what proves the code expects the project's own vars

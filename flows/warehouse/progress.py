@@ -6,21 +6,32 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from threading import Lock
 
+from dbt.contracts.graph.manifest import Manifest
 from dbt_common.events.base_types import EventMsg
 
 from flows.core.terminal import is_terminal, redrawn_line
 
 logger = logging.getLogger(__name__)
 
+BUILT = ("model", "seed", "snapshot", "test")
+"""The types of nodes that a build runs, besides unit tests."""
+
 EVERY_SECONDS = 10.0
 """The time from one line of a log to the next; a terminal has one line that is redrawn."""
+
+
+def count_nodes(manifest: Manifest, *, unit_tests: bool, code_tests: bool) -> int:
+    """Count the nodes that a build of the whole project runs, with or without unit tests and singular tests."""
+    nodes = [node for node in manifest.nodes.values() if node.resource_type in BUILT]
+    left_out = [node for node in nodes if node.resource_type == "test" and getattr(node, "test_metadata", None) is None]
+    return len(nodes) - (0 if code_tests else len(left_out)) + (len(manifest.unit_tests) if unit_tests else 0)
 
 
 class Progress:
     """Takes dbt's events of a build, in one command or in several after each other, and shows how far it is.
 
     `total` is the number of nodes that will run; it may be set again while they run. As long as it is None, each
-    command's own number counts as soon as dbt says it.
+    command's own number counts as soon as dbt says it. That number may hold unit tests twice.
     """
 
     def __init__(self, total: int | None = None) -> None:
