@@ -1,6 +1,6 @@
 """Completion of commands, options, sets and tables in a shell.
 
-Typer's own scripts complete a program by its name, which `python -m flows` does not have: they would replace the
+Typer's own scripts complete a program by its name, which `python -m flows` does not have. They would replace the
 completion of every use of Python. The script here completes this module alone.
 """
 
