@@ -1,6 +1,6 @@
 # People, pre-commit and CI use the same commands. `make run` and `make test` set up what they need.
 .DEFAULT_GOAL := help
-.PHONY: help setup run test test-slow test-services faults torture bench lint format docs ui lock schema clean
+.PHONY: help setup run test test-slow test-services faults torture bench lint format docs ui lock readme pictures schema clean
 
 PYTHON ?= python3
 BIN := .venv/bin
@@ -85,6 +85,13 @@ schema: setup  ## write connections.schema.json, which editors use to check conn
 
 ui: setup  ## serve Prefect's UI on 127.0.0.1:4200 and run the schedules of prefect.yaml
 	@$(BIN)/python -m flows ui
+
+readme: setup  ## write the table of marts in README.md from the models
+	@$(BIN)/python -m tests.readme
+
+pictures: setup  ## draw the pictures of README.md: a run, and with CHROMIUM= the docs site of the demo
+	@$(BIN)/python -m tests.pictures run
+	@$(if $(CHROMIUM),$(BIN)/python -m tests.pictures site $(DATA)/demo/docs/index.html $(CHROMIUM))
 
 lock:  ## pin all requirements, with hashes
 	@for list in requirements requirements-bench requirements-client-1.2 requirements-client-1.5; do \

@@ -1,5 +1,6 @@
 """`python -m flows demo`: the demo pharmacy, from its sources to a release."""
 
+import logging
 from typing import Annotated
 
 import typer
@@ -21,6 +22,7 @@ def demo(
     if truth:
         _print_truth()
         return
+    logging.getLogger("flows").info("the pharmacy moves on by one day: starting Prefect")
     from flows.orchestration.server import prefect_server, prepare_prefect, wait_for_server
 
     prepare_prefect()

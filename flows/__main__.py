@@ -18,14 +18,17 @@ from typing import Annotated, Literal, NoReturn
 
 import typer
 
+from flows.cli.about import InstallCompletion, ShowCompletion, ShowVersion
 from flows.cli.arguments import DEFAULT_CONNECTIONS, ConnectionSet, ConnectionsFile
 from flows.cli.check import check, check_before_run
+from flows.cli.completion import complete
 from flows.cli.init import init
 from flows.cli.preview import preview
 from flows.config import settings
 from flows.core.errors import StorageFailed, Unforeseen, UsageError, WarehouseError
 from flows.core.names import TableName, did_you_mean
 from flows.core.redaction import scrub
+from flows.core.terminal import TerminalHandler
 
 app = typer.Typer(
     help="Extract, load, build, test and publish the warehouse.",
@@ -154,6 +157,18 @@ def replay(
 
 
 @app.command()
+def status(
+    connection_set: ConnectionSet = None,
+    connections: ConnectionsFile = DEFAULT_CONNECTIONS,
+    warnings: Annotated[bool, typer.Option("--warnings", help="List all warnings of the release.")] = False,
+) -> None:
+    """Show the last release, the run that is going on, the last failed run, late sources and the quarantine."""
+    from flows.cli.status import list_warnings, show_status
+
+    _say((list_warnings if warnings else show_status)(_folder(connection_set, connections)))
+
+
+@app.command()
 def verify(
     release: Annotated[
         str | None, typer.Option("--release", help="Verify what this release was built of; default: the lake as it is.")
@@ -224,11 +239,13 @@ def ui(port: Annotated[int, typer.Option(help="Port on 127.0.0.1.")] = 4200) -> 
 
 
 @app.callback()
-def show_progress() -> None:
+def show_progress(
+    version: ShowVersion = False,
+    show_completion: ShowCompletion = False,
+    install_completion: InstallCompletion = False,
+) -> None:
     """Extract, load, build, test and publish the warehouse."""
-    progress = logging.StreamHandler(sys.stderr)
-    progress.setFormatter(logging.Formatter("%(asctime)s  %(message)s", "%H:%M:%S"))
-    logging.getLogger("flows").addHandler(progress)
+    logging.getLogger("flows").addHandler(TerminalHandler())
 
 
 def _folder(connection_set: str | None, connections: Path) -> settings.DataFolder:
@@ -274,6 +291,7 @@ def main() -> int:
     app.command()(check)
     app.command()(preview)
     app.command()(init)
+    app.command(hidden=True)(complete)
     signal.signal(signal.SIGTERM, _stop)
     try:
         app()

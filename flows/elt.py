@@ -196,12 +196,7 @@ def load(table: str, call: Callable[[], LoadResult]) -> LoadResult:
     """Extract a table, check it against its contract and commit what is new to the lake."""
     with exceptions_named(table):
         result = call()
-    total = result.total
-    logger.info(
-        "%s: %s read = %s accepted + %s quarantined + %s duplicate",
-        table,
-        *(f"{count:,}" for count in (total.read, total.accepted, total.quarantined, total.duplicate)),
-    )
+    logger.info("%s: %s read = %s", table, f"{result.total.read:,}", result.total)
     return result
 
 
@@ -227,7 +222,7 @@ def check_lake(folder: DataFolder, contracts: Mapping[TableName, Contract]) -> N
 
 @step("check reconciliation")
 def check_reconciliation(folder: DataFolder, loads: list[LoadResult]) -> None:
-    """Recount what was read, accepted, quarantined and duplicate."""
+    """Recount the records that were read, accepted, quarantined, known and duplicate."""
     require_reconciliation(folder.lake, {load.table: (load.load_id, load.counts) for load in loads})
 
 

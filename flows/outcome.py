@@ -43,12 +43,44 @@ class Outcome:
         built, kept = self.build.count(*kinds), len(self.build.kept(*kinds))
         models = f"{built} models, seeds and snapshots built" + (f", {kept} unchanged" if kept else "")
         carried_over = f", {self.verdict.carried_over} carried over" if self.verdict.carried_over else ""
-        return f"{models}; {self.verdict.passed} tests passed{carried_over}; {len(self.warnings)} warnings"
+        return f"{models}; {self.verdict.passed} tests passed{carried_over}{self._warned}"
+
+    @property
+    def _warned(self) -> str:
+        new, standing = len(self.new_warnings), len(self.standing_warnings)
+        return f", {new + standing} warnings" + (f", {new or 'none'} of them new" if standing else "")
 
     @property
     def warnings(self) -> list[str]:
-        """Warnings of a run that passed: tests, quarantine, remarks on sources."""
-        return [*self.verdict.warnings, *quarantine_lines(self.loads, self.quarantine, self.options), *self.notes]
+        """Warnings of a run that passed: tests, quarantine, remarks on sources; new ones first."""
+        return [*self.new_warnings, *self.standing_warnings]
+
+    @property
+    def new_warnings(self) -> list[str]:
+        """Warnings that the last release did not have, tables with new records in quarantine, and remarks."""
+        tests = [warning for warning in self.verdict.warnings if warning not in self.verdict.standing]
+        return [*tests, *self._quarantined[0], *self.notes]
+
+    @property
+    def standing_warnings(self) -> list[str]:
+        """Warnings of tests that warned in the last release too, and tables whose quarantine has no new record."""
+        return [*self.verdict.standing, *self._quarantined[1]]
+
+    @property
+    def standing(self) -> str:
+        """One line on the warnings that are not new, with the command that lists them; empty without any."""
+        count = len(self.standing_warnings)
+        command_of = f"{command()} status --warnings {self.options}".rstrip()
+        return f"{count} warnings are as in the release before ({command_of})" if count else ""
+
+    @property
+    def _quarantined(self) -> tuple[list[str], list[str]]:
+        """The lines of tables with new records in quarantine, and those of the others."""
+        changed = [load for load in self.loads if load.total.quarantined]
+        new = {load.table for load in changed}
+        before = {table: count for table, count in self.quarantine.items() if table not in new}
+        now = {table: count for table, count in self.quarantine.items() if table in new}
+        return quarantine_lines(changed, now, self.options), quarantine_lines((), before, self.options)
 
     @property
     def published(self) -> str:
@@ -102,6 +134,7 @@ def load_rows(loads: "Sequence[LoadResult]") -> list[dict[str, str]]:
             "read": f"{load.total.read:,}",
             "accepted": f"{load.total.accepted:,}",
             "quarantined": f"{load.total.quarantined:,}",
+            "known": f"{load.total.known:,}",
             "duplicate": f"{load.total.duplicate:,}",
             "seconds": f"{load.seconds:.1f}",
         }

@@ -54,7 +54,7 @@ def summarise_reload(reload: Reload) -> str:
         counts = reload.load.total
         lines.append(
             f"  {reload.name}: the source gave {counts.read:,} records: {counts.accepted:,} accepted, "
-            f"{counts.quarantined:,} quarantined, {counts.duplicate:,} duplicate"
+            f"{counts.quarantined:,} quarantined, {counts.known:,} known, {counts.duplicate:,} duplicate"
         )
         lines += [f"  {note}" for note in reload.load.notes]
     if reload.left_out:

@@ -16,13 +16,13 @@ WIDEST = 10_000
 
 
 def summarise(outcome: Outcome) -> str:
-    """Return a run's summary: one row per source table, what was built and tested, the release, three next steps."""
+    """Return a run's summary: one row per source table, what was built and tested, the release, next steps."""
     return "\n".join(
         [
             *_loads(outcome.loads),
             "",
             f"  {outcome.headline}",
-            *(f"    {warning}" for warning in outcome.warnings),
+            *(f"    {warning}" for warning in (*outcome.new_warnings, outcome.standing) if warning),
             f"  {outcome.published}",
             "",
             f'  look:   {command()} query "{outcome.example}" {outcome.options}',
@@ -71,4 +71,4 @@ def draw_table(columns: Sequence[str], rows: Iterable[Sequence[str]], *, numbers
 
 def _loads(loads: "Sequence[LoadResult]") -> list[str]:
     rows = [tuple(row.values()) for row in load_rows(loads)]
-    return draw_table(("", "read", "accepted", "quarantined", "duplicate", "seconds"), rows, numbers=True)
+    return draw_table(("", "read", "accepted", "quarantined", "known", "duplicate", "seconds"), rows, numbers=True)

@@ -32,6 +32,21 @@ def read_set(path: Path, connection_set: str | None = None) -> tuple[str, Any]:
 
     Raises UsageError for a file that cannot be read, and for a set that does not exist or has an invalid name.
     """
+    sets = read_sets(path)
+    chosen = connection_set or settings.chosen_set() or next(iter(sets))
+    if chosen not in sets:
+        raise UsageError(
+            f"{shown(path)} holds no set {chosen!r}; it holds {', '.join(sets)}.{did_you_mean(chosen, sets)}",
+            f"Name one of them: --set NAME, or {settings.SET_VARIABLE}; or name another file: --connections PATH.",
+        )
+    return chosen, sets[chosen]
+
+
+def read_sets(path: Path) -> dict[str, Any]:
+    """Return the unparsed sets of a file by name.
+
+    Raises UsageError for a file that cannot be read, and for a set that has an invalid name.
+    """
     try:
         sets = yaml.safe_load(path.read_text())
     except FileNotFoundError:
@@ -55,10 +70,4 @@ def read_set(path: Path, connection_set: str | None = None) -> tuple[str, Any]:
                 "A set has a folder of its own: name it by letters, digits, - and _, in quotes, and not "
                 f"{' or '.join(settings.RESERVED)}.",
             )
-    chosen = connection_set or settings.chosen_set() or next(iter(sets))
-    if chosen not in sets:
-        raise UsageError(
-            f"{shown(path)} holds no set {chosen!r}; it holds {', '.join(sets)}.{did_you_mean(chosen, sets)}",
-            f"Name one of them: --set NAME, or {settings.SET_VARIABLE}; or name another file: --connections PATH.",
-        )
-    return chosen, sets[chosen]
+    return sets

@@ -70,17 +70,18 @@ def commit_batch(plan: LoadPlan, batch: Batch, checked: Checked) -> Progress:
     checked = fit_extras(raw, contract, checked)
     stored_names = {name.casefold() for name in raw.types()}
     undeleted = tuple(_reasons_not_to_delete(batch, checked, contract)) if contract.load == "full" else ()
-    new = deduplicate(checked, contract, plan.stored(checked), all_keys_seen=not undeleted)
+    new = deduplicate(checked, contract, plan.stored(checked), plan.last_batch, all_keys_seen=not undeleted)
     accepted, deleted = new.count()
     require_kept(contract, deleted, new.current)
     passed = checked.records.count("_reasons is null")
-    quarantined, repeated = quarantine_rejected(raw, checked, batch.rejected, metadata)
+    quarantined, known_rejects, repeated = quarantine_rejected(raw, checked, batch.rejected, metadata, plan.last_batch)
     require_contract(checked, contract, accepted, quarantined)
     nulls = count_nulls(new, contract)
     require_filled(contract, accepted, nulls)
     record_files(raw, metadata, _rows_by_file(batch, checked), plan.config_hash)
     read = checked.read + len(batch.rejected)
-    counts = Counts(read, accepted, quarantined, passed - accepted + repeated, new.conflicts, deleted)
+    duplicate = passed - accepted - new.known + repeated
+    counts = Counts(read, accepted, quarantined, duplicate, new.conflicts, deleted, new.known + known_rejects)
     carry = {"watermark": json.dumps(batch.watermark), "config_hash": plan.config_hash}
     raw.append(new, contract, metadata, counts, carry | {"contract_version": str(plan.contract_version)})
     added = frozenset(name for name in checked.extras if stored_names and name.casefold() not in stored_names)

@@ -166,7 +166,7 @@ def _load_batches(plan: LoadPlan, batches: Iterator[Batch], query_in_source: boo
     for batch in batches:
         messages = Progress(messages=batch.notes)
         if batch.known_rows:
-            yield messages + Progress(Counts(read=batch.read, duplicate=batch.known_rows))
+            yield messages + Progress(Counts(read=batch.read, known=batch.known_rows))
             continue
         checked, seen = check_batch(plan, batch, query_in_source=query_in_source)
         has_records = checked.read + len(batch.rejected) > 0

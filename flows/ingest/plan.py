@@ -34,7 +34,8 @@ THREADS = min(os.cpu_count() or 1, 4)
 class LoadPlan:
     """The facts of a load or replay that are fixed before it reads a record; `take_contract` fills the last three.
 
-    A backfill is all that is loaded until the table's first load is complete.
+    `last_batch` is the last one that was committed before the load. A backfill is all that is loaded until the table's
+    first load is complete.
     """
 
     connection: Connection
@@ -43,6 +44,7 @@ class LoadPlan:
     raw: RawTable
     load_id: str
     config_hash: str
+    last_batch: int
     contract_version: int = 0
     is_config_changed: bool = False
     is_backfill: bool = False
@@ -63,7 +65,7 @@ def plan_load(connection: Connection, contract: Contract, lake: Path) -> LoadPla
     load_id = f"{utc_now():%Y%m%dT%H%M%S}-{uuid4().hex[:8]}"
     raw = RawTable(lake, contract.name)
     config_hash = hash_config(mapping, contract, hash_lookups(connection, mapping))
-    return LoadPlan(connection, mapping, contract, raw, load_id, config_hash)
+    return LoadPlan(connection, mapping, contract, raw, load_id, config_hash, raw.batch)
 
 
 def as_mapped(contract: Contract, mapping: TableMapping) -> Contract:

@@ -82,7 +82,7 @@ def reload_table(
 def restore_operations(lake: Path, name: str) -> Reload:
     """Make a table of operations, such as ops/loads, again of its rows that can be read.
 
-    Rows that it lacks then cost time alone: files are read again, and their records are duplicates.
+    Rows that it lacks then cost time alone: files are read again, and their records are known.
     """
     if not (lake / name).is_dir():
         known = sorted(str(path.parent.relative_to(lake)) for path in (lake / "ops").rglob("_delta_log"))

@@ -81,9 +81,10 @@ def _replay_group(plan: LoadPlan, duck: duckdb.DuckDBPyConnection, group: Quaran
         return progress
     raw, contract, checked = plan.raw, plan.contract, rechecked.passed()
     read, stays = rechecked.outcomes.count(), rechecked.outcomes.count("_reasons is not null")
-    new = deduplicate(checked, contract, plan.stored(checked), all_keys_seen=False)
+    new = deduplicate(checked, contract, plan.stored(checked), plan.last_batch, all_keys_seen=False)
     accepted, _ = new.count()
-    counts = Counts(read, accepted, stays, read - accepted - stays, new.conflicts)
+    known = rechecked.outcomes.count("is_known") + new.known
+    counts = Counts(read, accepted, stays, read - accepted - stays - known, new.conflicts, known=known)
     if accepted:
         metadata = plan.next_batch()
         write_quarantine(raw, QUARANTINE.empty_table(), metadata.batch)  # a batch that died may have left some

@@ -1,13 +1,16 @@
 """The outcome of the records of a batch, load or run."""
 
+from collections.abc import Iterable
 from dataclasses import astuple, dataclass
 
 
 @dataclass(frozen=True)
 class Counts:
-    """Numbers of records: read = accepted + quarantined + duplicate.
+    """Numbers of records: read = accepted + quarantined + known + duplicate.
 
-    `conflicts` are keys that came again with another payload; they are among the accepted or the duplicate.
+    `known` are those that the lake or the quarantine held, unchanged, before the load. `duplicate` are those that came
+    more than once within the load, or under a stored key with another payload. `conflicts` are keys that came again
+    with another payload; they are among the accepted or the duplicate.
     `deleted` are tombstones, which were not read.
     """
 
@@ -17,6 +20,12 @@ class Counts:
     duplicate: int = 0
     conflicts: int = 0
     deleted: int = 0
+    known: int = 0
+
+    @classmethod
+    def stored(cls, values: Iterable[int]) -> "Counts":
+        """Read the counts of a commit; commits of version 0.1.0 count known records among the duplicates."""
+        return cls(*values)
 
     def __add__(self, other: "Counts") -> "Counts":
         return Counts(*(mine + theirs for mine, theirs in zip(self.values(), other.values(), strict=True)))
@@ -28,4 +37,10 @@ class Counts:
     @property
     def is_reconciled(self) -> bool:
         """Tell whether every record that was read is accounted for."""
-        return self.read == self.accepted + self.quarantined + self.duplicate
+        return self.read == self.accepted + self.quarantined + self.known + self.duplicate
+
+    def __str__(self) -> str:
+        return (
+            f"{self.accepted:,} accepted + {self.quarantined:,} quarantined + {self.known:,} known "
+            f"+ {self.duplicate:,} duplicate"
+        )

@@ -19,13 +19,14 @@ class NewRows:
     """Rows to append: the contract's and the extra columns, then `_row`, `_position` and `_deleted`.
 
     A conflict is a key that came again with another payload and, for upserts, the same known cursor. `current` is how
-    many keys a full copy was compared with.
+    many keys a full copy was compared with. `known` counts the records that the lake held, unchanged, before the load.
     """
 
     rows: Relation
     extras: tuple[str, ...] = ()
     conflicts: int = 0
     current: int = 0
+    known: int = 0
 
     def count(self) -> tuple[int, int]:
         """Count the rows, and the tombstones of keys that disappeared."""
@@ -35,52 +36,58 @@ class NewRows:
         return rows - tombstones, self.rows.count(f"_deleted and _position is distinct from '{REPLACED}'")
 
 
-def deduplicate(checked: Checked, contract: Contract, stored: str | None, *, all_keys_seen: bool = True) -> NewRows:
+def deduplicate(
+    checked: Checked, contract: Contract, stored: str | None, last_batch: int, *, all_keys_seen: bool = True
+) -> NewRows:
     """Return the records that passed the check and are new.
 
-    `stored` is SQL for the rows that the lake holds, or None if it holds none. Changes are looked up among stored rows
+    `stored` is SQL for the rows that the lake holds, or None if it holds none. Those up to `last_batch` were there
+    before the load, and a record that repeats one of them is known. Changes are looked up among stored rows
     from the batch's own smallest cursor value on. Events are looked up among all rows, because a key may come again
     with another cursor. Without `all_keys_seen`, a full copy deletes nothing.
     """
     if contract.load == "full":
         return _full(checked, contract, stored, all_keys_seen)
-    payload = checked.payload(contract)
-    matches, repeated = _stored_matches(checked, contract, stored), _batch_duplicates(checked.records, contract)
-    connection = checked.records.connection
-    passed = (
-        f"select {_listed(payload)}, _row, _position, false as _deleted from {checked.records} where _reasons is null"
-    )
+    payload, records, connection = checked.payload(contract), checked.records, checked.records.connection
+    matches = _stored_matches(checked, contract, stored, last_batch)
+    repeated = _batch_duplicates(records, contract)
+    passed = f"select {_listed(payload)}, _row, _position, false as _deleted from {records} where _reasons is null"
     if not _has_rows(matches) and not _has_rows(repeated):
         return NewRows(Relation.view(connection, NEW_ROWS, passed), checked.extras)
+    stored_again = _stored_again(checked, contract, matches)
+    current = matches
     if contract.load == "append":
         found = _append_duplicates(checked, contract, matches, repeated)
     else:
-        current = _current_states(checked, contract, stored)
+        current = _current_states(checked, contract, stored, last_batch)
         found = _states_that_stay(checked, contract, current, repeated)
+        found += f" union select _row from {stored_again}"
         if contract.cursor:
-            found += f" union {_upsert_duplicates(checked, contract, matches, repeated)}"
+            found += f" union {_upsert_duplicates(checked, contract, repeated)}"
     duplicates = Relation.table(connection, "duplicates", found)
     rows = Relation.view(connection, NEW_ROWS, f"{passed} and _row not in (select _row from {duplicates})")
+    known = _known_records(checked, contract, stored_again, current, duplicates, rows)
     if contract.load == "append":
-        conflicts = _append_conflicts(checked, contract, matches, duplicates, rows)
+        conflicts = _append_conflicts(checked, contract, matches, duplicates, known, rows)
     else:
         conflicts = _upsert_conflicts(contract, matches, rows)
-    return NewRows(rows, checked.extras, conflicts)
+    return NewRows(rows, checked.extras, conflicts, known=known.count())
 
 
-def _stored_matches(checked: Checked, contract: Contract, stored: str | None) -> Relation:
-    """Return the stored rows that have a key of the batch.
+def _stored_matches(checked: Checked, contract: Contract, stored: str | None, last_batch: int) -> Relation:
+    """Return the stored rows that have a key of the batch, each with `_was_stored`: whether it is older than the load.
 
     The batch is the side that DuckDB hashes: its smallest and largest key decide which row groups are read at all.
     """
     records, key = checked.records, contract.key_sql
-    matches = f"{records} where false"
+    matches, was_stored = f"{records} where false", "false"
     if stored is not None:
+        was_stored = f"_batch <= {last_batch}"
         matches = (
             f"{stored} as stored semi join (select {key} from {records} where _reasons is null) using ({key}) "
             f"where not _deleted{_lower_bound(records, contract)}"
         )
-    query = f"select {_listed(checked.payload(contract))} from {matches}"
+    query = f"select {_listed(checked.payload(contract))}, {was_stored} as _was_stored from {matches}"
     return Relation.table(records.connection, "stored_matches", query)
 
 
@@ -122,12 +129,56 @@ def _append_duplicates(checked: Checked, contract: Contract, matches: Relation, 
     """
 
 
+def _stored_again(checked: Checked, contract: Contract, matches: Relation) -> Relation:
+    """Return the records that repeat a stored row, and whether one was stored before the load.
+
+    Those that nothing but their arrival orders are left out: the state before them decides.
+    """
+    by_cursor = f"not ({_has_no_cursor(contract)})" if contract.load == "upsert" else "true"
+    query = f"""
+        select again._row, bool_or(stored._was_stored) as _was_stored
+        from (from {checked.records} where _reasons is null and {by_cursor}) as again
+        inner join {matches} as stored on {_same("again", "stored", checked.payload(contract))}
+        group by again._row
+    """
+    return Relation.table(checked.records.connection, "stored_again", query)
+
+
+def _known_records(
+    checked: Checked,
+    contract: Contract,
+    stored_again: Relation,
+    current: Relation,
+    duplicates: Relation,
+    rows: Relation,
+) -> Relation:
+    """Return the duplicates that repeat a row from before the load.
+
+    Where arrival orders the states of a key, that row is its current state, and no other state came before the record.
+    """
+    known = f"select _row from {stored_again} where _was_stored"
+    if contract.load == "upsert":
+        by_arrival, payload = _has_no_cursor(contract), checked.payload(contract)
+        unchanged = f"_was_stored and not _deleted and {_same('again', 'stored', payload)}"
+        earlier = f"changed._row < again._row and {_same('again', 'changed', contract.key)}"
+        known = f"""
+            {known}
+            union all
+            select _row
+            from (from {checked.records} where {by_arrival} and _row in (select _row from {duplicates})) as again
+            where exists (select 1 from {current} as stored where {unchanged})
+                and not exists (select 1 from (from {rows} where {by_arrival}) as changed where {earlier})
+        """
+    return Relation.table(checked.records.connection, "known_records", known)
+
+
 def _append_conflicts(
-    checked: Checked, contract: Contract, matches: Relation, duplicates: Relation, rows: Relation
+    checked: Checked, contract: Contract, matches: Relation, duplicates: Relation, known: Relation, rows: Relation
 ) -> int:
     payload, key = checked.payload(contract), contract.key_sql
     columns = _listed(payload)
-    again = f"(select {columns} from {checked.records} where _row in (select _row from {duplicates}))"
+    others = f"select _row from {duplicates} anti join {known} using (_row)"
+    again = f"(select {columns} from {checked.records} where _row in ({others}))"
     return _count(
         rows,
         f"""
@@ -144,28 +195,24 @@ def _append_conflicts(
     )
 
 
-def _upsert_duplicates(checked: Checked, contract: Contract, matches: Relation, repeated: Relation) -> str:
-    """Find repeated changes: the same key, cursor and payload."""
+def _upsert_duplicates(checked: Checked, contract: Contract, repeated: Relation) -> str:
+    """Find changes that the batch repeats: the same key, cursor and payload."""
     payload, is_known = checked.payload(contract), f"{identifier(str(contract.cursor))} is not null"
     return f"""
         select _row from {checked.records} as candidate
         semi join {repeated} as repeated on {_same("candidate", "repeated", _state(contract))}
         where _reasons is null and {is_known}
         qualify row_number() over (partition by {_listed(payload)} order by _row) > 1
-        union
-        select _row from {checked.records} as again
-        where _reasons is null and {is_known}
-            and exists (select 1 from {matches} as stored where {_same("again", "stored", payload)})
     """
 
 
-def _current_states(checked: Checked, contract: Contract, stored: str | None) -> Relation:
+def _current_states(checked: Checked, contract: Contract, stored: str | None, last_batch: int) -> Relation:
     """Return the last stored row of each key of the batch, among those that nothing but their arrival orders."""
     records, columns, key = checked.records, _listed(checked.payload(contract)), contract.key_sql
-    query = f"select {columns}, false as _deleted from {records} where false"
+    query = f"select {columns}, false as _deleted, false as _was_stored from {records} where false"
     if stored is not None:
         query = (
-            f"select {columns}, _deleted from {stored} as stored "
+            f"select {columns}, _deleted, _batch <= {last_batch} as _was_stored from {stored} as stored "
             f"semi join (select {key} from {records} where _reasons is null) using ({key}) "
             f"where {_has_no_cursor(contract)} "
             f"qualify row_number() over (partition by {key} order by _batch desc, _row desc) = 1"
@@ -272,8 +319,13 @@ def _full(checked: Checked, contract: Contract, stored: str | None, all_keys_see
         where _reasons is null and _row not in (select _row from {last})
             and not exists (select 1 from {last} as seen where {_same("earlier", "seen", payload)})
     """
+    known = f"""
+        select 1 from {records} as seen where _reasons is null
+            and exists (select 1 from {current} as before where {_same("seen", "before", payload)})
+    """
     conflicts, keys = _count(records, overtaken), current.count()
-    return NewRows(Relation.table(connection, NEW_ROWS, rows), checked.extras, conflicts, keys)
+    new_rows = Relation.table(connection, NEW_ROWS, rows)
+    return NewRows(new_rows, checked.extras, conflicts, keys, _count(records, known))
 
 
 def _count(relation: Relation, query: str) -> int:

@@ -80,10 +80,12 @@ class EarlierLoads:
 def earlier_loads(lake: Path, run_id: str, table: TableName) -> EarlierLoads:
     """Return the records of the loads before this one, in one read of their table."""
     loads = open_table(lake / "ops" / "loads")
-    has_notes = loads is not None and "standing_notes" in {column.name for column in loads.schema().fields}
-    notes = "standing_notes" if has_notes else "null::varchar[]"
+    present = {column.name for column in loads.schema().fields} if loads is not None else set()
+    notes = "standing_notes" if "standing_notes" in present else "null::varchar[]"
     tries = "outcome = 'failed' and run_id = $1"
-    sums = ", ".join(f"coalesce(cast(sum({name}) filter ({tries}) as bigint), 0)" for name in COUNTED)
+    sums = ", ".join(
+        f"coalesce(cast(sum({name if name in present else 0}) filter ({tries}) as bigint), 0)" for name in COUNTED
+    )
     told = f"{notes} is not null and outcome = 'completed'"
     sql = f"select max_by({notes}, started_at) filter ({told}), {sums} from {{table}} where table_name = $2"
     for standing, *counts in query(loads, sql, [run_id, str(table)]):

@@ -53,11 +53,12 @@ def quarantined_rows(raw: RawTable) -> str | None:
 
 
 def quarantine_rejected(
-    raw: RawTable, checked: Checked, malformed: Iterable[Rejected], metadata: BatchMetadata
-) -> tuple[int, int]:
+    raw: RawTable, checked: Checked, malformed: Iterable[Rejected], metadata: BatchMetadata, last_batch: int
+) -> tuple[int, int, int]:
     """Write malformed records and those that failed the check, once each.
 
-    Returns how many are new in quarantine, and how many were in it already.
+    Returns how many are new in quarantine, how many were in it after `last_batch`, and how many came more than once
+    since then.
     """
     connection = checked.records.connection
     failed = connection.execute(
@@ -68,18 +69,19 @@ def quarantine_rejected(
         *((text.encode(), reasons.split(SEPARATOR), position, schema) for text, reasons, position, schema in failed),
     ]
     relation = quarantined_rows(raw) if rejections else None
-    known = (
-        {digest for (digest,) in connection.execute(f"select _hash from {relation}").fetchall()} if relation else set()
-    )
-    rows = []
+    sql = f"select _hash, _batch <= {last_batch} from {relation}"
+    was_known: dict[str, bool] = dict(connection.execute(sql).fetchall()) if relation else {}
+    rows, known = [], 0
     for row, (record, reasons, position, schema) in enumerate(rejections, start=1):
         digest = hashlib.sha256(record).hexdigest()
-        if digest not in known:
-            known.add(digest)
+        if digest in was_known:
+            known += was_known[digest]
+        else:
+            was_known[digest] = False
             place = (position, row, metadata.batch, metadata.load_id, metadata.loaded_at)
             rows.append((record, digest, reasons, *place, schema))
     write_quarantine(raw, as_table(rows, QUARANTINE), metadata.batch)
-    return len(rows), len(rejections) - len(rows)
+    return len(rows), known, len(rejections) - len(rows) - known
 
 
 def write_quarantine(raw: RawTable, records: pa.Table, batch: int) -> None:

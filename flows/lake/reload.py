@@ -20,6 +20,7 @@ from flows.core.clock import utc_now
 from flows.core.errors import StorageFailed
 from flows.core.names import TableName, identifier, literal
 from flows.lake.content import BATCHES, content_metadata, hash_rows, hashed_columns, stated_contents, unlike_batches
+from flows.lake.counts import Counts
 from flows.lake.damage import data_files, is_readable
 from flows.lake.delta import (
     ENTRY,
@@ -33,7 +34,7 @@ from flows.lake.delta import (
     replace_batch,
 )
 from flows.lake.file_ledger import FILES, files_path
-from flows.lake.ops import COUNTED, LOADS
+from flows.lake.ops import LOADS
 from flows.lake.quarantine import quarantine_path
 from flows.lake.raw import ROWS_A_PIECE, RawTable, raw_path
 
@@ -191,8 +192,8 @@ def restore_loads(lake: Path, stage: Path) -> None:
                 new = {"load_id": commit["load_id"], "run_id": "reload", "table_name": str(name), "started_at": moment}
                 row = rows.setdefault(commit["load_id"], new | {"seconds": 0.0, "outcome": "completed"})
                 row.setdefault("batch", max(map(int, json.loads(commit.get(BATCHES, "{}"))), default=0))
-                for column, count in zip(COUNTED, json.loads(commit["counts"]), strict=True):
-                    row[column] = row.get(column, 0) + count
+                counts = Counts.stored(json.loads(commit["counts"]))
+                row |= {column: row.get(column, 0) + count for column, count in vars(counts).items()}
     if rows:
         records = pa.Table.from_pylist([*rows.values()], schema=LOADS)
         write_deltalake(str(path), records, mode="append", configuration=None if open_table(path) else KEEP_LOG)

@@ -115,7 +115,7 @@ def _counts_by_load(table: DeltaTable) -> dict[str, Counts]:
     for commit in commits(table):
         if "counts" in commit:
             load = str(commit["load_id"])
-            loads[load] = loads.get(load, Counts()) + Counts(*json.loads(commit["counts"]))
+            loads[load] = loads.get(load, Counts()) + Counts.stored(json.loads(commit["counts"]))
     return loads
 
 

@@ -54,17 +54,21 @@ def failed_run_told(folder: DataFolder, options: str) -> Iterator[list[LoadResul
         failed = FailedRun(folder, tuple(loads), quarantine, options)
         if loads or quarantine:
             error.summary = failed
-            warnings = "\n".join(f"- {escape(warning, quote=False)}" for warning in failed.warnings)
-            text = f"**The run failed; what it had committed stays in the lake.**\n\n{warnings}"
+            text = f"**The run failed; what it had committed stays in the lake.**\n\n{_listed(failed.warnings)}"
             _show(f"loads-{folder.path.name}", load_rows(failed.loads), text)
         raise
 
 
 def show_outcome(outcome: Outcome) -> None:
     """Show what a run loaded, built and published."""
-    warnings = "\n".join(f"- {escape(warning, quote=False)}" for warning in outcome.warnings)
-    text = f"**{outcome.published}**\n\n{outcome.headline}\n\n{warnings}"
+    text = f"**{outcome.published}**\n\n{outcome.headline}\n\n{_listed(outcome.new_warnings)}"
+    if outcome.standing_warnings:
+        text += f"\n\nAs in the release before:\n\n{_listed(outcome.standing_warnings)}"
     _show(f"loads-{outcome.folder.path.name}", load_rows(outcome.loads), text)
+
+
+def _listed(texts: Sequence[str]) -> str:
+    return "\n".join(f"- {escape(text, quote=False)}" for text in texts)
 
 
 def _show(name: str, rows: Sequence[Mapping[str, object]], text: str) -> None:

@@ -27,6 +27,7 @@ def emit_rows_accepted(folder: DataFolder, loads: Iterable[LoadResult]) -> None:
                 "read": total.read,
                 "accepted": total.accepted,
                 "quarantined": total.quarantined,
+                "known": total.known,
                 "duplicate": total.duplicate,
             }
             _emit(ROWS_ACCEPTED, f"ml-warehouse.table.{folder.path.name}.{load.table}", str(load.table), counts)

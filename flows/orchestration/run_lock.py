@@ -76,6 +76,25 @@ def run_lock(folder: DataFolder, flow_run: str | None = None) -> Iterator[None]:
             os.ftruncate(file.fileno(), 0)
 
 
+def find_owner(folder: DataFolder) -> tuple[Owner | None, bool]:
+    """Return the run that a data folder's lock names, if any, and whether it is going on; no run is disturbed.
+
+    The lock itself is tried only if a run is named: a run that starts just then would be refused.
+    """
+    try:
+        with folder.lock.open(encoding="utf-8", errors="replace") as file:
+            owner = _owner(file.read(LONGEST_OWNER))
+            if owner is None:
+                return None, False
+            try:
+                fcntl.flock(file, fcntl.LOCK_SH | fcntl.LOCK_NB)
+            except BlockingIOError:
+                return owner, True
+            return owner, False
+    except (FileNotFoundError, IsADirectoryError):
+        return None, False
+
+
 def _close_in_prefect(dead: Owner) -> None:
     """Show a dead run as crashed, if Prefect knows of it; the new run goes on either way."""
     from prefect.client.orchestration import get_client

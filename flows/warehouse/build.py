@@ -1,7 +1,6 @@
 """The candidate: a copy of the last release that a run builds and tests."""
 
 import fcntl
-import logging
 import shutil
 import time
 from collections.abc import Collection, Mapping, Sequence
@@ -12,7 +11,6 @@ from pathlib import Path
 from typing import Any
 
 import duckdb
-from dbt_common.events.base_types import EventMsg
 
 from flows.config.settings import DataFolder, template_folder
 from flows.core.errors import StorageFailed
@@ -25,10 +23,9 @@ from flows.warehouse.code_tests import code_tests, read_passed, run_code_tests, 
 from flows.warehouse.dbt import Dbt, OnEvent
 from flows.warehouse.fingerprints import Fingerprints
 from flows.warehouse.node_states import TABLE, NodeState, hash_tables, present_relations, read_trusted_states
+from flows.warehouse.progress import Progress
 from flows.warehouse.rebuild import BUILT, Rebuild
 from flows.warehouse.release_format import convert_database, create_database, has_release_format
-
-logger = logging.getLogger(__name__)
 
 BOOKKEEPING = {"incremental_state", "release", TABLE}
 """Tables of a release that no model makes: which batches its incremental models hold, and what the file was made of."""
@@ -176,10 +173,11 @@ def build_candidate(dbt: Dbt, *, full_refresh: bool, select: str | None, on_even
     started = time.monotonic()
     progress = Progress()
     seen = [progress.see, *on_event]
-    if select is not None:
-        build = _build_selection(dbt, select.split(), full_refresh, seen)
-    else:
-        build = _build_what_changed(dbt, full_refresh, seen)
+    with progress.shown():
+        if select is not None:
+            build = _build_selection(dbt, select.split(), full_refresh, seen)
+        else:
+            build = _build_what_changed(dbt, full_refresh, seen)
     candidate = dbt.folder.candidate
     if not candidate.exists():  # a selection that matches nothing
         duckdb.connect(str(candidate)).close()
@@ -283,27 +281,6 @@ def copy_file(source: Path, target: Path) -> None:
             fcntl.ioctl(writing.fileno(), FICLONE, reading.fileno())
         except OSError:
             shutil.copyfileobj(reading, writing, 16 * 1024 * 1024)
-
-
-class Progress:
-    """Says now and then how far a build is."""
-
-    EVERY_SECONDS = 2.0
-
-    def __init__(self) -> None:
-        self.invocation_id = ""
-        self._done = 0
-        self._last = time.monotonic()
-
-    def see(self, event: EventMsg) -> None:
-        """Take one of dbt's events."""
-        self.invocation_id = event.info.invocation_id
-        if event.info.name != "NodeFinished":
-            return
-        self._done += 1
-        if time.monotonic() - self._last >= self.EVERY_SECONDS:
-            self._last = time.monotonic()
-            logger.info("build: %s nodes done", self._done)
 
 
 def example_query(dbt: Dbt, database: Path) -> str:

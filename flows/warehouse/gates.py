@@ -14,6 +14,7 @@ from flows.core.storage import DAMAGED, REBUILD
 from flows.warehouse.build import Build, require_closed
 from flows.warehouse.dbt import GOOD, TESTS, Dbt, tested_node
 from flows.warehouse.orphans import describe_orphans
+from flows.warehouse.release import released_tests
 
 ROWS_SHOWN = 5
 
@@ -24,12 +25,14 @@ class Verdict:
 
     `carried_over` is how many tests did not run, since they passed or warned before under the same code and inputs.
     `told` holds the warnings by the unique id of their test.
+    `standing` are the warnings of tests that warned in the last release too.
     """
 
     passed: int
     warnings: tuple[str, ...]
     carried_over: int
     told: Mapping[str, tuple[str, ...]]
+    standing: tuple[str, ...] = ()
 
 
 NEVER = 1
@@ -93,8 +96,14 @@ def require_gates(dbt: Dbt, build: Build) -> Verdict:
         )
     told = {state.unique_id: tuple(state.warnings) for state in kept if state.warnings}
     told |= {result.node.unique_id: tuple(_warnings(dbt, result)) for result in tests if result.status == "warn"}
-    warnings = tuple(warning for key in sorted(told) for warning in told[key])
-    return Verdict(len(passed), warnings, len(kept) + len(build.passed_before), told)
+    warned_before = {name for name, status in released_tests(dbt.folder).items() if status == "warn"}
+    return Verdict(
+        passed=len(passed),
+        warnings=tuple(warning for key in sorted(told) for warning in told[key]),
+        carried_over=len(kept) + len(build.passed_before),
+        told=told,
+        standing=tuple(text for key in sorted(told) if dbt.node(key).name in warned_before for text in told[key]),
+    )
 
 
 def _describe(dbt: Dbt, candidate: duckdb.DuckDBPyConnection, result: Any) -> Finding:

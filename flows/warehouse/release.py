@@ -115,6 +115,16 @@ def read_verified(database: Path) -> dict[TableName, Verified]:
     return {TableName.parse(table): Verified(**state) for table, state in rows[0][0].items()} if rows else {}
 
 
+def released_tests(folder: DataFolder) -> dict[str, str]:
+    """Return the status of each test in the published release; empty if there is no release that can be read."""
+    try:
+        with duckdb.connect(str(folder.warehouse.resolve()), read_only=True) as release:
+            rows = release.execute("select tests from main.release").fetchall()
+    except duckdb.Error:
+        return {}
+    return dict(rows[0][0]) if rows else {}
+
+
 def prune_releases(folder: DataFolder, keep: int = RELEASES_KEPT) -> list[str]:
     """Delete all but the newest releases, never the one that readers are sent to; return the names of what is gone.
 

@@ -70,7 +70,7 @@ def prepared(
     )
     checked = Checked(Relation.table(connection, "checked_records", query), (), NEW)
     scan = f"select count(*) from {relation} where hash(event_id) in (select hash(event_id) from {checked.records})"
-    return lambda: deduplicate(checked, contract, stored), lambda: connection.execute(scan).fetchall()
+    return lambda: deduplicate(checked, contract, stored, BATCHES), lambda: connection.execute(scan).fetchall()
 
 
 if __name__ == "__main__":

@@ -15,6 +15,7 @@ from flows.config.contract import contracts_of
 from flows.config.declared import declared_contracts
 from flows.config.settings import PROJECT
 from flows.warehouse.build import BOOKKEEPING
+from tests import readme
 
 pytest_plugins = ["support.warehouse_fixtures"]
 
@@ -251,6 +252,27 @@ def sources_behind(manifest: Manifest, node: Any) -> list[Any]:
                 seen[name] = manifest.sources.get(name) or manifest.nodes[name]
                 waiting += [seen[name]] if name in manifest.nodes else []
     return [found for name, found in seen.items() if name in manifest.sources]
+
+
+def test_readme_lists_every_mart_with_its_question(manifest: Manifest) -> None:
+    text = readme.README.read_text(encoding="utf-8")
+    assert readme.written(text) == text, "write it again: make readme"
+    marts = [node for node in own_nodes(manifest, "model") if node.fqn[1] == "marts" and not is_step(node)]
+    assert {(node.fqn[2], node.name) for node in marts} == {(folder, name) for folder, name, _ in readme.marts()}
+
+
+def is_step(node: Any) -> bool:
+    return bool(node.name.startswith("int_"))
+
+
+def test_the_pictures_of_readme_are_small_and_load_nothing_from_elsewhere() -> None:
+    pictures = re.findall(r"!\[[^]]+\]\((.+?)\)", readme.README.read_text(encoding="utf-8"))
+    assert len(pictures) == 2
+    for picture in pictures:
+        content = (PROJECT / picture).read_bytes()
+        assert len(content) < 200_000, picture
+        assert b"url(" not in content.replace(b"url(#", b""), picture
+        assert b"@font-face" not in content, picture
 
 
 def test_every_deployment_names_a_flow_of_the_project() -> None:

@@ -67,7 +67,7 @@ def source_errors(mapping: TableMapping, explain: Callable[[Exception], tuple[st
 def resolve_cursor(request: Request, names: Sequence[str]) -> Request:
     """Return the request with its cursor as the source spells it.
 
-    Without such a column, all rows are requested; those that the lake has are duplicates.
+    Without such a column, all rows are requested; those that the lake has are known.
     """
     spelled = {name.casefold(): name for name in names}
     cursor = spelled.get(request.cursor.casefold()) if request.cursor is not None else None
@@ -183,7 +183,7 @@ def to_batches(
             f"all of its rows lie before the {request.cursor} that was read already. It is an older copy, such as a "
             "backup or a replica that lags",
             "Read from a copy that is up to date. If its newest rows were deleted on purpose, change its mapping, for "
-            "example to `where: 'true'`: then all of it is read again, and rows that the lake has are duplicates.",
+            "example to `where: 'true'`: then all of it is read again, and rows that the lake has are known.",
             is_transient=True,
         )
 

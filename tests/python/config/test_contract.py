@@ -124,7 +124,7 @@ def test_naive_times_are_of_the_mappings_zone_and_others_of_their_own(shop: Shop
     # When they are loaded, twice, then all are UTC
     shop.load()
     assert shop.rows('"at"') == [datetime(2026, 7, 1, 9), datetime(2026, 1, 1, 10), datetime(2026, 7, 1, 10)]
-    assert shop.load().counts.duplicate == 3
+    assert shop.load().counts.known == 3
 
     # And an unknown time zone is reported
     shop.map(**{"from": "*", "time_zone": "Europe/Lundun"})

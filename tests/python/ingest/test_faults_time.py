@@ -120,7 +120,7 @@ def test_fault_20_a_row_of_2099_does_not_hide_what_comes_until_then(meters: Shop
     # When a row of the present arrives, then it is read, and the other one is quarantined once
     insert(path, ("2", f"{datetime.now(UTC):%Y-%m-%d %H:%M:%S}"))
     load = meters.load()
-    assert (load.counts.accepted, load.counts.quarantined, load.counts.duplicate) == (1, 0, 1)
+    assert (load.counts.accepted, load.counts.quarantined, load.counts.known) == (1, 0, 1)
 
 
 HOURS = {
@@ -247,7 +247,7 @@ def test_fault_22_the_ends_of_the_calendar_are_kept_and_what_lies_beyond_is_quar
 
     # When they are loaded, twice, then valid times are exact, and the others are quarantined as they came
     meters.load()
-    assert meters.load().counts.duplicate == len(kept) + len(refused)
+    assert meters.load().counts.known == len(kept) + len(refused)
     assert dict(meters.rows("id", '"at"')) == kept
     assert [raw for raw, _ in meters.quarantine()] == [f'{{"id":"{text}","at":"{text}"}}'.encode() for text in refused]
     assert all(reason.startswith("at: is no timestamp") for _, (reason,) in meters.quarantine())

@@ -123,7 +123,7 @@ def test_a_folder_of_images_is_a_table(images: Shop, tmp_path: Path) -> None:
             zip(("png", "jpeg", "gif", "webp"), contents.items(), strict=True), start=1
         )
     }  # fmt: skip
-    assert (load.counts.read, again.counts.duplicate, again.counts.accepted) == (4, 4, 0)
+    assert (load.counts.read, again.counts.known, again.counts.accepted) == (4, 4, 0)
 
     # And the catalog shows the same bytes
     catalog = tmp_path / "catalog.duckdb"
@@ -435,7 +435,7 @@ def test_another_recipe_makes_further_children(images: Shop) -> None:
         derived={"by": "augmented_images", "of": "content.images", **RECIPE, "copies": 3},
     )
     load = derive(images, further)
-    assert (load.counts.read, load.counts.accepted, load.counts.duplicate) == (10, 3, 7)
+    assert (load.counts.read, load.counts.accepted, load.counts.known) == (10, 3, 7)
 
 
 @pytest.mark.slow

@@ -53,7 +53,7 @@ def test_fault_15_the_same_file_again_changes_nothing(shop: Shop, load: str) -> 
 
     # Then every record is known, by the file's hash if it is no full copy, and the lake has the same rows
     assert load == "full" or load_again.batch == batch
-    assert load_again.counts.duplicate == load_again.counts.read == 5
+    assert load_again.counts.known == load_again.counts.read == 5
     assert load_again.counts.conflicts == 0
     assert shop.rows() == before
 
@@ -71,7 +71,7 @@ def test_fault_15_the_same_records_in_another_file_change_nothing(shop: Shop) ->
     load = shop.load()
 
     # Then each record is known, including the quarantined one
-    assert load.counts.duplicate == load.counts.read == 6
+    assert load.counts.known == load.counts.read == 6
     assert (shop.rows(), shop.quarantine()) == before
 
 
@@ -85,7 +85,7 @@ def test_a_known_file_is_read_again_once_its_mapping_changed(shop: Shop) -> None
     load = shop.load()
 
     # Then its rows are read again, and are new states
-    assert (load.counts.accepted, load.counts.duplicate) == (2, 0)
+    assert (load.counts.accepted, load.counts.known) == (2, 0)
     assert shop.rows("customer") == ["Ada", "Bob", "ADA", "BOB"]
 
 
@@ -105,7 +105,7 @@ def test_fault_16_of_an_event_that_comes_again_the_first_stays(shop: Shop) -> No
     load = shop.load()
 
     # Then the first arrival stays, and the conflicts are counted and reported
-    assert (load.counts.accepted, load.counts.duplicate, load.counts.conflicts) == (1, 5, 2)
+    assert (load.counts.accepted, load.counts.known, load.counts.duplicate, load.counts.conflicts) == (1, 3, 2, 2)
     assert shop.rows("order_id", "quantity") == [("0001", 1), ("0002", 1), ("0003", 1)]
     assert "sales.orders: 2 came again under the same key with another payload" in load.notes
 
@@ -152,7 +152,7 @@ def test_fault_16_of_a_key_twice_in_a_full_copy_the_last_stands(shop: Shop) -> N
 
     # Then the last row wins, and the conflict is counted each time
     assert (load.counts.accepted, load.counts.duplicate, load.counts.conflicts) == (2, 1, 1)
-    assert (again.counts.duplicate, again.counts.conflicts) == (3, 1)
+    assert (again.counts.known, again.counts.duplicate, again.counts.conflicts) == (2, 1, 1)
     assert shop.rows("order_id", "quantity") == [("0001", 9), ("0002", 1)]
 
 
@@ -241,7 +241,7 @@ def test_what_is_gone_from_a_full_copy_leaves_a_tombstone_and_may_return(shop: S
 
     # Then there is one tombstone, and the return is a new row
     assert (gone.counts.deleted, still_gone.counts.deleted, returned.counts.deleted) == (1, 0, 0)
-    assert (returned.counts.accepted, returned.counts.duplicate) == (1, 1)
+    assert (returned.counts.accepted, returned.counts.known) == (1, 1)
     history = shop.rows("order_id", "quantity", "_deleted", where="order_id = '0002'")
     assert history == [("0002", 1, False), ("0002", None, True), ("0002", 1, False)]
 
@@ -308,7 +308,7 @@ def test_a_key_in_quarantine_is_not_taken_for_deleted(shop: Shop) -> None:
     assert (load.counts.quarantined, load.counts.deleted) == (1, 0)  # no record passed, so the copy proves no deletion
     shop.drop("all.csv", HEADER + "1,Ada,many,1.50,2026-03-01 10:00:00\n3,Cyd,1,1.50,2026-03-01 10:00:00\n")
     load = shop.load()
-    assert (load.counts.accepted, load.counts.duplicate, load.counts.deleted) == (1, 1, 1)
+    assert (load.counts.accepted, load.counts.known, load.counts.deleted) == (1, 1, 1)
     assert shop.rows("order_id", where="_deleted") == ["2"]
 
 
@@ -340,7 +340,7 @@ def test_a_full_copy_in_several_batches_is_one_copy(shop: Shop, monkeypatch: pyt
 
     # Then no row is deleted between the batches, and the additional columns are stored
     assert (load.counts.accepted, load.counts.deleted, load.batch) == (4, 0, 1)
-    assert (again.counts.duplicate, again.counts.deleted) == (4, 0)
+    assert (again.counts.known, again.counts.deleted) == (4, 0)
     assert shop.rows("order_id", "gift", "note")[2:] == [("0003", "yes", None), ("0004", "no", "x")]
 
 
@@ -434,7 +434,7 @@ def test_fault_27_a_null_where_none_is_allowed_is_quarantined_with_its_record(sh
     load, again = shop.load(), shop.load()
 
     # Then it is quarantined once, as it came
-    assert (load.counts.accepted, load.counts.quarantined, again.counts.duplicate) == (1, 1, 2)
+    assert (load.counts.accepted, load.counts.quarantined, again.counts.known) == (1, 1, 2)
     raw, reasons = shop.quarantine()[0]
     assert reasons == ["order_id: is missing"]
     assert raw == b'{"order_id":null,"customer":"Ada","quantity":"1","price":"1.50","updated_at":"2026-03-01 10:00:00"}'
@@ -640,7 +640,7 @@ def test_fault_02_05_what_a_batch_left_that_was_never_committed_does_not_count(
     assert shop.quarantine() == []
     shop.drop("1.csv", MARCH + "9,Eve,many,1.50,2026-03-01 12:00:00\n")
     load = shop.load()
-    assert (load.counts.accepted, load.counts.quarantined, load.counts.duplicate) == (2, 1, 1)
+    assert (load.counts.accepted, load.counts.quarantined, load.counts.known) == (2, 1, 1)
 
 
 def test_what_a_dead_batch_noted_of_files_is_gone_even_if_the_next_batch_has_none(
@@ -780,7 +780,7 @@ def test_fault_59_names_and_values_that_look_like_sql_are_only_names_and_values(
     load, again = shop.load(), shop.load()
 
     # Then they are stored unchanged
-    assert (load.counts.accepted, again.counts.duplicate) == (1, 1)
+    assert (load.counts.accepted, again.counts.known) == (1, 1)
     doubled = evil.replace('"', '""')
     assert shop.rows(f'"{doubled}"', f'"{quote}"', '"a.b"', '"x""y"', '"b{c} d"', '"$.a"') == [
         (quote, 1, evil, quote, "1", "2")
@@ -814,5 +814,5 @@ def test_a_lake_may_be_in_a_folder_of_any_usual_name(shop: Shop, monkeypatch: py
 
     # When it is loaded, twice, then the lake can be written and read
     assert shop.load().counts.accepted == 2
-    assert shop.load().counts.duplicate == 2
+    assert shop.load().counts.known == 2
     assert len(shop.rows()) == 2

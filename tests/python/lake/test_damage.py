@@ -144,13 +144,13 @@ def test_fault_112_a_damaged_table_is_told_and_comes_back_from_its_source(loaded
     assert (done.aside / "raw" / "sales" / "orders").is_dir()
     assert done.missing == 0
     require_sound(loaded)
-    assert loaded.load().counts.duplicate == 12
+    assert loaded.load().counts.known == 12
     assert verify_table(loaded.lake, loaded.name).faults == ()
 
     # And what comes next is loaded, under a higher number than any before
     drop_day(loaded, 4)
     again = loaded.load()
-    assert (again.counts.accepted, again.counts.duplicate) == (3, 12)
+    assert (again.counts.accepted, again.counts.known) == (3, 12)
     assert again.batch > 3
 
 
@@ -328,7 +328,7 @@ def test_fault_115_a_damaged_table_of_operations_is_told_and_made_again(loaded: 
     done = restore_operations(loaded.lake, f"ops/{table}")
     assert (done.aside / "ops" / table).is_dir()
     require_sound(loaded)
-    assert loaded.load().counts.duplicate == 12
+    assert loaded.load().counts.known == 12
     assert contents(loaded) == before
 
 
@@ -417,5 +417,5 @@ def test_fault_117_a_kill_at_every_step_of_a_reload_is_gone_on_from(loaded: Shop
         assert contents(loaded) == before, step
         assert sorted(loaded.quarantine()) == rejected, step
         require_sound(loaded)
-        assert loaded.load().counts.duplicate == 12, step
+        assert loaded.load().counts.known == 12, step
         assert not list(loaded.lake.glob("reload/*")), step

@@ -33,7 +33,8 @@ from typer.testing import CliRunner
 
 from flows.__main__ import app
 from flows.cli.published import describe_table, list_tables
-from flows.cli.report import summarise_failure
+from flows.cli.report import summarise, summarise_failure
+from flows.cli.status import list_warnings, show_status
 from flows.config import settings
 from flows.core.errors import GateFailed, RunLocked, SourceFailed, StorageFailed
 from flows.core.names import TableName
@@ -41,6 +42,7 @@ from flows.lake.raw import RawTable
 from flows.orchestration.run_lock import run_lock
 from flows.orchestration.server import flush_logs_and_events
 from flows.warehouse.lake_plugin import Plugin
+from flows.warehouse.progress import BUILT
 
 HTML = "</script><script>alert(1)</script>"
 """A possible name of a column in a source."""
@@ -56,10 +58,11 @@ def shop(tmp_path: Path, flow_home: Path) -> FlowShop:
 
 @dataclass(frozen=True)
 class FirstRun:
-    """The outcome of a shop's first run, and a copy of its data folder."""
+    """The outcome of a shop's first run, a copy of its data folder, and how far its build said it was."""
 
     outcome: Any
     copy: Path
+    progress: list[str]
 
 
 @pytest.fixture(scope="session")
@@ -71,9 +74,12 @@ def first_run(tmp_path_factory: pytest.TempPathFactory, flow_home: Path) -> Firs
     shop.drop("clients-0.csv", [*CLIENTS, HTML], [])
     with pytest.MonkeyPatch.context() as patched:
         leave_out_unit_tests(patched)
+        progress: list[str] = []
+        patched.setattr("flows.warehouse.progress.EVERY_SECONDS", 0.5)
+        patched.setattr("flows.warehouse.progress.logger.info", lambda _, told: progress.append(told))
         outcome = shop.elt()
     keep_copy(shop.folder, root / "copy")
-    return FirstRun(outcome, root / "copy")
+    return FirstRun(outcome, root / "copy", progress)
 
 
 @pytest.fixture
@@ -98,6 +104,12 @@ def test_a_shop_of_another_shape_is_published_and_grows_by_what_is_new(
     assert set(tests.values()) <= {"pass", "warn"}
     assert shop.folder.docs.stat().st_size > 500_000
     docs_written = shop.folder.docs.stat().st_mtime_ns
+
+    # And the run said how far its build was, with all of its nodes, a name and an estimate
+    nodes = first.build.count(*BUILT)
+    assert any(
+        re.fullmatch(rf"build: \d+ of {nodes} nodes, \w+, about \d+ s left", told) for told in first_run.progress
+    )
 
     # And the summary says how much money belongs to clients that no file has
     (orphans,) = [warning for warning in first.warnings if "have no record in" in warning]
@@ -129,9 +141,18 @@ def test_a_shop_of_another_shape_is_published_and_grows_by_what_is_new(
     assert set(shop.rows("select tests from release")[0][0]) == set(tests)
     assert shop.folder.docs.stat().st_mtime_ns == docs_written
 
+    # And the tests that warned before are counted, and listed by the command that the summary names
+    assert (first.verdict.standing, bool(second.verdict.standing)) == ((), True)
+    assert f"    {second.standing}" in summarise(second)
+    warned = {name for name, status in shop.rows("select tests from release")[0][0].items() if status == "warn"}
+    listed = {line.split(":")[0].strip() for line in list_warnings(shop.folder).splitlines()}
+    assert listed - {"in quarantine"} == warned
+    assert all(text not in summarise(second) for text in second.verdict.standing)
+    assert f"release      {second.release.name}, " in show_status(shop.folder)
+
     # And only the new day is accepted, and the reader still reads the old release
     counts = {str(load.table): load.counts for load in second.loads}
-    assert (counts["sales.order_lines"].accepted, counts["sales.order_lines"].duplicate) == (60, 120)
+    assert (counts["sales.order_lines"].accepted, counts["sales.order_lines"].known) == (60, 120)
     assert reader.execute("select count(*) from core.fct_order_lines").fetchall() == [(120,)]
     assert shop.rows("select count(*) from core.fct_order_lines") == [(180,)]
     assert shop.rows("select count(*) from duckdb_tables() where table_name = 'renamed_since'") == [(0,)]
@@ -239,7 +260,8 @@ def test_prefect_shows_each_model_with_its_tests_and_what_was_loaded(published: 
     key, said, rows = prefect_view.artifact(run)
     assert key == "loads-own-shop"
     assert published.release_name in said
-    assert {"table": "sales.order_lines", "read": "120", "accepted": "120", "quarantined": "0", "duplicate": "0"} in [
+    counts = {"read": "120", "accepted": "120", "quarantined": "0", "known": "0", "duplicate": "0"}
+    assert {"table": "sales.order_lines"} | counts in [
         {name: cell for name, cell in row.items() if name != "seconds"} for row in rows
     ]
 
@@ -389,7 +411,7 @@ def test_fault_03_a_kill_in_the_build_leaves_the_release_and_the_next_run_heals(
     # When the run is killed during dbt's build
     script = (
         "import os, signal\n"
-        "from flows.warehouse.build import Progress\n"
+        "from flows.warehouse.progress import Progress\n"
         "see = Progress.see\n"
         "def kill(self, event):\n"
         "    see(self, event)\n"
@@ -429,7 +451,7 @@ def test_a_run_that_is_told_to_stop_in_the_build_is_shown_as_crashed(published: 
     # When the command line gets SIGTERM during dbt's build
     script = (
         "import os, signal, sys\n"
-        "from flows.warehouse.build import Progress\n"
+        "from flows.warehouse.progress import Progress\n"
         "see = Progress.see\n"
         "def stop(self, event):\n"
         "    see(self, event)\n"

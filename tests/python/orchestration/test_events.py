@@ -34,13 +34,13 @@ def test_a_table_that_took_no_new_rows_is_not_told_of(events: Any, monkeypatch: 
         DataFolder(Path("my_shop")),
         [
             LoadResult(orders, "one", Counts(read=5, duplicate=5), 1, 1),
-            LoadResult(lines, "two", Counts(read=5, duplicate=3), 1, 1, earlier=Counts(read=2, accepted=2)),
+            LoadResult(lines, "two", Counts(read=5, duplicate=1, known=2), 1, 1, earlier=Counts(read=2, accepted=2)),
         ],
     )
     [(event, resource, more)] = told
     assert event == "ml-warehouse.rows.accepted"
     assert resource["prefect.resource.id"] == "ml-warehouse.table.my_shop.sales.order_lines"
-    assert more == {"payload": {"read": 7, "accepted": 2, "quarantined": 0, "duplicate": 3}}
+    assert more == {"payload": {"read": 7, "accepted": 2, "quarantined": 0, "known": 2, "duplicate": 1}}
 
 
 def test_a_run_goes_on_if_prefect_cannot_be_told(events: Any, monkeypatch: pytest.MonkeyPatch) -> None:

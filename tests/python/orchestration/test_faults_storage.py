@@ -176,7 +176,7 @@ def test_fault_07_a_file_that_may_not_grow_fails_the_load_too(shop: Shop, quanti
 
     # And when the disk has room, the rest is loaded
     load = shop.load()
-    assert (load.counts.accepted + load.counts.quarantined, load.counts.duplicate) == (5_000, 50)
+    assert (load.counts.accepted + load.counts.quarantined, load.counts.known) == (5_000, 50)
 
 
 def test_fault_13_a_source_folder_that_vanished_fails_the_load(shop: Shop) -> None:
@@ -197,7 +197,7 @@ def test_fault_13_a_source_folder_that_vanished_fails_the_load(shop: Shop) -> No
     # And when it is back, all of its rows are known
     shop.exports.rmdir()
     away.rename(shop.exports)
-    assert (shop.load().counts.duplicate, shop.loads()[-1]["deleted"]) == (50, 0)
+    assert (shop.load().counts.known, shop.loads()[-1]["deleted"]) == (50, 0)
 
 
 # DuckDB files
@@ -359,7 +359,7 @@ def test_fault_09_a_parquet_file_without_a_footer_in_the_lake_is_ignored(shop: S
 
     # When it is read, loaded again and pinned, then it has exactly its committed rows
     assert len(shop.rows()) == 50
-    assert shop.load().counts.duplicate == 50
+    assert shop.load().counts.known == 50
     pin_catalog(shop.folder / "catalog.duckdb", shop.lake, {shop.name: shop.contract})
     with duckdb.connect(str(shop.folder / "catalog.duckdb"), read_only=True) as connection:
         assert connection.execute("select count(*) from sales.orders").fetchall() == [(50,)]

@@ -54,7 +54,7 @@ def test_a_load_shows_every_try(
         if next(tries) < failures:
             raise SourceFailed(str(CUSTOMERS), "it is away", "Wait.", is_transient)
         return LoadResult(
-            CUSTOMERS, "a-load", Counts(read=1_200, accepted=1_000, quarantined=150, duplicate=50), 0.1, 1
+            CUSTOMERS, "a-load", Counts(read=1_200, accepted=1_000, quarantined=150, duplicate=20, known=30), 0.1, 1
         )
 
     # When it is loaded
@@ -71,7 +71,7 @@ def test_a_load_shows_every_try(
     assert shown.state_name == ended
     assert prefect_view.states(shown) == gone_through
     said = prefect_view.logs(run)
-    counted = "crm.customers: 1,200 read = 1,000 accepted + 150 quarantined + 50 duplicate"
+    counted = "crm.customers: 1,200 read = 1,000 accepted + 150 quarantined + 30 known + 20 duplicate"
     assert (counted in said) == (ended == "Completed")
 
 

@@ -69,7 +69,7 @@ def test_fault_80_the_types_of_one_parquet_file_do_not_change_the_values_of_anot
     ]  # fmt: skip
     assert items.rows("of") == expected
     assert items.rows("further") == ["18" if of == "18.0" and load != "full" else of for of in expected]
-    assert again.counts.duplicate == again.counts.read == 22
+    assert again.counts.known == again.counts.read == 22
 
 
 @pytest.mark.parametrize("load", MODES)

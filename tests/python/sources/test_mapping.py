@@ -34,7 +34,7 @@ def test_columns_are_mapped_by_expression_and_by_name(items: Shop) -> None:
 
     # Then the contract's columns have the mapped values, and columns in the expressions are not additional
     assert items.rows("id", "name", "size") == [("N001", "Ada Lovelace", 10)]
-    assert (load.counts.read, again.counts.duplicate) == (1, 1)
+    assert (load.counts.read, again.counts.known) == (1, 1)
     assert load.notes == ()
 
 
@@ -81,7 +81,7 @@ def test_a_query_stands_in_place_of_the_columns(items: Shop) -> None:
 
     # When it is loaded, twice, then its result counts as read
     load, again = items.load(), items.load()
-    assert (load.counts.read, again.counts.duplicate) == (2, 2)
+    assert (load.counts.read, again.counts.known) == (2, 2)
     assert sorted(items.rows("id", "name", "size")) == [("1", "Ada", 10), ("2", "Bob", 20)]
 
 

@@ -75,8 +75,8 @@ def test_rows_are_read_once_and_then_from_the_watermark_on(people: Shop, server:
     load = people.load()
 
     # Then the load reads rows after the watermark, rows within the lookback and rows without a time
-    assert (again.counts.read, again.counts.duplicate) == (2, 2)
-    assert (load.counts.accepted, load.counts.duplicate) == (2, 2)
+    assert (again.counts.read, again.counts.known) == (2, 2)
+    assert (load.counts.accepted, load.counts.known) == (2, 2)
     assert sorted(people.rows("name"), key=str) == ["Ada", "Ann", "Bob", "Cyd", "Dot"]
     assert people.rows("updated_at", where="name = 'Ann'") == [datetime(2026, 3, 3, 10)]
 
@@ -244,7 +244,7 @@ def test_decimals_arrive_in_the_lake_as_they_are(people: Shop, server: Postgresq
 
     # When they are loaded, twice
     assert people.load().counts.accepted == 3
-    assert people.load().counts.duplicate == 3
+    assert people.load().counts.known == 3
 
     # Then they are exact
     assert people.rows("amount")[0] == Decimal("12345678901234567891.123456789012345678")
@@ -423,7 +423,7 @@ def test_a_query_runs_in_the_source_and_cannot_write(people: Shop, server: Postg
 
     # When it is loaded, twice, then its rows are there once
     assert people.load().counts.accepted == 1
-    assert people.load().counts.duplicate == 1
+    assert people.load().counts.known == 1
     assert people.rows("name") == ["ADA :x 10:30 %s"]
 
     # And it runs in a transaction that reads one snapshot and cannot write
@@ -452,7 +452,7 @@ def test_names_of_tables_and_columns_are_quoted(people: Shop, server: Postgresql
 
     # When it is loaded, twice, then it is read, and the source is unchanged
     assert people.load().counts.accepted == 1
-    assert people.load().counts.duplicate == 1
+    assert people.load().counts.known == 1
     assert server.execute("select count(*) from people") == "0"
 
 

@@ -124,7 +124,7 @@ def test_fault_01_a_read_that_breaks_off_between_its_batches_begins_again(
     load = shop.load()
 
     # Then older records of later pages are read, although a newer record was read before
-    assert (load.counts.accepted, load.counts.duplicate) == (3, 2)
+    assert (load.counts.accepted, load.counts.known) == (3, 2)
     assert shop.load().counts.read == 1
     assert "since=2026-03-09" in api.asked[-1]
 
@@ -293,7 +293,7 @@ def test_fault_32_an_entry_that_is_no_object_is_quarantined(shop: Shop, serve: S
     load, again = shop.load(), shop.load()
 
     # Then they are quarantined, once, and the valid one is loaded
-    assert (load.counts.accepted, load.counts.quarantined, again.counts.duplicate) == (1, 3, 4)
+    assert (load.counts.accepted, load.counts.quarantined, again.counts.known) == (1, 3, 4)
     assert sorted(raw for raw, _ in shop.quarantine()) == [b'"text"', b"[1]", b"null"]
 
 

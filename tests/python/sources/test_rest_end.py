@@ -54,7 +54,7 @@ def test_fault_93_keys_that_hold_dots_are_paths_too(
     # When it is loaded, twice, then all is read, and there is nothing to say
     load = shop.load()
     assert (load.counts.accepted, load.notes, names(shop)) == (6, (), {1, 2, 3, 4, 5, 6})
-    assert shop.load().counts.duplicate == 6
+    assert shop.load().counts.known == 6
 
 
 def test_fault_93_every_path_may_hold_dots(shop: Shop, serve: Serve) -> None:

@@ -53,8 +53,8 @@ def test_rows_are_read_once_and_then_from_the_watermark_on(shop: Shop, scheme: s
     load = shop.load()
 
     # Then rows before the watermark are not read, except within the lookback and without a time
-    assert (again.counts.read, again.counts.duplicate) == (2, 2)
-    assert (load.counts.accepted, load.counts.duplicate) == (2, 2)
+    assert (again.counts.read, again.counts.known) == (2, 2)
+    assert (load.counts.accepted, load.counts.known) == (2, 2)
     assert sorted(shop.rows("name"), key=str) == ["Ada", "Ann", "Bob", "Cyd", "Dot"]
 
 
@@ -290,7 +290,7 @@ def test_a_query_runs_in_the_source(shop: Shop, scheme: str) -> None:
 
     # When it is loaded, twice, then its rows are there once
     assert shop.load().counts.accepted == 1
-    assert shop.load().counts.duplicate == 1
+    assert shop.load().counts.known == 1
     assert shop.rows("name") == ["ADA :x 10:30 %s"]
 
 
@@ -381,7 +381,7 @@ def test_fault_50_an_older_copy_of_a_source_is_not_taken_for_it(shop: Shop, sche
 
     # And a copy that lags by less than the lookback, one without new rows and an empty one are not older copies
     path.write_bytes(source)
-    assert shop.load().counts.duplicate == 1
+    assert shop.load().counts.known == 1
     execute(path, "update people set updated_at = '2026-03-02 09:30:00' where id = '2'")
     assert shop.load().counts.read == 1
     execute(path, "delete from people")
@@ -390,7 +390,7 @@ def test_fault_50_an_older_copy_of_a_source_is_not_taken_for_it(shop: Shop, sche
     # And a user who deleted the newest rows on purpose can say so in the mapping
     path.write_bytes(copy)
     shop.map(where="true")
-    assert shop.load().counts.duplicate == 1
+    assert shop.load().counts.known == 1
     execute(path, rows=[("3", "Cyd", "2026-03-03 10:00:00")])
     assert shop.load().counts.accepted == 1
 
@@ -409,7 +409,7 @@ def test_fault_59_columns_and_tables_of_a_database_are_quoted(shop: Shop, scheme
 
     # When it is loaded, twice, then it is read, and the source is unchanged
     assert shop.load().counts.accepted == 1
-    assert shop.load().counts.duplicate == 1
+    assert shop.load().counts.known == 1
     execute(path, "select * from people")
 
 
@@ -600,7 +600,7 @@ def test_fault_35_a_text_of_a_database_that_is_not_utf_8_is_quarantined(shop: Sh
     assert other.startswith(b'{"id": "4", "name": "\\u0000\xff", ')
     assert raw == b'{"id": "2", "name": "Zo\xeb", "updated_at": null, "n": 9007199254740993}'
     assert reasons == ["name: is not UTF-8"]
-    assert shop.load().counts.duplicate == 4
+    assert shop.load().counts.known == 4
 
 
 @BOTH

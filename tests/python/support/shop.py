@@ -125,7 +125,7 @@ class Shop:
             assert self.loads()[-1]["outcome"] == "failed"
             raise
         counts = load.counts
-        assert counts.read == counts.accepted + counts.quarantined + counts.duplicate
+        assert counts.read == counts.accepted + counts.quarantined + counts.known + counts.duplicate
         assert load.batch >= batch
         assert self.loads()[-1] | {"outcome": "completed", "read": counts.read, "error": None} == self.loads()[-1]
         require_reconciliation(self.lake, {self.name: (load.load_id, counts)})

@@ -33,7 +33,7 @@ def follow() -> None:
 def tell(accepted: int) -> None:
     """Emit the events that elt emits for the set my_shop."""
     folder = DataFolder(Path("my_shop"))
-    counts = Counts(read=3, accepted=accepted, duplicate=3 - accepted)
+    counts = Counts(read=3, accepted=accepted, known=3 - accepted)
     emit_rows_accepted(folder, [LoadResult(TableName("sales", "orders"), "load", counts, 1, 1)])
     time.sleep(1)  # a build takes longer
     emit_release_published(folder, Release("2026-03-01.1", Path("warehouse.duckdb")))

@@ -1,0 +1,188 @@
+"""How a set is doing: its release, late sources, quarantine, the run that is going on, and the last failed one."""
+
+import json
+from collections.abc import Callable, Iterable, Iterator
+from datetime import datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import duckdb
+
+from flows.config.settings import DataFolder, command
+from flows.core.clock import utc_now
+from flows.core.errors import WarehouseError
+from flows.core.names import TableName
+from flows.core.redaction import without_values
+from flows.core.storage import REBUILD, open_database
+from flows.lake.delta import open_table, query
+from flows.lake.quarantine_report import count_quarantine
+from flows.lake.raw import raw_path
+from flows.orchestration.run_lock import find_owner
+
+Line = tuple[str, str]
+"""The subject of a line, and its text; lines on one subject follow each other."""
+
+LONGEST_CAUSE = 400
+"""Characters of an error that are shown; `ops/runs` of the lake has the whole."""
+
+
+def list_warnings(folder: DataFolder) -> str:
+    """Return the tests that warned in the release, each with its sentence, then the records in quarantine."""
+    sentences = {node["name"]: node.get("description") for node in _manifest(folder).get("nodes", {}).values()}
+    lines = []
+    for name in sorted(_warned(folder)):
+        sentence, _, _ = " ".join((sentences.get(name) or "").split()).partition(". ")
+        lines.append(f"  {name}: {sentence}".rstrip(": "))
+    lines += [f"  in quarantine: {text}" for _, text in _quarantine(folder.lake)]
+    return "\n".join(lines) or "There are no warnings."
+
+
+def show_status(folder: DataFolder) -> str:
+    """Return the state of a set, read from its files alone: no run is disturbed, and nothing is written.
+
+    A part that cannot be read is named, with the reason, and the other parts are still shown.
+    """
+    parts: list[tuple[str, Callable[[], Iterable[Line]]]] = [
+        ("release", lambda: _release(folder)),
+        ("running", lambda: _running(folder)),
+        ("failed", lambda: _last_failure(folder.lake)),
+        ("late", lambda: _late_sources(folder)),
+        ("warnings", lambda: _warnings(folder)),
+        ("quarantine", lambda: _quarantine(folder.lake) or [("quarantine", "empty")]),
+    ]
+    lines: list[Line] = []
+    for about, part in parts:
+        try:
+            lines += part()
+        except (WarehouseError, duckdb.Error, OSError, ValueError) as error:
+            reason = str(error) if isinstance(error, WarehouseError) else without_values(error)
+            lines.append((about, f"cannot be read: {_shortened(reason)}"))
+    width = max(len(about) for about, _ in parts) + 3
+    shown, last = [f"  set {folder.path.name}", ""], ""
+    for about, text in lines:
+        shown.append(f"  {'' if about == last else about:{width}}{text}")
+        last = about
+    return "\n".join(shown)
+
+
+def _release(folder: DataFolder) -> Iterator[Line]:
+    if not folder.warehouse.exists():
+        yield "release", f"nothing is published yet: {command()} elt"
+        return
+    file = folder.warehouse.resolve()
+    with open_database(file, f"the release {file.parent.name} cannot be read", REBUILD) as release:
+        sql = "select release_name, built_at, git_commit from main.release"
+        name, built_at, commit = release.execute(sql).fetchall()[0]
+    code = ""
+    if commit:
+        identity, _, changes = commit.partition("-")
+        code = f", of git commit {identity[:12]}{' with changes that are not committed' if changes else ''}"
+    yield "release", f"{name}, {_age(built_at)} old{code}"
+
+
+def _running(folder: DataFolder) -> Iterator[Line]:
+    owner, is_running = find_owner(folder)
+    if owner is None:
+        yield "running", "no run is going on"
+    elif is_running:
+        yield "running", str(owner)
+    else:
+        yield "running", f"no run is going on; the last one died, and the next one takes over: {owner}"
+
+
+def _last_failure(lake: Path) -> Iterator[Line]:
+    """Say when and why the last failed run failed, and whether a later run was completed."""
+    runs = open_table(lake / "ops" / "runs")
+    sql = (
+        "select ended_at, error, ended_at < (select max(ended_at) from {table} where outcome = 'completed') "
+        "from {table} where outcome = 'failed' order by ended_at desc limit 1"
+    )
+    for ended_at, error, is_over in query(runs, sql):
+        since = ", a later run was completed" if is_over else ""
+        yield "failed", f"{_age(ended_at)} ago{since}: {_shortened(error or 'without a cause')}"
+    if runs is not None and not query(runs, "select 1 from {table} where outcome = 'failed' limit 1"):
+        yield "failed", "no run"
+
+
+def _late_sources(folder: DataFolder) -> Iterator[Line]:
+    """Compare the newest rows of the lake with the freshness that the contracts of the last run promise."""
+    sources = _manifest(folder).get("sources", {}).values()
+    if not sources:
+        yield "late", "unknown: no run has read the contracts yet"
+        return
+    late, checked = [], 0
+    for source in sorted(sources, key=lambda source: (source["source_name"], source["name"])):
+        name, freshness = TableName(source["source_name"], source["name"]), source.get("freshness") or {}
+        limits = [_duration(freshness.get(kind)) for kind in ("warn_after", "error_after")]
+        promised = min((limit for limit in limits if limit is not None), default=None)
+        if promised is None or not source.get("loaded_at_field"):
+            continue
+        newest = _newest(folder.lake, name, source["loaded_at_field"], freshness.get("filter"))
+        if newest is None:
+            continue
+        checked += 1
+        if newest + promised < utc_now():
+            stops = limits[1] is not None and newest + limits[1] < utc_now()
+            text = f"{name}: its newest rows arrived {_age(newest)} ago, {_in_words(promised)} are promised"
+            late.append(text + (", and no run can publish" if stops else ""))
+    yield from (("late", text) for text in late)
+    if not late:
+        yield "late", f"none of {checked} sources with a promise" if checked else "no source has rows and a promise"
+
+
+def _newest(lake: Path, name: TableName, loaded_at: str, where: str | None) -> datetime | None:
+    sql = f"select cast(max({loaded_at}) as timestamp) from {{table}} where {where or 'true'}"
+    rows = query(open_table(raw_path(lake, name)), sql)
+    return rows[0][0] if rows else None
+
+
+def _warnings(folder: DataFolder) -> Iterator[Line]:
+    if count := len(_warned(folder)):
+        yield "warnings", f"of {count} test{'' if count == 1 else 's'} of the release ({command()} status --warnings)"
+
+
+def _warned(folder: DataFolder) -> list[str]:
+    """Return the names of the tests that warned in the release; empty without a release."""
+    if not folder.warehouse.exists():
+        return []
+    with duckdb.connect(str(folder.warehouse.resolve()), read_only=True) as release:
+        ((tests,),) = release.execute("select tests from main.release").fetchall()
+    return [name for name, status in tests.items() if status == "warn"]
+
+
+def _manifest(folder: DataFolder) -> dict[str, Any]:
+    """Return what dbt wrote of the project when the last run read it; empty before the first run."""
+    file = folder.target / "manifest.json"
+    return dict(json.loads(file.read_text(encoding="utf-8"))) if file.exists() else {}
+
+
+def _quarantine(lake: Path) -> list[Line]:
+    counts = sorted(count_quarantine(lake).items())
+    return [("quarantine", f"{table}: {count:,} ({command()} quarantine {table})") for table, count in counts]
+
+
+def _duration(limit: Any) -> timedelta | None:
+    """Read a limit of dbt's freshness, such as {count: 3, period: day}; None for none."""
+    if not limit or limit.get("count") is None:
+        return None
+    return timedelta(**{f"{limit['period']}s": limit["count"]})
+
+
+def _age(moment: datetime) -> str:
+    return _in_words(utc_now() - moment)
+
+
+def _in_words(time: timedelta) -> str:
+    """Say a length of time in its largest unit of which there are two."""
+    for unit, seconds in (("day", 86400), ("hour", 3600), ("minute", 60)):
+        count = time.total_seconds() / seconds
+        if count >= 2:
+            digits = 0 if count >= 10 else 1
+            return f"{count:.{digits}f}".removesuffix(".0") + f" {unit}s"
+    return f"{max(time.total_seconds(), 0):.0f} seconds"
+
+
+def _shortened(text: str) -> str:
+    """Return a text on one line, cut where it is long."""
+    line = " ".join(text.split())
+    return line if len(line) <= LONGEST_CAUSE else f"{line[:LONGEST_CAUSE]} …"
