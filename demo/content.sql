@@ -71,7 +71,7 @@ with drawn as (
         product_number,
         ship_country,
         completed_at,
-        bits_of('review', order_number) as review_bits,
+        review_bits_of(order_number) as review_bits,
         bits_of('review words', order_number) as word_bits,
         bits_of('review form', order_number) as form_bits,
         bits_of('review fate', order_number) as fate_bits

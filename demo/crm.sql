@@ -23,11 +23,11 @@ account_drawn as (
     select
         *,
         bits_of('account', customer_number) as account_bits,
-        bits_of('relations', customer_number) as relation_bits,
+        further_bits_of('account', customer_number) as relation_bits,
         bits_of('life', customer_number) as life_bits,
-        bits_of('hours', customer_number) as hour_bits,
+        further_bits_of('life', customer_number) as hour_bits,
         bits_of('new address', customer_number) as new_address_bits,
-        bits_of('new name', customer_number) as new_name_bits
+        further_bits_of('new address', customer_number) as new_name_bits
     from registered
 
 ),
@@ -52,9 +52,7 @@ person_drawn as (
     select
         *,
         bits_of('identity', person_number) as identity_bits,
-        bits_of('address', person_number) as address_bits,
         bits_of('contact', person_number) as contact_bits,
-        bits_of('gaps', person_number) as gap_bits,
         draw(account_bits, 2, 1000) < 8 as has_bad_email,
         draw(life_bits, 0, 12000) as moving_draw,
         draw(life_bits, 1, 12000) as consent_draw,
@@ -165,6 +163,8 @@ with changed as (
 
     select
         *,
+        bits_of('address', person_number) as address_bits,
+        bits_of('gaps', person_number) as gap_bits,
         is_shown(move_shown_day_number) as has_moved,
         is_shown(consent_day_number) as has_changed_consent,
         is_shown(renamed_day_number) as has_renamed,

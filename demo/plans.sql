@@ -19,10 +19,10 @@ drawn as (
         *,
         bits_of('buyer', order_number) as buyer_bits,
         bits_of('second buyer', order_number) as second_buyer_bits,
-        bits_of('time', order_number) as time_bits,
-        bits_of('fate', order_number) as fate_bits,
         bits_of('basket', order_number) as basket_bits,
-        bits_of('manner', order_number) as manner_bits,
+        further_bits_of('buyer', order_number) as time_bits,
+        further_bits_of('second buyer', order_number) as fate_bits,
+        further_bits_of('basket', order_number) as manner_bits,
         customers_by(day_number - 1) as customer_count,
         products_by(day_number - 1) as product_count
     from numbered
@@ -103,6 +103,8 @@ create macro first_product_of(basket_bits, customer_number, product_count) as if
     draw_skewed(basket_bits, product_count)
 );
 
+create macro review_bits_of(order_number) as further_bits_of('lapse', order_number);
+
 create macro is_reviewed(review_bits) as draw(review_bits, 0, 100) < 27;
 
 -- One third of the products are good, and one third are bad.
@@ -128,97 +130,105 @@ from (
     ('late parcel', 400, 'delivered more than 7 days after the order'),
     ('cancelled order', 450, 'the order was cancelled'),
     ('price rise', 450, 'the price of the first product rose by 10 % or more this month'),
-    ('bad review', 500, 'the customer gave one star')
+    ('bad review', 450, 'the customer gave one star')
 ) as made_up (cause, lapse_permille, description);
 
--- Orders after which the customer lapses, one row per order and cause, if the customer has not
--- lapsed before. An order that another customer takes over has no row: it says nothing about that
--- customer.
+-- Orders after which the customer lapses, one row per order, if the customer has not lapsed before.
+-- Of several causes, the first one counts. An order that another customer takes over has no row
+-- for that customer.
 create table disappointments as
 
 with disappointing as (
 
     select
-        *,
-        bits_of('lapse', order_number) as lapse_bits,
-        bits_of('review', order_number) as review_bits,
+        order_number,
+        day_number,
+        month_number,
+        first_choice as customer_number,
+        ordered_at,
+        would_be_cancelled_at,
+        would_be_completed_at,
+        draw(bits_of('lapse', order_number), 0, 1000) as lapse_draw,
+        review_bits_of(order_number) as review_bits,
         first_product_of(basket_bits, first_choice, product_count) as first_product_number
     from order_plans
     where
         first_choice is not null
         and draw(bits_of('lapse', order_number), 0, 1000)
-        < (select max(lapse_permille) from lapse_causes)
+        < (select max(lapse_causes.lapse_permille) from lapse_causes)
 
 ),
 
--- The first product is the one that was bought, unless it is out of season or out of stock.
-first_products_found as (
+risen_prices as (
 
     select
-        disappointing.*,
-        products.category in (select seasons.category from seasons)
-        or stock_out_days.product_number is not null as is_product_uncertain,
-        product_months.price_after_cents * 100 >= product_months.price_before_cents * 110
-        and product_months.changed_at <= disappointing.ordered_at as has_risen
-    from disappointing
-    inner join products on disappointing.first_product_number = products.product_number
-    inner join product_months
-        on
-            disappointing.first_product_number = product_months.product_number
-            and disappointing.month_number = product_months.month_number
-    left join stock_out_days
-        on
-            disappointing.first_product_number = stock_out_days.product_number
-            and disappointing.day_number = stock_out_days.day_number
+        product_number,
+        month_number,
+        changed_at
+    from product_months
+    where price_after_cents * 100 >= price_before_cents * 110
 
 ),
 
 causes_found as (
 
     select
-        order_number,
-        first_choice as customer_number,
-        draw(lapse_bits, 0, 1000) as lapse_draw,
-        unnest([
-            struct_pack(
-                cause := 'late parcel',
-                is_given := would_be_cancelled_at is null
-                and would_be_completed_at > ordered_at + interval 7 days,
-                felt_at := would_be_completed_at
-            ),
-            struct_pack(
-                cause := 'cancelled order',
-                is_given := would_be_cancelled_at is not null,
-                felt_at := would_be_cancelled_at
-            ),
-            struct_pack(
-                cause := 'price rise',
-                is_given := not is_product_uncertain and coalesce(has_risen, false),
-                felt_at := ordered_at
-            ),
-            struct_pack(
-                cause := 'bad review',
-                is_given := would_be_cancelled_at is null
-                and not is_product_uncertain
-                and is_reviewed(review_bits)
-                and stars_of(review_bits, first_product_number) = 1,
-                felt_at := review_written_at(review_bits, would_be_completed_at)
-            )
-        ], recursive := true)
-    from first_products_found
+        disappointing.*,
+        case
+            when disappointing.would_be_cancelled_at is not null then 'cancelled order'
+            when disappointing.would_be_completed_at > disappointing.ordered_at + interval 7 days
+                then 'late parcel'
+            when
+                is_reviewed(disappointing.review_bits)
+                and stars_of(disappointing.review_bits, disappointing.first_product_number) = 1
+                then 'bad review'
+            when risen_prices.changed_at <= disappointing.ordered_at then 'price rise'
+        end as cause
+    from disappointing
+    left join risen_prices
+        on
+            disappointing.first_product_number = risen_prices.product_number
+            and disappointing.month_number = risen_prices.month_number
 
 ),
 
+lapses_timed as (
+
+    select
+        causes_found.*,
+        1 + day_of(case causes_found.cause
+            when 'cancelled order' then causes_found.would_be_cancelled_at
+            when 'late parcel' then causes_found.would_be_completed_at
+            when 'bad review'
+                then review_written_at(
+                    causes_found.review_bits, causes_found.would_be_completed_at
+                )
+            else causes_found.ordered_at
+        end) as lapsed_day_number
+    from causes_found
+    inner join lapse_causes on causes_found.cause = lapse_causes.cause
+    where causes_found.lapse_draw < lapse_causes.lapse_permille
+
+),
+
+-- The first product is the one that was bought, unless it is out of season or out of stock.
 disappointments as (
 
     select
-        causes_found.customer_number,
-        causes_found.order_number,
-        causes_found.cause,
-        day_of(causes_found.felt_at) + 1 as lapsed_day_number
-    from causes_found
-    inner join lapse_causes on causes_found.cause = lapse_causes.cause
-    where causes_found.is_given and causes_found.lapse_draw < lapse_causes.lapse_permille
+        lapses_timed.customer_number,
+        lapses_timed.order_number,
+        lapses_timed.cause,
+        lapses_timed.lapsed_day_number
+    from lapses_timed
+    inner join products on lapses_timed.first_product_number = products.product_number
+    left join seasons on products.category = seasons.category
+    left join stock_out_days
+        on
+            lapses_timed.first_product_number = stock_out_days.product_number
+            and lapses_timed.day_number = stock_out_days.day_number
+    where
+        lapses_timed.cause in ('cancelled order', 'late parcel')
+        or (seasons.category is null and stock_out_days.product_number is null)
 
 )
 
