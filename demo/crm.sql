@@ -53,6 +53,7 @@ person_drawn as (
         *,
         bits_of('identity', person_number) as identity_bits,
         bits_of('contact', person_number) as contact_bits,
+        further_bits_of('contact', person_number) as gap_bits,
         draw(account_bits, 2, 1000) < 8 as has_bad_email,
         draw(life_bits, 0, 12000) as moving_draw,
         draw(life_bits, 1, 12000) as consent_draw,
@@ -164,7 +165,6 @@ with changed as (
     select
         *,
         bits_of('address', person_number) as address_bits,
-        bits_of('gaps', person_number) as gap_bits,
         is_shown(move_shown_day_number) as has_moved,
         is_shown(consent_day_number) as has_changed_consent,
         is_shown(renamed_day_number) as has_renamed,
