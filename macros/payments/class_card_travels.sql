@@ -65,7 +65,8 @@
                 - previous_locations.previous_us
             ) / cast(3600000000 as double) as passed_hours
         from previous_locations
-        left join {{ countries }} as countries on previous_locations.known_country = countries.country
+        left join {{ countries }} as countries
+            on previous_locations.known_country = countries.country
         left join {{ countries }} as previous_countries
             on previous_locations.previous_country = previous_countries.country
 

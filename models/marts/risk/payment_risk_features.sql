@@ -1,4 +1,4 @@
-{#- A payment changes those after it: of its card, of its device and, by their counts, of its terminal. -#}
+{#- A payment changes the later ones of its card, its device and, by their counts, its terminal. -#}
 {{ config(
     materialized='incremental',
     incremental_strategy='append',
