@@ -103,7 +103,7 @@ create macro first_product_of(basket_bits, customer_number, product_count) as if
     draw_skewed(basket_bits, product_count)
 );
 
-create macro review_bits_of(order_number) as further_bits_of('lapse', order_number);
+create macro review_bits_of(order_number) as further_bits_of('farewell', order_number);
 
 create macro is_reviewed(review_bits) as draw(review_bits, 0, 100) < 27;
 
@@ -148,13 +148,13 @@ with disappointing as (
         ordered_at,
         would_be_cancelled_at,
         would_be_completed_at,
-        draw(bits_of('lapse', order_number), 0, 1000) as lapse_draw,
+        draw(bits_of('farewell', order_number), 0, 1000) as lapse_draw,
         review_bits_of(order_number) as review_bits,
         first_product_of(basket_bits, first_choice, product_count) as first_product_number
     from order_plans
     where
         first_choice is not null
-        and draw(bits_of('lapse', order_number), 0, 1000)
+        and draw(bits_of('farewell', order_number), 0, 1000)
         < (select max(lapse_causes.lapse_permille) from lapse_causes)
 
 ),
