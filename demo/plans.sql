@@ -129,7 +129,7 @@ from (
     values
     ('late parcel', 400, 'delivered more than 7 days after the order'),
     ('cancelled order', 450, 'the order was cancelled'),
-    ('price rise', 450, 'the price of the first product rose by 10 % or more this month'),
+    ('price rise', 450, 'the price of the first product rose by 5 % or more this month'),
     ('bad review', 450, 'the customer gave one star')
 ) as made_up (cause, lapse_permille, description);
 
@@ -166,7 +166,7 @@ risen_prices as (
         month_number,
         changed_at
     from product_months
-    where price_after_cents * 100 >= price_before_cents * 110
+    where price_after_cents * 100 >= price_before_cents * 105
 
 ),
 

@@ -36,7 +36,7 @@ DISAPPOINTMENTS = """
     select lines.customer_id, 'price rise', lines.ordered_at from core.fct_order_lines as lines
     inner join prices_before on lines.product_id = prices_before.product_id
         and lines.currency = prices_before.currency and date_trunc('month', lines.ordered_at) = prices_before.month
-    where lines.line_number = 1 and lines.unit_price >= 1.1 * prices_before.price_before
+    where lines.line_number = 1 and lines.unit_price >= 1.05 * prices_before.price_before
     union all
     select customer_id, 'bad review', reviewed_at from core.fct_reviews where rating = 1
 """
