@@ -6,6 +6,11 @@ create macro bits_of(purpose, subject) as cast(
     & 18446744073709551615 as ubigint
 );
 
+-- The other 64 bits of the same hash: a subject with many draws needs half as many hashes.
+create macro further_bits_of(purpose, subject) as cast(
+    md5_number(getvariable('seed') || ':' || purpose || ':' || subject) >> 64 as ubigint
+);
+
 -- Draw a number from 0 to choices - 1. 64 bits hold four draws of 16 bits, in places 0 to 3.
 create macro draw(bits, place, choices) as (
     cast((bits >> (16 * place)) & 65535 as bigint) * choices // 65536

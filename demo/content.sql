@@ -71,7 +71,7 @@ with drawn as (
         product_number,
         ship_country,
         completed_at,
-        bits_of('review', order_number) as review_bits,
+        review_bits_of(order_number) as review_bits,
         bits_of('review words', order_number) as word_bits,
         bits_of('review form', order_number) as form_bits,
         bits_of('review fate', order_number) as fate_bits
@@ -84,21 +84,16 @@ rated as (
 
     select
         *,
-        -- One third of the products are good, and one third are bad.
-        draw_from(review_bits, 1, case draw(bits_of('quality', product_number), 0, 3)
-            when 0 then [5, 5, 5, 5, 5, 4, 4, 4, 3, 1]
-            when 1 then [5, 5, 5, 4, 4, 4, 3, 3, 2, 1]
-            else [5, 4, 4, 3, 3, 2, 2, 1, 1, 1]
-        end) as stars,
+        stars_of(review_bits, product_number) as stars,
         case
             when ship_country in ('DE', 'AT') then 'de'
             when ship_country = 'CH' then draw_from(form_bits, 0, ['de', 'de', 'fr'])
             when ship_country = 'FR' then 'fr'
             else 'en'
         end as language,
-        completed_at + to_seconds(86400 + draw(review_bits, 2, 65536) * 14) as written_at
+        review_written_at(review_bits, completed_at) as written_at
     from drawn
-    where draw(review_bits, 0, 100) < 27
+    where is_reviewed(review_bits)
 
 ),
 

@@ -23,11 +23,11 @@ account_drawn as (
     select
         *,
         bits_of('account', customer_number) as account_bits,
-        bits_of('relations', customer_number) as relation_bits,
+        further_bits_of('account', customer_number) as relation_bits,
         bits_of('life', customer_number) as life_bits,
-        bits_of('hours', customer_number) as hour_bits,
+        further_bits_of('life', customer_number) as hour_bits,
         bits_of('new address', customer_number) as new_address_bits,
-        bits_of('new name', customer_number) as new_name_bits
+        further_bits_of('new address', customer_number) as new_name_bits
     from registered
 
 ),
@@ -52,9 +52,8 @@ person_drawn as (
     select
         *,
         bits_of('identity', person_number) as identity_bits,
-        bits_of('address', person_number) as address_bits,
         bits_of('contact', person_number) as contact_bits,
-        bits_of('gaps', person_number) as gap_bits,
+        further_bits_of('contact', person_number) as gap_bits,
         draw(account_bits, 2, 1000) < 8 as has_bad_email,
         draw(life_bits, 0, 12000) as moving_draw,
         draw(life_bits, 1, 12000) as consent_draw,
@@ -99,9 +98,45 @@ timed as (
             registered_day_number + 60 * (1 + renaming_draw % 12) + renaming_draw // 12 % 10 + 40,
             null
         ) as renamed_day_number,
-        if(lapsing_draw < 350, registered_day_number + 30 + 3 * lapsing_draw, null)
-            as lapsed_day_number
+        -- Some lapse for reasons of their own, which no source shows.
+        if(lapsing_draw < 120, registered_day_number + 30 + 8 * lapsing_draw, null)
+            as leaving_day_number
     from person_drawn
+
+),
+
+first_disappointments as (
+
+    select
+        customer_number,
+        min(lapsed_day_number) as lapsed_day_number,
+        min_by(order_number, (lapsed_day_number, order_number, cause)) as order_number,
+        min_by(cause, (lapsed_day_number, order_number, cause)) as cause
+    from disappointments
+    group by customer_number
+
+),
+
+-- A later call knows more orders of the days to come, so it may know more of later lapses.
+lapses as (
+
+    select
+        timed.*,
+        least(timed.leaving_day_number, first_disappointments.lapsed_day_number)
+            as lapsed_day_number,
+        if(
+            coalesce(first_disappointments.lapsed_day_number < timed.leaving_day_number, true),
+            first_disappointments.order_number,
+            null
+        ) as lapse_order_number,
+        if(
+            coalesce(first_disappointments.lapsed_day_number < timed.leaving_day_number, true),
+            first_disappointments.cause,
+            null
+        ) as lapse_cause
+    from timed
+    left join first_disappointments
+        on timed.customer_number = first_disappointments.customer_number
 
 ),
 
@@ -116,7 +151,7 @@ customers as (
         moment(moved_day_number, draw(hour_bits, 1, 86400)) as moved_at,
         moment(consent_day_number, draw(hour_bits, 2, 86400)) as consent_changed_at,
         moment(renamed_day_number, draw(new_name_bits, 0, 86400)) as renamed_at
-    from timed
+    from lapses
 
 )
 
@@ -129,6 +164,7 @@ with changed as (
 
     select
         *,
+        bits_of('address', person_number) as address_bits,
         is_shown(move_shown_day_number) as has_moved,
         is_shown(consent_day_number) as has_changed_consent,
         is_shown(renamed_day_number) as has_renamed,
@@ -313,6 +349,7 @@ with drawn as (
         customers.customer_number,
         customers.registered_day_number,
         customers.registration_shown_day_number,
+        customers.leaving_day_number,
         customers.lapsed_day_number,
         bits_of(
             'experiment', experiments.experiment_number || '/' || customers.customer_number
@@ -337,7 +374,8 @@ assigned as (
 
 ),
 
--- Leave out customers who lapse before the window ends: no treatment changes their orders.
+-- Leave out customers who lapsed, or who leave before the window ends: no treatment changes their
+-- orders. Disappointments within the window are not known yet.
 participants as (
 
     select
@@ -347,7 +385,8 @@ participants as (
     where
         draw(exposure_bits, 3, 100) < 85
         and registration_shown_day_number <= assigned_day_number
-        and coalesce(lapsed_day_number > assigned_day_number + window_days + 5, true)
+        and coalesce(lapsed_day_number > assigned_day_number, true)
+        and coalesce(leaving_day_number > assigned_day_number + window_days + 5, true)
 
 ),
 

@@ -230,7 +230,10 @@ FILES: tuple[SourceFiles, ...] = (
     SourceFiles(source="lending", name="loans", made_as="lending_loans", suffix="csv"),
     SourceFiles(source="lending", name="repayments", made_as="lending_repayments", suffix="csv"),
 )
-STEPS = ("chance", "vocabulary", "shop", "crm", "sales", "web", "equipment", "content", "payments", "lending", "clinic")
+STEPS = (
+    "chance", "vocabulary", "shop", "plans", "crm", "sales", "web", "equipment", "content", "payments", "lending",
+    "clinic",
+)  # fmt: skip
 """The SQL files that make the pharmacy, in the order of execution."""
 
 

@@ -1,4 +1,5 @@
--- Orders that an experiment caused. They are the first orders of their day.
+-- Orders that an experiment caused. They are the first orders of their day. A customer who lapsed
+-- within the window places none.
 create table response_orders as
 
 with responses as (
@@ -11,7 +12,9 @@ with responses as (
             partition by response_day_number order by experiment_number, customer_number
         ) - 1 as place
     from experiment_customers
-    where response_day_number is not null
+    where
+        response_day_number is not null
+        and coalesce(lapsed_day_number > response_day_number, true)
 
 ),
 
@@ -33,71 +36,29 @@ select * from response_orders;
 -- demo makes all orders.
 create table orders as
 
-with numbered as (
+with placed as (
 
     select
-        day_number,
-        month_number,
-        unnest(range(orders_before, orders_before + order_count)) as order_number
-    from calendar
-    where day_number >= getvariable('since_day') - getvariable('order_life_days')
-
-),
-
-placed as (
-
-    select
-        numbered.*,
+        order_plans.*,
         response_orders.customer_number as responding_customer_number
-    from numbered
-    left join response_orders on numbered.order_number = response_orders.order_number
+    from order_plans
+    left join response_orders on order_plans.order_number = response_orders.order_number
+    where order_plans.day_number >= getvariable('since_day') - getvariable('order_life_days')
 
 ),
 
-drawn as (
-
-    select
-        *,
-        bits_of('buyer', order_number) as buyer_bits,
-        bits_of('second buyer', order_number) as second_buyer_bits,
-        bits_of('time', order_number) as time_bits,
-        bits_of('fate', order_number) as fate_bits,
-        bits_of('form', order_number) as form_bits,
-        bits_of('basket', order_number) as basket_bits,
-        bits_of('manner', order_number) as manner_bits,
-        customers_by(day_number - 1) as customer_count,
-        products_by(day_number - 1) as product_count,
-        draw(bits_of('buyer', order_number), 0, 100) as buyer_draw
-    from placed
-
-),
-
--- In every hundred customers, a few buy often and many rarely. One order in ten is from a new
--- customer.
 buyers_proposed as (
 
     select
         *,
-        case
-            when buyer_draw < 7 then null
-            when buyer_draw < 17
-                then customer_count - 1 - draw_of_many(
-                    buyer_bits, 1,
-                    greatest(1, customer_count - customers_by(day_number - 5))
-                )
-            else least(
-                customer_count - 1,
-                draw_of_many(buyer_bits, 1, customer_count) // 100 * 100
-                + draw_skewed(second_buyer_bits, 100)
-            )
-        end as first_choice,
+        bits_of('form', order_number) as form_bits,
         draw_of_many(second_buyer_bits, 1, customer_count) as second_choice,
         draw_of_many(bits_of('third buyer', order_number), 0, customer_count) as third_choice
-    from drawn
+    from placed
 
 ),
 
--- A lapsed customer places no order. The next choice takes it, and in the end the newest customer.
+-- A lapsed customer places no order. The next choice takes it, and in the end a guest.
 buyers_chosen as (
 
     select
@@ -112,7 +73,6 @@ buyers_chosen as (
                 then buyers_proposed.second_choice
             when coalesce(third_one.lapsed_day_number > buyers_proposed.day_number, true)
                 then buyers_proposed.third_choice
-            else buyers_proposed.customer_count - 1
         end as customer_number
     from buyers_proposed
     left join customers as first_one
@@ -131,52 +91,11 @@ fates_drawn as (
         draw_from(form_bits, 0, getvariable('channels_by_share')) as channel,
         draw_from(form_bits, 2, getvariable('line_counts_by_share')) as bought_line_count,
         draw(form_bits, 3, 1000) < 15 as has_gift,
-        draw(fate_bits, 0, 1000) < 40 and responding_customer_number is null as is_cancelled,
+        would_be_cancelled_at is not null and responding_customer_number is null as is_cancelled,
         draw(fate_bits, 0, 1000) between 40 and 99 as is_returned,
         draw(manner_bits, 0, 10) < 4 as is_returned_whole,
-        -- Every customer has a favourite product.
-        if(
-            draw(basket_bits, 2, 10) < 4 and customer_number is not null,
-            customer_number * 7919 % products_by(-1),
-            draw_skewed(basket_bits, product_count)
-        ) as first_product_number,
-        moment(
-            day_number,
-            draw_from(time_bits, 0, getvariable('hours_by_demand')) * 3600
-            + draw(time_bits, 1, 3600)
-        ) as ordered_at
+        first_product_of(basket_bits, customer_number, product_count) as first_product_number
     from buyers_chosen
-
-),
-
-paid as (
-
-    select
-        *,
-        channel in ('phone', 'marketplace', 'store') as is_imported,
-        draw(fate_bits, 3, 1000) as lateness_draw,
-        -- One order in twelve is paid by bank transfer, which takes days.
-        ordered_at + to_seconds(
-            if(draw(manner_bits, 1, 12) = 0, 86400, 20)
-            + draw(time_bits, 2, if(draw(manner_bits, 1, 12) = 0, 259200, 900))
-        ) as would_be_paid_at,
-        if(is_cancelled, ordered_at + to_seconds(3600 + draw(time_bits, 3, 100000)), null)
-            as cancelled_at
-    from fates_drawn
-
-),
-
-shipped as (
-
-    select
-        *,
-        if(
-            is_cancelled and would_be_paid_at >= cancelled_at, null, would_be_paid_at
-        ) as paid_at,
-        if(
-            is_cancelled, null, would_be_paid_at + to_seconds(14400 + draw(time_bits, 3, 201600))
-        ) as shipped_at
-    from paid
 
 ),
 
@@ -184,8 +103,15 @@ completed as (
 
     select
         *,
-        shipped_at + to_seconds(72000 + draw(fate_bits, 1, 360000)) as completed_at
-    from shipped
+        channel in ('phone', 'marketplace', 'store') as is_imported,
+        draw(fate_bits, 3, 1000) as lateness_draw,
+        if(is_cancelled, would_be_cancelled_at, null) as cancelled_at,
+        if(
+            is_cancelled and would_be_paid_at >= would_be_cancelled_at, null, would_be_paid_at
+        ) as paid_at,
+        if(is_cancelled, null, would_be_shipped_at) as shipped_at,
+        if(is_cancelled, null, would_be_completed_at) as completed_at
+    from fates_drawn
 
 ),
 

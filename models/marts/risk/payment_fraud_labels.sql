@@ -132,6 +132,7 @@ charges_timed as (
         least(
             greatest(maturities.is_evident_at, charges.known_at), charges.fraud_known_at
         ) as unknown_until,
+        greatest(maturities.is_evident_at, charges.known_at) as label_matures_at,
         charges.fraud_known_at
     from charges
     inner join maturities on charges.matures_at = maturities.matures_at
@@ -152,6 +153,7 @@ all_labels as (
             '{{ label_state }}' as label_state,
             cast({{ is_fraud }} as boolean) as is_fraud,
             transacted_at,
+            label_matures_at,
             {{ valid_from }} as valid_from,
             {{ valid_to }} as valid_to
         from charges_timed
@@ -171,6 +173,7 @@ payment_fraud_labels as (
         all_labels.valid_from <= latest_moment.latest_at
         and latest_moment.latest_at < all_labels.valid_to as is_current,
         all_labels.transacted_at,
+        all_labels.label_matures_at,
         all_labels.valid_from,
         all_labels.valid_to
     from all_labels

@@ -13,6 +13,7 @@ payment_fraud_labels_as_of as (
         fraud_status,
         label_state,
         is_fraud,
+        label_matures_at <= cast(as_of as timestamp) as is_mature,
         transacted_at,
         valid_from as known_from
     from payment_fraud_labels

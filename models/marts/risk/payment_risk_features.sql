@@ -1,25 +1,67 @@
-with charges as (
+{#- A payment changes the later ones of its card, its device and, by their counts, its terminal. -#}
+{{ config(
+    materialized='incremental',
+    incremental_strategy='append',
+    on_schema_change='fail',
+    pre_hook="{{ delete_later_rows(
+        events='fct_payments', where='not is_refund', key='transaction_id',
+        columns=[
+            'transaction_id', 'customer_id', 'customer_key', 'card_id', 'terminal_id', 'order_id',
+            'device_id', 'country', 'currency', 'amount', 'transacted_at',
+        ],
+        groups=['card_id', 'device_id'], at='transacted_at',
+        lookup={
+            'relation': 'int_terminal_payments_counted',
+            'join_on': {'terminal_id': 'terminal_id', 'transacted_at': 'happened_at'},
+            'columns': [
+                'terminal_payment_count', 'terminal_fraud_count', 'terminal_fraud_count_30_days',
+            ],
+        },
+    ) }}",
+    post_hook="{{ record_incremental_state(['payments.transactions'], through='fct_payments') }}",
+) }}
+
+with all_charges as (
 
     select * from {{ ref('fct_payments') }}
     where not is_refund
 
 ),
 
-card_payments as (
+countries as (
 
-    select * from {{ ref('int_card_payments_rolled') }}
+    select * from {{ ref('countries') }}
 
 ),
 
-card_travels as (
+travel_speeds as (
 
-    select * from {{ ref('int_card_travels_classed') }}
+    select * from {{ ref('travel_speeds') }}
 
 ),
 
 terminal_payments as (
 
     select * from {{ ref('int_terminal_payments_counted') }}
+
+),
+
+charges as (
+
+    select * from all_charges
+    {{ filter_affected_groups('transaction_id', ['card_id', 'device_id']) }}
+
+),
+
+card_payments as (
+
+    {{ roll_card_payments('charges') | indent(4) }}
+
+),
+
+card_travels as (
+
+    {{ class_card_travels('charges', 'countries', 'travel_speeds') | indent(4) }}
 
 ),
 
@@ -116,3 +158,4 @@ payment_risk_features as (
 )
 
 select * from payment_risk_features
+{{ filter_affected_keys('transaction_id') }}

@@ -359,7 +359,7 @@ def test_nobody_buys_after_they_lapsed(tmp_path: Path) -> None:
     for _ in range(3):
         advance(tmp_path, scale=0.3)
     _, lapsed = read_truth(tmp_path)["lapsed_customers"]
-    lapsed_on = dict(lapsed)
+    lapsed_on = {customer: day for customer, day, *_ in lapsed}
     assert len(lapsed_on) > 300
 
     # When their orders are read, then there are some, but none after the day of lapsing

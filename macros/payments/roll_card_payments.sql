@@ -1,19 +1,4 @@
-with charges as (
-
-    select * from {{ ref('fct_payments') }}
-    where not is_refund
-
-),
-
-card_payments as (
-
-    select * from charges
-    where card_id is not null
-
-),
-
-int_card_payments_rolled as (
-
+{% macro roll_card_payments(charges) -%}
     select
         transaction_id,
         {{ roll_by_time('sum', 'amount', '10m', 'transacted_at', ['card_id', 'currency']) }}
@@ -32,8 +17,6 @@ int_card_payments_rolled as (
             as card_payment_count_30_days,
         {{ roll_past('count', 'transaction_id', 'transacted_at', 'card_id') }}
             as card_payment_count
-    from card_payments
-
-)
-
-select * from int_card_payments_rolled
+    from {{ charges }}
+    where card_id is not null
+{%- endmacro %}
