@@ -1,6 +1,6 @@
 # People, pre-commit and CI use the same commands. `make run` and `make test` set up what they need.
 .DEFAULT_GOAL := help
-.PHONY: help setup run test test-slow test-services faults torture bench lint format docs ui lock readme pictures schema clean
+.PHONY: help setup run dev test test-slow test-services faults torture bench lint format docs ui lock readme pictures schema clean
 
 PYTHON ?= python3
 BIN := .venv/bin
@@ -32,6 +32,10 @@ setup: .venv/ready  ## set up the virtual environment, locked dependencies and P
 
 run: setup  ## run the demo from its sources to a release; each further run is one day later
 	@$(BIN)/python -m flows demo
+
+dev: setup  ## begin your dev database again as a copy of the release, with all views
+	@rm -f $(DATA)/$(SET)/dev.duckdb $(DATA)/$(SET)/dev.duckdb.wal
+	@$(BIN)/dbt --quiet run --select config.materialized:view --vars "$$($(BIN)/python -m flows vars)"
 
 test: setup  ## run the tests, except the long ones
 	@$(BIN)/python -m pytest -n 2

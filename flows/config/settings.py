@@ -143,6 +143,11 @@ class DataFolder:
         return self.path / "candidate" / "warehouse.duckdb"
 
     @property
+    def dev(self) -> Path:
+        """The database that dbt in a terminal writes; it is never released."""
+        return self.path / "dev.duckdb"
+
+    @property
     def releases(self) -> Path:
         """One folder a release."""
         return self.path / "releases"

@@ -24,7 +24,7 @@ from flows.lake.raw import RawTable, raw_path
 class Pin:
     """The state of a table that the catalog shows: Delta version and last batch; None and 0 if it was never loaded.
 
-    `rows` is the same exactly as long as the table and its rows are; compaction does not change it. Empty if the table
+    `rows` changes exactly when the table's rows do; compaction does not change it. Empty if the table
     was never loaded.
     """
 

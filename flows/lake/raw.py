@@ -73,7 +73,7 @@ class RawTable:
 
     @property
     def rows_state(self) -> str:
-        """What is the same exactly as long as the rows are: the table's id, and the version that last changed rows."""
+        """A text that changes exactly when the rows do: the table's id, and the version that last changed rows."""
         if self._delta is None:
             return ""
         return f"{self._delta.metadata().id}:{rows_version(self._delta)}"

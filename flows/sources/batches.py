@@ -78,8 +78,8 @@ class ExpectedColumns:
 class Request:
     """The request of a load to a connector; `identity` are the source's columns that tell one record from another.
 
-    With a `look`, the source is only looked at: a connector yields its columns and so many records of its beginning,
-    in one batch, and one more if there are more. It asks the source once, and gives up after LOOK_SECONDS.
+    With a `look`, a connector yields the columns and so many records of its beginning, in one batch. It yields one
+    record more if there are more. It asks the source once, and gives up after LOOK_SECONDS.
     """
 
     watermark: str | None

@@ -1,12 +1,11 @@
 """The candidate: a copy of the last release that a run builds and tests."""
 
-import fcntl
 import shutil
 import time
 from collections.abc import Collection, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
-from functools import partial
+from functools import cache, partial
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +13,7 @@ import duckdb
 
 from flows.config.settings import DataFolder, template_folder
 from flows.core.errors import StorageFailed
+from flows.core.files import copy_file
 from flows.core.names import identifier
 from flows.core.storage import REBUILD, TRY_AGAIN, open_database
 from flows.lake.catalog import read_pins
@@ -35,9 +35,6 @@ WITHOUT_UNIT_TESTS = ("--exclude-resource-type", "unit_test")
 
 PARTLY = ("--indirect-selection", "empty")
 """dbt's options for a build of the named nodes alone, without the tests of a named model."""
-
-FICLONE = 0x40049409
-"""The ioctl of Linux that shares a file's blocks until one side is written."""
 
 
 @dataclass(frozen=True)
@@ -167,8 +164,8 @@ def drop_orphaned_relations(dbt: Dbt) -> list[str]:
 def build_candidate(dbt: Dbt, *, full_refresh: bool, select: str | None, on_event: Sequence[OnEvent] = ()) -> Build:
     """Bring the candidate up to date and close it; the results hold the failures, which the gates read.
 
-    What the last release holds under the same code and inputs is kept, its test results too. `full_refresh` keeps
-    nothing. With `select`, these nodes are built and tested, and no others.
+    Nodes that the last release holds under the same code and inputs are kept, with the results of their tests.
+    `full_refresh` keeps nothing. With `select`, these nodes are built and tested, and no others.
     """
     started = time.monotonic()
     progress = Progress()
@@ -177,7 +174,7 @@ def build_candidate(dbt: Dbt, *, full_refresh: bool, select: str | None, on_even
         if select is not None:
             build = _build_selection(dbt, select.split(), full_refresh, seen)
         else:
-            build = _build_what_changed(dbt, full_refresh, seen)
+            build = _build_what_changed(dbt, full_refresh, progress, seen)
     candidate = dbt.folder.candidate
     if not candidate.exists():  # a selection that matches nothing
         duckdb.connect(str(candidate)).close()
@@ -204,13 +201,13 @@ def _build_selection(dbt: Dbt, selected: Sequence[str], full_refresh: bool, on_e
     return Build(tuple(results), "", NO_FILE, 0, hash_code(dbt.variables))
 
 
-def _build_what_changed(dbt: Dbt, full_refresh: bool, on_event: Sequence[OnEvent]) -> Build:
+def _build_what_changed(dbt: Dbt, full_refresh: bool, progress: Progress, on_event: Sequence[OnEvent]) -> Build:
     """Build and test the nodes whose code or inputs are not those of the last release, wave by wave."""
     candidate, code = dbt.folder.candidate, hash_code(dbt.variables)
     prints = Fingerprints(dbt.manifest, dbt.variables, _key_fingerprint(dbt))
     rebuild = Rebuild(
         manifest=dbt.manifest,
-        code_of=prints.of,
+        code_of=cache(prints.of),
         sources=_source_states(dbt),
         before={} if full_refresh else _states_before(dbt),
         present=present_relations(candidate),
@@ -218,6 +215,7 @@ def _build_what_changed(dbt: Dbt, full_refresh: bool, on_event: Sequence[OnEvent
     options = ["--full-refresh"] if full_refresh else []
     results: list[Any] = []
     while wave := rebuild.next_wave():
+        progress.total = len(results) + rebuild.undecided
         done = dbt.run("build", *options, *WITHOUT_UNIT_TESTS, *_selection(dbt, wave), on_event=on_event)
         rebuild.record(done, partial(hash_tables, candidate))
         results += done
@@ -255,7 +253,7 @@ def _selection(dbt: Dbt, wave: Sequence[str]) -> list[str]:
 
 
 def _source_states(dbt: Dbt) -> dict[str, str]:
-    """Return what stands for the rows of each source table that the catalog shows, by unique id."""
+    """Return a text that changes with the rows of each source table that the catalog shows, by unique id."""
     pins = {str(name): pin.rows for name, pin in read_pins(dbt.folder.catalog).items()}
     named = {key: f"{source.source_name}.{source.name}" for key, source in dbt.manifest.sources.items()}
     return {key: pins[name] for key, name in named.items() if pins.get(name)}
@@ -272,15 +270,6 @@ def require_closed(database: Path) -> None:
     log = database.with_name(f"{database.name}.wal")
     if log.exists():
         raise StorageFailed(database.name, f"its last changes were left in {log.name}, the file lacks them", TRY_AGAIN)
-
-
-def copy_file(source: Path, target: Path) -> None:
-    """Copy a file, sharing its blocks where the file system can."""
-    with source.open("rb") as reading, target.open("wb") as writing:
-        try:
-            fcntl.ioctl(writing.fileno(), FICLONE, reading.fileno())
-        except OSError:
-            shutil.copyfileobj(reading, writing, 16 * 1024 * 1024)
 
 
 def example_query(dbt: Dbt, database: Path) -> str:

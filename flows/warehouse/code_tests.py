@@ -16,7 +16,7 @@ from flows.warehouse.fingerprints import Fingerprints
 from flows.warehouse.rebuild import is_view
 
 RESULTS_KEPT = 5_000
-"""Results of older code are forgotten, the oldest first."""
+"""Results beyond these are deleted, the oldest first."""
 
 
 def code_tests(dbt: Dbt) -> dict[str, str]:

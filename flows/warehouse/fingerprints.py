@@ -1,8 +1,8 @@
-"""Fingerprints of the code of single nodes: what the rows of a model, or the verdict of a test, follow from but data.
+"""Fingerprints of the code of single nodes: all that decides on the rows of a model, or on a test, besides data.
 
-The fingerprint of a node covers its own SQL or rows and its config, every macro and var that it may use, the declared
-columns of what it reads, and the engines. A macro or var counts as used if its name is in the text of the node, or
-in that of a macro that is used. This may take in too much, which costs a build; it leaves nothing out.
+The fingerprint of a node covers its own SQL or rows, its config, and every macro and var that it may use. The declared
+columns of what it reads and the engines count too. A macro or var counts as used if its name is in the text of the
+node or of a macro that is used. This may take in too much, which costs a build. It leaves nothing out.
 """
 
 import hashlib
@@ -34,7 +34,7 @@ READS_FILES = re.compile(r"\b(read_text|read_blob|read_csv|read_csv_auto|read_js
 KEY_MACRO = "get_pseudonym_key"
 
 DESCRIBING = {"description", "docs", "doc_blocks", "patch_path", "created_at", "root_path", "build_path"}
-"""What tells people about a node and changes no row."""
+"""Parts of a node that tell people about it and change no row."""
 
 
 class Fingerprints:

@@ -16,6 +16,7 @@ from dbt.flags import get_flags
 from flows.config.contract import contracts_of
 from flows.config.settings import DataFolder
 from flows.lake.catalog import complete_catalog
+from flows.warehouse.dev import begin_dev_database
 from flows.warehouse.pseudonyms import MADE_UP, hand_over_key
 
 
@@ -23,9 +24,12 @@ class Plugin(BasePlugin):  # type: ignore[misc]
     """Completes `catalog.duckdb` from the manifest that dbt has just written."""
 
     def initialize(self, plugin_config: dict[str, Any]) -> None:
-        """Make the folder of the database that dbt is about to open."""
+        """Make the folder of the database that dbt is about to open; a dev database begins as a copy of the release."""
         assert self.creds is not None, "dbt hands its credentials to every plugin"
-        Path(self.creds.path).parent.mkdir(parents=True, exist_ok=True)
+        path = Path(self.creds.path)
+        path.parent.mkdir(parents=True, exist_ok=True)
+        if path.resolve() == self._folder.dev:
+            begin_dev_database(self._folder)
 
     def configure_connection(self, conn: duckdb.DuckDBPyConnection) -> None:
         """Add a view for each declared source table that the catalog does not show yet."""

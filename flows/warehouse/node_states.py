@@ -23,8 +23,8 @@ WITH_ROWS = {"table", "incremental", "snapshot"}
 class NodeState:
     """A node under the code and inputs with which it last ran.
 
-    `inputs` are the outputs of what it reads, by unique id. `output` stands for its rows: it is the same exactly if the
-    rows are, or, where rows are not compared, if code and inputs are. `status` is dbt's. `warnings` are the sentences
+    `inputs` are the outputs of what it reads, by unique id. `output` changes exactly when the
+    rows do, or, where rows are not compared, when code or inputs do. `status` is dbt's. `warnings` are the sentences
     of a test that warned.
     """
 
@@ -69,8 +69,8 @@ def read_states(database: Path) -> dict[str, NodeState]:
 def read_trusted_states(release: Path, nodes: Mapping[str, Any]) -> dict[str, NodeState]:
     """Return the states that a release holds, without those of tables that were changed since it was published.
 
-    `nodes` are those of the project, by unique id. A file that nobody has written to is trusted by its size and time;
-    otherwise the rows of its tables are compared.
+    `nodes` are those of the project, by unique id. A file with the size and time of its publication is trusted.
+    Otherwise the rows of its tables are compared.
     """
     states = read_states(release)
     if not states or _file_note(release) == _read_note(release):
@@ -139,7 +139,7 @@ def hash_tables(database: Path, nodes: Iterable[Any]) -> dict[str, str]:
 
 
 def present_relations(database: Path) -> set[tuple[str, str]]:
-    """Return schema and name of the tables and functions that a database holds; views are made anew when needed."""
+    """Return schema and name of the tables and functions that a database holds, without views."""
     if not database.exists():
         return set()
     with duckdb.connect(str(database), read_only=True) as stored:

@@ -1,7 +1,7 @@
-"""What a build must run: the nodes whose code or inputs are not those of the last release.
+"""The nodes that a build must run: those whose code or inputs are not those of the last release.
 
-A build goes in waves. A node that reads a table of this wave waits for the next one, if its own code and its other
-inputs are as they were: the table may come out with the rows that it had, and then the node is kept (early cut-off).
+A build goes in waves. Suppose a node reads a table of this wave, and is itself as it was. Then it waits for the next
+wave: the table may come out with the rows that it had, and the node is kept (early cut-off).
 """
 
 from collections.abc import Callable, Iterable, Mapping
@@ -24,8 +24,8 @@ BUILT = ("model", "seed", "snapshot", "test")
 class Rebuild:
     """Decides wave by wave which nodes run, and knows the state of each node that is decided.
 
-    `code_of` gives the fingerprint of a node's code, `sources` the state of each source table, `before` the states of
-    the last release, `present` what its file holds, as pairs of schema and name.
+    `code_of` gives the fingerprint of a node's code. `sources` and `before` are the states of the source tables and of
+    the last release's nodes. `present` lists the relations of its file by schema and name.
     """
 
     manifest: Manifest
@@ -45,9 +45,9 @@ class Rebuild:
         self._made_views: set[str] = set()
 
     @property
-    def kept(self) -> set[str]:
-        """The nodes that are as the last release holds them."""
-        return self.states.keys() - self.ran
+    def undecided(self) -> int:
+        """The number of nodes of which later waves decide whether they run."""
+        return len([key for key in self._order if key not in self.states and key not in self.blocked])
 
     def next_wave(self) -> list[str]:
         """Return the nodes to run next, each after what it reads, with the views that they need; empty at the end."""
@@ -155,7 +155,7 @@ class Rebuild:
         return sorted(set(node.depends_on_nodes))
 
     def _output(self, key: str) -> str | None:
-        """Return what stands for the rows of a node or source; None if that is not known yet."""
+        """Return a text that changes with the rows of a node or source; None if it is not known yet."""
         if key in self.states:
             return self.states[key].output
         return None if key in self.manifest.nodes else self.sources.get(key, "absent")

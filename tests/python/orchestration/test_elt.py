@@ -7,6 +7,7 @@ import resource
 import shutil
 import signal
 import subprocess
+import sys
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -725,3 +726,27 @@ def _delta(shop: FlowShop, table: str) -> list[dict[str, object]]:
         DeltaTable(str(shop.folder.lake / "ops" / table)).to_pyarrow_table().to_pylist(),
         key=lambda row: row["started_at"],
     )
+
+
+@pytest.mark.slow
+def test_a_single_model_is_built_in_a_terminal_right_after_a_run(published: FlowShop) -> None:
+    # Given a release, and a dev database that was never built
+    environment = settings.environment() | {settings.SET_VARIABLE: SET}
+    assert not published.folder.dev.exists()
+
+    # When one model that reads others is built and tested in a terminal
+    dbt = [str(Path(sys.executable).with_name("dbt")), "build", "--select", "daily_sales"]
+    done = subprocess.run(
+        [*dbt, "--target-path", str(published.folder.path / "own_target")],
+        cwd=settings.PROJECT,
+        env=environment,
+        capture_output=True,
+        text=True,
+    )
+
+    # Then it succeeds on a copy of the release, which holds the same rows, and the release is as it was
+    assert done.returncode == 0, done.stdout
+    with duckdb.connect(str(published.folder.dev), read_only=True) as dev:
+        built = dev.execute("select sum(net_sales_amount) from finance.daily_sales").fetchall()
+    assert built == published.rows("select sum(net_sales_amount) from finance.daily_sales")
+    assert published.rows("select count(*) from release") == [(1,)]
