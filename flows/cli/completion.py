@@ -12,6 +12,7 @@ from typing import Annotated, Any, get_args
 import typer
 
 from flows.config import settings
+from flows.config.sets import DEFAULT_FILE
 from flows.core.errors import UsageError
 
 OF_SOURCES = ("preview", "quarantine", "reload", "replay")
@@ -64,7 +65,7 @@ def sets(words: Sequence[str]) -> Iterable[str]:
     """Return the sets of the connections file, and those that have data."""
     from flows.config.sets import read_sets, sets_with_data
 
-    place = Path(_given("--connections", words) or "connections.yml").resolve()
+    place = Path(_given("--connections", words) or DEFAULT_FILE).resolve()
     try:
         named = [*read_sets(place)]
     except UsageError:

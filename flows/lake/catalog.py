@@ -8,7 +8,7 @@ import json
 import os
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import duckdb
@@ -30,7 +30,7 @@ class Pin:
 
     version: int | None
     batch: int
-    rows: str = ""
+    rows: str = field(default="", compare=False)
 
 
 @dataclass(frozen=True)

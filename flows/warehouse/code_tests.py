@@ -13,7 +13,7 @@ from typing import Any
 from flows.config.settings import DataFolder
 from flows.warehouse.dbt import Dbt
 from flows.warehouse.fingerprints import Fingerprints
-from flows.warehouse.rebuild import is_view
+from flows.warehouse.rebuild import is_code_test, is_view
 
 RESULTS_KEPT = 5_000
 """Results beyond these are deleted, the oldest first."""
@@ -25,11 +25,6 @@ def code_tests(dbt: Dbt) -> dict[str, str]:
     prints = Fingerprints(manifest, {})
     found = [*manifest.unit_tests, *(key for key, node in manifest.nodes.items() if is_code_test(node))]
     return {key: prints.of(key) for key in found}
-
-
-def is_code_test(node: Any) -> bool:
-    """Tell whether a data test reads no model and no source: it proves macros."""
-    return bool(node.resource_type == "test" and not node.depends_on_nodes)
 
 
 def run_code_tests(dbt: Dbt, wanted: Mapping[str, str]) -> list[Any]:

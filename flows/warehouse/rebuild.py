@@ -41,7 +41,7 @@ class Rebuild:
         nodes = self.manifest.nodes
         graph = {key: [parent for parent in node.depends_on_nodes if parent in nodes] for key, node in nodes.items()}
         order = TopologicalSorter(graph).static_order()
-        self._order = [key for key in order if nodes[key].resource_type in BUILT]
+        self._order = [key for key in order if nodes[key].resource_type in BUILT and not is_code_test(nodes[key])]
         self._made_views: set[str] = set()
 
     @property
@@ -54,7 +54,7 @@ class Rebuild:
         wave: set[str] = set()
         within: set[str] = set()  # views whose rows this wave decides
         for key in self._order:
-            if key in self.states or key in self.blocked or not self._is_wanted(key):
+            if key in self.states or key in self.blocked:
                 continue
             node = self.manifest.nodes[key]
             parents = self._parents(node)
@@ -101,11 +101,6 @@ class Rebuild:
     def not_built(self) -> int:
         """The number of nodes that were not run, since what they read has failed."""
         return len(self.blocked - self.states.keys() - self.ran)
-
-    def _is_wanted(self, key: str) -> bool:
-        """Leave out the tests of the code alone, which are not run with the models."""
-        node = self.manifest.nodes[key]
-        return node.resource_type != "test" or bool(node.depends_on_nodes)
 
     def _settle(self, node: Any, wave: set[str]) -> None:
         """Decide on a node whose inputs are known: it is kept, is a view, or runs."""
@@ -171,6 +166,11 @@ class Rebuild:
                     found.add(parent)
                     open_nodes.append(parent)
         return found
+
+
+def is_code_test(node: Any) -> bool:
+    """Tell whether a data test reads no model and no source: it proves macros."""
+    return bool(node.resource_type == "test" and not node.depends_on_nodes)
 
 
 def is_view(node: Any) -> bool:

@@ -73,7 +73,7 @@ def test_records_are_shown_beside_their_result_and_without_personal_data(
 
     # And personal ones by their class, also where a column of another class is made of them
     assert "full_name Given = <name>, Family = <name> <name>" in lines
-    assert "city Mail = <email> <email>" in lines
+    assert "city Mail = <city> <city>" in lines
     assert CANARY not in said.text
 
     # And rejected records have their reasons, and the shape of their values

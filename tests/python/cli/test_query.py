@@ -15,7 +15,7 @@ from flows.cli.published import describe_table, list_tables
 from flows.cli.query import export_query, run_query
 from flows.config.settings import PROJECT, DataFolder
 from flows.core.errors import UsageError
-from flows.warehouse.build import Build, Fingerprint, prepare_candidate
+from flows.warehouse.build import Build, FileState, prepare_candidate
 from flows.warehouse.release import publish_candidate
 
 ROWS = 300_000
@@ -41,7 +41,7 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> DataFolder:
             "create table core.visits as select if(range % 3 = 0, '=', 'a') || range as text, "
             f"range as number from range({ROWS})"
         )
-    publish_candidate(folder, Build((), "invocation", Fingerprint.of(folder.candidate), 0.0, "code", {}), {})
+    publish_candidate(folder, Build((), "invocation", FileState.of(folder.candidate), 0.0, "code"), {})
     return folder
 
 

@@ -25,8 +25,8 @@ def outcome(tmp_path: Path) -> Any:
             LoadResult(ORDERS, "one", Counts(637_100, 1, 0, 3, known=637_096), 2.0, 2),
             LoadResult(CUSTOMERS, "two", Counts(10, 8, 2), 0.5, 2),
         )
-        verdict: Any = SimpleNamespace(passed=40, earlier=0, warnings=warnings, standing=standing)
-        build: Any = SimpleNamespace(count=lambda *_: 12)
+        verdict: Any = SimpleNamespace(passed=40, carried_over=0, warnings=warnings, standing=standing)
+        build: Any = SimpleNamespace(count=lambda *_: 12, kept=lambda *_: [])
         release: Any = SimpleNamespace(name="2026-03-02.1")
         return Outcome(
             DataFolder(tmp_path), loads, build, verdict, release, ("a remark",), "from one", 5, quarantine, "--set tea"
@@ -43,7 +43,7 @@ def test_known_records_have_a_column_of_their_own(outcome: Any) -> None:
 
 def test_in_a_first_release_every_warning_is_new(outcome: Any) -> None:
     text = summarise(outcome(("3 against «no price is zero»",), (), {CUSTOMERS: 2}))
-    assert "12 models, seeds and snapshots built, 40 tests passed, 3 warnings\n" in text
+    assert "12 models, seeds and snapshots built; 40 tests passed, 3 warnings\n" in text
     assert "3 against «no price is zero»" in text
     assert "status --warnings" not in text
 

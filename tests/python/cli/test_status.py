@@ -20,7 +20,8 @@ from flows.core.clock import utc_now
 from flows.core.names import TableName
 from flows.lake.ops import record_run
 from flows.orchestration.run_lock import run_lock
-from flows.warehouse.build import Build, Fingerprint, prepare_candidate
+from flows.warehouse.build import Build, FileState, prepare_candidate
+from flows.warehouse.node_states import NodeState
 from flows.warehouse.release import publish_candidate
 
 STALE = {"warn_after": {"count": 24, "period": "hour"}, "error_after": {"count": 3, "period": "day"}}
@@ -31,7 +32,8 @@ def publish(folder: DataFolder, **tests: str) -> None:
     prepare_candidate(folder)
     with duckdb.connect(str(folder.candidate)) as connection:
         connection.execute("create table if not exists one as select 1 as value")
-    build = Build((), "invocation", Fingerprint.of(folder.candidate), 0.0, "code", tests)
+    states = {name: NodeState(name, name, "test", "", {}, status=status) for name, status in tests.items()}
+    build = Build((), "invocation", FileState.of(folder.candidate), 0.0, "code", states)
     publish_candidate(folder, build, {TableName("sales", "orders"): 0})
 
 
@@ -201,4 +203,4 @@ def test_the_first_line_of_a_run_comes_before_its_engines(tmp_path: Path) -> Non
 
     # When it starts, then it has said what it does, although nothing of them was imported
     ended = subprocess.run([sys.executable, "-c", script], cwd=PROJECT, capture_output=True, text=True, env=environment)
-    assert ended.stderr.splitlines()[0].endswith("reading connections.yml, and starting Prefect"), ended.stderr
+    assert ended.stderr.splitlines()[0].endswith("checking connections.yml"), ended.stderr

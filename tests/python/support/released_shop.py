@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 import duckdb
+import pytest
 from dbt.contracts.graph.manifest import Manifest
 from support.lake_by_hand import Lake, Warehouse
 
@@ -36,7 +37,7 @@ def part_of(manifest: Manifest, *names: str, tested: bool = False) -> Manifest:
     tests = [node for node in part.nodes.values() if node.resource_type == "test" and tested]
     kept |= {node.unique_id for node in tests if known.issuperset(node.depends_on_nodes)}
     part.nodes = {key: node for key, node in part.nodes.items() if key in kept}
-    part.unit_tests = {}
+    part.unit_tests, part.exposures = {}, {}
     part.build_parent_and_child_maps()
     return part
 
@@ -52,10 +53,13 @@ class Released(Warehouse):
 
     def release(self, lake: Lake, variables: Mapping[str, Any] | None = None, *, full_refresh: bool = False) -> Build:
         """Build what has changed, and publish it, without gates."""
-        settings.export(**{settings.DATA_VARIABLE: str(self.folder), settings.SET_VARIABLE: self.data.path.name})
         self.write_catalog(lake)
-        prepare_candidate(self.data, empty=full_refresh)
-        build = build_candidate(Dbt(self.data, self.manifest, variables or {}), full_refresh=full_refresh, select=None)
+        with pytest.MonkeyPatch.context() as patched:
+            patched.setenv(settings.DATA_VARIABLE, str(self.folder))
+            patched.setenv(settings.SET_VARIABLE, self.data.path.name)
+            prepare_candidate(self.data, empty=full_refresh)
+            dbt = Dbt(self.data, self.manifest, variables or {})
+            build = build_candidate(dbt, full_refresh=full_refresh, select=None)
         assert all(result.status in ("success", "pass", "warn") for result in build.results), [
             (result.node.name, result.message) for result in build.results if result.status not in ("success", "pass")
         ]

@@ -12,7 +12,7 @@ import pytest
 from dbt.contracts.graph.manifest import Manifest
 
 from flows.config.settings import PROJECT, DataFolder
-from flows.warehouse.build import Build, Fingerprint, prepare_candidate
+from flows.warehouse.build import Build, FileState, prepare_candidate
 from flows.warehouse.descriptions import Description, PublishedModel
 from flows.warehouse.release import publish_candidate
 
@@ -97,7 +97,7 @@ def release(tmp_path: Path) -> Path:
         ),
         PublishedModel("marketing", "people_above", Description("Who is above?"), is_function=True),
     ]
-    build = Build((), "invocation", Fingerprint.of(folder.candidate), 0.0, "code", {})
+    build = Build((), "invocation", FileState.of(folder.candidate), 0.0, "code")
     return publish_candidate(folder, build, {}, models=models).path
 
 

@@ -100,7 +100,7 @@ def test_a_rule_that_does_not_hold_is_named_with_its_model(
     built: Any = incremental.dbt(lake, "build", "--select", "+dim_product").result
     folder = SimpleNamespace(candidate=incremental.path, catalog=incremental.folder / "catalog.duckdb")
     dbt: Any = SimpleNamespace(folder=folder, manifest=manifest)
-    build: Any = SimpleNamespace(results=built.results)
+    build: Any = SimpleNamespace(results=built.results, not_built=0)
     with pytest.raises(GateFailed, match=f"dim_product: unit test {rule}"):
         require_gates(dbt, build)
 

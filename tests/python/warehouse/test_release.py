@@ -312,5 +312,6 @@ def test_fault_04_parquet_comes_with_the_release_or_not_at_all(folder: DataFolde
     assert duckdb.sql(f"select distinct value from '{place}/parquet/core/one.parquet'").fetchall() == [(3,)]
     assert {str(path.relative_to(place)) for path in place.rglob("*.*")} == {
         "warehouse.duckdb",
+        "published.json",
         "parquet/core/one.parquet",
     }
