@@ -215,7 +215,7 @@ def _build_what_changed(dbt: Dbt, full_refresh: bool, progress: Progress, on_eve
     options = ["--full-refresh"] if full_refresh else []
     results: list[Any] = []
     while wave := rebuild.next_wave():
-        progress.total = len(results) + rebuild.undecided
+        progress.total = len(results) + len(rebuild.undecided.union(wave))
         done = dbt.run("build", *options, *WITHOUT_UNIT_TESTS, *_selection(dbt, wave), on_event=on_event)
         rebuild.record(done, partial(hash_tables, candidate))
         results += done

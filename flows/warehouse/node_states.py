@@ -15,7 +15,7 @@ from flows.warehouse.dbt import GOOD
 TABLE = "node_state"
 NOTE = "published.json"
 
-WITH_ROWS = {"table", "incremental", "snapshot"}
+WITH_ROWS = {"table", "incremental", "snapshot", "seed"}
 """Materializations whose rows are compared."""
 
 

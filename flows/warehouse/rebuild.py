@@ -45,9 +45,9 @@ class Rebuild:
         self._made_views: set[str] = set()
 
     @property
-    def undecided(self) -> int:
-        """The number of nodes of which later waves decide whether they run."""
-        return len([key for key in self._order if key not in self.states and key not in self.blocked])
+    def undecided(self) -> set[str]:
+        """The nodes of which this wave or a later one decides whether they run."""
+        return set(self._order) - self.states.keys() - self.blocked
 
     def next_wave(self) -> list[str]:
         """Return the nodes to run next, each after what it reads, with the views that they need; empty at the end."""

@@ -297,3 +297,12 @@ def test_every_fault_that_is_tested_says_what_was_done_and_what_it_came_to() -> 
         if fault.outcome == UNSAID or not fault.number
     ]
     assert silent == []
+
+
+def test_no_two_nodes_of_dbt_have_the_same_name(manifest: Manifest) -> None:
+    # A build selects nodes by their names alone
+    nodes = [*manifest.nodes.values(), *manifest.unit_tests.values(), *manifest.exposures.values()]
+    counts = Counter(node.name for node in nodes if node.resource_type != "operation")
+    assert [name for name, count in counts.items() if count > 1] == []
+    folders = {part for node in nodes for part in node.fqn[:-1]}
+    assert folders & counts.keys() == set()

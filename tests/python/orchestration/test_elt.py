@@ -108,9 +108,8 @@ def test_a_shop_of_another_shape_is_published_and_grows_by_what_is_new(
 
     # And the run said how far its build was, with all of its nodes, a name and an estimate
     nodes = first.build.count(*BUILT)
-    assert any(
-        re.fullmatch(rf"build: \d+ of {nodes} nodes, \w+, about \d+ s left", told) for told in first_run.progress
-    )
+    pattern = re.compile(rf"build: \d+ of {nodes} nodes, \w+, about \d+ s left")
+    assert [told for told in first_run.progress if pattern.fullmatch(told)], first_run.progress
 
     # And the summary says how much money belongs to clients that no file has
     (orphans,) = [warning for warning in first.warnings if "have no record in" in warning]
