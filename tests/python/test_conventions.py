@@ -304,5 +304,5 @@ def test_no_two_nodes_of_dbt_have_the_same_name(manifest: Manifest) -> None:
     nodes = [*manifest.nodes.values(), *manifest.unit_tests.values(), *manifest.exposures.values()]
     counts = Counter(node.name for node in nodes if node.resource_type != "operation")
     assert [name for name, count in counts.items() if count > 1] == []
-    folders = {part for node in nodes for part in node.fqn[:-1]}
+    folders = {part for node in nodes if node.resource_type == "model" for part in node.fqn[:2]}
     assert folders & counts.keys() == set()
