@@ -60,7 +60,7 @@ def state(shop: Shop, lake: Path) -> object:
         left = connection.execute(
             f"select _raw, _reasons, _batch from {quarantined_rows(table)} order by all"
         ).fetchall()
-    return rows, left, known, table.batch, table.last_commit()
+    return rows, left, known, table.batch, table.rows_state, table.last_commit()
 
 
 def test_compaction_makes_few_files_and_changes_nothing_that_anybody_relies_on(

@@ -44,6 +44,7 @@ from flows.orchestration.run_lock import run_lock
 from flows.orchestration.server import flush_logs_and_events
 from flows.warehouse.lake_plugin import Plugin
 from flows.warehouse.progress import BUILT
+from flows.warehouse.template import make_template
 
 HTML = "</script><script>alert(1)</script>"
 """A possible name of a column in a source."""
@@ -158,6 +159,34 @@ def test_a_shop_of_another_shape_is_published_and_grows_by_what_is_new(
     assert shop.rows("select count(*) from duckdb_tables() where table_name = 'renamed_since'") == [(0,)]
     assert shop.rows("select count(*) from duckdb_functions() where function_name = 'renamed_too'") == [(0,)]
     reader.close()
+
+    # When a further run finds nothing new, then nothing is built or published, and it says so
+    third = shop.elt()
+    assert (third.build.results, third.release, shop.release_name) == ((), None, second.release.name)
+    assert third.verdict.carried_over == len(tests)
+    assert "0 models, seeds and snapshots built, 17" in summarise(third)
+    assert "nothing is new, so nothing is published" in summarise(third)
+
+
+@pytest.mark.slow
+def test_a_set_that_begins_with_the_template_is_what_it_is_without_one(
+    published: FlowShop, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # Given a shop that was built without a template, and the template
+    leave_out_unit_tests(monkeypatch)
+    without = published.fingerprint()
+    place = make_template().path
+
+    # When the shop's warehouse is lost, and begins with the template
+    try:
+        published.folder.warehouse.unlink()
+        begun = published.elt()
+    finally:
+        shutil.rmtree(place)
+
+    # Then most models are kept, and every row is as before
+    assert len(begun.build.kept("model")) > begun.build.count("model")
+    assert published.fingerprint() == without
 
 
 @pytest.mark.slow
