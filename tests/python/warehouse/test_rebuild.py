@@ -57,13 +57,13 @@ class Shop(Chance):
         )
 
     def change_a_model(self) -> None:
-        """Change a comment of any model, or a number of some models."""
+        """Change a comment of any model, or leave out some rows of one."""
         models = sorted(key for key, node in self.manifest.nodes.items() if node.resource_type == "model")
-        node = self.manifest.nodes[self.random.choice(models)]
-        node.raw_code += f"\n-- {self.random.random()}"
+        self.manifest.nodes[self.random.choice(models)].raw_code += f"\n-- {self.random.random()}"
+        sales = self.manifest.nodes["model.ml_warehouse.daily_sales"]
         if self.random.random() < 0.5:
-            fact = self.manifest.nodes["model.ml_warehouse.daily_sales"]
-            fact.raw_code += "\nwhere true" if "where true" not in fact.raw_code else " and true"
+            text = sales.raw_code.partition("\nwhere")[0].rstrip()
+            sales.raw_code = f"{text}\nwhere order_count <> {self.random.randint(1, 3)}"
 
 
 def differences_over_days(seed: int, days: int, released: Released, full: Released) -> dict[str, Any]:
