@@ -57,11 +57,11 @@ NO_FILE = FileState(0, 0, 0)
 
 @dataclass(frozen=True)
 class Build:
-    """A built candidate: dbt's result for each node that ran, its invocation, and the file as the tests left it.
+    """A built candidate: dbt's result for each node that ran, its last invocation, and the file as the tests left it.
 
     `states` are those of all nodes, by unique id; `ran` are the nodes that are not kept as the last release holds them.
     `passed_before` are the tests of code alone that the same code has passed before, by name. `not_built` counts nodes
-    that were left out, since what they read has failed.
+    that were left out, since what they read has failed. `invocations` are dbt's, one for each wave.
     """
 
     results: tuple[Any, ...]
@@ -73,6 +73,7 @@ class Build:
     ran: frozenset[str] = frozenset()
     passed_before: Collection[str] = ()
     not_built: int = 0
+    invocations: tuple[str, ...] = ()
 
     def count(self, *kinds: str) -> int:
         """Count the nodes of these resource types that ran and are not as they were."""
@@ -181,6 +182,7 @@ def build_candidate(dbt: Dbt, *, full_refresh: bool, select: str | None, on_even
     return replace(
         build,
         invocation_id=progress.invocation_id,
+        invocations=tuple(progress.invocations),
         file=FileState.of(candidate),
         seconds=time.monotonic() - started,
     )

@@ -36,6 +36,7 @@ class Progress:
 
     def __init__(self, total: int | None = None) -> None:
         self.total, self.invocation_id = total, ""
+        self.invocations: list[str] = []
         self._done, self._done_before, self._told = 0, 0, 0
         self._at_work: dict[str, str] = {}
         self._name = ""
@@ -58,6 +59,7 @@ class Progress:
         with self._lock:
             if event.info.invocation_id != self.invocation_id:
                 self.invocation_id, self._done_before = event.info.invocation_id, self._done
+                self.invocations.append(self.invocation_id)
             match event.info.name:
                 case "LogStartLine":
                     self._told = max(self._told, self._done_before + event.data.total)

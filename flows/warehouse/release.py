@@ -206,6 +206,7 @@ def _seal(
         database.execute(
             "create or replace table main.release as select $name as release_name, $built as built_at, "
             "$commit as git_commit, $code as code_hash, $invocation as dbt_invocation_id, "
+            "cast($invocations as varchar[]) as dbt_invocation_ids, "
             "cast($versions as map(varchar, bigint)) as raw_versions, cast($tests as map(varchar, varchar)) as tests, "
             f"cast($verified as map(varchar, {VERIFIED})) as verified",
             {
@@ -214,6 +215,7 @@ def _seal(
                 "commit": _git_commit(),
                 "code": build.code,
                 "invocation": build.invocation_id,
+                "invocations": list(build.invocations),
                 "versions": _map({str(table): version for table, version in versions.items() if version is not None}),
                 "tests": _map(tests),
                 "verified": _map({str(table): asdict(state) for table, state in verified.items()}),

@@ -422,7 +422,7 @@ def test_the_command_replays_under_the_mapping_as_it_is_now(flow_home: Path, tmp
     # Then the first is refused, and the second moves the record and says what to do next
     assert isinstance(refused.exception, RunLocked)
     assert done.exit_code == 0, done.exception
-    assert "crm.customers      1          1             0           0" in done.output
+    assert "crm.customers      1          1             0       0           0" in done.output
     assert done.output.strip().endswith(f"-m flows elt --set {SET} --connections {shop.connections}")
     assert CANARY not in done.output
     stored = RawTable(shop.folder.lake, contract.name).stored(["customer_id", "email"])

@@ -240,4 +240,5 @@ def test_an_empty_lake_passes_every_gate(incremental: Warehouse) -> None:
     first, second = (incremental.dbt(lake, "build") for _ in range(2))
 
     # Then no test fails, and no test warns
-    assert {str(node.status) for run in (first, second) for node in run.result} <= {"success", "pass"}
+    ran = [one for run in (first, second) for one in run.result if one.node.resource_type != "exposure"]
+    assert {str(one.status) for one in ran} <= {"success", "pass"}
