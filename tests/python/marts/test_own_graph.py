@@ -360,7 +360,7 @@ def test_the_contract_refuses_what_the_graph_cannot_hold(tmp_path: Path, manifes
     (tmp_path / "lake").mkdir()
 
     # When it is loaded, then these three are quarantined
-    connection = read_connections(tmp_path / "connections.yml").sources["graph"]
+    connection = read_connections(tmp_path / "connections.yml", "club").sources["graph"]
     contract = contracts_of(manifest.sources.values())[TableName("graph", "edges")]
     counts = load_table(connection, contract, tmp_path / "lake", run_id="r").counts
     assert (counts.read, counts.accepted, counts.quarantined) == (6, 3, 3)
