@@ -45,7 +45,7 @@ CARRIED = ("watermark", "config_hash", "contract_version", "total_rows")
 """The metadata of the source and its contract, and the number of rows; every commit of a raw table repeats them."""
 
 ROWS_VERSION = "rows_version"
-"""The metadata of a commit that changes files alone: the version that last changed rows."""
+"""The metadata of a commit that changes no row: the version that last changed rows."""
 
 EARLIER_NAMES = {"position": "watermark", "definition": "config_hash"}
 """Their names in commits of version 0.1.0, so that its lakes can still be read."""

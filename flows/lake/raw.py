@@ -22,7 +22,16 @@ from flows.lake.casts import is_nested
 from flows.lake.content import content_metadata, hash_rows, hashed_columns, stated_contents, stored_rows, unlike_batches
 from flows.lake.counts import Counts
 from flows.lake.deduplicate import NewRows
-from flows.lake.delta import KEEP_COMMITS, KEEP_LOG, WRITTEN, carried, open_table, relation_of, rows_version
+from flows.lake.delta import (
+    KEEP_COMMITS,
+    KEEP_LOG,
+    ROWS_VERSION,
+    WRITTEN,
+    carried,
+    open_table,
+    relation_of,
+    rows_version,
+)
 
 ROWS_A_PIECE = 20_000
 """The number of rows that the Delta writer gets at a time."""
@@ -161,9 +170,13 @@ class RawTable:
             params=[metadata.loaded_at, metadata.load_id, metadata.batch, metadata.is_backfill],
         )
         hashes = {metadata.batch: (0, "0"), **hash_rows(rows, hashed_columns(rows))}
+        stays = {}
+        if self._delta is not None and hashes[metadata.batch][0] == 0:  # the watermark alone moves on
+            stays = {ROWS_VERSION: str(rows_version(self._delta))}
         properties = CommitProperties(
             custom_metadata={
                 **carry,
+                **stays,
                 **content_metadata(hashes, hashed_columns(rows)),
                 "total_rows": str(self.stored_rows() + hashes[metadata.batch][0]),
                 "load_id": metadata.load_id,

@@ -63,6 +63,25 @@ def test_a_view_shows_the_version_that_it_is_pinned_to(shop: Shop, catalog: Path
     assert query(catalog, "select order_id from sales.orders order by 1") == [("1",), ("2",)]
 
 
+def test_a_load_without_new_rows_leaves_the_state_of_the_rows(shop: Shop, catalog: Path) -> None:
+    # Given a pinned load
+    shop.drop("1.csv", HEADER + "1,Ada,1,1.50,2026-03-01 10:00:00\n")
+    shop.load()
+    pins = pin_catalog(catalog, shop.lake, {shop.name: shop.contract})
+
+    # When a file has rejected records alone, then a batch is committed, and the rows are as they were
+    shop.drop("2.csv", HEADER + "9,Eve,many,1.50,2026-03-01 10:00:00\n")
+    shop.load()
+    again = pin_catalog(catalog, shop.lake, {shop.name: shop.contract})
+    assert again[shop.name].batch > pins[shop.name].batch
+    assert again[shop.name].rows == pins[shop.name].rows
+
+    # And a new record is another state
+    shop.drop("3.csv", HEADER + "2,Bob,1,1.50,2026-03-02 10:00:00\n")
+    shop.load()
+    assert pin_catalog(catalog, shop.lake, {shop.name: shop.contract})[shop.name].rows != pins[shop.name].rows
+
+
 def test_columns_that_came_later_are_shown_and_null_before(shop: Shop, catalog: Path) -> None:
     # Given a source that has an additional column later, and a contract that declares another one
     shop.drop("1.csv", HEADER + "1,Ada,1,1.50,2026-03-01 10:00:00\n")
