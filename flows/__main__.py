@@ -19,7 +19,7 @@ from typing import Annotated, Literal, NoReturn
 import typer
 
 from flows.cli.about import InstallCompletion, ShowCompletion, ShowVersion
-from flows.cli.arguments import DEFAULT_CONNECTIONS, ConnectionSet, ConnectionsFile
+from flows.cli.arguments import DEFAULT_CONNECTIONS, ConnectionSet, ConnectionsFile, say
 from flows.cli.check import check, check_before_run
 from flows.cli.completion import complete
 from flows.cli.init import init
@@ -27,7 +27,6 @@ from flows.cli.preview import preview
 from flows.config import settings
 from flows.core.errors import StorageFailed, Unforeseen, UsageError, WarehouseError
 from flows.core.names import TableName, did_you_mean
-from flows.core.redaction import scrub
 from flows.core.terminal import TerminalHandler
 
 app = typer.Typer(
@@ -298,7 +297,6 @@ def main() -> int:
     except SystemExit as end:  # how click ends a command that went well, or was used wrongly
         return end.code if isinstance(end.code, int) else 1
     except Exception as error:  # noqa: BLE001 - the last resort; a defect must not show a value or secret either
-        from flows.cli.options import given_options, keep_options
         from flows.core.storage import storage_failure
         from flows.core.unforeseen import describe_unforeseen
 
@@ -307,8 +305,8 @@ def main() -> int:
         if failure.summary is not None:
             from flows.cli.report import summarise_failure
 
-            _say(scrub(summarise_failure(failure.summary)))
-        typer.secho(keep_options(scrub(str(failure)), given_options(sys.argv)), err=True, fg=typer.colors.RED)
+            say(summarise_failure(failure.summary))
+        say(str(failure), is_error=True)
         return failure.exit_code
     return 0
 

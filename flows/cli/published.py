@@ -16,13 +16,11 @@ from flows.config.settings import DataFolder, command
 from flows.core.errors import UsageError
 from flows.core.names import did_you_mean, identifier
 from flows.lake.ops import newest_loads
+from flows.warehouse.annotate import INTERMEDIATE
 from flows.warehouse.descriptions import Description, split_class
 
 NARROWEST, WIDEST = 60, 100
 """Characters of a line of text."""
-
-STEPS = "int_"
-"""The beginning of the names of tables that are steps of others."""
 
 
 @dataclass(frozen=True)
@@ -53,7 +51,7 @@ def list_tables(folder: DataFolder) -> str:
     Raises UsageError if nothing is published yet.
     """
     with open_release(folder) as connection, errors_told(folder):
-        published = [one for one in _published(connection) if not one.name.startswith(STEPS)]
+        published = [one for one in _published(connection) if not one.name.startswith(INTERMEDIATE)]
         published.sort(key=lambda one: (not one.description.question.endswith("?"), one.full_name))
         counts = _count(connection, [one for one in published if not one.is_function])
     sizes = {one: "function" if one.is_function else f"{counts[one.full_name]:,}" for one in published}

@@ -34,8 +34,8 @@ def create_main_views(database: duckdb.DuckDBPyConnection) -> None:
     The views do not hold the name of the database, so the file may be attached under any name. Comments are those of
     the tables. Intermediate tables have no view, and neither has a name that several schemas have.
     """
-    parameters = _functions(database)
-    kinds = dict.fromkeys(_tables(database), "view") | dict.fromkeys(parameters, "macro table")
+    parameters = functions_in(database)
+    kinds = dict.fromkeys(tables_in(database), "view") | dict.fromkeys(parameters, "macro table")
     counts = Counter(name.lower() for _, name in kinds)
     kinds = {
         (schema, name): kind
@@ -59,7 +59,7 @@ def create_main_views(database: duckdb.DuckDBPyConnection) -> None:
 def drop_main_views(database: duckdb.DuckDBPyConnection) -> None:
     """Drop what `create_main_views` has made: a build begins with tables alone."""
     views = database.execute(f"select view_name from duckdb_views() where {OWN} and schema_name = 'main'").fetchall()
-    functions = [name for schema, name in _functions(database) if schema == "main"]
+    functions = [name for schema, name in functions_in(database) if schema == "main"]
     statements = [f"drop view main.{identifier(name)}" for (name,) in views]
     _execute_all(database, statements + [f"drop macro table main.{identifier(name)}" for name in functions])
 
@@ -79,13 +79,14 @@ def _comments(database: duckdb.DuckDBPyConnection) -> dict[Place, str | None]:
     return {(schema, name, column): comment for schema, name, column, comment in rows}
 
 
-def _tables(database: duckdb.DuckDBPyConnection) -> list[tuple[str, str]]:
+def tables_in(database: duckdb.DuckDBPyConnection) -> list[tuple[str, str]]:
+    """Return schema and name of each table."""
     return database.execute(
         f"select schema_name, table_name from duckdb_tables() where {OWN} and not temporary order by all"
     ).fetchall()
 
 
-def _functions(database: duckdb.DuckDBPyConnection) -> Mapping[tuple[str, str], list[str]]:
+def functions_in(database: duckdb.DuckDBPyConnection) -> Mapping[tuple[str, str], list[str]]:
     """Return the parameters of each table function by schema and name."""
     rows = database.execute(
         "select schema_name, function_name, parameters from duckdb_functions() "

@@ -17,18 +17,19 @@ from flows.core.files import copy_file
 from flows.core.names import identifier
 from flows.core.storage import REBUILD, TRY_AGAIN, open_database
 from flows.lake.catalog import read_pins
-from flows.warehouse.annotate import drop_main_views
+from flows.warehouse.annotate import drop_main_views, functions_in, tables_in
 from flows.warehouse.code_hash import hash_code
 from flows.warehouse.code_tests import code_tests, read_passed, run_code_tests, write_passed
 from flows.warehouse.dbt import Dbt, OnEvent
+from flows.warehouse.descriptions import BOOKKEEPING_TABLES
 from flows.warehouse.fingerprints import Fingerprints
-from flows.warehouse.node_states import TABLE, NodeState, hash_tables, present_relations, read_trusted_states
+from flows.warehouse.node_states import NodeState, hash_tables, present_relations, read_trusted_states
 from flows.warehouse.progress import Progress
 from flows.warehouse.rebuild import BUILT, Rebuild
 from flows.warehouse.release_format import convert_database, create_database, has_release_format
 
-BOOKKEEPING = {"incremental_state", "release", TABLE}
-"""Tables of a release that no model makes: which batches its incremental models hold, and what the file was made of."""
+BOOKKEEPING = {table.name for table in BOOKKEEPING_TABLES}
+"""The names of a release's tables that no model makes."""
 
 WITHOUT_UNIT_TESTS = ("--exclude-resource-type", "unit_test")
 """dbt's options for a build that leaves unit tests out."""
@@ -120,11 +121,10 @@ def prepare_candidate(folder: DataFolder, *, empty: bool = False) -> None:
     """
     shutil.rmtree(folder.candidate.parent, ignore_errors=True)
     folder.candidate.parent.mkdir(parents=True)
-    source = folder.warehouse if folder.warehouse.exists() else template_folder().warehouse
-    if empty or not source.exists():
+    release = _last_release(folder)
+    if empty or release is None:
         create_database(folder.candidate)
         return
-    release = source.resolve()
     with open_database(release, f"the release {release.parent.name} cannot be read", REBUILD) as opened:
         has_format = has_release_format(opened)
     if has_format:
@@ -133,6 +133,12 @@ def prepare_candidate(folder: DataFolder, *, empty: bool = False) -> None:
         convert_database(release, folder.candidate)
     with duckdb.connect(str(folder.candidate)) as candidate:
         drop_main_views(candidate)
+
+
+def _last_release(folder: DataFolder) -> Path | None:
+    """Return the file that a candidate is a copy of: the last release, else the template, else None."""
+    links = (folder.warehouse, template_folder().warehouse)
+    return next((link.resolve() for link in links if link.exists()), None)
 
 
 def drop_orphaned_relations(dbt: Dbt) -> list[str]:
@@ -144,19 +150,12 @@ def drop_orphaned_relations(dbt: Dbt) -> list[str]:
     kept_schemas = {node.schema for node in dbt.manifest.nodes.values() if node.resource_type == "snapshot"}
     dropped = []
     with duckdb.connect(str(dbt.folder.candidate)) as database:
-        tables = database.execute(
-            "select schema_name, table_name from duckdb_tables() where database_name = current_database()"
-        ).fetchall()
-        for schema, table in tables:
+        for schema, table in tables_in(database):
             if (schema, table) in made or schema in kept_schemas or table in BOOKKEEPING:
                 continue
             database.execute(f"drop table {identifier(schema)}.{identifier(table)} cascade")
             dropped.append(f"{schema}.{table}")
-        functions = database.execute(
-            "select distinct schema_name, function_name from duckdb_functions() "
-            "where function_type = 'table_macro' and not internal and database_name = current_database()"
-        ).fetchall()
-        for schema, function in set(functions) - made:
+        for schema, function in functions_in(database).keys() - made:
             database.execute(f"drop macro table {identifier(schema)}.{identifier(function)}")
             dropped.append(f"{schema}.{function}")
     return dropped
@@ -205,13 +204,13 @@ def _build_selection(dbt: Dbt, selected: Sequence[str], full_refresh: bool, on_e
 
 def _build_what_changed(dbt: Dbt, full_refresh: bool, progress: Progress, on_event: Sequence[OnEvent]) -> Build:
     """Build and test the nodes whose code or inputs are not those of the last release, wave by wave."""
-    candidate, code = dbt.folder.candidate, hash_code(dbt.variables)
+    candidate, code, release = dbt.folder.candidate, hash_code(dbt.variables), _last_release(dbt.folder)
     prints = Fingerprints(dbt.manifest, dbt.variables, _key_fingerprint(dbt))
     rebuild = Rebuild(
         manifest=dbt.manifest,
         code_of=cache(prints.of),
         sources=_source_states(dbt),
-        before={} if full_refresh else _states_before(dbt),
+        before=read_trusted_states(release, dbt.manifest.nodes) if release is not None and not full_refresh else {},
         present=present_relations(candidate),
     )
     options = ["--full-refresh"] if full_refresh else []
@@ -238,12 +237,6 @@ def _build_what_changed(dbt: Dbt, full_refresh: bool, progress: Progress, on_eve
         [dbt.node(key).name for key in proofs.keys() - wanted.keys()],
         rebuild.not_built,
     )
-
-
-def _states_before(dbt: Dbt) -> dict[str, NodeState]:
-    """Return the states of the release, or the template, that the candidate is a copy of."""
-    release = dbt.folder.warehouse if dbt.folder.warehouse.exists() else template_folder().warehouse
-    return read_trusted_states(release.resolve(), dbt.manifest.nodes) if release.exists() else {}
 
 
 def _selection(dbt: Dbt, wave: Sequence[str]) -> list[str]:

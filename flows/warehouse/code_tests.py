@@ -13,7 +13,7 @@ from typing import Any
 from flows.config.settings import DataFolder
 from flows.warehouse.dbt import Dbt
 from flows.warehouse.fingerprints import Fingerprints
-from flows.warehouse.rebuild import is_code_test, is_view
+from flows.warehouse.rebuild import is_code_test, views_read
 
 RESULTS_KEPT = 5_000
 """Results beyond these are deleted, the oldest first."""
@@ -31,17 +31,9 @@ def run_code_tests(dbt: Dbt, wanted: Mapping[str, str]) -> list[Any]:
     """Run these tests on the candidate with the views that they need the columns of; return dbt's results of tests."""
     if not wanted:
         return []
-    manifest = dbt.manifest
-    nodes = [manifest.unit_tests.get(key) or manifest.nodes[key] for key in wanted]
-    views: set[str] = set()
-    open_nodes = [key for node in nodes for key in node.depends_on_nodes]
-    while open_nodes:
-        for parent in manifest.nodes[open_nodes.pop()].depends_on_nodes:
-            if parent in manifest.nodes and is_view(manifest.nodes[parent]) and parent not in views:
-                views.add(parent)
-                open_nodes.append(parent)
-    if views:
-        dbt.run("run", "--select", *(manifest.nodes[key].name for key in views))
+    nodes = [dbt.node(key) for key in wanted]
+    if views := views_read(dbt.manifest, (key for node in nodes for key in node.depends_on_nodes)):
+        dbt.run("run", "--select", *(dbt.node(key).name for key in views))
     results = dbt.run("test", "--select", *(node.name for node in nodes), "--indirect-selection", "empty")
     return [result for result in results if result.node.unique_id in wanted]
 

@@ -10,6 +10,7 @@ from typing import Any
 import duckdb
 
 from flows.core.names import identifier
+from flows.warehouse.annotate import functions_in, tables_in
 from flows.warehouse.dbt import GOOD
 
 TABLE = "node_state"
@@ -143,10 +144,4 @@ def present_relations(database: Path) -> set[tuple[str, str]]:
     if not database.exists():
         return set()
     with duckdb.connect(str(database), read_only=True) as stored:
-        return set(
-            stored.execute(
-                "select schema_name, table_name from duckdb_tables() where database_name = current_database() "
-                "union select schema_name, function_name from duckdb_functions() "
-                "where function_type = 'table_macro' and not internal and database_name = current_database()"
-            ).fetchall()
-        )
+        return {*tables_in(stored), *functions_in(stored)}

@@ -6,25 +6,14 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from threading import Lock
 
-from dbt.contracts.graph.manifest import Manifest
 from dbt_common.events.base_types import EventMsg
 
 from flows.core.terminal import is_terminal, redrawn_line
 
 logger = logging.getLogger(__name__)
 
-BUILT = ("model", "seed", "snapshot", "test")
-"""The types of nodes that a build runs, besides unit tests."""
-
 EVERY_SECONDS = 10.0
 """The time from one line of a log to the next; a terminal has one line that is redrawn."""
-
-
-def count_nodes(manifest: Manifest, *, unit_tests: bool, code_tests: bool) -> int:
-    """Count the nodes that a build of the whole project runs, with or without unit tests and singular tests."""
-    nodes = [node for node in manifest.nodes.values() if node.resource_type in BUILT]
-    left_out = [node for node in nodes if node.resource_type == "test" and getattr(node, "test_metadata", None) is None]
-    return len(nodes) - (0 if code_tests else len(left_out)) + (len(manifest.unit_tests) if unit_tests else 0)
 
 
 class Progress:
@@ -35,13 +24,18 @@ class Progress:
     """
 
     def __init__(self, total: int | None = None) -> None:
-        self.total, self.invocation_id = total, ""
+        self.total = total
         self.invocations: list[str] = []
         self._done, self._done_before, self._told = 0, 0, 0
         self._at_work: dict[str, str] = {}
         self._name = ""
         self._started = self._last = time.monotonic()
         self._is_drawn, self._lock = False, Lock()
+
+    @property
+    def invocation_id(self) -> str:
+        """The id of dbt's last command; empty before the first."""
+        return self.invocations[-1] if self.invocations else ""
 
     @contextmanager
     def shown(self) -> Iterator["Progress"]:
@@ -58,8 +52,8 @@ class Progress:
         """Take one of dbt's events, from any of its threads."""
         with self._lock:
             if event.info.invocation_id != self.invocation_id:
-                self.invocation_id, self._done_before = event.info.invocation_id, self._done
-                self.invocations.append(self.invocation_id)
+                self.invocations.append(event.info.invocation_id)
+                self._done_before = self._done
             match event.info.name:
                 case "LogStartLine":
                     self._told = max(self._told, self._done_before + event.data.total)

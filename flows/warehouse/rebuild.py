@@ -69,7 +69,7 @@ class Rebuild:
                     within.add(key)
                 elif node.resource_type in TESTS or self._must_run(node):
                     wave.add(key)
-        views = self._views_for(wave)
+        views = views_read(self.manifest, wave) - self._made_views
         self._made_views |= views
         return [key for key in self._order if key in wave or key in views]
 
@@ -155,17 +155,18 @@ class Rebuild:
             return self.states[key].output
         return None if key in self.manifest.nodes else self.sources.get(key, "absent")
 
-    def _views_for(self, wave: Iterable[str]) -> set[str]:
-        """Return the views that nodes read, directly or through other views, and that are not made yet."""
-        found: set[str] = set()
-        open_nodes = list(wave)
-        while open_nodes:
-            for parent in self.manifest.nodes[open_nodes.pop()].depends_on_nodes:
-                node = self.manifest.nodes.get(parent)
-                if node is not None and is_view(node) and parent not in found | self._made_views:
-                    found.add(parent)
-                    open_nodes.append(parent)
-        return found
+
+def views_read(manifest: Manifest, keys: Iterable[str]) -> set[str]:
+    """Return the views that nodes read, directly or through other views."""
+    found: set[str] = set()
+    open_nodes = list(keys)
+    while open_nodes:
+        for parent in manifest.nodes[open_nodes.pop()].depends_on_nodes:
+            node = manifest.nodes.get(parent)
+            if node is not None and is_view(node) and parent not in found:
+                found.add(parent)
+                open_nodes.append(parent)
+    return found
 
 
 def is_code_test(node: Any) -> bool:

@@ -79,7 +79,7 @@ def publish_candidate(
         os.rename(exported, place / PARQUET)
     os.rename(folder.candidate, place / folder.warehouse.name)
     note_file(place / folder.warehouse.name)
-    _sync(place)
+    sync_path(place)
     _flip(folder, place)
     return Release(name, place / folder.warehouse.name)
 
@@ -237,11 +237,7 @@ def _flip(folder: DataFolder, place: Path) -> None:
     newest.unlink(missing_ok=True)
     newest.symlink_to(Path(folder.releases.name) / place.name / folder.warehouse.name)
     os.replace(newest, folder.warehouse)
-    _sync(folder.path)
-
-
-def _sync(directory: Path) -> None:
-    sync_path(directory)
+    sync_path(folder.path)
 
 
 def _git_commit() -> str | None:

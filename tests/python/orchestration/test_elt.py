@@ -43,7 +43,7 @@ from flows.lake.raw import RawTable
 from flows.orchestration.run_lock import run_lock
 from flows.orchestration.server import flush_logs_and_events
 from flows.warehouse.lake_plugin import Plugin
-from flows.warehouse.progress import BUILT
+from flows.warehouse.rebuild import BUILT
 from flows.warehouse.template import make_template
 
 HTML = "</script><script>alert(1)</script>"

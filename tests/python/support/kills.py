@@ -53,7 +53,7 @@ PARTS = {
     "seal": "flows.warehouse.release:_seal",
     "flip": "flows.warehouse.release:_flip",
     "move_in": "flows.lake.reload:_move_in",
-    "sync": "flows.warehouse.release:_sync",
+    "sync": "flows.warehouse.release:sync_path",
     "copy": "flows.warehouse.build:copy_file",
     "write": "deltalake:write_deltalake",
     "rename": "os:rename",
