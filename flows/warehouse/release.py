@@ -26,6 +26,7 @@ from flows.warehouse.dbt import TESTS
 from flows.warehouse.descriptions import BOOKKEEPING_TABLES, PublishedModel
 from flows.warehouse.node_states import note_file, write_states
 from flows.warehouse.parquet import write_parquet
+from flows.warehouse.release_format import open_to_close
 
 logger = logging.getLogger(__name__)
 
@@ -187,7 +188,7 @@ def _seal(
 
     Views of the lake cannot be read without it.
     """
-    with duckdb.connect(str(candidate)) as database:
+    with open_to_close(candidate) as database:
         views = database.execute(
             "select schema_name, view_name from duckdb_views() "
             "where not internal and database_name = current_database()"

@@ -75,7 +75,7 @@ def release(tmp_path: Path) -> Path:
     """Publish a table with a comment, a rule and every kind of type, and a function that reads it."""
     folder = DataFolder(tmp_path / "shop")
     folder.path.mkdir()
-    prepare_candidate(folder)
+    prepare_candidate(folder, empty=True)
     with duckdb.connect(str(folder.candidate)) as connection:
         connection.execute("create schema marketing")
         connection.execute(
