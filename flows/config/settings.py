@@ -81,10 +81,8 @@ def export(**variables: str) -> None:
 
 @contextmanager
 def exported(**variables: str) -> Iterator[None]:
-    """Set environment variables while the context lasts, and remember their values as secrets."""
+    """Set environment variables while the context lasts."""
     before = {name: os.environ.get(name) for name in variables}
-    for value in variables.values():
-        remember_secret(value)
     os.environ.update(variables)
     try:
         yield

@@ -9,6 +9,7 @@ from pathlib import Path
 from flows.config import settings
 from flows.config.connections import Connection
 from flows.core.errors import UsageError
+from flows.core.redaction import remember_secret
 
 Serve = Callable[[Path], AbstractContextManager[Mapping[str, str]]]
 """Serves a source from a set's data folder while its context lasts, and yields the environment variables of its URL."""
@@ -25,6 +26,8 @@ def served(connections: Iterable[Connection]) -> Iterator[None]:
         for connection in connections:
             if connection.served_by and connection.environment_mistakes():
                 variables = stack.enter_context(_function(connection)(connection.data))
+                for value in variables.values():
+                    remember_secret(value)
                 stack.enter_context(settings.exported(**variables))
         yield
 

@@ -36,7 +36,6 @@ class Dbt:
     def parse(cls, folder: DataFolder, variables: Mapping[str, Any] | None = None) -> "Dbt":
         """Parse the project for a set, with the set's own vars; raises UsageError if it does not parse."""
         variables = variables or {}
-        settings.export(**{settings.DATA_VARIABLE: str(folder.path.parent), settings.SET_VARIABLE: folder.path.name})
         result = _invoke(dbtRunner(), folder, ["parse"], "candidate", variables)
         if not isinstance(result.result, Manifest):
             raise UsageError(f"The dbt project does not parse: {scrub(str(result.exception))}", "Fix it: dbt parse")
@@ -84,14 +83,19 @@ def _interruption(error: BaseException | None) -> BaseException | None:
 def _invoke(
     runner: dbtRunner, folder: DataFolder, arguments: list[str], target: str, variables: Mapping[str, Any]
 ) -> dbtRunnerResult:
-    """Keep dbt's own output off the terminal and its results out of files: both may quote values."""
+    """Keep dbt's own output off the terminal and its results out of files: both may quote values.
+
+    profiles.yml reads the folder from the environment.
+    """
     project = str(settings.PROJECT)
     places = ["--project-dir", project, "--profiles-dir", project, "--target", target]
     own = ["--vars", json.dumps(variables)] if variables else []
     outputs = ["--target-path", str(folder.target), "--log-path", str(folder.target)]
     quiet = ["--log-level", "none", "--log-level-file", "none", "--no-use-colors"]
     artifacts = [] if arguments[0] in ("parse", "docs") else ["--no-write-json"]
-    return runner.invoke([*quiet, *artifacts, *arguments, *places, *outputs, *own])
+    data = {settings.DATA_VARIABLE: str(folder.path.parent), settings.SET_VARIABLE: folder.path.name}
+    with settings.exported(**data):
+        return runner.invoke([*quiet, *artifacts, *arguments, *places, *outputs, *own])
 
 
 def tested_node(manifest: Manifest, node: Any) -> Any | None:
