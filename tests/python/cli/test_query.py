@@ -34,7 +34,7 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> DataFolder:
     """Publish many numbered rows with texts, some of which begin like formulas."""
     folder = DataFolder(tmp_path_factory.mktemp("data") / "shop")
     folder.path.mkdir()
-    prepare_candidate(folder)
+    prepare_candidate(folder, empty=True)
     with duckdb.connect(str(folder.candidate)) as connection:
         connection.execute("create schema core")
         connection.execute(

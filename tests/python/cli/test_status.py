@@ -30,7 +30,7 @@ STALE = {"warn_after": {"count": 24, "period": "hour"}, "error_after": {"count":
 
 def publish(folder: DataFolder, **tests: str) -> None:
     """Publish a release whose tests had this status."""
-    prepare_candidate(folder)
+    prepare_candidate(folder, empty=True)
     with duckdb.connect(str(folder.candidate)) as connection:
         connection.execute("create table if not exists one as select 1 as value")
     states = {name: NodeState(name, name, "test", "", {}, status=status) for name, status in tests.items()}

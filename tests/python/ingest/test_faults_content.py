@@ -258,7 +258,7 @@ def released(tmp_path: Path, table: str) -> DataFolder:
     """Publish a database with one table, `texts`, made by SQL."""
     folder = DataFolder(tmp_path / "shop")
     folder.path.mkdir()
-    prepare_candidate(folder)
+    prepare_candidate(folder, empty=True)
     with duckdb.connect(str(folder.candidate)) as connection:
         connection.execute(f"create table main.texts as {table}")
     publish_candidate(folder, Build((), "invocation", FileState.of(folder.candidate), 0.0, "code"), {})

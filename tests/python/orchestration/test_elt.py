@@ -18,6 +18,7 @@ import pytest
 import yaml
 from deltalake import DeltaTable
 from support import prefect_view
+from support.files import holds
 from support.flow_shop import (
     CANARY,
     CLIENTS,
@@ -458,7 +459,7 @@ def test_fault_03_a_kill_in_the_build_leaves_the_release_and_the_next_run_heals(
     assert published.release_name == release
     assert published.folder.candidate.exists()
     assert not published.folder.candidate.samefile(published.folder.warehouse)
-    assert published.folder.warehouse.resolve().read_bytes() == file
+    assert holds(published.folder.warehouse.resolve(), file)
     assert published.fingerprint() == before
     outcome = published.elt()
     assert published.rows("select count(*) from core.fct_order_lines") == [(180,)]
@@ -657,7 +658,8 @@ def test_fault_07_08_a_full_disk_and_a_damaged_release_are_gone_on_from(publishe
     file.write_bytes(cut)
     with pytest.raises(StorageFailed, match="python -m flows elt --full-refresh"):
         published.elt()
-    assert (published.release_name, file.read_bytes()) == (release, cut)
+    assert published.release_name == release
+    assert holds(file, cut)
     assert [row["outcome"] for row in _delta(published, "runs")] == ["completed", "failed", "failed"]
 
     # And a full refresh makes all of it from the lake: the new day, and the published history of segments

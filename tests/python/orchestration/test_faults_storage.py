@@ -16,6 +16,7 @@ import pyarrow as pa
 import pytest
 from deltalake import DeltaTable
 from pyarrow import parquet
+from support.files import holds
 from support.shop import Shop
 
 from flows.cli.query import run_query
@@ -207,11 +208,16 @@ def test_fault_13_a_source_folder_that_vanished_fails_the_load(shop: Shop) -> No
 def folder(tmp_path: Path) -> DataFolder:
     folder = DataFolder(tmp_path / "shop")
     folder.path.mkdir()
-    prepare_candidate(folder)
+    prepare_candidate(folder, empty=True)
     with duckdb.connect(str(folder.candidate)) as connection:
         connection.execute("create table main.sums as select range as value from range(200000)")
     publish_candidate(folder, Build((), "invocation", FileState.of(folder.candidate), 0.0, "code"), {})
     return folder
+
+
+def summed(database: Path) -> int:
+    with duckdb.connect(str(database), read_only=True) as connection:
+        return connection.execute("select sum(value)::bigint from main.sums").fetchall()[0][0]
 
 
 def test_fault_07_a_candidate_that_cannot_be_copied_leaves_the_release(folder: DataFolder) -> None:
@@ -223,7 +229,7 @@ def test_fault_07_a_candidate_that_cannot_be_copied_leaves_the_release(folder: D
     # Then that is StorageFailed, and with room the copy is complete
     assert storage_failure(failure.value) is not None
     prepare_candidate(folder)
-    assert folder.candidate.read_bytes() == folder.warehouse.read_bytes()
+    assert summed(folder.candidate) == summed(folder.warehouse) == sum(range(200000))
 
 
 def of_a_newer_version(content: bytes) -> bytes:
@@ -263,7 +269,7 @@ def test_fault_08_14_a_release_that_cannot_be_read_is_left_and_the_remedy_named(
     # And a query gets the same error, and the file is unchanged
     with pytest.raises(StorageFailed, match="python -m flows elt --full-refresh"):
         run_query(folder, "from sums", "table", 10)
-    assert release.read_bytes() == harmed
+    assert holds(release, harmed)
 
     # And a full refresh does not read it
     prepare_candidate(folder, empty=True)
@@ -282,7 +288,8 @@ def test_fault_08_a_damaged_log_beside_a_release_does_not_harm_it(folder: DataFo
     # When the release is queried, and copied for the next run, then both have its data, and no file was deleted
     assert run_query(folder, "select count(*) as n from sums", "json", 10) == '{"n":200000}'
     prepare_candidate(folder)
-    assert folder.candidate.read_bytes() == content == release.read_bytes()
+    assert holds(release, content)
+    assert summed(folder.candidate) == sum(range(200000))
     assert log.exists()
 
 
@@ -301,7 +308,7 @@ def test_fault_08_14_a_catalog_that_cannot_be_read_is_made_anew_by_the_next_run(
     # When dbt is started in a terminal, then the error says what to do, and the file is unchanged
     with pytest.raises(StorageFailed, match="python -m flows elt"):
         complete_catalog(catalog, shop.lake, contracts)
-    assert catalog.read_bytes() == harmed
+    assert holds(catalog, harmed)
 
     # And a run pins the catalog again
     assert pin_catalog(catalog, shop.lake, contracts) == pins

@@ -6,11 +6,9 @@ from pathlib import Path
 from typing import Any
 
 import duckdb
-import pytest
 from dbt.contracts.graph.manifest import Manifest
 from support.lake_by_hand import Lake, Warehouse
 
-from flows.config import settings
 from flows.config.settings import DataFolder
 from flows.warehouse.build import Build, build_candidate, prepare_candidate
 from flows.warehouse.dbt import Dbt
@@ -54,12 +52,8 @@ class Released(Warehouse):
     def release(self, lake: Lake, variables: Mapping[str, Any] | None = None, *, full_refresh: bool = False) -> Build:
         """Build what has changed, and publish it, without gates."""
         self.write_catalog(lake)
-        with pytest.MonkeyPatch.context() as patched:
-            patched.setenv(settings.DATA_VARIABLE, str(self.folder))
-            patched.setenv(settings.SET_VARIABLE, self.data.path.name)
-            prepare_candidate(self.data, empty=full_refresh)
-            dbt = Dbt(self.data, self.manifest, variables or {})
-            build = build_candidate(dbt, full_refresh=full_refresh, select=None)
+        prepare_candidate(self.data, empty=full_refresh or not self.data.warehouse.exists())
+        build = build_candidate(Dbt(self.data, self.manifest, variables or {}), full_refresh=full_refresh, select=None)
         assert all(result.status in ("success", "pass", "warn") for result in build.results), [
             (result.node.name, result.message) for result in build.results if result.status not in ("success", "pass")
         ]
