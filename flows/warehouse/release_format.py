@@ -27,8 +27,8 @@ def create_database(path: Path) -> None:
 def open_to_close(path: Path) -> duckdb.DuckDBPyConnection:
     """Open a database for its last changes: closing it writes the metadata of all tables as old clients read them.
 
-    From 1.4 on DuckDB may leave the metadata of a table that did not change where they are, with pointers to blocks
-    that hold something else by now. Clients before 1.4.2 follow those pointers, and open no such file.
+    DuckDB reuses the metadata of tables that did not change. They may point to blocks that hold something else by now.
+    Clients before 1.4.2 follow such a pointer, and then cannot open the file.
     """
     return duckdb.connect(str(path), config={"experimental_metadata_reuse": "false"})
 
