@@ -1,12 +1,6 @@
-with churn_states as (
+with customers_snapshotted as (
 
-    select * from {{ ref('churn_states') }}
-
-),
-
-snapshot_days as (
-
-    select * from {{ ref('int_snapshot_days_listed') }}
+    select * from {{ ref('int_customers_snapshotted') }}
 
 ),
 
@@ -64,18 +58,11 @@ horizon as (
 snapshots as (
 
     select
-        churn_states.customer_id,
-        snapshot_days.as_of_date,
-        snapshot_days.latest_date,
-        {{ add_days('snapshot_days.as_of_date', 'horizon.horizon_days') }} as horizon_date,
-        snapshot_days.as_of
-    from snapshot_days
+        customers_snapshotted.*,
+        {{ add_days('customers_snapshotted.as_of_date', 'horizon.horizon_days') }} as horizon_date
+    from customers_snapshotted
     cross join horizon
-    inner join churn_states
-        on
-            snapshot_days.as_of_date >= churn_states.valid_from
-            and snapshot_days.as_of_date < churn_states.valid_to
-    where not churn_states.is_churned
+    where horizon.horizon_days is not null
 
 ),
 
