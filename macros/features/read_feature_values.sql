@@ -21,6 +21,14 @@
     {%- if of or is_as_of or value.agg != 'count' -%}
         {%- do require_feature_column(node, group, 'of', of, types, name) -%}
     {%- endif -%}
+    {%- if is_as_of or value.agg in ['min', 'max', 'first', 'last'] -%}
+        {%- set meta = node.columns[of].config.meta if of in node.columns else {} -%}
+        {%- if meta.get('pii') or meta.get('phi') -%}
+            {%- do refuse_feature(node, group, of ~ ' is tagged as personal data, which is no feature', name) -%}
+        {%- elif of.endswith('_id') or of.endswith('_key') -%}
+            {%- do refuse_feature(node, group, of ~ ' is an identifier, which is no feature', name) -%}
+        {%- endif -%}
+    {%- endif -%}
     {%- set kind = class_number(types.get(of, '')) -%}
     {%- if value.get('agg') in ['sum', 'avg', 'stddev'] and kind == 'other' -%}
         {%- do refuse_feature(
