@@ -12,13 +12,6 @@
             {%- endif -%}
         {%- endfor -%}
     {%- endfor -%}
-    {%- for node in graph.nodes.values() if node.config.meta and node.config.meta.get('features') -%}
-        {%- for group in list_feature_groups(node.name) -%}
-            {%- for value in group['values'] if value.of in personal and value.agg not in ['count', 'count_distinct'] -%}
-                {%- do personal.update({value.feature: personal[value.of]}) -%}
-            {%- endfor -%}
-        {%- endfor -%}
-    {%- endfor -%}
     {%- for name in features if name not in allow -%}
         {%- if name in personal -%}
             {%- do findings.append([name, 'it is personal: ' ~ personal[name]]) -%}
@@ -36,10 +29,11 @@
         {%- set node = graph.nodes.get(unique_id) -%}
         {%- if node and unique_id not in seen and not node.config.meta.get('label') -%}
             {%- do seen.append(unique_id) -%}
-            {%- if node.config.meta.get('view') == 'today' and node.name not in allow -%}
+            {%- if node.config.meta.get('view') != 'today' -%}
+                {%- do waiting.extend(node.depends_on.nodes) -%}
+            {%- elif node.name not in allow -%}
                 {%- do findings.append([node.name, 'it shows the present, which knows what came after the label']) -%}
             {%- endif -%}
-            {%- do waiting.extend(node.depends_on.nodes) -%}
         {%- endif -%}
     {%- endfor -%}
     {{ return(findings) }}
