@@ -61,5 +61,6 @@
     {%- for name, value in declared['values'].items() -%}
         {%- do group['values'].extend(read_feature_values(node, declared, group.name, name, value, types)) -%}
     {%- endfor -%}
+    {%- do group.update(all_values=group['values']) -%}
     {{ return(group) }}
 {%- endmacro %}
