@@ -72,7 +72,7 @@ def compile_groups(
     compiled = []
     for number, group in enumerate(groups):
         sql = parts[number * len(STRATEGIES) : (number + 1) * len(STRATEGIES)]
-        tables = _tables_of(group, models, known)
+        tables = tables_of(group, models, known)
         compiled.append(CompiledGroup(group, tables, dict(zip(STRATEGIES, sql, strict=True))))
     return compiled
 
@@ -192,7 +192,7 @@ def _expected(connection: duckdb.DuckDBPyConnection, compiled: CompiledGroup, lo
     events = Events(
         group,
         log.rows,
-        _conditions_met(connection, group.declared, len(log.rows)),
+        conditions_met(connection, group.declared, f"(from {OWN} order by row_number_given)"),
         backfill=tables.backfill,
         paths=log.paths,
         path_backfill=tables.path_backfill,
@@ -205,17 +205,18 @@ def _expected(connection: duckdb.DuckDBPyConnection, compiled: CompiledGroup, lo
     ]
 
 
-def _conditions_met(connection: duckdb.DuckDBPyConnection, declared: EventGroup, count: int) -> list[dict[str, bool]]:
-    """Return which conditions each row meets; they are the user's own SQL over its columns."""
+def conditions_met(
+    connection: duckdb.DuckDBPyConnection, declared: EventGroup, rows: str, given: Sequence[Any] = ()
+) -> list[dict[str, bool]]:
+    """Return which conditions each row of a query meets; they are the user's own SQL over its columns."""
     conditions = {GROUP_CONDITION: declared.where or "true"}
     conditions |= {f"value {name}": value.where for name, value in declared.values.items() if value.where}
     shown = ", ".join(f"coalesce(({one}), false)" for one in conditions.values())
-    rows = connection.execute(f"select {shown} from {OWN} order by row_number_given").fetchall()
-    assert len(rows) == count
-    return [dict(zip(conditions, row, strict=True)) for row in rows]
+    found = connection.execute(f"select {shown} from {rows}", given).fetchall()
+    return [dict(zip(conditions, row, strict=True)) for row in found]
 
 
-def _tables_of(group: FeatureGroup, models: Mapping[str, Model], unique: set[tuple[str, str]]) -> Tables:
+def tables_of(group: FeatureGroup, models: Mapping[str, Model], unique: set[tuple[str, str]]) -> Tables:
     """Return the columns of a group's tables, each with the type that its YAML declares."""
     declared = group.declared
     own = {name: data_type or "varchar" for name, data_type in models[group.model].types.items()}

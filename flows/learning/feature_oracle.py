@@ -78,6 +78,13 @@ class Events:
         """Return the value of a feature for an entity at a time, in microseconds."""
         value = feature.declared
         assert isinstance(value, EventValue)
+        values = [event["row"][value.of] if value.of else 1 for event in self.counted(feature, entity, at)]
+        return _aggregate(value.agg, values, self._types.get(value.of or "", ""))
+
+    def counted(self, feature: Feature, entity: tuple[Any, ...], at: int) -> list[dict[str, Any]]:
+        """Return the events that a feature counts for an entity at a time, in their order."""
+        value = feature.declared
+        assert isinstance(value, EventValue)
         delay = (seconds_of(value.delay) or seconds_of(self._declared.delay)) * SECOND
         is_right = (value.closed or self._declared.closed) == "right"
         counted = []
@@ -98,13 +105,7 @@ class Events:
             newest = max(event["at"] + delay for event in counted)
             if not (oldest < newest if is_right else oldest <= newest):
                 counted = []
-        counted.sort(key=lambda one: (one["at"], one["known"], one["id"]))
-        data_type = self._types.get(value.of or "", "")
-        return _aggregate(value.agg, [one["row"][value.of] if value.of else 1 for one in counted], data_type)
-
-    def events(self, entity: tuple[Any, ...]) -> list[dict[str, Any]]:
-        """Return the events of an entity."""
-        return self._of_entity.get(entity, [])
+        return sorted(counted, key=lambda one: (one["at"], one["known"], one["id"]))
 
     def _timed(self, backfill: str | None) -> Callable[[Row, Mapping[str, bool]], dict[str, Any] | None]:
         declared = self._declared
