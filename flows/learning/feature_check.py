@@ -12,7 +12,7 @@ from flows.config.features import BACKFILL, EventGroup, FeatureGroup, Model, Sta
 from flows.core.errors import Finding, GateFailed
 from flows.core.names import identifier
 from flows.learning.feature_logs import Log, Tables, make_log
-from flows.learning.feature_oracle import GROUP_CONDITION, Events, arrival_of, is_same, microseconds, state_at
+from flows.learning.feature_oracle import GROUP_CONDITION, Events, arrival_of, identify, is_same, microseconds, state_at
 
 STRATEGIES = ("range_join", "prefix_sums")
 BEFORE_ALL = -(10**19)
@@ -55,7 +55,7 @@ class Difference:
 def compile_groups(
     groups: Sequence[FeatureGroup],
     models: Mapping[str, Model],
-    unique: Iterable[tuple[str, str]],
+    unique: Iterable[tuple[str, tuple[str, ...]]],
     compile_sql: Callable[[str], str],
 ) -> list[CompiledGroup]:
     """Compile groups by dbt in one run; `unique` names the models and columns that are tested to be unique."""
@@ -151,9 +151,9 @@ def compare_unknown(
     spine = [{**row, "as_of": at} for row in log.spine]
     other = make_log(compiled.group, compiled.tables, chance)
     known = [row for row in log.rows if _is_known(compiled, row, at)]
-    ids = {row[compiled.group.declared.event_id] for row in known} if compiled.tables.is_unique else set()
+    ids = {identify(compiled.group.declared, row) for row in known} if compiled.tables.is_unique else set()
     later = [row for row in other.rows if not _is_known(compiled, row, at)]
-    later = [row for row in later if row[compiled.group.declared.event_id] not in ids]
+    later = [row for row in later if identify(compiled.group.declared, row) not in ids]
     counted = 0
     for strategy in STRATEGIES:
         fill_tables(connection, compiled, Log(spine, log.rows, log.paths))
@@ -181,10 +181,12 @@ def _expected(connection: duckdb.DuckDBPyConnection, compiled: CompiledGroup, lo
     """Return the features of each row of the spine by the definition."""
     group, tables = compiled.group, compiled.tables
     keys = [tuple(row[name] for name in group.entity) for row in log.spine]
+    met = conditions_met(connection, group.declared, f"(from {OWN} order by row_number_given)")
     if isinstance(group.declared, StateGroup):
+        rows = [row for row, one in zip(log.rows, met, strict=True) if one[GROUP_CONDITION]]
         return [
             {
-                one.name: None if row["as_of"] is None else state_at(group, one, log.rows, key, row["as_of"])
+                one.name: None if row["as_of"] is None else state_at(group, one, rows, key, row["as_of"])
                 for one in group.features
             }
             for row, key in zip(log.spine, keys, strict=True)
@@ -192,7 +194,7 @@ def _expected(connection: duckdb.DuckDBPyConnection, compiled: CompiledGroup, lo
     events = Events(
         group,
         log.rows,
-        conditions_met(connection, group.declared, f"(from {OWN} order by row_number_given)"),
+        met,
         backfill=tables.backfill,
         paths=log.paths,
         path_backfill=tables.path_backfill,
@@ -206,17 +208,18 @@ def _expected(connection: duckdb.DuckDBPyConnection, compiled: CompiledGroup, lo
 
 
 def conditions_met(
-    connection: duckdb.DuckDBPyConnection, declared: EventGroup, rows: str, given: Sequence[Any] = ()
+    connection: duckdb.DuckDBPyConnection, declared: EventGroup | StateGroup, rows: str, given: Sequence[Any] = ()
 ) -> list[dict[str, bool]]:
     """Return which conditions each row of a query meets; they are the user's own SQL over its columns."""
     conditions = {GROUP_CONDITION: declared.where or "true"}
-    conditions |= {f"value {name}": value.where for name, value in declared.values.items() if value.where}
+    if isinstance(declared, EventGroup):
+        conditions |= {f"value {name}": value.where for name, value in declared.values.items() if value.where}
     shown = ", ".join(f"coalesce(({one}), false)" for one in conditions.values())
     found = connection.execute(f"select {shown} from {rows}", given).fetchall()
     return [dict(zip(conditions, row, strict=True)) for row in found]
 
 
-def tables_of(group: FeatureGroup, models: Mapping[str, Model], unique: set[tuple[str, str]]) -> Tables:
+def tables_of(group: FeatureGroup, models: Mapping[str, Model], unique: set[tuple[str, tuple[str, ...]]]) -> Tables:
     """Return the columns of a group's tables, each with the type that its YAML declares."""
     declared = group.declared
     own = {name: data_type or "varchar" for name, data_type in models[group.model].types.items()}

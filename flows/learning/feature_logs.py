@@ -53,7 +53,7 @@ def make_log(group: FeatureGroup, tables: Tables, chance: Random) -> Log:
         return Log(spine, _states(group.declared, group.entity, tables, moments, chance), [])
     rows = [_event(group.declared, group.entity, tables, moments, chance, n) for n in range(chance.randint(0, 14))]
     if tables.is_unique:
-        rows = list({row[group.declared.event_id]: row for row in rows}.values())
+        rows = list({tuple(row[one] for one in group.declared.event_id): row for row in rows}.values())
     return Log(spine, rows, _paths(group.declared, group.entity, tables, moments, chance))
 
 
@@ -66,7 +66,8 @@ def _event(
         row[name] = _key(chance, tables.own[name], null=0.08)
     repeated = not tables.is_unique and chance.random() < 0.3
     event_number = chance.randint(0, number) if repeated else number
-    row[declared.event_id] = _identify(event_number, tables.own[declared.event_id])
+    for name in declared.event_id:
+        row[name] = row[name] if name in entity else _identify(event_number, tables.own[name])
     at = chance.choice(list(_edges(declared, chance.choice(moments))))
     row[declared.event_time] = at
     if declared.available_at:
@@ -74,7 +75,7 @@ def _event(
     if tables.backfill:
         row[tables.backfill] = chance.random() < 0.2
     if not tables.is_unique and chance.random() < 0.03:
-        row[chance.choice([declared.event_id, declared.event_time])] = None
+        row[chance.choice([*declared.event_id, declared.event_time])] = None
     return row
 
 
@@ -110,7 +111,7 @@ def _paths(
     for _ in range(chance.randint(0, 6)):
         row = {name: _value(chance, data_type, TEXTS) for name, data_type in tables.path.items()}
         for own, name in zip(through.from_, through.key or through.from_, strict=True):
-            is_id = own == declared.event_id
+            is_id = own in declared.event_id
             kind = tables.path[name]
             row[name] = _identify(chance.randint(0, 8), kind) if is_id else _key(chance, kind)
         for name in through.to or entity:

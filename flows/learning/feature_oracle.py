@@ -32,6 +32,14 @@ def arrival_of(declared: EventGroup, row: Row, backfill: str | None) -> int | No
     return at + seconds_of(declared.available_delay) * SECOND
 
 
+def identify(declared: EventGroup, row: Row) -> Any:
+    """Return the id of a row's event; that of several columns is their text, joined by a slash; none if one is null."""
+    parts = [row[name] for name in declared.event_id]
+    if len(parts) == 1:
+        return parts[0]
+    return None if None in parts else "/".join(map(str, parts))
+
+
 class Events:
     """The events of a group of features, as the definition takes them from the rows of a model.
 
@@ -112,12 +120,13 @@ class Events:
 
         def read(row: Row, met: Mapping[str, bool]) -> dict[str, Any] | None:
             known = arrival_of(declared, row, backfill)
-            if known is None or row[declared.event_id] is None:
+            event_id = identify(declared, row)
+            if known is None or event_id is None:
                 return None
             times = {"at": microseconds(row[declared.event_time]), "known": known}
             return {
                 **times,
-                **{"id": row[declared.event_id], "backfill": bool(backfill and row[backfill]), "row": row, "met": met},
+                **{"id": event_id, "backfill": bool(backfill and row[backfill]), "row": row, "met": met},
             }
 
         return read

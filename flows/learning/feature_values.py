@@ -65,7 +65,9 @@ def values_at(
     tables = tables_of(group, models, set())
     entity = _typed(connection, group, models, key)
     if isinstance(group.declared, StateGroup):
-        rows = _rows(connection, group.model, tables.own, *_is_entity(group.entity, key))
+        condition, given = _is_entity(group.entity, key)
+        condition += f" and ({group.declared.where or 'true'})"
+        rows = _rows(connection, group.model, tables.own, condition, given)
         for feature in group.features:
             yield FeatureValue(feature.name, state_at(group, feature, rows, entity, at), ())
         return
@@ -94,7 +96,7 @@ def _events(
         keys = ", ".join(map(identifier, through.key or through.from_))
         condition = f"({own}) in (select ({keys}) from {identifier(through.model)} where {is_path})"
         paths = _rows(connection, through.model, tables.path, is_path, given)
-    own_id = identifier(declared.event_id)
+    own_id = f"({', '.join(map(identifier, declared.event_id))})"
     wanted = f"{own_id} in (select {own_id} from {place} where {condition})"
     rows = _rows(connection, group.model, tables.own, wanted, given)
     shown = ", ".join(map(identifier, tables.own))

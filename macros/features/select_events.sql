@@ -28,7 +28,7 @@
             {%- endfor %}
             coalesce({{ group.where or 'true' }}, false) as is_counted,
             {{ is_backfill }} as is_backfill,
-            {{ group.event_id }} as event_id,
+            {{ identify_event(group.event_id) }} as event_id,
             {{ event_us }} as event_us,
             case when {{ is_backfill }} then {{ usual_us }} else {{ seen_us }} end as known_us
         from {{ group.relation }}

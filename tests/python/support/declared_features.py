@@ -56,6 +56,7 @@ DECLARED: list[dict[str, Any]] = [
     {
         **KNOWN,
         **{"name": "right", "entity": ["card_id", "shop_number"], "closed": "right", "where": "kind <> 'b'"},
+        "event_id": ["event_id", "order_id"],
         **{"delay": "1d", "values": described({name: EVERY[name] for name in ("n", "spend", "least", "kinds")})},
     },
     {
@@ -66,6 +67,7 @@ DECLARED: list[dict[str, Any]] = [
     },
     {
         **{"name": "state", "entity": ["card_id"], "valid_from": "valid_from", "valid_to": "valid_to"},
+        "where": "kind <> 'b'",
         "values": described(STATES),
     },
 ]
