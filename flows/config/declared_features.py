@@ -16,7 +16,23 @@ TABLES = ("model", "seed", "snapshot")
 
 def features_of(manifest: Any) -> list[FeatureGroup]:
     """Return the declared features of a parsed project; raises UsageError for those that cannot be used."""
-    return read_features(_model_of(node) for node in _tables(manifest))
+    return read_features(models_of(manifest).values())
+
+
+def models_of(manifest: Any) -> dict[str, Model]:
+    """Return what a parsed project's YAML says of its models, by their names."""
+    return {node.name: _model_of(node) for node in _tables(manifest)}
+
+
+def unique_columns(manifest: Any) -> Iterator[tuple[str, tuple[str, ...]]]:
+    """Yield model and columns of each data test that keeps columns unique, as the macro is_tested_unique does."""
+    for node in manifest.nodes.values():
+        metadata = getattr(node, "test_metadata", None)
+        if metadata is None or node.config.where or node.attached_node not in manifest.nodes:
+            continue
+        columns = metadata.kwargs.get("columns") or [node.column_name]
+        if metadata.name in ("unique", "unique_combination_of_columns"):
+            yield manifest.nodes[node.attached_node].name, tuple(columns)
 
 
 def describe_training_sets(manifest: Any, groups: list[FeatureGroup]) -> None:

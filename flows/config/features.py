@@ -88,7 +88,7 @@ class EventGroup(ConfigModel):
     """Features of an entity over the rows of a model, each row an event."""
 
     entity: Names
-    event_id: Text
+    event_id: Names
     event_time: Text
     values: Mapping[str, EventValue]
     name: Text | None = None
@@ -251,11 +251,12 @@ def _mistakes(model: Model, group: EventGroup | StateGroup, name: str, known: Ma
     if not NAME.fullmatch(name):
         yield f"name {name!r} is no name of a column; write lower-case letters, digits and _."
     own = group.entity
-    fields = ["event_id", "event_time", "available_at", "backfill", "valid_from", "valid_to"]
+    fields = ["event_time", "available_at", "backfill", "valid_from", "valid_to"]
     if isinstance(group, EventGroup) and group.through is not None:
         own = group.through.from_
         yield from _mistakes_of_path(group, group.through, known)
     columns = [(one, getattr(group, one, None)) for one in fields] + [("entity", one) for one in own]
+    columns += [("event_id", one) for one in getattr(group, "event_id", ())]
     for value_name, value in group.values.items():
         columns.append((f"values.{value_name}.of", value.of))
         if not NAME.fullmatch(value_name):

@@ -27,7 +27,12 @@
     {%- endif -%}
     {%- set backfill = declared.get('backfill') or ('_is_backfill' if '_is_backfill' in types) -%}
     {%- set fields = {} -%}
-    {%- for field in ['event_id', 'event_time', 'available_at', 'valid_from', 'valid_to'] if declared.get(field) -%}
+    {%- set event_id = declared.get('event_id') or [] -%}
+    {%- set event_id = [event_id] if event_id is string else event_id -%}
+    {%- for column in event_id -%}
+        {%- do require_feature_column(node, declared, 'event_id', column, types) -%}
+    {%- endfor -%}
+    {%- for field in ['event_time', 'available_at', 'valid_from', 'valid_to'] if declared.get(field) -%}
         {%- do fields.update({field: declared[field]}) -%}
     {%- endfor -%}
     {%- if declared.get('backfill') -%}
@@ -44,7 +49,7 @@
         'model': node.name,
         'name': declared.get('name') or entity | map('replace', '_id', '') | join('_'),
         'entity': entity,
-        'event_id': declared.get('event_id'),
+        'event_id': event_id,
         'event_time': declared.get('event_time'),
         'available_at': declared.get('available_at'),
         'available_delay_us': read_feature_duration(node, declared, 'available_delay', declared) or 0,
@@ -55,11 +60,12 @@
         'valid_from': declared.get('valid_from'),
         'valid_to': declared.get('valid_to'),
         'owner': declared.get('owner'),
-        'is_unique': declared.get('event_id') and is_tested_unique(node, declared.event_id),
+        'is_unique': event_id and is_tested_unique(node, event_id),
         'values': [],
     } -%}
     {%- for name, value in declared['values'].items() -%}
         {%- do group['values'].extend(read_feature_values(node, declared, group.name, name, value, types)) -%}
     {%- endfor -%}
+    {%- do group.update(all_values=group['values']) -%}
     {{ return(group) }}
 {%- endmacro %}

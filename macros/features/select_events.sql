@@ -1,6 +1,7 @@
 {#
     The events of a group: the first to arrive of each id, without those that are too late, with the moments in
-    microseconds at which they happened and became known.
+    microseconds at which they happened and became known. Rows that arrived at once are told apart by all declared
+    values, so that a value does not depend on which others are asked for.
 #}
 {% macro select_events(group) -%}
     {%- set event_us = convert_to_epoch_us('cast(' ~ group.event_time ~ ' as timestamp)') -%}
@@ -10,8 +11,9 @@
     {%- set is_backfill = 'coalesce(' ~ group.backfill ~ ', false)' if group.backfill else 'false' -%}
     {%- set own = group.through['from'] if group.through else group.entity -%}
     {%- set own = [own] if own is string else own -%}
-    {%- set columns = group['values'] | selectattr('of') | map(attribute='of') | unique | list -%}
-    {%- set conditions = group['values'] | selectattr('where') | map(attribute='where') | unique | list -%}
+    {%- set all_values = group.get('all_values') or group['values'] -%}
+    {%- set columns = all_values | selectattr('of') | map(attribute='of') | unique | list -%}
+    {%- set conditions = all_values | selectattr('where') | map(attribute='where') | unique | list -%}
     with events_timed as (
 
         select
@@ -26,7 +28,7 @@
             {%- endfor %}
             coalesce({{ group.where or 'true' }}, false) as is_counted,
             {{ is_backfill }} as is_backfill,
-            {{ group.event_id }} as event_id,
+            {{ identify_event(group.event_id) }} as event_id,
             {{ event_us }} as event_us,
             case when {{ is_backfill }} then {{ usual_us }} else {{ seen_us }} end as known_us
         from {{ group.relation }}

@@ -5,8 +5,8 @@
 {% macro describe_customers_at(spine, columns, counts=[], numbers=[], times={}, features=[]) -%}
     {%- set all_counts = [
         'customer__order_count_30d', 'customer__order_count_90d', 'customer__order_count_365d',
-        'customer__cancellation_count_90d', 'customer__return_count_365d', 'customer__session_count_30d',
-        'customer__session_count_90d',
+        'customer__cancellation_count_90d', 'customer__return_count_365d', 'customer_sessions__session_count_30d',
+        'customer_sessions__session_count_90d',
     ] + counts -%}
     {%- set all_numbers = [
         'customer__completion_hours_max_90d', 'customer__price_change_pct_max_90d', 'customer__rating_min_90d',
@@ -14,7 +14,7 @@
     {%- set all_times = {
         'customer__first_ordered_at': 'customer_days_since_first_order',
         'customer__last_ordered_at': 'customer_days_since_last_order',
-        'customer__last_visited_at': 'customer_days_since_last_visit',
+        'customer_sessions__last_ended_at': 'customer_days_since_last_visit',
         'customer__registered_at': 'customer_days_since_registration',
     } -%}
     {%- do all_times.update(times) -%}
@@ -38,9 +38,12 @@
         {{ training_set(spine, key=columns, time='as_of', features=[
             'int_order_events_listed.customer__*',
             'int_lines_sold_listed.customer__*',
-            'fct_sessions.customer__*',
+            'fct_sessions.customer_sessions__session_count_*',
+            'fct_sessions.customer_sessions__last_ended_at',
             'fct_reviews.customer__*',
-            'dim_customer_as_known.customer__*',
+            'dim_customer_as_known.customer__country',
+            'dim_customer_as_known.customer__has_marketing_consent',
+            'dim_customer_as_known.customer__registered_at',
         ] + features) | indent(8) }}
 
     ) as features

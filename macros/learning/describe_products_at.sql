@@ -31,7 +31,7 @@
     from (
 
         {{ training_set(spine, key=columns, time='as_of', features=[
-            'int_lines_sold_listed.product__*', 'dim_product_as_known.product__*',
+            'int_lines_sold_listed.product__*', 'dim_product_as_known.product__category', 'dim_product_as_known.product__list_price',
         ]) | indent(8) }}
 
     ) as features
