@@ -38,7 +38,8 @@
         {{ training_set(spine, key=columns, time='as_of', features=[
             'int_order_events_listed.customer__*',
             'int_lines_sold_listed.customer__*',
-            'fct_sessions.customer_sessions__session_count_*',
+            'fct_sessions.customer_sessions__session_count_30d',
+            'fct_sessions.customer_sessions__session_count_90d',
             'fct_sessions.customer_sessions__last_ended_at',
             'fct_reviews.customer__*',
             'dim_customer_as_known.customer__country',

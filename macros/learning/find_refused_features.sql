@@ -29,10 +29,10 @@
         {%- set node = graph.nodes.get(unique_id) -%}
         {%- if node and unique_id not in seen and not node.config.meta.get('label') -%}
             {%- do seen.append(unique_id) -%}
-            {%- if node.config.meta.get('view') != 'today' -%}
-                {%- do waiting.extend(node.depends_on.nodes) -%}
-            {%- elif node.name not in allow -%}
+            {%- if node.config.meta.get('view') == 'today' and node.name not in allow -%}
                 {%- do findings.append([node.name, 'it shows the present, which knows what came after the label']) -%}
+            {%- elif unique_id == trained.unique_id or node.name.startswith('int_') -%}
+                {%- do waiting.extend(node.depends_on.nodes) -%}
             {%- endif -%}
         {%- endif -%}
     {%- endfor -%}
