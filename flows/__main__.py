@@ -22,6 +22,7 @@ from flows.cli.about import InstallCompletion, ShowCompletion, ShowVersion
 from flows.cli.arguments import DEFAULT_CONNECTIONS, ConnectionSet, ConnectionsFile, say
 from flows.cli.check import check, check_before_run
 from flows.cli.completion import complete
+from flows.cli.features import app as features
 from flows.cli.init import init
 from flows.cli.preview import preview
 from flows.config import settings
@@ -290,6 +291,7 @@ def main() -> int:
     app.command()(check)
     app.command()(preview)
     app.command()(init)
+    app.add_typer(features, name="features")
     app.command(hidden=True)(complete)
     signal.signal(signal.SIGTERM, _stop)
     try:

@@ -57,7 +57,7 @@ class Macro:
 
 
 def read_macros() -> Iterator[Macro]:
-    """Yield the macros that write SQL for DuckDB."""
+    """Yield the macros that write SQL for DuckDB; the SQL of one that takes dictionaries depends on what is in them."""
     entries = {
         entry["name"]: entry
         for path in PROJECT.glob("macros/*/*.yml")
@@ -66,9 +66,11 @@ def read_macros() -> Iterator[Macro]:
     for path in sorted(PROJECT.glob("macros/*/*.sql")):
         text = path.read_text()
         for found in MACRO.finditer(text):
-            if not found[1].startswith("spark__") and not NOT_READ.search(found[2]):
+            if found[1].startswith("spark__") or NOT_READ.search(found[2]):
+                continue
+            entry = entries[found[1].removeprefix("default__")]
+            if not any("dictionar" in argument["type"] for argument in entry.get("arguments", [])):
                 line = text.count("\n", 0, found.start(2))
-                entry = entries[found[1].removeprefix("default__")]
                 yield Macro(found[1], path, line, found[2], read_arguments(found[0], entry))
 
 

@@ -46,6 +46,8 @@ def completions(group: Any, words: Sequence[str], incomplete: str) -> list[str]:
     command = group.commands.get(words[0]) if words else None
     if words and command is None:
         return []
+    if hasattr(command, "commands"):
+        return completions(command, words[1:], incomplete)
     parameters = group.params if command is None else command.params
     asked = {option: parameter for parameter in parameters for option in parameter.opts}
     option = asked.get(words[-1]) if words else None

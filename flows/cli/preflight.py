@@ -8,6 +8,7 @@ from pathlib import Path
 from flows.config.connections import Connection, Connections, parse_connections
 from flows.config.contract import Contract, contracts_of
 from flows.config.declared import NeedsDbt, declared_contracts
+from flows.config.declared_features import declared_features
 from flows.config.settings import command
 from flows.core.errors import SourceFailed, StorageFailed, UsageError
 from flows.core.names import TableName
@@ -44,7 +45,7 @@ def inspect_set(path: Path, connection_set: str | None, *, is_before_run: bool =
     connections, errors = parse_connections(path, connection_set)
     contracts = read_contracts(connections)
     wanted, undeclared = match_tables(connections, contracts)
-    errors += undeclared
+    errors += undeclared + _wrong_features()
     with ExitStack() as serving:
         unusable = {one.source: _serve(one, serving) or one.environment_mistakes() for one in connections}
         errors += [error for refused in unusable.values() for error in refused]
@@ -80,6 +81,15 @@ def read_contracts(connections: Connections) -> Mapping[TableName, Contract]:
         from flows.warehouse.dbt import Dbt
 
         return contracts_of(Dbt.parse(connections.folder, connections.variables).manifest.sources.values())
+
+
+def _wrong_features() -> list[UsageError]:
+    """Return what is wrong with the declared features."""
+    try:
+        declared_features()
+    except UsageError as error:
+        return [error]
+    return []
 
 
 def _is_first_of_host(name: TableName, connection: Connection) -> bool:

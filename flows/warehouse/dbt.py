@@ -12,6 +12,7 @@ from dbt.contracts.graph.manifest import Manifest
 from dbt_common.events.base_types import EventMsg
 
 from flows.config import settings
+from flows.config.declared_features import describe_training_sets, features_of
 from flows.config.settings import DataFolder
 from flows.core.errors import UsageError, WarehouseError
 from flows.core.redaction import scrub, without_values
@@ -34,11 +35,12 @@ class Dbt:
 
     @classmethod
     def parse(cls, folder: DataFolder, variables: Mapping[str, Any] | None = None) -> "Dbt":
-        """Parse the project for a set, with the set's own vars; raises UsageError if it does not parse."""
+        """Parse the project with a set's own vars; raises UsageError for what does not parse and for wrong features."""
         variables = variables or {}
         result = _invoke(dbtRunner(), folder, ["parse"], "candidate", variables)
         if not isinstance(result.result, Manifest):
             raise UsageError(f"The dbt project does not parse: {scrub(str(result.exception))}", "Fix it: dbt parse")
+        describe_training_sets(result.result, features_of(result.result))
         return cls(folder, result.result, variables)
 
     def run(self, *arguments: str, target: str = "candidate", on_event: Sequence[OnEvent] = ()) -> list[Any]:

@@ -7,6 +7,7 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from flows.config.declared_features import document_features
 from flows.config.variables import declared_variables
 
 if TYPE_CHECKING:  # dbt takes seconds to import, and make docs has run it already
@@ -53,6 +54,7 @@ def inline_docs(target: Path, variables: Mapping[str, Any]) -> Path:
         for macro in content.get("macros", {}).values():
             macro["description"] += _list_examples(macro["config"]["meta"].get("examples", []))
         if name == "manifest":
+            document_features(content)
             for node, text in list_settings(content, {**declared_variables(), **variables}).items():
                 content["nodes"][node]["description"] += text
         data = json.dumps(content).replace("<", "\\u003c")

@@ -32,6 +32,9 @@ COMPUTED_VAR = re.compile(r"\bvar\(\s*[^'\"\s]")
 READS_FILES = re.compile(r"\b(read_text|read_blob|read_csv|read_csv_auto|read_json|read_parquet|glob)\s*\(")
 
 KEY_MACRO = "get_pseudonym_key"
+FEATURE_MACRO = "training_set"
+FEATURES = "features"
+"""The key of a model's meta that only models of the macro read: a model's rows do not follow from its own features."""
 
 DESCRIBING = {"description", "docs", "doc_blocks", "patch_path", "created_at", "root_path", "build_path"}
 """Parts of a node that tell people about it and change no row."""
@@ -67,6 +70,8 @@ class Fingerprints:
             parts.append(self._variables)
         else:
             parts.append({name: value for name, value in self._variables.items() if name in words})
+        if FEATURE_MACRO in words:
+            parts.append([self._features(parent) for parent in sorted(node.depends_on_nodes)])
         if KEY_MACRO in words:
             parts.append(self._key)
         if any(READS_FILES.search(text) for text in texts):
@@ -91,10 +96,19 @@ class Fingerprints:
             node = self._manifest.nodes.get(unique_id) or self._manifest.sources.get(unique_id)
             seen = [unique_id]
             if node is not None:
-                config = node.config.to_dict(omit_none=True)
+                config = _without_features(node)
                 seen += [node.relation_name, node.fqn, _columns(node), _undescribed(config)]
             self._seen[unique_id] = _hash(seen)
         return self._seen[unique_id]
+
+    def _features(self, unique_id: str) -> Any:
+        """Return what a training set takes from a model that it reads: the declared features, and what is unique."""
+        node = self._manifest.nodes.get(unique_id)
+        if node is None:
+            return None
+        tests = (test for test in self._manifest.nodes.values() if getattr(test, "attached_node", None) == unique_id)
+        unique = [_plain(test.test_metadata) for test in tests if "unique" in test.test_metadata.name]
+        return [unique_id, node.config.meta.get(FEATURES), sorted(unique, key=str)]
 
     def _reached(self, words: set[str]) -> tuple[set[str], dict[str, str]]:
         """Return the words of a text and of all macros that it may use, and the SQL of these macros by their ids."""
@@ -143,7 +157,7 @@ def describe_node(node: Any) -> Any:
     described |= {name: getattr(node, name, None) for name in ("attached_node", "column_name", "model")}
     described |= {
         "kind": str(node.resource_type),
-        "config": node.config.to_dict(omit_none=True),
+        "config": _without_features(node),
         "columns": _columns(node),
         "reads": sorted(node.depends_on_nodes),
         "test": _plain(getattr(node, "test_metadata", None)),
@@ -152,6 +166,14 @@ def describe_node(node: Any) -> Any:
     if node.resource_type == "seed":
         described["rows"] = hashlib.sha256((PROJECT / node.original_file_path).read_bytes()).hexdigest()
     return _undescribed(described)
+
+
+def _without_features(node: Any) -> dict[str, Any]:
+    """Return a node's config without the features that it declares for others."""
+    config: dict[str, Any] = node.config.to_dict(omit_none=True)
+    if FEATURES in config.get("meta", {}):
+        config["meta"] = {name: one for name, one in config["meta"].items() if name != FEATURES}
+    return config
 
 
 def _columns(node: Any) -> Any:
@@ -171,7 +193,7 @@ def _plain(value: Any) -> Any:
 
 def _texts(node: Any) -> list[str]:
     """Return the texts of a node in which names of macros and vars may be."""
-    config = node.config.to_dict(omit_none=True) if node.config else {}
+    config = _without_features(node) if node.config else {}
     texts = [getattr(node, "raw_code", None) or "", *_strings(config)]
     metadata = getattr(node, "test_metadata", None)
     if metadata is not None:

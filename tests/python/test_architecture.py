@@ -15,6 +15,7 @@ ROOMS = (
     ("sources",),
     ("lake",),
     ("ingest", "warehouse"),
+    ("learning",),
     ("outcome",),
     ("orchestration",),
     ("elt",),

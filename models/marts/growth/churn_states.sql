@@ -80,20 +80,7 @@ days_judged as (
     left join churn_rules
         on
             days_listed.last_order_date is not null
-            and {{ is_inactive_enough(
-                'days_listed', 'days_listed.valid_from', 'churn_rules'
-            ) }}
-            and (
-                churn_rules.maximum_days_since_start is null
-                or days_listed.valid_from <= {{ add_days(
-                    'days_listed.start_date', 'churn_rules.maximum_days_since_start'
-                ) }}
-            )
-            and (
-                churn_rules.is_after_return is null
-                or churn_rules.is_after_return
-                = (days_listed.start_date > days_listed.first_order_date)
-            )
+            and {{ is_rule_met('days_listed', 'days_listed.valid_from', 'churn_rules') }}
     group by
         days_listed.customer_id,
         days_listed.valid_from

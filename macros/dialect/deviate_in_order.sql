@@ -1,0 +1,13 @@
+{% macro deviate_in_order(number, order_by, condition='true') -%}
+    {{ return(adapter.dispatch('deviate_in_order')(number, order_by, condition)) }}
+{%- endmacro %}
+
+{% macro default__deviate_in_order(number, order_by, condition='true') -%}
+    stddev_samp(cast({{ number }} as double) order by {{ order_by | join(', ') }})
+        filter (where {{ condition }})
+{%- endmacro %}
+
+{# Spark adds in the order in which rows arrive; the last digits may differ. #}
+{% macro spark__deviate_in_order(number, order_by, condition='true') -%}
+    stddev_samp(cast({{ number }} as double)) filter (where {{ condition }})
+{%- endmacro %}

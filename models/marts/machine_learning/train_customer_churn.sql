@@ -1,0 +1,19 @@
+with labels_known as (
+
+    select
+        *,
+        {{ assign_fold('customer_id', 5) }} as fold
+    from {{ ref('label_customer_churn') }}
+    where is_churned is not null
+
+),
+
+train_customer_churn as (
+
+    {{ describe_customers_at('labels_known', columns=[
+        'customer_id', 'is_churned', 'as_of', 'label_known_at', 'fold',
+    ]) }}
+
+)
+
+select * from train_customer_churn

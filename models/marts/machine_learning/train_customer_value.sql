@@ -1,0 +1,28 @@
+with labels_known as (
+
+    select
+        *,
+        {{ assign_fold('customer_id', 5) }} as fold
+    from {{ ref('label_customer_value') }}
+    where horizon_net_sales_amount is not null
+
+),
+
+train_customer_value as (
+
+    {{ describe_customers_at(
+        'labels_known',
+        columns=[
+            'customer_id', 'currency', 'horizon_net_sales_amount', 'as_of', 'label_known_at',
+            'fold',
+        ],
+        numbers=[
+            'customer_currency__order_amount_sum_90d', 'customer_currency__order_amount_sum_365d',
+            'customer_currency__order_amount_avg',
+        ],
+        features=['int_order_events_listed.customer_currency__*'],
+    ) }}
+
+)
+
+select * from train_customer_value

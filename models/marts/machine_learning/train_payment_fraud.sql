@@ -1,0 +1,35 @@
+with labels as (
+
+    select * from {{ ref('label_payment_fraud') }}
+    where is_fraud is not null
+
+),
+
+payments as (
+
+    select * from {{ ref('fct_payments') }}
+
+),
+
+payments_described as (
+
+    select
+        labels.*,
+        {{ assign_fold('labels.card_id', 5) }} as fold,
+        payments.currency,
+        payments.country as payment_country,
+        cast(payments.amount as double) as payment_amount
+    from labels
+    inner join payments on labels.transaction_id = payments.transaction_id
+
+),
+
+train_payment_fraud as (
+
+    {{ describe_payments_at('payments_described', columns=[
+        'transaction_id', 'card_id', 'is_fraud', 'transacted_at', 'label_known_at', 'fold',
+    ]) }}
+
+)
+
+select * from train_payment_fraud
