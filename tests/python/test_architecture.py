@@ -14,7 +14,7 @@ ROOMS = (
     ("config",),
     ("sources",),
     ("lake",),
-    ("ingest", "warehouse"),
+    ("ingest", "learning", "warehouse"),
     ("outcome",),
     ("orchestration",),
     ("elt",),
