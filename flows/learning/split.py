@@ -46,9 +46,9 @@ def split_rows(
 ) -> Parts:
     """Split rows as declared; raises UsageError if a part has too few rows.
 
-    By time, the newest rows are test rows. A training row's label was known before the first of them: its time
-    lies before that by the gap at least, and so does `known_at`, if there is such a column. With groups, no group has
-    rows in both parts.
+    By time, the newest rows are test rows. A training row is older than the first of them by the gap at least, so its
+    label was known by then. If there is a column `known_at`, that lies before the first test row too. With groups, no
+    group has rows in both parts.
     """
     cut = None
     if split.by == "column":

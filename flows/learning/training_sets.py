@@ -34,7 +34,7 @@ KIND = "training_set"
 
 @dataclass(frozen=True)
 class SetRecord:
-    """What a commit says of a training set: the rows' origin, their hashes, and the meaning of their columns.
+    """The record of a training set in its commit: origin and hashes of the rows, and the meaning of their columns.
 
     `immature_rows` are rows of the label model without a known label, which are left out; None if it is not published.
     `gap` is in seconds.
