@@ -23,6 +23,7 @@ from flows.cli.arguments import DEFAULT_CONNECTIONS, ConnectionSet, ConnectionsF
 from flows.cli.check import check, check_before_run
 from flows.cli.completion import complete
 from flows.cli.init import init
+from flows.cli.learning import score, train, training_set
 from flows.cli.preview import preview
 from flows.config import settings
 from flows.core.errors import StorageFailed, Unforeseen, UsageError, WarehouseError
@@ -290,6 +291,9 @@ def main() -> int:
     app.command()(check)
     app.command()(preview)
     app.command()(init)
+    app.command()(train)
+    app.command()(score)
+    app.command("training-set")(training_set)
     app.command(hidden=True)(complete)
     signal.signal(signal.SIGTERM, _stop)
     try:

@@ -17,7 +17,8 @@ ROOMS = (
     ("ingest", "learning", "warehouse"),
     ("outcome",),
     ("orchestration",),
-    ("elt",),
+    ("elt", "train"),
+    ("score",),
     ("cli",),
     ("__main__",),
 )
