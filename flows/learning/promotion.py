@@ -2,10 +2,11 @@
 
 import logging
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from typing import Any
 
 from flows.config.settings import DataFolder
+from flows.learning.companions import train_companions
 from flows.learning.exposures import MlExposure
 from flows.learning.fit import TrainedModel, train_model
 from flows.learning.metrics import Measured
@@ -87,7 +88,10 @@ def train_and_register(
         logger.warning("%s", note)
     run_id = registry.record(model, fingerprint)
     try:
+        companions, notes = train_companions(model)
+        registry.add_metrics(run_id, exposure.declared.metric, companions)
         outcome = _decide(model, registry, run_id, champion)
+        outcome = replace(outcome, reasons=(*outcome.reasons, *notes))
         registry.end(run_id, f"{outcome.verdict}; {'; '.join(outcome.reasons)}", _describe(model, outcome))
     except BaseException:
         registry.fail(run_id)

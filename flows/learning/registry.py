@@ -75,9 +75,11 @@ class Registry:
     folder: DataFolder
 
     def __post_init__(self) -> None:
-        """Keep MLflow from reporting its use to its makers; it decides on that when it is imported."""
+        """Keep MLflow from reporting its use, and from drawing progress; it decides on that when it is imported."""
         settings.reach_loopback_directly()
-        settings.export(MLFLOW_DISABLE_TELEMETRY="true", DO_NOT_TRACK="true")
+        settings.export(
+            MLFLOW_DISABLE_TELEMETRY="true", DO_NOT_TRACK="true", MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR="false"
+        )
 
     @cached_property
     def client(self) -> "MlflowClient":
@@ -120,6 +122,13 @@ class Registry:
             self.client.set_tag(run_id, "model_sha256", _hash(Path(place) / MODEL / PICKLE))
             self.client.log_artifacts(run_id, place)
         return run_id
+
+    def add_metrics(self, run_id: str, metric: str, measured: Mapping[str, Measured]) -> None:
+        """Add the metric of other models on the same rows, each under its own name."""
+        for name, one in measured.items():
+            plain = f"{name}_{metric.replace('@', '_at_')}"
+            for ending, value in (("", one.value), ("_low", one.low), ("_high", one.high)):
+                self.client.log_metric(run_id, plain + ending, value)
 
     def end(self, run_id: str, outcome: str, comparison: Mapping[str, Any]) -> None:
         """Close a run with its outcome, and keep the comparison with baselines and champion."""

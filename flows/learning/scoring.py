@@ -199,8 +199,9 @@ def measure_realised(
 
 
 def entity_ids(exposure: MlExposure, frame: "pd.DataFrame") -> list[str]:
-    """Return the key of each row without its time, as one text."""
-    columns = [frame[name].astype(str) for name in exposure.key if name != exposure.declared.time]
+    """Return the key of each row without times, as one text."""
+    names = [name for name in exposure.key if name != exposure.declared.time and frame[name].dtype.kind != "M"]
+    columns = [frame[name].astype(str) for name in names or exposure.declared.entity]
     return ["|".join(values) for values in zip(*columns, strict=True)] if columns else [""] * len(frame)
 
 

@@ -10,6 +10,7 @@ import duckdb
 import numpy as np
 import pandas as pd
 
+from flows.config.declared import source_nodes
 from flows.config.settings import DataFolder
 from flows.learning.exposures import MlExposure, read_exposures
 from flows.learning.project import DbtProject
@@ -45,6 +46,7 @@ class Gym:
     declared: dict[str, Any] = field(default_factory=lambda: dict(DECLARED))
     classes: dict[str, str] = field(default_factory=dict)
     extra: tuple[str, ...] = ()
+    connections: str = ""
 
     @property
     def project(self) -> DbtProject:
@@ -81,7 +83,8 @@ class Gym:
             "depends_on": {"nodes": ["model.gym.train_member_leaving", "model.gym.score_member_leaving"]},
             "config": {"meta": self.declared},
         }
-        return {"nodes": nodes, "sources": {}, "exposures": {"exposure.gym.member_leaving": exposure}}
+        sources = {node["name"]: node for node in source_nodes() if node["source_name"] == "scoring"}
+        return {"nodes": nodes, "sources": sources, "exposures": {"exposure.gym.member_leaving": exposure}}
 
     @property
     def exposure(self) -> MlExposure:
@@ -128,17 +131,19 @@ def make_gym(root: Path) -> Gym:
     return Gym(folder)
 
 
-def make_members(months: int = 12, members: int = 150, seed: int = 1, *, horizon_days: int = 30) -> pd.DataFrame:
+def make_members(
+    months: int = 12, members: int = 150, seed: int = 1, *, first_month: int = 0, visits_a_month: float = 6
+) -> pd.DataFrame:
     """Return the state of members at the begin of each month: who visits seldom leaves more often."""
-    chance = np.random.default_rng(seed)
+    chance, horizon_days = np.random.default_rng(seed), 30
     rows = []
-    for month in range(months):
+    for month in range(first_month, first_month + months):
         as_of = pd.Timestamp("2025-01-01") + pd.Timedelta(days=30 * month)
-        visits = chance.poisson(6, members)
+        visits = chance.poisson(visits_a_month, members)
         since = np.where(visits == 0, np.nan, chance.exponential(20 / (visits + 1)).round(1))
         student = chance.random(members) < 0.3
         plan = chance.choice(["basic", "plus", "family"], members)
-        odds = -0.3 - 0.45 * (visits - 4) + np.where(plan == "plus", -0.8, 0.4)
+        odds = -0.3 - 0.45 * (visits - visits_a_month + 2) + np.where(plan == "plus", -0.8, 0.4)
         left = chance.random(members) < 1 / (1 + np.exp(-odds))
         rows.append(
             pd.DataFrame(
@@ -156,3 +161,8 @@ def make_members(months: int = 12, members: int = 150, seed: int = 1, *, horizon
             )
         )
     return pd.concat(rows, ignore_index=True)
+
+
+def without_label(members: pd.DataFrame) -> pd.DataFrame:
+    """Return the rows of members as a model to score has them."""
+    return members.drop(columns=["has_left", "label_known_at"])
