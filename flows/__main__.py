@@ -231,11 +231,13 @@ def show_vars(connection_set: ConnectionSet = None, connections: ConnectionsFile
 
 @app.command()
 def ui(port: Annotated[int, typer.Option(help="Port on 127.0.0.1.")] = 4200) -> None:
-    """Serve Prefect's UI on loopback, and run the schedules of prefect.yaml until interrupted."""
+    """Serve Prefect's UI and MLflow's on loopback, and run the schedules of prefect.yaml until interrupted."""
+    from flows.orchestration.mlflow_ui import mlflow_ui
     from flows.orchestration.server import prepare_prefect, serve_schedules
 
     prepare_prefect()
-    serve_schedules(port, say=typer.echo)
+    with mlflow_ui(say=typer.echo):
+        serve_schedules(port, say=typer.echo)
 
 
 @app.callback()
