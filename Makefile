@@ -1,6 +1,6 @@
 # People, pre-commit and CI use the same commands. `make run` and `make test` set up what they need.
 .DEFAULT_GOAL := help
-.PHONY: help setup run dev test test-slow test-services faults torture bench lint format docs ui lock readme pictures schema clean
+.PHONY: help setup run train dev test test-slow test-services faults torture bench lint format docs ui lock readme pictures schema clean
 
 PYTHON ?= python3
 BIN := .venv/bin
@@ -32,6 +32,10 @@ setup: .venv/ready  ## set up the virtual environment, locked dependencies and P
 
 run: setup  ## run the demo from its sources to a release; each further run is one day later
 	@$(BIN)/python -m flows demo
+
+train: setup  ## train the models that exposures declare on the last release, and score it by the champions
+	@$(BIN)/python -m flows train
+	@$(BIN)/python -m flows score
 
 dev: setup  ## begin your dev database again as a copy of the release, with all views
 	@rm -f $(DATA)/$(SET)/dev.duckdb $(DATA)/$(SET)/dev.duckdb.wal
@@ -87,8 +91,14 @@ schema: setup  ## write connections.schema.json, which editors use to check conn
 	@$(BIN)/python -c 'import json; from flows.config.connections import connections_schema as schema; \
 	  print(json.dumps(schema(), indent=2, ensure_ascii=False))' > connections.schema.json
 
-ui: setup  ## serve Prefect's UI on 127.0.0.1:4200 and run the schedules of prefect.yaml
+ui: setup .venv/mlflow/ready  ## serve Prefect's UI on 127.0.0.1:4200 and MLflow's on :5000, and run the schedules of prefect.yaml
 	@$(BIN)/python -m flows ui
+
+.venv/mlflow/ready: requirements-mlflow.txt
+	@echo "Setting up MLflow's UI, in an environment of its own …"
+	@$(PYTHON) -m venv .venv/mlflow
+	@$(BIN)/uv pip sync --quiet --require-hashes --compile-bytecode --python .venv/mlflow/bin/python requirements-mlflow.txt
+	@touch $@
 
 readme: setup  ## write the table of marts in README.md from the models
 	@$(BIN)/python -m tests.readme
@@ -98,7 +108,7 @@ pictures: setup  ## draw the pictures of README.md: a run, and with CHROMIUM= th
 	@$(if $(CHROMIUM),$(BIN)/python -m tests.pictures site $(DATA)/demo/docs/index.html $(CHROMIUM))
 
 lock:  ## pin all requirements, with hashes
-	@for list in requirements requirements-bench requirements-client-1.2 requirements-client-1.5; do \
+	@for list in requirements requirements-mlflow requirements-bench requirements-client-1.2 requirements-client-1.5; do \
 	  $(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url \
 	    --no-emit-find-links --custom-compile-command 'make lock' $$list.in -o $$list.txt || exit 1; done
 

@@ -24,6 +24,7 @@ from flows.cli.check import check, check_before_run
 from flows.cli.completion import complete
 from flows.cli.features import app as features
 from flows.cli.init import init
+from flows.cli.learning import score, train, training_set
 from flows.cli.preview import preview
 from flows.config import settings
 from flows.core.errors import StorageFailed, Unforeseen, UsageError, WarehouseError
@@ -231,11 +232,13 @@ def show_vars(connection_set: ConnectionSet = None, connections: ConnectionsFile
 
 @app.command()
 def ui(port: Annotated[int, typer.Option(help="Port on 127.0.0.1.")] = 4200) -> None:
-    """Serve Prefect's UI on loopback, and run the schedules of prefect.yaml until interrupted."""
+    """Serve Prefect's UI and MLflow's on loopback, and run the schedules of prefect.yaml until interrupted."""
+    from flows.orchestration.mlflow_ui import mlflow_ui
     from flows.orchestration.server import prepare_prefect, serve_schedules
 
     prepare_prefect()
-    serve_schedules(port, say=typer.echo)
+    with mlflow_ui(say=typer.echo):
+        serve_schedules(port, say=typer.echo)
 
 
 @app.callback()
@@ -292,6 +295,9 @@ def main() -> int:
     app.command()(preview)
     app.command()(init)
     app.add_typer(features, name="features")
+    app.command()(train)
+    app.command()(score)
+    app.command("training-set")(training_set)
     app.command(hidden=True)(complete)
     signal.signal(signal.SIGTERM, _stop)
     try:

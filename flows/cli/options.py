@@ -5,7 +5,9 @@ import shlex
 from collections.abc import Sequence
 
 KEPT = ("--set", "--connections")
-COMMANDS = "check|describe|elt|features|preview|query|quarantine|replay|reload|status|tables|verify"
+COMMANDS = (
+    "check|describe|elt|features|preview|query|quarantine|replay|reload|score|status|tables|train|training-set|verify"
+)
 NEXT_COMMAND = re.compile(rf"(-m flows (?:{COMMANDS})\b)(?![^\n]* --set )")
 
 

@@ -15,8 +15,8 @@ from flows.core.redaction import remember_secret
 PROJECT = Path(__file__).resolve().parents[2]
 SET_VARIABLE, DATA_VARIABLE, LAKE_VARIABLE = "ML_WAREHOUSE_SET", "ML_WAREHOUSE_DATA", "ML_WAREHOUSE_LAKE"
 KEY_VARIABLE, KEY_CHARACTERS = "ML_WAREHOUSE_PSEUDONYM_KEY", 32
-TEMPLATE = "template"
-RESERVED = ("prefect", TEMPLATE)
+TEMPLATE, MLFLOW = "template", "mlflow"
+RESERVED = ("prefect", TEMPLATE, MLFLOW)
 """Folders beside those of the sets."""
 LOOPBACK = ("127.0.0.1", "localhost", "::1")
 MAKE_KEY = 'python -c "import secrets; print(secrets.token_hex(32))"'
@@ -54,6 +54,21 @@ def template_folder() -> "DataFolder":
 def prefect_is_elsewhere() -> str | None:
     """Return the URL of the Prefect server that was named, so that none needs to be started."""
     return os.environ.get("PREFECT_API_URL") or None
+
+
+def mlflow_home() -> Path:
+    """Return the folder of MLflow's runs and models, should no MLflow server be named."""
+    return data_root() / MLFLOW
+
+
+def mlflow_is_elsewhere() -> str | None:
+    """Return the URI of the MLflow store that was named, so that none needs to be kept in the data folder."""
+    return os.environ.get("MLFLOW_TRACKING_URI") or None
+
+
+def mlflow_uri() -> str:
+    """Return where MLflow keeps runs and models: the store that was named, else a SQLite file in the data folder."""
+    return mlflow_is_elsewhere() or f"sqlite:///{mlflow_home() / 'mlflow.db'}"
 
 
 def command() -> str:

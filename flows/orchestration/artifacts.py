@@ -37,7 +37,7 @@ def failed_gate_shown(folder: DataFolder) -> Iterator[None]:
         ]
         remedy = escape(scrub(failure.remedy), quote=False)
         text = f"The **{failure.gate}** gate failed, nothing was published.\n\n{remedy}"
-        _show(f"failed-gate-{folder.path.name}", rows, text)
+        show_rows(f"failed-gate-{folder.path.name}", rows, text)
         raise
 
 
@@ -55,7 +55,7 @@ def failed_run_told(folder: DataFolder, options: str) -> Iterator[list[LoadResul
         if loads or quarantine:
             error.summary = failed
             text = f"**The run failed; what it had committed stays in the lake.**\n\n{_listed(failed.warnings)}"
-            _show(f"loads-{folder.path.name}", load_rows(failed.loads), text)
+            show_rows(f"loads-{folder.path.name}", load_rows(failed.loads), text)
         raise
 
 
@@ -64,14 +64,14 @@ def show_outcome(outcome: Outcome) -> None:
     text = f"**{outcome.published}**\n\n{outcome.headline}\n\n{_listed(outcome.new_warnings)}"
     if outcome.standing_warnings:
         text += f"\n\nAs in the release before:\n\n{_listed(outcome.standing_warnings)}"
-    _show(f"loads-{outcome.folder.path.name}", load_rows(outcome.loads), text)
+    show_rows(f"loads-{outcome.folder.path.name}", load_rows(outcome.loads), text)
 
 
 def _listed(texts: Sequence[str]) -> str:
     return "\n".join(f"- {escape(text, quote=False)}" for text in texts)
 
 
-def _show(name: str, rows: Sequence[Mapping[str, object]], text: str) -> None:
+def show_rows(name: str, rows: Sequence[Mapping[str, object]], text: str) -> None:
     """Hand a table to Prefect, under a key of the kind that it takes; a run does not fail for it."""
     key = re.sub("[^a-z0-9]+", "-", name.lower()).strip("-")
     try:

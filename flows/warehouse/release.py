@@ -3,7 +3,6 @@
 import logging
 import os
 import shutil
-import subprocess
 from collections.abc import Iterable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import asdict, dataclass
@@ -16,6 +15,7 @@ from flows.config.connections import PARQUET
 from flows.config.settings import DataFolder
 from flows.core.clock import utc_now
 from flows.core.errors import Finding, GateFailed, StorageFailed
+from flows.core.git import describe_commit
 from flows.core.names import TableName, identifier
 from flows.core.redaction import without_values
 from flows.core.storage import REBUILD, open_database, sync_path
@@ -213,7 +213,7 @@ def _seal(
             {
                 "name": name,
                 "built": utc_now(),
-                "commit": _git_commit(),
+                "commit": describe_commit(settings.PROJECT),
                 "code": build.code,
                 "invocation": build.invocation_id,
                 "invocations": list(build.invocations),
@@ -239,18 +239,3 @@ def _flip(folder: DataFolder, place: Path) -> None:
     newest.symlink_to(Path(folder.releases.name) / place.name / folder.warehouse.name)
     os.replace(newest, folder.warehouse)
     sync_path(folder.path)
-
-
-def _git_commit() -> str | None:
-    """Return the commit that is checked out, marked if the tree differs from it; None outside a checkout."""
-    try:
-        described = subprocess.run(
-            ["git", "describe", "--always", "--dirty", "--abbrev=40", "--exclude=*"],
-            cwd=settings.PROJECT,
-            capture_output=True,
-            text=True,
-            timeout=10,
-        )
-    except (OSError, subprocess.TimeoutExpired):
-        return None
-    return described.stdout.strip() or None

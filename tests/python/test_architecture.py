@@ -18,7 +18,8 @@ ROOMS = (
     ("learning",),
     ("outcome",),
     ("orchestration",),
-    ("elt",),
+    ("elt", "train"),
+    ("score",),
     ("cli",),
     ("__main__",),
 )

@@ -1,0 +1,113 @@
+"""Drift: how far the rows to score, and the scores, have moved away from those that a model was trained on."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from flows.learning.exposures import Drift
+from flows.learning.preprocess import LIST, NUMBER, kind_of
+from flows.learning.task import Scores
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+Profile = Mapping[str, Any]
+"""How the values of a column are spread: shares of bins or of values, and of nulls."""
+
+BINS, MOST_VALUES, SMALLEST = 10, 20, 1e-4
+SCORE, REALISED = "score", "realised"
+
+
+@dataclass(frozen=True)
+class DriftMeasure:
+    """A measure of drift, its limit, and the number of rows that it was taken of."""
+
+    subject: str
+    measure: str
+    value: float
+    limit: float
+    rows: int
+    is_beyond: bool
+
+    def __str__(self) -> str:
+        return f"{self.subject}: {self.measure} {self.value:.3f}, limit {self.limit:.3f}, of {self.rows:,} rows"
+
+
+def profile_features(frame: "pd.DataFrame", features: Sequence[str]) -> dict[str, Profile]:
+    """Return the profile of each feature; lists have none."""
+    kinds = {name: kind_of(frame[name]) for name in features}
+    return {
+        name: _profile_numbers(frame[name].to_numpy(dtype=float)) if kind == NUMBER else _profile_texts(frame[name])
+        for name, kind in kinds.items()
+        if kind != LIST
+    }
+
+
+def profile_scores(scores: Scores) -> Profile:
+    """Return the profile of scores; of classes, that of the likeliest one's probability."""
+    return _profile_numbers(scores.max(axis=1) if scores.ndim == 2 else scores)
+
+
+def measure_drift(
+    reference: Mapping[str, Profile], frame: "pd.DataFrame", scores: Scores, score_profile: Profile, limits: Drift
+) -> list[DriftMeasure]:
+    """Compare rows and scores with the profiles of training; with too few rows nothing is beyond its limit."""
+    found, count = [], len(frame)
+    is_enough = count >= limits.rows
+    for name, before in reference.items():
+        now = _like(before, frame[name])
+        psi = stability(before, now)
+        found.append(DriftMeasure(name, "psi", psi, limits.psi, count, is_enough and psi > limits.psi))
+        more = 100 * (now["missing"] - before["missing"])
+        is_spike = is_enough and more > limits.missing_pct
+        found.append(DriftMeasure(name, "missing_pct_more", more, limits.missing_pct, count, is_spike))
+    flat = scores.max(axis=1) if scores.ndim == 2 else scores
+    psi = stability(score_profile, _shares_of(flat, score_profile))
+    found.append(DriftMeasure(SCORE, "psi", psi, limits.score_psi, count, is_enough and psi > limits.score_psi))
+    return found
+
+
+def stability(before: Profile, now: Profile) -> float:
+    """Return the population stability index of two profiles with the same bins; nulls are a bin too."""
+    expected = np.clip([*before["shares"], before["missing"]], SMALLEST, None)
+    actual = np.clip([*now["shares"], now["missing"]], SMALLEST, None)
+    return float(((actual - expected) * np.log(actual / expected)).sum())
+
+
+def _profile_numbers(values: np.ndarray) -> Profile:
+    known = values[np.isfinite(values)]
+    edges = np.unique(np.quantile(known, np.linspace(0, 1, BINS + 1)[1:-1])) if len(known) else np.array([])
+    return _shares_of(values, {"edges": edges.tolist()})
+
+
+def _shares_of(values: np.ndarray, profile: Profile) -> Profile:
+    """Return the shares of the bins of another profile: a value on an edge belongs to the bin above."""
+    edges, known = np.array(profile["edges"], dtype=float), values[np.isfinite(values)]
+    counts = np.bincount(np.searchsorted(edges, known, side="right"), minlength=len(edges) + 1)
+    total = max(len(values), 1)
+    return {"edges": edges.tolist(), "shares": (counts / total).tolist(), "missing": 1 - len(known) / total}
+
+
+def _profile_texts(values: "pd.Series") -> Profile:
+    counts = values.dropna().astype(str).value_counts()
+    return _shares_of_texts(values, [str(one) for one in counts.index[:MOST_VALUES]])
+
+
+def _shares_of_texts(values: "pd.Series", known: Sequence[str]) -> Profile:
+    """Return the shares of the known values, then that of all others."""
+    counts = values.dropna().astype(str).value_counts()
+    total = max(len(values), 1)
+    shares = [float(counts.get(one, 0)) / total for one in known]
+    missing = float(values.isna().sum()) / total
+    return {"values": list(known), "shares": [*shares, max(0.0, 1 - sum(shares) - missing)], "missing": missing}
+
+
+def _like(profile: Profile, values: "pd.Series") -> Profile:
+    """Return the profile of values by the bins of another."""
+    if "values" in profile:
+        return _shares_of_texts(values, profile["values"])
+    import pandas as pd
+
+    return _shares_of(np.asarray(pd.to_numeric(values, errors="coerce"), dtype=float), profile)

@@ -1,0 +1,176 @@
+"""The flow that scores: champions over the last release, predictions and drift into the lake, and what drift starts."""
+
+import logging
+import time
+from collections.abc import Sequence
+
+import pyarrow as pa
+from prefect import flow
+from prefect.runtime import flow_run
+
+from flows.config.connections import Connection, Connections, TableOptions, read_connections
+from flows.config.contract import Contract, contracts_of
+from flows.config.settings import PROJECT, DataFolder, command
+from flows.core.clock import utc_now
+from flows.core.errors import Finding, GateFailed, UsageError, WarehouseError
+from flows.core.names import TableName
+from flows.core.redaction import scrub
+from flows.core.storage import storage_faults_named
+from flows.ingest.load import LoadResult, load_table
+from flows.learning.drift import DriftMeasure
+from flows.learning.exposures import MlExposure, no_models, read_exposures
+from flows.learning.project import DbtProject
+from flows.learning.promotion import TrainOutcome
+from flows.learning.registry import Registry
+from flows.learning.releases import newest_release
+from flows.learning.report import ScoreOutcome, ScoreReport
+from flows.learning.scoring import DRIFT, PREDICTIONS, RowsOfLearning, Scored, is_scored, score_release
+from flows.orchestration.artifacts import show_rows
+from flows.orchestration.run_lock import run_lock
+from flows.orchestration.steps import step
+from flows.train import parse_exposures, train_models
+
+logger = logging.getLogger(__name__)
+
+
+@flow(name="score", flow_run_name="score {connection_set}", log_prints=False)
+def score(
+    connection_set: str | None = None, connections: str = "connections.yml", names: Sequence[str] = ()
+) -> ScoreReport:
+    """Score the published release by the champion of each model, all or those named.
+
+    A release whose gates failed was never published, so it is never scored. Drift beyond a limit is reported; the
+    exposure decides whether it also stops the scoring or starts a training. Raises GateFailed for a model that drift
+    has stopped, once the others are scored.
+    """
+    started = time.monotonic()
+    sources = read_connections(PROJECT / connections, connection_set)
+    folder = sources.folder
+    with storage_faults_named(), run_lock(folder, flow_run.id):
+        release = newest_release(folder)
+        project = parse_exposures(sources)
+        exposures = read_exposures(project, tuple(names))
+        if not exposures:
+            raise no_models(folder.path)
+        report = score_models(sources, project, exposures, release, str(flow_run.id or "score"))
+    report = ScoreReport(folder, release, report.outcomes, report.trained, time.monotonic() - started)
+    show_scoring(report)
+    require_no_stop(report)
+    return report
+
+
+def score_models(
+    sources: Connections, project: DbtProject, exposures: Sequence[MlExposure], release: str, run_id: str
+) -> ScoreReport:
+    """Score one model after the other, and write predictions and drift; raises the first error once all were tried."""
+    folder, registry = sources.folder, Registry(sources.folder)
+    outcomes: list[ScoreOutcome] = []
+    trained: list[TrainOutcome] = []
+    predictions: list[pa.Table] = []
+    measures: list[pa.Table] = []
+    failures: list[WarehouseError] = []
+    for exposure in exposures:
+        try:
+            found = score_model(folder, exposure, registry)
+            if isinstance(found, ScoreOutcome):
+                outcomes.append(found)
+                continue
+            outcome, scored, again = act_on_drift(folder, project, exposure, registry, found, measures)
+            trained += again
+            outcomes.append(outcome)
+            if scored is not None:
+                predictions.append(scored.predictions(utc_now()))
+        except WarehouseError as error:
+            logger.error("%s was not scored: %s", exposure.name, scrub(str(error)))
+            failures.append(error)
+    if newest_release(folder) != release:
+        raise UsageError(f"Release {release} is not the newest any more. Nothing was written.", "Run again.")
+    write_rows(folder, project, {PREDICTIONS: predictions, DRIFT: measures}, run_id)
+    if failures:
+        raise failures[0]
+    return ScoreReport(folder, release, tuple(outcomes), tuple(trained))
+
+
+def score_model(folder: DataFolder, exposure: MlExposure, registry: Registry) -> Scored | ScoreOutcome:
+    """Score the rows of a model as a task of its own; an outcome says why there is nothing to score."""
+    champion = registry.champion(exposure.name)
+    if champion is None:
+        return ScoreOutcome(
+            exposure.name, "no champion", notes=(f"no model is registered; train it: {command()} train",)
+        )
+    if exposure.score is None:
+        return ScoreOutcome(exposure.name, "not scored", champion.version, notes=("it names no model score_…",))
+    if is_scored(folder, exposure, champion, newest_release(folder)):
+        return ScoreOutcome(
+            exposure.name, "unchanged", champion.version, notes=("this release is scored by this version already",)
+        )
+    return step(f"score {exposure.name}")(score_release)(folder, exposure, champion)
+
+
+def act_on_drift(
+    folder: DataFolder,
+    project: DbtProject,
+    exposure: MlExposure,
+    registry: Registry,
+    scored: Scored,
+    measures: list[pa.Table],
+) -> tuple[ScoreOutcome, Scored | None, list[TrainOutcome]]:
+    """Add the measures of drift, and do what the exposure declares if one is beyond its limit."""
+    measures.append(scored.measures(utc_now()))
+    version, drifted = scored.model.version, scored.drifted
+    for measure in drifted:
+        logger.warning("%s has drifted, %s", exposure.name, measure)
+    action = exposure.declared.on_drift
+    if drifted and action == "stop":
+        return ScoreOutcome(exposure.name, "stopped", version, 0, drifted), None, []
+    if drifted and action == "retrain":
+        trained = train_models(folder, project, [exposure], again=False)
+        champion = registry.champion(exposure.name)
+        if champion is not None and champion.version != version:
+            scored = score_release(folder, exposure, champion)
+            measures.append(scored.measures(utc_now()))
+        return _scored(scored, drifted, "trained again"), scored, trained
+    return _scored(scored, drifted, "drifted" if drifted else "scored"), scored, []
+
+
+def _scored(scored: Scored, drifted: tuple[DriftMeasure, ...], verdict: str) -> ScoreOutcome:
+    return ScoreOutcome(scored.exposure.name, verdict, scored.model.version, len(scored.frame), drifted)
+
+
+@step("write predictions")
+def write_rows(
+    folder: DataFolder, project: DbtProject, tables: dict[TableName, list[pa.Table]], run_id: str
+) -> list[LoadResult]:
+    """Load predictions and measures of drift into the lake, by their contracts, like the rows of any source."""
+    contracts = contracts_of(project.sources.values())
+    return [
+        load_table(_connection(folder, contracts[name]), contracts[name], folder.lake, run_id=run_id,
+                   connector=RowsOfLearning(rows))
+        for name, rows in tables.items()
+        if rows
+    ]  # fmt: skip
+
+
+def _connection(folder: DataFolder, contract: Contract) -> Connection:
+    name = contract.name
+    return Connection(source=name.source, url="lake:", data=folder.lake, tables={name.table: TableOptions()})
+
+
+def show_scoring(report: ScoreReport) -> None:
+    """Show the rows and the drift of each model in Prefect."""
+    listed = "\n".join(f"- {reason}" for reason in report.reasons)
+    rows = [one.row for one in report.outcomes]
+    show_rows(f"scoring-{report.folder.path.name}", rows, f"**{report.headline}**\n\n{listed}")
+
+
+def require_no_stop(report: ScoreReport) -> None:
+    """Raise GateFailed for models whose scoring was stopped by drift; their earlier predictions stay."""
+    stopped = [one for one in report.outcomes if one.verdict == "stopped"]
+    findings = tuple(Finding(one.name, str(measure)) for one in stopped for measure in one.drifted)
+    if findings:
+        raise GateFailed(
+            "drift",
+            findings,
+            "No predictions of these models were written; earlier ones stay. Look at the sources, then train again: "
+            f"{command()} train {findings[0].where} --again",
+        )

@@ -1,0 +1,94 @@
+"""The flow that trains models: training sets of the last release, fits, comparisons, registry."""
+
+import logging
+import time
+from collections.abc import Sequence
+from functools import partial
+
+from prefect import flow
+from prefect.runtime import flow_run
+
+from flows.config.connections import Connections, read_connections
+from flows.config.settings import PROJECT, DataFolder
+from flows.core.errors import WarehouseError
+from flows.core.redaction import scrub
+from flows.core.storage import storage_faults_named
+from flows.learning.exposures import MlExposure, no_models, read_exposures
+from flows.learning.project import DbtProject
+from flows.learning.promotion import TrainOutcome, train_and_register
+from flows.learning.registry import Registry
+from flows.learning.releases import newest_release
+from flows.learning.report import TrainReport
+from flows.orchestration.artifacts import show_rows
+from flows.orchestration.run_lock import run_lock
+from flows.orchestration.steps import step
+from flows.warehouse.dbt import Dbt
+
+logger = logging.getLogger(__name__)
+
+
+@flow(name="train", flow_run_name="train {connection_set}", log_prints=False)
+def train(
+    connection_set: str | None = None,
+    connections: str = "connections.yml",
+    names: Sequence[str] = (),
+    again: bool = False,
+) -> TrainReport:
+    """Train the models that exposures declare, all or those named, on the published release.
+
+    Raises UsageError for a wrong declaration: nothing is trained. One model that fails does not keep the others from
+    being trained; its error is raised in the end.
+    """
+    started = time.monotonic()
+    sources = read_connections(PROJECT / connections, connection_set)
+    folder = sources.folder
+    with storage_faults_named(), run_lock(folder, flow_run.id):
+        release = newest_release(folder)
+        project = parse_exposures(sources)
+        exposures = read_exposures(project, tuple(names))
+        if not exposures:
+            raise no_models(folder.path)
+        outcomes = train_models(folder, project, exposures, again=again)
+    report = TrainReport(folder, release, tuple(outcomes), time.monotonic() - started)
+    show_training(report)
+    return report
+
+
+@step("parse exposures")
+def parse_exposures(sources: Connections) -> DbtProject:
+    """Parse the project, and read exposures, label models and the classes of columns of its manifest."""
+    Dbt.parse(sources.folder, sources.variables)
+    return DbtProject.read(sources.folder)
+
+
+def train_models(
+    folder: DataFolder, project: DbtProject, exposures: Sequence[MlExposure], *, again: bool
+) -> list[TrainOutcome]:
+    """Train one model after the other, each with all cores; raises the first error once all were tried."""
+    registry, outcomes, failures = Registry(folder), [], []
+    for exposure in exposures:
+        try:
+            outcomes.append(_train(folder, project, exposure, registry, again=again))
+        except WarehouseError as error:
+            logger.error("%s was not trained: %s", exposure.name, scrub(str(error)))
+            failures.append(error)
+    if failures:
+        raise failures[0]
+    return outcomes
+
+
+def _train(
+    folder: DataFolder, project: DbtProject, exposure: MlExposure, registry: Registry, *, again: bool
+) -> TrainOutcome:
+    """Train a model as a task of its own."""
+    run = step(f"train {exposure.name}")(partial(train_and_register, folder, project, exposure, registry, again=again))
+    outcome = run()
+    logger.info("%s: %s", outcome.name, outcome.verdict)
+    return outcome
+
+
+def show_training(report: TrainReport) -> None:
+    """Show verdict, metric and baselines of each model in Prefect."""
+    listed = "\n".join(f"- {reason}" for reason in report.reasons)
+    rows = [one.row for one in report.outcomes]
+    show_rows(f"training-{report.folder.path.name}", rows, f"**{report.headline}**\n\n{listed}")
