@@ -26,7 +26,9 @@ HARMS = {
     "update {table} set label_known_at = as_of where customer_id = '7'": {},
     "update {table} set customer_days_since_last_order = -0.01 where customer_id in ('7', '8')": {FUTURE: 2},
     # Recency against a rule of churn
-    "update {table} set customer_days_since_last_order = 60 + if(is_churned, 1, -1) * (1 + mod(fold, 3))": {TOO_WELL: 1},
+    "update {table} set customer_days_since_last_order = 60 + if(is_churned, 1, -1) * (1 + mod(fold, 3))": {
+        TOO_WELL: 1
+    },
     # A feature that is known after one of the outcomes only, and one that says the contrary of the label
     "update {table} set customer__rating_min_90d = if(is_churned, null, 3)": {TOO_WELL: 1},
     "update {table} set customer__has_marketing_consent = not is_churned": {TOO_WELL: 1},
@@ -71,7 +73,9 @@ def gates(warehouse: Warehouse, *selected: str) -> dict[str, str]:
     return {one.node.name: one.node.compiled_code for one in tested.result if one.node.resource_type == "test"}
 
 
-def test_each_leak_or_bias_that_is_put_in_is_caught_and_noise_is_not(incremental: Warehouse, manifest: Manifest) -> None:
+def test_each_leak_or_bias_that_is_put_in_is_caught_and_noise_is_not(
+    incremental: Warehouse, manifest: Manifest
+) -> None:
     # Given a training set of noise, which passes
     fill(incremental, manifest)
     queries = gates(incremental, "train_customer_churn")
@@ -173,6 +177,4 @@ def test_a_label_that_is_known_before_its_horizon_is_over_is_caught(incremental:
 
     # When it is tested, then the early label alone is of the future
     (query,) = gates(incremental, "train_payment_fraud__no_row_knows_the_future").values()
-    assert incremental.rows(query) == [
-        ("early", "its label was known before the horizon of 60d was over")
-    ]
+    assert incremental.rows(query) == [("early", "its label was known before the horizon of 60d was over")]

@@ -58,7 +58,7 @@ class Rental:
         return arrives + 21 * DAY if late else arrives
 
     def load(self, lake: Lake, after: datetime | None, until: datetime) -> None:
-        """Bring all records that arrive until a time, each with its own load; what a first load brings is a backfill."""
+        """Bring all records that arrive until a time, a load a night; those of the first load are a backfill."""
         arrivals = sorted({one["arrives_at"] for one in self.orders if one["arrives_at"] <= until})
         nights = [until] if after is None else [night for night in arrivals if night > after]
         for night in nights:
@@ -88,7 +88,7 @@ def known_labels(warehouse: Warehouse) -> dict[str, dict[tuple[Any, ...], tuple[
         label = columns[columns.index("label_state") + 1]
         rows = warehouse.rows(f"select {key}, {label}, label_known_at, label_state from machine_learning.{model}")
         assert all((state == "known") == (value is not None) == (at is not None) for *_, value, at, state in rows)
-        found[model] = {tuple(row[: -3]): tuple(row[-3:-1]) for row in rows if row[-1] == "known"}
+        found[model] = {tuple(row[:-3]): tuple(row[-3:-1]) for row in rows if row[-1] == "known"}
     return found
 
 
@@ -128,7 +128,11 @@ def test_a_known_label_is_the_outcome_and_no_later_load_changes_it(seed: int, in
     for product, as_of in earlier["label_product_demand"]:
         at = earlier["label_product_demand"][product, as_of][1]
         for one in rental.orders:
-            if one["product_id"] == product and as_of <= one["ordered_at"] < as_of + DEMAND_DAYS * DAY and seen(one, at):
+            if (
+                one["product_id"] == product
+                and as_of <= one["ordered_at"] < as_of + DEMAND_DAYS * DAY
+                and seen(one, at)
+            ):
                 units[product, as_of] += one["days"]
     assert {key: value for key, (value, _) in earlier["label_product_demand"].items()} == {
         key: units[key] for key in earlier["label_product_demand"]
