@@ -168,7 +168,8 @@ def state_at(group: FeatureGroup, feature: Feature, rows: Sequence[Row], entity:
     valid = [
         row
         for row in rows
-        if tuple(row[name] for name in group.entity) == entity
+        if None not in entity
+        and tuple(row[name] for name in group.entity) == entity
         and row[declared.valid_from] is not None
         and row[declared.valid_from] <= at
         and (row[declared.valid_to] is None or at < row[declared.valid_to])

@@ -25,7 +25,7 @@
         {%- set name = group.model ~ '__' ~ group.name -%}
         {%- set name = name ~ '_' ~ loop.index if name in names else name -%}
         {%- do names.append(name) -%}
-        {%- set parts = split_by_strategy(group, strategy) -%}
+        {%- set parts = split_by_strategy(group, spine, strategy) -%}
         {%- if group.event_time -%}
             {%- do ctes.append([name ~ '_events', select_events(group)]) -%}
         {%- endif -%}
@@ -38,15 +38,9 @@
                     moments[keys | join], name ~ '_events', keys | length, part['values']
                 )]) -%}
             {%- else -%}
-                {%- do ctes.append([
-                    part_name ~ '_changes', list_changes(name ~ '_events', keys | length, part['values'])
-                ]) -%}
-                {%- do ctes.append([
-                    part_name ~ '_totals', run_totals(part_name ~ '_changes', keys | length, part['values'])
-                ]) -%}
-                {%- do ctes.append([part_name, find_totals(
-                    moments[keys | join], part_name ~ '_totals', keys | length, part['values']
-                )]) -%}
+                {%- do ctes.extend(sum_prefixes(
+                    part_name, moments[keys | join], name ~ '_events', keys | length, part['values']
+                )) -%}
             {%- endif -%}
             {%- do joined.append({'name': part_name, 'keys': keys}) -%}
             {%- for value in part['values'] -%}

@@ -2,11 +2,11 @@
     The features of a group by how they are computed. Prefix sums take one part per begin of a window, as an event
     enters the windows of a part at one moment.
 #}
-{% macro split_by_strategy(group, strategy=none) -%}
+{% macro split_by_strategy(group, spine, strategy=none) -%}
     {%- if not group.event_time -%}
         {{ return([{'name': 'states', 'strategy': 'as_of', 'values': group['values']}]) }}
     {%- endif -%}
-    {%- set strategy = strategy or choose_strategy(group) -%}
+    {%- set strategy = strategy or choose_strategy(group, spine) -%}
     {%- set ranged, begins = [], {} -%}
     {%- for value in group['values'] -%}
         {%- if strategy == 'prefix_sums' and value.ttl_us is none and (

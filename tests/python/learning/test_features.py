@@ -72,7 +72,11 @@ MUTANTS = {
         "1",
     ),
     "a ttl is ignored": ("aggregate_feature", "value.ttl_us is none", "true"),
-    "a window is left only once": ("list_changes", "where {{ enters_us }} <", "where event_us <"),
+    "an event leaves before it is known": (
+        "sum_prefixes",
+        "~ (begin_us + window_us) ~ ', known_us)'",
+        "~ (begin_us + window_us) ~ ', event_us)'",
+    ),
 }
 CUT_EDGE = """
 {% macro cut_edge(node, group, field, declared, value=none) -%}

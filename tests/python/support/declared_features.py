@@ -75,14 +75,19 @@ DECLARED: list[dict[str, Any]] = [
 
 def with_made_up(manifest: Manifest) -> Manifest:
     """Return the project with the made-up model."""
+    return with_model(manifest, MADE_UP, TYPES, DECLARED)
+
+
+def with_model(manifest: Manifest, name: str, types: Mapping[str, str], declared: list[dict[str, Any]]) -> Manifest:
+    """Return the project with one more model, which declares features."""
     changed = manifest.deepcopy()
     node = changed.nodes["model.ml_warehouse.fct_payments"]
     content = node.to_dict(omit_none=True)
-    unique_id = f"model.ml_warehouse.{MADE_UP}"
-    content |= {"name": MADE_UP, "alias": MADE_UP, "unique_id": unique_id}
-    content["columns"] = {name: {"name": name, "data_type": kind} for name, kind in TYPES.items()}
+    unique_id = f"model.ml_warehouse.{name}"
+    content |= {"name": name, "alias": name, "unique_id": unique_id}
+    content["columns"] = {column: {"name": column, "data_type": kind} for column, kind in types.items()}
     made_up = type(node).from_dict(content)
-    made_up.config.meta["features"] = DECLARED
+    made_up.config.meta["features"] = declared
     changed.nodes[unique_id] = made_up
     changed.build_flat_graph()
     return changed
