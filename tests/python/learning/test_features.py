@@ -10,6 +10,7 @@ from dbt.contracts.graph.manifest import Manifest
 from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
 from support.declared_features import MADE_UP, compile_features, with_made_up
+from support.lake_by_hand import Lake, Warehouse
 
 from flows.core.errors import GateFailed
 from flows.learning.feature_check import (
@@ -118,3 +119,50 @@ def test_most_values_of_the_check_are_of_events(compiled: list[CompiledGroup]) -
     filled = [sum(bool(value) for value in column) / len(values) for column in zip(*values, strict=True)]
     assert min(filled) > 0.02, filled
     assert sum(filled) / len(filled) > 0.25
+
+
+def test_running_totals_are_taken_where_a_key_has_many_rows(tmp_path: Path, manifest: Manifest) -> None:
+    # Given a table of payments with a card of its own for every third one, and two terminals
+    warehouse = Warehouse(tmp_path / "built", manifest)
+    types = {
+        name: column.data_type for name, column in manifest.nodes["model.ml_warehouse.fct_payments"].columns.items()
+    }
+    given = {
+        **{"transaction_id": "'T' || range", "card_id": "'K' || range // 3", "terminal_id": "'S' || range % 2"},
+        "transacted_at": "timestamp '2026-01-01' + to_hours(cast(range as integer))",
+    }
+    columns = ", ".join(f"cast({given.get(name, 'null')} as {kind}) as {name}" for name, kind in types.items())
+    with warehouse.connect() as connection:
+        connection.execute("create schema core")
+        connection.execute(f"create table core.fct_payments as select {columns} from range(1000)")
+
+    # When a training set is compiled, then terminals are summed and cards are joined
+    call = "{{ training_set(ref('fct_payments'), ['fct_payments.*'], time='transacted_at') }}"
+    result = warehouse.dbt(Lake(), "compile", "--inline", call)
+    assert result.success, result.exception
+    sql = result.result.results[0].node.compiled_code
+    assert "left join fct_payments__terminal_summed_1" in sql
+    assert "left join fct_payments__card_ranged" in sql
+
+    # And each payment has one row
+    with warehouse.connect() as connection:
+        counted = f"select count(*), count(distinct transaction_id), max(card__payment_total) from ({sql})"
+        assert connection.execute(counted).fetchall() == [(1000, 1000, 0)]
+
+
+def test_a_path_that_dbt_does_not_know_says_which_line_to_add(tmp_path: Path, manifest: Manifest) -> None:
+    # Given features of chargebacks, whose terminal is that of their payment
+    depends = "-- depends_on: {{ ref('fct_payments') }}"
+    call = (
+        "{{ training_set(ref('payment_fraud_labels'), ['fct_chargebacks.terminal_fraud__*'], time='valid_from', "
+        "entity={'terminal_id': 'transaction_id'}) }}"
+    )
+
+    def errors(name: str, inline: str) -> str:
+        warehouse = Warehouse(tmp_path / name, manifest.deepcopy())
+        return str(warehouse.dbt(Lake(), "compile", "--inline", inline).exception)
+
+    # When a model takes them, then it must name the payments, and a pattern must name a feature
+    assert depends in errors("without", call)
+    assert errors("with", f"{depends}\n{call}") == "None"
+    assert "declares none of that name" in errors("unknown", call.replace("terminal_fraud__", "fraud__"))
