@@ -22,8 +22,9 @@ score_account_default as (
         {%- for column in list_account_features('revolving_credit_histories') %}
             {{ column }},
         {%- endfor %}
-        {{ begin_business_day(add_days('revolving_credit_histories.month_end_date', closing_days)) }}
-            as as_of
+        {{ begin_business_day(
+            add_days('revolving_credit_histories.month_end_date', closing_days)
+        ) }} as as_of
     from revolving_credit_histories
     inner join months_ended
         on revolving_credit_histories.month_end_date = months_ended.month_end_date
