@@ -11,8 +11,10 @@
         cast({{ feature }} as integer) as {{ feature }},
         {%- endfor %}
         cast(product__units_sum_7d as double) as product__units_sum_7d,
-        {{ hours_between('customer_product__last_bought_at', 'as_of') }} / 24 as days_since_last_purchase,
-        {{ hours_between('customer__last_ordered_at', 'as_of') }} / 24 as customer_days_since_last_order,
+        {{ hours_between('customer_product__last_bought_at', 'as_of') }} / 24
+            as days_since_last_purchase,
+        {{ hours_between('customer__last_ordered_at', 'as_of') }} / 24
+            as customer_days_since_last_order,
         product__category
     from (
 

@@ -12,10 +12,11 @@
         ] %}
         cast({{ feature }} as double) as {{ feature }},
         {%- endfor %}
-        cast(product__units_sum_7d as double) / nullif(cast(product__units_sum_28d as double) / 4, 0)
-            as product_trend_28d,
+        cast(product__units_sum_7d as double)
+        / nullif(cast(product__units_sum_28d as double) / 4, 0) as product_trend_28d,
         cast(product__line_count_28d as integer) as product__line_count_28d,
-        {{ hours_between('product__last_sold_at', 'as_of') }} / 24 as product_days_since_last_sale,
+        {{ hours_between('product__last_sold_at', 'as_of') }} / 24
+            as product_days_since_last_sale,
         cast(product__list_price as double) as product__list_price,
         product__category,
         cast(extract(month from as_of_date) as integer) as as_of_month,

@@ -38,10 +38,11 @@ candidates as (
 horizons_timed as (
 
     select
-        days.as_of_date,
-        days.horizon_date,
+        snapshot_days.as_of_date,
+        snapshot_days.horizon_date,
         case
-            when sales_days_reached.known_date <= days.latest_date then sales_days_reached.known_date
+            when sales_days_reached.known_date <= snapshot_days.latest_date
+                then sales_days_reached.known_date
         end as label_known_date
     from (
         select distinct
@@ -49,11 +50,11 @@ horizons_timed as (
             latest_date,
             {{ add_days('as_of_date', horizon_days) }} as horizon_date
         from customers_snapshotted
-    ) as days
+    ) as snapshot_days
     left join sales_days_reached
         on
-            days.horizon_date > sales_days_reached.after_date
-            and days.horizon_date <= sales_days_reached.until_date
+            snapshot_days.horizon_date > sales_days_reached.after_date
+            and snapshot_days.horizon_date <= sales_days_reached.until_date
 
 ),
 

@@ -29,18 +29,27 @@ latest_day as (
 
 ),
 
+days_sold as (
+
+    select distinct
+        product_id,
+        known_date
+    from order_lines_known
+
+),
+
 -- A product is on sale for a while after an order, as far as it was known.
 product_days as (
 
     select distinct
-        order_lines_known.product_id,
+        days_sold.product_id,
         {{ list_days(
-            add_days('order_lines_known.known_date', 1),
+            add_days('days_sold.known_date', 1),
             'least(latest_day.latest_date, '
-            ~ add_days('order_lines_known.known_date', var('product_life_days')) ~ ')',
+            ~ add_days('days_sold.known_date', var('product_life_days')) ~ ')',
         ) }} as as_of_date,
         latest_day.latest_date
-    from (select distinct product_id, known_date from order_lines_known) as order_lines_known
+    from days_sold
     cross join latest_day
 
 ),
