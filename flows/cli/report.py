@@ -27,6 +27,7 @@ def summarise(outcome: Outcome) -> str:
             "",
             f'  look:   {command()} query "{outcome.example}" {outcome.options}',
             f"  read:   open {shown_path(outcome.folder.docs)} in a browser",
+            f"  train:  {command()} train {outcome.options}".rstrip(),
             "  watch:  make ui",
         ]
     )
