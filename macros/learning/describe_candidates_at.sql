@@ -5,8 +5,8 @@
         {{ column }},
         {%- endfor %}
         {%- for feature in [
-            'customer_product__purchase_count_365d', 'product__line_count_28d', 'customer__order_count_30d',
-            'customer__order_count_90d',
+            'customer_product__purchase_count_365d', 'product__line_count_28d', 'product__line_total',
+            'customer__order_count_30d', 'customer__order_count_90d',
         ] %}
         cast({{ feature }} as integer) as {{ feature }},
         {%- endfor %}
@@ -21,6 +21,7 @@
         {{ training_set(spine, key=columns, time='as_of', features=[
             'int_lines_sold_listed.customer_product__*',
             'int_lines_sold_listed.product__line_count_28d',
+            'int_lines_sold_listed.product__line_total',
             'int_lines_sold_listed.product__units_sum_7d',
             'int_order_events_listed.customer__order_count_30d',
             'int_order_events_listed.customer__order_count_90d',

@@ -32,7 +32,10 @@
     from (
 
         {{ training_set(spine, key=columns, time='as_of', features=[
-            'int_lines_sold_listed.product__*', 'dim_product_as_known.product__category', 'dim_product_as_known.product__list_price',
+            'int_lines_sold_listed.product__units_sum_*',
+            'int_lines_sold_listed.product__line_count_28d',
+            'int_lines_sold_listed.product__last_sold_at',
+            'dim_product_as_known.product__category', 'dim_product_as_known.product__list_price',
         ]) | indent(8) }}
 
     ) as features

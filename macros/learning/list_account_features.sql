@@ -10,8 +10,9 @@
     {%- for column in [
         'payment_status', 'worst_payment_status_3_months', 'worst_payment_status_6_months',
         'worst_payment_status_12_months', 'days_past_due', 'missed_statement_count',
+        'limit_amount',
     ] -%}
-        {%- do columns.append('cast(' ~ months ~ '.' ~ column ~ ' as integer) as ' ~ column) -%}
+        {%- do columns.append('cast(' ~ months ~ '.' ~ column ~ ' as double) as ' ~ column) -%}
     {%- endfor -%}
-    {{ return(columns + ['cast(' ~ months ~ '.limit_amount as double) as limit_amount']) }}
+    {{ return(columns) }}
 {%- endmacro %}

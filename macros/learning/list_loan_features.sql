@@ -11,12 +11,14 @@
     {%- endfor -%}
     {%- for column in [
         'instalment_count', 'settled_instalment_count', 'missed_instalment_count', 'days_past_due',
-        'months_since_worst',
     ] -%}
         {%- do columns.append('cast(' ~ months ~ '.' ~ column ~ ' as integer) as ' ~ column) -%}
     {%- endfor -%}
     {%- for column in ['arrears_bucket', 'worst_bucket_3_months', 'worst_bucket_6_months', 'worst_bucket_12_months'] -%}
         {%- do columns.append(months ~ '.' ~ column) -%}
     {%- endfor -%}
-    {{ return(columns + ['cast(' ~ months ~ '.principal_amount as double) as principal_amount']) }}
+    {%- for column in ['months_since_worst', 'principal_amount'] -%}
+        {%- do columns.append('cast(' ~ months ~ '.' ~ column ~ ' as double) as ' ~ column) -%}
+    {%- endfor -%}
+    {{ return(columns) }}
 {%- endmacro %}

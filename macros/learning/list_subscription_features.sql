@@ -4,10 +4,10 @@
     {%- for column in ['plan', 'status', 'payment_method'] -%}
         {%- do columns.append(months ~ '.' ~ column) -%}
     {%- endfor -%}
-    {%- for column in ['tenure_months', 'contract_months', 'billing_interval_months'] -%}
-        {%- do columns.append('cast(' ~ months ~ '.' ~ column ~ ' as integer) as ' ~ column) -%}
-    {%- endfor -%}
-    {%- for column in ['monthly_amount', 'charged_in_month_amount', 'total_charged_amount'] -%}
+    {%- for column in [
+        'tenure_months', 'contract_months', 'billing_interval_months', 'monthly_amount', 'charged_in_month_amount',
+        'total_charged_amount',
+    ] -%}
         {%- do columns.append('cast(' ~ months ~ '.' ~ column ~ ' as double) as ' ~ column) -%}
     {%- endfor -%}
     {{ return(columns) }}

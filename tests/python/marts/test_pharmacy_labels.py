@@ -22,7 +22,8 @@ EMPTY = {"train_subscription_churn", "train_account_default"}
 
 
 def training_models(manifest: Manifest) -> list[str]:
-    return sorted(node.name for node in manifest.nodes.values() if node.name.startswith("train_"))
+    models = (node for node in manifest.nodes.values() if node.resource_type == "model")
+    return sorted(node.name for node in models if node.name.startswith("train_"))
 
 
 def read(pharmacy: "Pharmacy", model: str) -> "pd.DataFrame":
