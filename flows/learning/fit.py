@@ -12,7 +12,7 @@ from sklearn.base import is_regressor
 
 from flows.core.errors import Finding, UsageError
 from flows.learning.baselines import make_baselines, score_single_features
-from flows.learning.exposures import LOWER_IS_BETTER, NUMBER, RANKING, MlExposure, Split
+from flows.learning.exposures import LOWER_IS_BETTER, NUMBER, RANKING, Declared, MlExposure, Split
 from flows.learning.gates import find_too_good, require_features
 from flows.learning.metrics import FURTHER, EvaluationRows, Measured, prepare
 from flows.learning.preprocess import REMEDY, build_pipeline, make_estimator, weigh_features
@@ -120,14 +120,25 @@ def calibrate(task: Task, truth: np.ndarray, scores: Scores) -> tuple[tuple[floa
     return tuple((float(scores[one].mean()), float(truth[one].mean()), len(one)) for one in tenths)
 
 
-def _split(exposure: MlExposure, found: TrainingSet, frame: "pd.DataFrame", split: Split) -> Parts:
+def _inner(declared: Declared) -> Split:
+    """Return the split of training rows for a search: like the declared one, or by time or entity for a column."""
+    if declared.split.by != "column":
+        return declared.split.model_copy(update={"test": INNER_SHARE})
+    if declared.time is not None:
+        return Split(by="time", test=INNER_SHARE)
+    return Split(by="group", group=declared.entity, test=INNER_SHARE)
+
+
+def _split(
+    exposure: MlExposure, found: TrainingSet, frame: "pd.DataFrame", split: Split, seed: int | None = None
+) -> Parts:
     return split_rows(
         frame,
         split,
         time=exposure.declared.time,
         gap=exposure.gap,
         known_at=found.record.known_at,
-        seed=exposure.declared.seed,
+        seed=exposure.declared.seed if seed is None else seed,
         name=exposure.where,
     )
 
@@ -160,7 +171,8 @@ def _search(
         return {**declared.params, **combinations[0]}, ()
     tried = random.Random(declared.seed).sample(combinations, min(declared.trials, len(combinations)))
     try:
-        parts = _split(exposure, found, train, declared.split.model_copy(update={"test": INNER_SHARE}))
+        # another seed: by the same one, the groups that it draws are in the test rows already
+        parts = _split(exposure, found, train, _inner(declared), declared.seed + 1)
     except UsageError as error:
         note = f"{exposure.name}: no search, its inner split leaves too few rows ({error.what.rpartition(': ')[2]})"
         return dict(declared.params), (note,)

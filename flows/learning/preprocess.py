@@ -67,6 +67,8 @@ class FeatureTypes(TransformerMixin, BaseEstimator):  # type: ignore[misc]
 
 def kind_of(values: "pd.Series") -> str:
     """Return how a feature is read: as a number, a text or a list of numbers."""
+    if str(values.dtype) in ("str", "string"):
+        return TEXT
     if values.dtype != object:
         return NUMBER
     first = next((one for one in values if one is not None), None)

@@ -43,6 +43,25 @@ def test_a_planted_signal_is_recovered_and_beats_the_baselines(gym: Gym) -> None
     assert np.array_equal(again.scores, model.scores)
 
 
+SPLITS: list[dict[str, object]] = [
+    {"by": "time"},
+    {"by": "group", "group": ["member_id"], "test": "30%"},
+    {"by": "time", "group": ["member_id"]},
+    {"by": "column", "column": "fold"},
+]
+
+
+@pytest.mark.parametrize("split", SPLITS, ids=lambda split: "-".join(map(str, split)))
+def test_a_search_has_rows_of_its_own_whatever_the_split(gym: Gym, split: dict[str, object]) -> None:
+    """The worse of two parameters is found by training rows alone."""
+    members = make_members()
+    members["fold"] = np.where(members["member_id"] < "0050", "test", "train")
+    gym.declare(split=split, search={"num_leaves": [2, 7]}, params={"n_estimators": 1})
+    model = trained(gym, members)
+    assert model.notes == ()
+    assert model.params["num_leaves"] == 7
+
+
 def test_noise_does_not_beat_the_baselines_and_says_so(gym: Gym) -> None:
     members = make_members()
     members["has_left"] = np.random.default_rng(5).random(len(members)) < 0.4
