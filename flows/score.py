@@ -124,7 +124,7 @@ def act_on_drift(
     if drifted and action == "stop":
         return ScoreOutcome(exposure.name, "stopped", version, 0, drifted), None, []
     if drifted and action == "retrain":
-        trained = train_models(folder, project, [exposure], again=False)
+        trained = train_models(folder, project, [exposure], again=False, are_named=True)
         champion = registry.champion(exposure.name)
         if champion is not None and champion.version != version:
             scored = score_release(folder, exposure, champion)

@@ -10,7 +10,7 @@ from prefect.runtime import flow_run
 
 from flows.config.connections import Connections, read_connections
 from flows.config.settings import PROJECT, DataFolder
-from flows.core.errors import WarehouseError
+from flows.core.errors import TooFewRows, WarehouseError
 from flows.core.redaction import scrub
 from flows.core.storage import storage_faults_named
 from flows.learning.exposures import MlExposure, no_models, read_exposures
@@ -48,7 +48,7 @@ def train(
         exposures = read_exposures(project, tuple(names))
         if not exposures:
             raise no_models(folder.path)
-        outcomes = train_models(folder, project, exposures, again=again)
+        outcomes = train_models(folder, project, exposures, again=again, are_named=bool(names))
     report = TrainReport(folder, release, tuple(outcomes), time.monotonic() - started)
     show_training(report)
     return report
@@ -62,13 +62,20 @@ def parse_exposures(sources: Connections) -> DbtProject:
 
 
 def train_models(
-    folder: DataFolder, project: DbtProject, exposures: Sequence[MlExposure], *, again: bool
+    folder: DataFolder, project: DbtProject, exposures: Sequence[MlExposure], *, again: bool, are_named: bool
 ) -> list[TrainOutcome]:
-    """Train one model after the other, each with all cores; raises the first error once all were tried."""
+    """Train one model after the other, each with all cores; raises the first error once all were tried.
+
+    A model that has too few rows is left out, since not every set has the data of every model. One that was asked for
+    by name is an error.
+    """
     registry, outcomes, failures = Registry(folder), [], []
     for exposure in exposures:
         try:
             outcomes.append(_train(folder, project, exposure, registry, again=again))
+        except TooFewRows as error:
+            logger.warning("%s is left out: %s", exposure.name, scrub(str(error)))
+            failures += [error] if are_named else []
         except WarehouseError as error:
             logger.error("%s was not trained: %s", exposure.name, scrub(str(error)))
             failures.append(error)

@@ -11,6 +11,8 @@ from flows.config.features import FeatureGroup, Model, features_used, read_featu
 
 DECLARES_MODELS = re.compile(r"^(models|seeds|snapshots)\s*:", re.MULTILINE)
 CLASSES = ("pii", "phi")
+TODAY = "today"
+"""The `config.meta.view` of models whose rows change with what comes later."""
 TABLES = ("model", "seed", "snapshot")
 
 
@@ -93,6 +95,7 @@ def _model_of(node: Any) -> Model:
         {column.name: column.data_type or "" for column in columns},
         [column.name for column in columns if any(column.config.meta.get(one) for one in CLASSES)],
         node.config.group or "",
+        node.config.meta.get("view") == TODAY,
     )
 
 
@@ -111,6 +114,7 @@ def _model_in_yaml(entry: Mapping[str, Any], path: Path) -> Model:
         None if _holds_template(declared) else declared,
         {column["name"]: column.get("data_type") or "" for column in columns},
         [column["name"] for column in columns if any(_meta(column).get(one) for one in CLASSES)],
+        is_of_today=_meta(entry).get("view") == TODAY,
     )
 
 

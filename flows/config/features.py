@@ -129,6 +129,8 @@ class Model:
     classed: Collection[str] = ()
     """Columns that are tagged as personal or health data."""
     owner: str = ""
+    is_of_today: bool = False
+    """Whether rows show what is known today, by `config.meta.view`: they know what happened after their own time."""
 
 
 @dataclass(frozen=True)
@@ -248,6 +250,8 @@ def _read_group(model: Model, declared: Any, number: int, known: Mapping[str, Mo
 
 def _mistakes(model: Model, group: EventGroup | StateGroup, name: str, known: Mapping[str, Model]) -> Iterator[str]:
     """Yield what is wrong with a group beside its form: its columns, its path, what it shows."""
+    if model.is_of_today:
+        yield "its rows say view: today, so they know what came later; declare features of what was known then."
     if not NAME.fullmatch(name):
         yield f"name {name!r} is no name of a column; write lower-case letters, digits and _."
     own = group.entity

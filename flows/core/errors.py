@@ -42,6 +42,10 @@ class UsageError(WarehouseError):
         return f"{self.what}\n{self.remedy}"
 
 
+class TooFewRows(UsageError):
+    """A model cannot be trained, since its training set has too few rows."""
+
+
 def join_usage_errors(errors: Sequence[UsageError]) -> UsageError:
     """Return one error that tells all of several, each once; errors of one remedy share it."""
     by_remedy: dict[str, dict[str, None]] = {}

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from flows.core.errors import UsageError
+from flows.core.errors import TooFewRows, UsageError
 from flows.learning.exposures import Split
 
 if TYPE_CHECKING:
@@ -73,7 +73,7 @@ def split_rows(
     for part, rows in ((TRAIN, parts.train), (TEST, parts.test)):
         if len(rows) < FEWEST:
             about = f", with a gap of {gap} before {cut}" if cut is not None else ""
-            raise UsageError(
+            raise TooFewRows(
                 f"{name}: the split leaves {len(rows)} {part} rows of {len(frame):,}{about}; "
                 f"{FEWEST} are needed at least.",
                 REMEDY,

@@ -14,7 +14,7 @@ import pyarrow as pa
 from deltalake import CommitProperties, write_deltalake
 
 from flows.config.settings import DataFolder, command
-from flows.core.errors import StorageFailed, UsageError
+from flows.core.errors import StorageFailed, TooFewRows, UsageError
 from flows.core.names import identifier
 from flows.lake.delta import KEEP_COMMITS, KEEP_LOG, WRITTEN, open_table, relation_of
 from flows.learning.content_hash import hash_table, lake_form
@@ -165,7 +165,7 @@ def make_training_set(
     release = release or newest_release(folder)
     rows = read_table(folder, release, exposure.train, exposure.key)
     if rows.num_rows == 0:
-        raise UsageError(
+        raise TooFewRows(
             f"{exposure.where}: {exposure.train} of release {release} has no rows; no label is known yet.",
             f"Load more days, then: {command()} elt",
         )

@@ -4,6 +4,12 @@ with order_changes as (
 
 ),
 
+dim_date as (
+
+    select * from {{ ref('dim_date') }}
+
+),
+
 days_known as (
 
     select
@@ -14,12 +20,15 @@ days_known as (
 
 ),
 
+-- A date far off has the days of its own year, as in the calendar.
 days_listed as (
 
     select
-        {{ list_days('first_date', 'latest_date') }} as as_of_date,
-        latest_date
+        dim_date.date_day as as_of_date,
+        days_known.latest_date
     from days_known
+    inner join dim_date
+        on dim_date.date_day between days_known.first_date and days_known.latest_date
 
 ),
 

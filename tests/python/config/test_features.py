@@ -104,6 +104,11 @@ def test_a_column_of_personal_data_is_no_feature() -> None:
         read(PAYMENTS, classed=["city"])
 
 
+def test_rows_of_today_declare_no_feature() -> None:
+    with pytest.raises(UsageError, match="view: today, so they know what came later"):
+        read(PAYMENTS, is_of_today=True)
+
+
 def test_a_feature_that_is_declared_twice_is_refused() -> None:
     with pytest.raises(UsageError, match="card__spend_10m is declared twice"):
         read([PAYMENTS, PAYMENTS])

@@ -165,7 +165,7 @@ def test_a_shop_of_another_shape_is_published_and_grows_by_what_is_new(
     third = shop.elt()
     assert (third.build.results, third.release, shop.release_name) == ((), None, second.release.name)
     assert third.verdict.carried_over == len(tests)
-    assert "0 models, seeds and snapshots built, 17" in summarise(third)
+    assert re.search(r"0 models, seeds and snapshots built, \d{3} unchanged", summarise(third))
     assert "nothing is new, so nothing is published" in summarise(third)
 
 

@@ -147,6 +147,14 @@ def test_one_model_that_fails_does_not_keep_the_others_from_being_trained(
     assert Registry(gym.folder).champion("member_leaving") is not None
 
 
+def test_a_model_without_rows_is_left_out_unless_it_is_named(gym: Gym) -> None:
+    gym.publish(make_members().head(0), now())
+    report = train(gym)
+    assert (report.outcomes, report.headline.split(":")[0]) == ((), f"0 models on release {report.release}")
+    with pytest.raises(UsageError, match="has no rows; no label is known yet"):
+        train(gym, names=["member_leaving"])
+
+
 def test_without_a_release_or_an_exposure_nothing_is_trained(gym: Gym) -> None:
     with pytest.raises(UsageError, match="Nothing is published in gym yet"):
         train(gym)

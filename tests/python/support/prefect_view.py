@@ -11,8 +11,13 @@ from uuid import UUID
 from flows.orchestration.server import flush_logs_and_events
 
 if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
     from prefect.client.orchestration import SyncPrefectClient
     from prefect.client.schemas.objects import FlowRun, TaskRun
+
+
+PAGE = 200
 
 
 def flow_run(run_id: str) -> "FlowRun":
@@ -40,11 +45,19 @@ def task_runs(run: "FlowRun") -> list["TaskRun"]:
     before = -1
     with _client() as client:
         while True:
-            shown = client.read_task_runs(flow_run_filter=within)
+            shown = [*_pages(lambda at: client.read_task_runs(flow_run_filter=within, limit=PAGE, offset=at))]
             if (shown and len(shown) == before and all(one.end_time for one in shown)) or time.monotonic() > deadline:
                 return sorted(shown, key=lambda one: one.start_time or one.expected_start_time)
             before = len(shown)
             time.sleep(0.3)
+
+
+def _pages(read: "Callable[[int], list[TaskRun]]") -> "Iterator[TaskRun]":
+    """Yield all records of the API, which answers 200 at most at a time."""
+    at = 0
+    while page := read(at):
+        yield from page
+        at += len(page)
 
 
 def states(run: "TaskRun") -> list[str]:

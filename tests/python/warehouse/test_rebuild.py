@@ -2,6 +2,7 @@
 
 import shutil
 from collections.abc import Callable
+from copy import deepcopy
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
@@ -237,19 +238,26 @@ def test_the_code_of_a_node_is_all_that_it_uses(change: str, manifest: Manifest)
 def test_a_declared_feature_counts_for_training_sets_alone(manifest: Manifest) -> None:
     # Given a model that makes a training set of a declared feature
     trained = manifest.deepcopy()
-    labels, payments = (f"model.ml_warehouse.{name}" for name in ("payment_fraud_labels", "fct_payments"))
+    names = ("payment_fraud_labels", "train_payment_fraud", "score_payment_fraud", "fct_payments")
+    labels, training, scored, payments = (f"model.ml_warehouse.{name}" for name in names)
     trained.nodes[labels].raw_code += "{{ training_set(ref('fct_payments'), ['fct_payments.card__*']) }}"
     before = {key: Fingerprints(trained, {}).of(key) for key in trained.nodes}
 
     # When a window or the uniqueness of the events changes, then the training set is built again, and nothing else
     for change in (
-        lambda nodes: nodes[payments].config.meta["features"][0]["values"]["amount_sum"].update(windows=["1d"]),
+        lambda nodes: set_windows(nodes[payments], ["1d"]),
         lambda nodes: nodes.pop(next(key for key in nodes if ".fct_payments__transaction_id_is_unique." in key)),
     ):
         changed = trained.deepcopy()
         change(changed.nodes)
         after = {key: Fingerprints(changed, {}).of(key) for key in changed.nodes}
-        assert {key for key in after if before[key] != after[key]} == {labels}
+        assert {key for key in after if before[key] != after[key]} == {labels, training, scored}
+
+
+def set_windows(node: Any, windows: list[str]) -> None:
+    """Change a declaration of this manifest alone: copies of manifests share the dictionaries of their nodes."""
+    node.config.meta = deepcopy(node.config.meta)
+    node.config.meta["features"][0]["values"]["amount_sum"]["windows"] = windows
 
 
 def test_a_var_counts_for_what_names_it_alone(manifest: Manifest) -> None:
