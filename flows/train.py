@@ -69,7 +69,8 @@ def train_models(
     A model that has too few rows is left out, since not every set has the data of every model. One that was asked for
     by name is an error.
     """
-    registry, outcomes, failures = Registry(folder), [], []
+    registry, outcomes = Registry(folder), []
+    failures: list[WarehouseError] = []
     for exposure in exposures:
         try:
             outcomes.append(_train(folder, project, exposure, registry, again=again))
