@@ -124,12 +124,13 @@ def act_on_drift(
     if drifted and action == "stop":
         return ScoreOutcome(exposure.name, "stopped", version, 0, drifted), None, []
     if drifted and action == "retrain":
-        trained = train_models(folder, project, [exposure], again=False, are_named=True)
+        outcomes = train_models(folder, project, [exposure], again=False, are_named=True)
+        trained = [outcome for outcome in outcomes if outcome.verdict != "unchanged"]
         champion = registry.champion(exposure.name)
         if champion is not None and champion.version != version:
             scored = score_release(folder, exposure, champion)
             measures.append(scored.measures(utc_now()))
-        return _scored(scored, drifted, "trained again"), scored, trained
+        return _scored(scored, drifted, "trained again" if trained else "drifted"), scored, trained
     return _scored(scored, drifted, "drifted" if drifted else "scored"), scored, []
 
 

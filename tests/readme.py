@@ -13,6 +13,7 @@ import yaml
 PROJECT = Path(__file__).parents[1]
 README = PROJECT / "README.md"
 BEGIN, END = "<!-- marts: written by make readme -->", "<!-- end of marts -->"
+OF_A_LABEL = ("train_", "score_")
 QUESTION = re.compile(r"\*\*(.+?\?)\*\*")
 
 
@@ -26,15 +27,17 @@ def marts() -> Iterator[tuple[str, str, str]]:
 
 def table() -> str:
     """Return the lines between the marks of README."""
-    listed = sorted(marts())
-    lines = ["<details>", f"<summary>{len(listed)} marts, each with the question that it answers</summary>", ""]
+    found = sorted(marts())
+    listed = [(folder, name, question) for folder, name, question in found if not name.startswith(OF_A_LABEL)]
+    lines = ["<details>", f"<summary>{len(found)} marts, each with the question that it answers</summary>", ""]
     lines += ["| department | table | question |", "|---|---|---|"]
     department = ""
     for folder, name, question in listed:
         shown = "" if folder == department else folder.replace("_", " ")
         lines.append(f"| {shown} | `{name}` | {question} |")
         department = folder
-    return "\n".join([*lines, "", "</details>"])
+    beside = "Beside each `label_…` a model `train_…` has the rows to learn from, and `score_…` those of today."
+    return "\n".join([*lines, "", beside, "", "</details>"])
 
 
 def written(text: str) -> str:
