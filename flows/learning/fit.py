@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from sklearn.base import is_regressor
 
-from flows.core.errors import Finding, UsageError
+from flows.config.settings import command
+from flows.core.errors import Finding, TooFewRows, UsageError
 from flows.learning.baselines import make_baselines, score_single_features
 from flows.learning.exposures import LOWER_IS_BETTER, NUMBER, RANKING, Declared, MlExposure, Split
 from flows.learning.gates import find_too_good, require_features
@@ -76,6 +77,7 @@ def train_model(exposure: MlExposure, project: DbtProject, found: TrainingSet) -
     require_features(exposure, project, found.features, frame)
     task = Task.of(exposure, frame)
     parts = _split(exposure, found, frame, declared.split)
+    _require_outcomes(exposure, task, parts)
     params, notes = _search(exposure, found, task, parts.train)
     pipeline = _fit(exposure, found, task, parts.train, params)
     scores = task.score(pipeline, parts.test)
@@ -141,6 +143,17 @@ def _split(
         seed=exposure.declared.seed if seed is None else seed,
         name=exposure.where,
     )
+
+
+def _require_outcomes(exposure: MlExposure, task: Task, parts: Parts) -> None:
+    """Require both values of a label in each part: without them nothing is learned, and no metric is defined."""
+    for part, rows in (("train", parts.train), ("test", parts.test)):
+        if len(task.classes) == 2 and rows[task.label].nunique() < 2:
+            raise TooFewRows(
+                f"{exposure.where}: all {len(rows):,} {part} rows have one value of {task.label}, "
+                f"{rows[task.label].iloc[0]!r}; expected both of {list(task.classes)!r}",
+                f"Load more days, then: {command()} elt",
+            )
 
 
 def _fit(

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from flows.core.errors import UsageError
+from flows.core.errors import TooFewRows, UsageError
 from flows.learning.exposures import BINARY, CLASSES, METRICS, NUMBER, RANKING, MlExposure
 
 if TYPE_CHECKING:
@@ -37,7 +37,8 @@ class Task:
             return cls(NUMBER, declared.label)
         classes = tuple(sorted(label.dropna().unique().tolist()))
         if len(classes) < 2:
-            raise _misfit(exposure, f"has one value alone, {classes[0]!r}" if classes else "has no value")
+            what = f"has one value alone, {classes[0]!r}" if classes else "has no value"
+            raise _misfit(exposure, what, TooFewRows)
         if len(classes) > MOST_CLASSES:
             raise _misfit(exposure, f"has {len(classes):,} values; expected {MOST_CLASSES} classes at most")
         if len(classes) == 2 and kinds != (RANKING,):
@@ -77,8 +78,8 @@ class Task:
         return [self.classes[int(one >= 0.5)] for one in scores]
 
 
-def _misfit(exposure: MlExposure, what: str) -> UsageError:
-    return UsageError(
+def _misfit(exposure: MlExposure, what: str, kind: type[UsageError] = UsageError) -> UsageError:
+    return kind(
         f"{exposure.where}: the label {exposure.declared.label} {what}, for the metric {exposure.declared.metric}.",
         "Declare another metric or label, or load more days.",
     )

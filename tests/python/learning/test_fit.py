@@ -8,7 +8,7 @@ import pytest
 from sklearn.metrics import average_precision_score, brier_score_loss, log_loss, ndcg_score, roc_auc_score
 from support.gym import Gym, make_gym, make_members
 
-from flows.core.errors import GateFailed, UsageError
+from flows.core.errors import GateFailed, TooFewRows, UsageError
 from flows.learning.fit import TrainedModel, train_model
 from flows.learning.metrics import EvaluationRows, prepare
 from flows.learning.task import Task
@@ -67,6 +67,16 @@ def test_noise_does_not_beat_the_baselines_and_says_so(gym: Gym) -> None:
     members["has_left"] = np.random.default_rng(5).random(len(members)) < 0.4
     model = trained(gym, members)
     assert any("does not beat" in reason for reason in model.refusals)
+
+
+@pytest.mark.parametrize("part", ["train", "test"])
+def test_a_part_with_one_outcome_says_so(gym: Gym, part: str) -> None:
+    """Without it, each metric would be no number."""
+    members = make_members()
+    months = members["as_of"].rank(method="dense")
+    members.loc[months >= 7 if part == "test" else months < months.max(), "has_left"] = False
+    with pytest.raises(TooFewRows, match=rf"all .* {part} rows have one value of has_left, .*; expected both of"):
+        trained(gym, members)
 
 
 def test_encoders_see_training_rows_alone(gym: Gym) -> None:
