@@ -32,6 +32,7 @@ MARTS_OF = {
     "lending": {"finance.credit_histories"},
     "payments": {"risk.payment_risk_features", "risk.payment_fraud_labels"},
     "sales": {"finance.daily_sales", "growth.churn_states", "marketing.product_affinity"},
+    "scoring": set(),
     "shop": set(),
     "web": {"growth.funnel", "growth.sessions_by_day"},
 }
