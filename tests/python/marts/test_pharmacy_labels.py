@@ -110,7 +110,9 @@ def test_reviews_have_the_planted_sentiment_unless_their_stars_were_reversed(pha
     rows = pharmacy.rows("from machine_learning.label_review_sentiment where label_state = 'known'")
     told = [(row["is_positive"], planted[row["review_id"]]) for row in rows if row["review_id"] in planted]
     assert len(told) > 300
-    assert np.mean([label == (sentiment == "positive") for label, sentiment in told if sentiment != "neutral"]) == 1
+    # the stars of one review in twenty are reversed
+    agree = np.mean([label == (sentiment == "positive") for label, sentiment in told if sentiment != "neutral"])
+    assert agree == pytest.approx(0.95, abs=0.04)
 
 
 @pytest.mark.parametrize(

@@ -59,7 +59,8 @@ class Shop(Chance):
     def change_a_model(self) -> None:
         """Change a comment of any model, or leave out some rows of one."""
         models = sorted(key for key, node in self.manifest.nodes.items() if node.resource_type == "model")
-        self.manifest.nodes[self.random.choice(models)].raw_code += f"\n-- {self.random.random()}"
+        changed = self.manifest.nodes[self.random.choice(models)]
+        changed.raw_code = f"-- {self.random.random()}\n{changed.raw_code}"  # at its end it would hide a parenthesis
         sales = self.manifest.nodes["model.ml_warehouse.daily_sales"]
         if self.random.random() < 0.5:
             text = sales.raw_code.partition("\nwhere")[0].rstrip()
