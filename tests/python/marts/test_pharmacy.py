@@ -13,8 +13,12 @@ pytest_plugins = ["support.pharmacy_fixtures", "support.warehouse_fixtures"]
 QUERY = re.compile(r"```sql\n(.*?)```", re.DOTALL)
 
 
-NOT_OF_THE_DEMO = {"subscription_months", "revolving_credit_histories", "graph_edge_states"}
-"""Marts of sources that the pharmacy does not have."""
+NOT_OF_THE_DEMO = {
+    *("subscription_months", "revolving_credit_histories", "graph_edge_states"),
+    *(f"{kind}_{of}" for kind in ("label", "train", "score") for of in ("subscription_churn", "account_default")),
+    *("prediction_changes", "model_drift"),
+}
+"""Marts of sources that the pharmacy does not have, and those of predictions, which need a trained model."""
 
 
 def test_the_query_in_a_marts_description_runs_and_finds_something(pharmacy: "Pharmacy", manifest: Manifest) -> None:
