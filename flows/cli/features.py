@@ -64,24 +64,19 @@ def list_features(dbt: "Dbt", folder: "DataFolder") -> str:
     """Return a line for each declared value; the newest event is that of the release, if there is one."""
     from flows.cli.report import draw_table
     from flows.config.declared_features import features_of
-    from flows.config.features import features_used
 
     groups = features_of(dbt.manifest)
     newest = dict(_newest(folder, groups))
-    codes = {node.name: getattr(node, "raw_code", "") or "" for node in dbt.manifest.nodes.values()}
-    used = {name: patterns for name, code in codes.items() if (patterns := features_used(code))}
-    # A model may call the macro by a macro of its own: its columns tell.
-    named = {node.name: {*node.columns} for node in dbt.manifest.nodes.values() if node.resource_type == "model"}
+    columns_of = {node.name: {*node.columns} for node in dbt.manifest.nodes.values() if node.resource_type == "model"}
     rows = []
     for group in groups:
         for value in dict.fromkeys(one.value for one in group.features):
             features = [one for one in group.features if one.value == value]
             names = {one.name for one in features}
-            users = [name for name, patterns in used.items() if {*group.selected(patterns)} & {*features}]
-            users += [name for name, columns in named.items() if name != group.model and columns & names]
+            users = [name for name, columns in columns_of.items() if name != group.model and columns & names]
             windows = " ".join(one.window for one in features)
             own = (f"{group.name}__{value}", ", ".join(group.entity), windows or "-", group.model, group.owner)
-            rows.append((*own, newest.get(group.model, "-"), ", ".join(dict.fromkeys(users)) or "-"))
+            rows.append((*own, newest.get(group.model, "-"), ", ".join(users) or "-"))
     if not rows:
         return "No features are declared. CONTRIBUTING.md says how: declare a feature."
     columns = ("feature", "entity", "windows", "source", "owner", "newest", "used by")
