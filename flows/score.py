@@ -18,17 +18,16 @@ from flows.core.redaction import scrub
 from flows.core.storage import storage_faults_named
 from flows.ingest.load import LoadResult, load_table
 from flows.learning.drift import DriftMeasure
-from flows.learning.exposures import MlExposure, no_models, read_exposures
+from flows.learning.exposures import MlExposure, require_exposures
 from flows.learning.project import DbtProject
 from flows.learning.promotion import TrainOutcome
 from flows.learning.registry import Registry
 from flows.learning.releases import newest_release
 from flows.learning.report import ScoreOutcome, ScoreReport
 from flows.learning.scoring import DRIFT, PREDICTIONS, RowsOfLearning, Scored, is_scored, score_release
-from flows.orchestration.artifacts import show_rows
 from flows.orchestration.run_lock import run_lock
 from flows.orchestration.steps import step
-from flows.train import parse_exposures, train_models
+from flows.train import parse_exposures, show_report, train_models
 
 logger = logging.getLogger(__name__)
 
@@ -49,12 +48,10 @@ def score(
     with storage_faults_named(), run_lock(folder, flow_run.id):
         release = newest_release(folder)
         project = parse_exposures(sources)
-        exposures = read_exposures(project, tuple(names))
-        if not exposures:
-            raise no_models(folder.path)
+        exposures = require_exposures(project, tuple(names), folder.path)
         report = score_models(sources, project, exposures, release, str(flow_run.id or "score"))
     report = ScoreReport(folder, release, report.outcomes, report.trained, time.monotonic() - started)
-    show_scoring(report)
+    show_report("scoring", report)
     require_no_stop(report)
     return report
 
@@ -155,13 +152,6 @@ def write_rows(
 def _connection(folder: DataFolder, contract: Contract) -> Connection:
     name = contract.name
     return Connection(source=name.source, url="lake:", data=folder.lake, tables={name.table: TableOptions()})
-
-
-def show_scoring(report: ScoreReport) -> None:
-    """Show the rows and the drift of each model in Prefect."""
-    listed = "\n".join(f"- {reason}" for reason in report.reasons)
-    rows = [one.row for one in report.outcomes]
-    show_rows(f"scoring-{report.folder.path.name}", rows, f"**{report.headline}**\n\n{listed}")
 
 
 def require_no_stop(report: ScoreReport) -> None:

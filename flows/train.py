@@ -13,12 +13,12 @@ from flows.config.settings import PROJECT, DataFolder
 from flows.core.errors import TooFewRows, WarehouseError
 from flows.core.redaction import scrub
 from flows.core.storage import storage_faults_named
-from flows.learning.exposures import MlExposure, no_models, read_exposures
+from flows.learning.exposures import MlExposure, require_exposures
 from flows.learning.project import DbtProject
 from flows.learning.promotion import TrainOutcome, train_and_register
 from flows.learning.registry import Registry
 from flows.learning.releases import newest_release
-from flows.learning.report import TrainReport
+from flows.learning.report import ScoreReport, TrainReport
 from flows.orchestration.artifacts import show_rows
 from flows.orchestration.run_lock import run_lock
 from flows.orchestration.steps import step
@@ -45,12 +45,10 @@ def train(
     with storage_faults_named(), run_lock(folder, flow_run.id):
         release = newest_release(folder)
         project = parse_exposures(sources)
-        exposures = read_exposures(project, tuple(names))
-        if not exposures:
-            raise no_models(folder.path)
+        exposures = require_exposures(project, tuple(names), folder.path)
         outcomes = train_models(folder, project, exposures, again=again, are_named=bool(names))
     report = TrainReport(folder, release, tuple(outcomes), time.monotonic() - started)
-    show_training(report)
+    show_report("training", report)
     return report
 
 
@@ -95,8 +93,8 @@ def _train(
     return outcome
 
 
-def show_training(report: TrainReport) -> None:
-    """Show verdict, metric and baselines of each model in Prefect."""
+def show_report(kind: str, report: TrainReport | ScoreReport) -> None:
+    """Show the row of each model in Prefect, below the headline and the reasons."""
     listed = "\n".join(f"- {reason}" for reason in report.reasons)
     rows = [one.row for one in report.outcomes]
-    show_rows(f"training-{report.folder.path.name}", rows, f"**{report.headline}**\n\n{listed}")
+    show_rows(f"{kind}-{report.folder.path.name}", rows, f"**{report.headline}**\n\n{listed}")

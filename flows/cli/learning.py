@@ -87,24 +87,22 @@ def training_set(
 
 def summarise_training(report: "TrainReport") -> str:
     """Return one row a model, then the reasons, and the next command."""
-    from flows.cli.report import draw_table
-
-    rows = [one.row for one in report.outcomes]
-    columns = list(rows[0]) if rows else []
-    lines = draw_table(columns, [tuple(row.values()) for row in rows])
-    lines += ["", f"  {report.headline}", *(f"    {reason}" for reason in report.reasons)]
-    return "\n".join([*lines, "", f"  next:   {command()} score", "  look:   make ui"])
+    return _summarise(report, f"  next:   {command()} score", "  look:   make ui")
 
 
 def summarise_scoring(report: "ScoreReport") -> str:
     """Return one row a model, then drift and notes, and the next command."""
+    return _summarise(report, f"  next:   {report.next_command}")
+
+
+def _summarise(report: "TrainReport | ScoreReport", *last: str) -> str:
     from flows.cli.report import draw_table
 
     rows = [one.row for one in report.outcomes]
     columns = list(rows[0]) if rows else []
     lines = draw_table(columns, [tuple(row.values()) for row in rows])
     lines += ["", f"  {report.headline}", *(f"    {reason}" for reason in report.reasons)]
-    return "\n".join([*lines, "", f"  next:   {report.next_command}"])
+    return "\n".join([*lines, "", *last])
 
 
 def summarise_training_set(found: "TrainingSet", origin: str, output: Path | None) -> str:

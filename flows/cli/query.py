@@ -19,7 +19,7 @@ from flows.config.settings import DataFolder, shown_path
 from flows.core.errors import StorageFailed, UsageError
 from flows.core.names import identifier, literal
 from flows.core.redaction import without_values
-from flows.core.storage import DAMAGED, REBUILD, open_database
+from flows.core.storage import DAMAGED, REBUILD, open_release_file
 
 OutputFormat = Literal["table", "csv", "json"]
 
@@ -121,7 +121,7 @@ def open_release(folder: DataFolder) -> Iterator[duckdb.DuckDBPyConnection]:
     if not folder.warehouse.exists():
         raise UsageError(f"Nothing is published in {folder.path.name} yet.", "Publish first: make run")
     release = folder.warehouse.resolve()
-    with open_database(release, f"the release {release.parent.name} cannot be read", REBUILD) as connection:
+    with open_release_file(release) as connection:
         found = connection.execute("select distinct schema_name from duckdb_tables()").fetchall()
         schemas = sorted(name for (name,) in found)
         connection.execute(f"set search_path = {literal(','.join(map(identifier, schemas)))}")

@@ -13,7 +13,7 @@ from flows.core.clock import utc_now
 from flows.core.errors import WarehouseError
 from flows.core.names import TableName
 from flows.core.redaction import without_values
-from flows.core.storage import REBUILD, open_database
+from flows.core.storage import open_release_file
 from flows.lake.delta import open_table, query
 from flows.lake.quarantine_report import count_quarantine
 from flows.lake.raw import raw_path
@@ -70,7 +70,7 @@ def _release(folder: DataFolder) -> Iterator[Line]:
         yield "release", f"nothing is published yet: {command()} elt"
         return
     file = folder.warehouse.resolve()
-    with open_database(file, f"the release {file.parent.name} cannot be read", REBUILD) as release:
+    with open_release_file(file) as release:
         sql = "select release_name, built_at, git_commit from main.release"
         name, built_at, commit = release.execute(sql).fetchall()[0]
     code = ""

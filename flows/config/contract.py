@@ -168,7 +168,7 @@ def contracts_of(sources: Iterable[Any]) -> dict[TableName, Contract]:
 
 
 def _contract(node: dict[str, Any]) -> Contract:
-    name, meta = TableName(node["source_name"], node["name"]), _meta(node)
+    name, meta = TableName(node["source_name"], node["name"]), meta_of(node)
     subject = f"The contract of {name} cannot be used"
     key = [meta["key"]] if isinstance(meta.get("key"), str) else meta.get("key") or ()
     columns = [_column(column, key, subject) for column in node["columns"].values()]
@@ -177,7 +177,7 @@ def _contract(node: dict[str, Any]) -> Contract:
 
 
 def _column(node: dict[str, Any], key: Collection[str], subject: str) -> Column:
-    place, meta, constraints = ("columns", node["name"]), _meta(node), node.get("constraints") or []
+    place, meta, constraints = ("columns", node["name"]), meta_of(node), node.get("constraints") or []
     kinds = {constraint["type"] for constraint in constraints}
     declared = {
         **_own(meta, COLUMN_KEYS, f"{subject}: {'.'.join(place)}"),
@@ -195,7 +195,8 @@ def _column(node: dict[str, Any], key: Collection[str], subject: str) -> Column:
     return parse(Column, declared, subject=subject, place=place, remedy=REMEDY)
 
 
-def _meta(node: dict[str, Any]) -> dict[str, Any]:
+def meta_of(node: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the meta of a node, a column or an exposure of YAML or of dbt's manifest, wherever it is written."""
     return {**(node.get("meta") or {}), **((node.get("config") or {}).get("meta") or {})}
 
 

@@ -6,11 +6,11 @@ from pathlib import Path
 from typing import Any
 
 from flows.config import settings
+from flows.config.contract import PERSONAL_TAGS, meta_of
 from flows.config.declared import TEMPLATE, read_yaml
 from flows.config.features import FeatureGroup, Model, features_used, read_features
 
 DECLARES_MODELS = re.compile(r"^(models|seeds|snapshots)\s*:", re.MULTILINE)
-CLASSES = ("pii", "phi")
 TODAY = "today"
 """The `config.meta.view` of models whose rows change with what comes later."""
 TABLES = ("model", "seed", "snapshot")
@@ -93,7 +93,7 @@ def _model_of(node: Any) -> Model:
         (node.patch_path or node.original_file_path).split("://")[-1],
         node.config.meta.get("features"),
         {column.name: column.data_type or "" for column in columns},
-        [column.name for column in columns if any(column.config.meta.get(one) for one in CLASSES)],
+        [column.name for column in columns if any(column.config.meta.get(one) for one in PERSONAL_TAGS)],
         node.config.group or "",
         node.config.meta.get("view") == TODAY,
     )
@@ -107,19 +107,15 @@ def _model_in_json(node: Mapping[str, Any]) -> Model:
 
 def _model_in_yaml(entry: Mapping[str, Any], path: Path) -> Model:
     columns = entry.get("columns") or []
-    declared = _meta(entry).get("features")
+    declared = meta_of(entry).get("features")
     return Model(
         entry["name"],
         path.as_posix(),
         None if _holds_template(declared) else declared,
         {column["name"]: column.get("data_type") or "" for column in columns},
-        [column["name"] for column in columns if any(_meta(column).get(one) for one in CLASSES)],
-        is_of_today=_meta(entry).get("view") == TODAY,
+        [column["name"] for column in columns if any(meta_of(column).get(one) for one in PERSONAL_TAGS)],
+        is_of_today=meta_of(entry).get("view") == TODAY,
     )
-
-
-def _meta(entry: Mapping[str, Any]) -> Mapping[str, Any]:
-    return {**(entry.get("meta") or {}), **((entry.get("config") or {}).get("meta") or {})}
 
 
 def _holds_template(value: Any) -> bool:

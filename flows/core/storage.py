@@ -77,6 +77,11 @@ def open_database(path: Path, what: str, remedy: str) -> duckdb.DuckDBPyConnecti
     return connection
 
 
+def open_release_file(file: Path) -> duckdb.DuckDBPyConnection:
+    """Open the file of a release for reading; raises StorageFailed that names the release, with its remedy."""
+    return open_database(file, f"the release {file.parent.name} cannot be read", REBUILD)
+
+
 def sync_path(path: Path) -> None:
     """Wait until a file, or the entries of a folder, have reached the disk."""
     handle = os.open(path, os.O_RDONLY)

@@ -9,6 +9,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import AfterValidator, BeforeValidator, Field, model_validator
 
+from flows.config.contract import meta_of
 from flows.config.settings import command
 from flows.config.validation import ConfigModel, Text, parse, suggest_key
 from flows.core.errors import UsageError, join_usage_errors
@@ -221,11 +222,6 @@ def read_exposures(project: DbtProject, names: Sequence[str] = ()) -> list[MlExp
     return found
 
 
-def meta_of(node: Node) -> dict[str, Any]:
-    """Return the meta of a node, a column or an exposure of the manifest."""
-    return {**(node.get("meta") or {}), **((node.get("config") or {}).get("meta") or {})}
-
-
 def _read(project: DbtProject, node: Node) -> MlExposure:
     name, file = node["name"], node.get("original_file_path", "the project's YAML")
     where, meta = f"{file}: exposure {name}", meta_of(node)
@@ -290,9 +286,11 @@ def _require_columns(where: str, declared: Declared, train: Node) -> None:
                 )
 
 
-def no_models(folder: Path) -> UsageError:
-    """Return the error of a project that declares no model to train."""
-    return UsageError(
+def require_exposures(project: DbtProject, names: Sequence[str], folder: Path) -> list[MlExposure]:
+    """Return the models to train or score, as read_exposures does; raises UsageError if the project declares none."""
+    if found := read_exposures(project, names):
+        return found
+    raise UsageError(
         f"No exposure of type ml names an estimator, so {folder.name} has nothing to train.",
         f"Declare one as CONTRIBUTING.md, «Add an ML model», shows; then: {command()} train",
     )

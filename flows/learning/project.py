@@ -5,7 +5,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from flows.config.contract import PERSONAL_TAGS
+from flows.config.contract import PERSONAL_TAGS, meta_of
 from flows.config.settings import DataFolder, command
 from flows.core.errors import UsageError
 
@@ -47,7 +47,7 @@ class DbtProject:
                 node = self.nodes.get(key)
                 if node is None or key in seen:
                     continue
-                if "label" in _meta(node):
+                if "label" in meta_of(node):
                     return node
                 seen.add(key)
                 waiting.append(node)
@@ -78,23 +78,19 @@ class DbtProject:
         node = self.model(name) if name else None
         if node is None:
             return {}
-        declared = {key: one for key, one in _meta(node).items() if key in ("label", "spine", "features")}
+        declared = {key: one for key, one in meta_of(node).items() if key in ("label", "spine", "features")}
         return {"code": node.get("raw_code") or "", "meta": declared}
 
 
-def _meta(node: Node) -> dict[str, Any]:
-    return {**(node.get("meta") or {}), **((node.get("config") or {}).get("meta") or {})}
-
-
 def _class_of(column: Node) -> str | None:
-    meta = _meta(column)
+    meta = meta_of(column)
     found = [str(meta[tag]) for tag in sorted(PERSONAL_TAGS) if meta.get(tag, "none") != "none"]
     return ", ".join(found) or None
 
 
 def _passed_on(node: Node) -> list[tuple[str, str]]:
     """Return the beginnings of names of declared features, each with the column whose values it passes on."""
-    declared = _meta(node).get("features") or []
+    declared = meta_of(node).get("features") or []
     found = []
     for group in [declared] if isinstance(declared, Mapping) else declared:
         entity = group.get("entity") or []

@@ -16,8 +16,6 @@ from flows.learning.training_sets import TrainingSet, make_training_set
 
 logger = logging.getLogger(__name__)
 
-REGISTERED = ("first champion", "promoted", "challenger")
-
 
 @dataclass(frozen=True)
 class Comparison:

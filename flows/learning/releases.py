@@ -10,7 +10,7 @@ from flows.config.settings import DataFolder, command
 from flows.core.errors import UsageError
 from flows.core.names import did_you_mean, identifier
 from flows.core.redaction import without_values
-from flows.core.storage import REBUILD, open_database
+from flows.core.storage import open_release_file
 from flows.learning.content_hash import lake_form
 
 
@@ -30,9 +30,8 @@ def release_file(folder: DataFolder, release: str) -> Path:
 
 
 def kept_releases(folder: DataFolder) -> list[str]:
-    """Return the names of the releases that are kept, the oldest first."""
-    names = [path.parent.name for path in folder.releases.glob(f"*/{folder.warehouse.name}")]
-    return sorted(names, key=lambda name: (name.rpartition(".")[0], int(name.rpartition(".")[2] or 0)))
+    """Return the names of the releases that are kept."""
+    return [path.parent.name for path in folder.releases.glob(f"*/{folder.warehouse.name}")]
 
 
 def read_table(folder: DataFolder, release: str, table: str, key: Sequence[str] = ()) -> pa.Table:
@@ -40,7 +39,7 @@ def read_table(folder: DataFolder, release: str, table: str, key: Sequence[str] 
 
     Raises UsageError if the release does not have the table, or if the key is not unique.
     """
-    with open_database(release_file(folder, release), f"the release {release} cannot be read", REBUILD) as connection:
+    with open_release_file(release_file(folder, release)) as connection:
         connection.execute("set TimeZone = 'UTC'")
         place = _place(connection, release, table)
         order = f" order by {', '.join(map(identifier, key))}" if key else ""
@@ -65,7 +64,7 @@ def read_table(folder: DataFolder, release: str, table: str, key: Sequence[str] 
 
 def count_rows(folder: DataFolder, release: str, table: str, predicate: str) -> int | None:
     """Count the rows of a table of a release for which a predicate is true; None if it has no such table or column."""
-    with open_database(release_file(folder, release), f"the release {release} cannot be read", REBUILD) as connection:
+    with open_release_file(release_file(folder, release)) as connection:
         try:
             place = _place(connection, release, table)
             return int(connection.execute(f"select count(*) from {place} where {predicate}").fetchall()[0][0])
@@ -76,7 +75,7 @@ def count_rows(folder: DataFolder, release: str, table: str, predicate: str) -> 
 def read_code(folder: DataFolder, release: str, names: Sequence[str]) -> dict[str, str]:
     """Return the hash of the code that made each model of a release, as far as the release says it."""
     listed = ", ".join("?" for _ in names)
-    with open_database(release_file(folder, release), f"the release {release} cannot be read", REBUILD) as connection:
+    with open_release_file(release_file(folder, release)) as connection:
         try:
             sql = f"select name, code from main.node_state where kind = 'model' and name in ({listed})"
             return dict(connection.execute(sql, list(names)).fetchall())

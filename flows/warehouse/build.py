@@ -15,7 +15,7 @@ from flows.config.settings import DataFolder, template_folder
 from flows.core.errors import StorageFailed
 from flows.core.files import copy_file
 from flows.core.names import identifier
-from flows.core.storage import REBUILD, TRY_AGAIN, open_database
+from flows.core.storage import TRY_AGAIN, open_release_file
 from flows.lake.catalog import read_pins
 from flows.warehouse.annotate import drop_main_views, functions_in, tables_in
 from flows.warehouse.code_hash import hash_code
@@ -125,7 +125,7 @@ def prepare_candidate(folder: DataFolder, *, empty: bool = False) -> None:
     if empty or release is None:
         create_database(folder.candidate)
         return
-    with open_database(release, f"the release {release.parent.name} cannot be read", REBUILD) as opened:
+    with open_release_file(release) as opened:
         has_format = has_release_format(opened)
     if has_format:
         copy_file(release, folder.candidate)

@@ -18,7 +18,7 @@ from flows.core.errors import Finding, GateFailed, StorageFailed
 from flows.core.git import describe_commit
 from flows.core.names import TableName, identifier
 from flows.core.redaction import without_values
-from flows.core.storage import REBUILD, open_database, sync_path
+from flows.core.storage import REBUILD, open_release_file, sync_path
 from flows.lake.catalog import Verified
 from flows.warehouse.annotate import annotate, create_main_views
 from flows.warehouse.build import Build, FileState, require_closed
@@ -160,7 +160,7 @@ def read_versions(database: Path) -> dict[TableName, int]:
 def require_readable_release(database: Path) -> None:
     """Require that every block of a release's tables agrees with the checksum that DuckDB keeps of it."""
     what = f"the release {database.parent.name} cannot be read"
-    with open_database(database, what, REBUILD) as release:
+    with open_release_file(database) as release:
         tables = release.execute("select schema_name, table_name from duckdb_tables() where not internal").fetchall()
         for schema, table in tables:
             try:
