@@ -40,10 +40,10 @@ labels_known as (
             < churn_states.valid_to
     inner join sales_days_reached
         on
-            {{ add_days('customers_snapshotted.as_of_date', 'horizon_days') }}
-            > sales_days_reached.after_date
-            and {{ add_days('customers_snapshotted.as_of_date', 'horizon_days') }}
-            <= sales_days_reached.until_date
+            {{ covers_day(
+                'sales_days_reached',
+                add_days('customers_snapshotted.as_of_date', 'horizon_days'),
+            ) }}
     where
         sales_days_reached.known_date <= customers_snapshotted.latest_date
         and sales_days_reached.known_date

@@ -80,14 +80,13 @@ horizons_timed as (
     from (select distinct horizon_date from snapshots) as horizons
     left join sales_days_reached
         on
-            horizons.horizon_date > sales_days_reached.after_date
-            and horizons.horizon_date <= sales_days_reached.until_date
+            {{ covers_day('sales_days_reached', 'horizons.horizon_date') }}
     left join web_days_reached
         on
-            {{ add_days('horizons.horizon_date', var('allowed_lateness_hours') // 24 + 1) }}
-            > web_days_reached.after_date
-            and {{ add_days('horizons.horizon_date', var('allowed_lateness_hours') // 24 + 1) }}
-            <= web_days_reached.until_date
+            {{ covers_day(
+                'web_days_reached',
+                add_days('horizons.horizon_date', var('allowed_lateness_hours') // 24 + 1),
+            ) }}
 
 ),
 

@@ -61,10 +61,10 @@ snapshots_timed as (
             and customers_snapshotted.as_of_date > currencies_used.first_known_date
     left join sales_days_reached
         on
-            {{ add_days('customers_snapshotted.as_of_date', horizon_days) }}
-            > sales_days_reached.after_date
-            and {{ add_days('customers_snapshotted.as_of_date', horizon_days) }}
-            <= sales_days_reached.until_date
+            {{ covers_day(
+                'sales_days_reached',
+                add_days('customers_snapshotted.as_of_date', horizon_days),
+            ) }}
 
 ),
 

@@ -53,8 +53,7 @@ horizons_timed as (
     ) as snapshot_days
     left join sales_days_reached
         on
-            snapshot_days.horizon_date > sales_days_reached.after_date
-            and snapshot_days.horizon_date <= sales_days_reached.until_date
+            {{ covers_day('sales_days_reached', 'snapshot_days.horizon_date') }}
 
 ),
 

@@ -67,9 +67,10 @@ days_timed as (
     from product_days
     left join sales_days_reached
         on
-            {{ add_days('product_days.as_of_date', horizon_days) }} > sales_days_reached.after_date
-            and {{ add_days('product_days.as_of_date', horizon_days) }}
-            <= sales_days_reached.until_date
+            {{ covers_day(
+                'sales_days_reached',
+                add_days('product_days.as_of_date', horizon_days),
+            ) }}
 
 ),
 

@@ -104,8 +104,7 @@ days_with_failures as (
             and days_timed.known_at < next_failures.started_at
     left join entry_days_reached
         on
-            days_timed.matures_date > entry_days_reached.after_date
-            and days_timed.matures_date <= entry_days_reached.until_date
+            {{ covers_day('entry_days_reached', 'days_timed.matures_date') }}
 
 ),
 
