@@ -60,7 +60,7 @@ class Shop(Chance):
         """Change a comment of any model, or leave out some rows of one."""
         models = sorted(key for key, node in self.manifest.nodes.items() if node.resource_type == "model")
         changed = self.manifest.nodes[self.random.choice(models)]
-        changed.raw_code = f"-- {self.random.random()}\n{changed.raw_code}"  # at its end it would hide a parenthesis
+        changed.raw_code = f"/* {self.random.random()} */\n{changed.raw_code}"  # "--" would hide SQL where Jinja trims
         sales = self.manifest.nodes["model.ml_warehouse.daily_sales"]
         if self.random.random() < 0.5:
             text = sales.raw_code.partition("\nwhere")[0].rstrip()
