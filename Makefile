@@ -1,6 +1,6 @@
 # People, pre-commit and CI use the same commands. `make run` and `make test` set up what they need.
 .DEFAULT_GOAL := help
-.PHONY: help setup run train dev test test-slow test-services faults torture bench lint format docs ui lock readme pictures schema clean
+.PHONY: help setup run train dev test test-slow test-proofs test-services faults torture bench lint format docs ui lock readme pictures schema clean
 
 PYTHON ?= python3
 BIN := .venv/bin
@@ -44,8 +44,12 @@ dev: setup  ## begin your dev database again as a copy of the release, with all 
 test: setup  ## run the tests, except the long ones
 	@$(BIN)/python -m pytest -n 2
 
-test-slow: setup  ## run the long tests: real sizes, first runs, each source left out
-	@$(BIN)/python -m pytest -n 2 -m slow
+test-slow: setup  ## run the long tests: first runs, kills, the commands of the pages, each source left out
+	@$(BIN)/python -m pytest -n 2 -m "slow and not proof"
+
+# INCREMENTAL_ROUNDS=67 compares more rounds of incremental builds with full ones.
+test-proofs: setup  ## run more rounds by chance, and larger data, of what the other tests show
+	@$(BIN)/python -m pytest -n 2 -m proof
 
 test-services: setup  ## run the tests against real services; Debian packages that are missing are installed
 	@$(BIN)/python -m pytest -m services

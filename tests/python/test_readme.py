@@ -18,7 +18,9 @@ PLACES = {
 }
 """Placeholders of the page, and what a reader types for them."""
 
-OF_DEVELOPERS = re.compile(r"make (test|test-slow|test-services|lint|format|faults|torture|bench|ui|run|train)\b")
+OF_DEVELOPERS = re.compile(
+    r"make (test|test-slow|test-proofs|test-services|lint|format|faults|torture|bench|ui|run|train)\b"
+)
 """Targets that run tests, measure, serve until interrupted, or change code; `make run` is the demo at its full size."""
 
 

@@ -44,7 +44,7 @@ def test_the_whole_archive_gives_the_counted_facts(home: Path, monkeypatch: pyte
     require_facts(home, outcome)
 
 
-@pytest.mark.slow
+@pytest.mark.proof
 @pytest.mark.usefixtures("unit_tests_passed_before")
 def test_three_batches_with_files_sent_again_and_one_late_give_the_same_facts(
     home: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch

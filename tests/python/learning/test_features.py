@@ -32,7 +32,7 @@ def compiled(tmp_path_factory: pytest.TempPathFactory, manifest: Manifest) -> li
     return compile_features(tmp_path_factory.mktemp("features") / "compiled", with_made_up(manifest))
 
 
-@pytest.mark.parametrize(("logs", "values"), [(100, 2_000), pytest.param(1_500, 50_000, marks=pytest.mark.slow)])
+@pytest.mark.parametrize(("logs", "values"), [(100, 2_000), pytest.param(1_500, 50_000, marks=pytest.mark.proof)])
 def test_no_value_differs_from_the_definition(logs: int, values: int, compiled: list[CompiledGroup]) -> None:
     compared = 0
 

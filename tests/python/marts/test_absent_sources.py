@@ -123,6 +123,7 @@ def test_without_a_source_all_else_is_as_it_was(builds: Builds, absent: str) -> 
     assert builds.filled() == set().union(*(MARTS_OF[source] for source in present))
 
 
+@pytest.mark.proof
 @pytest.mark.parametrize("source", SOURCES)
 def test_with_one_source_alone_what_needs_others_is_empty(builds: Builds, source: str) -> None:
     builds.build({source})

@@ -345,7 +345,7 @@ def state_on(days: set[date], day: date) -> str | None:
     return state
 
 
-@pytest.mark.parametrize("seed", [0, *(pytest.param(seed, marks=pytest.mark.slow) for seed in range(1, 6))])
+@pytest.mark.parametrize("seed", [0, *(pytest.param(seed, marks=pytest.mark.proof) for seed in range(1, 6))])
 def test_a_walk_through_the_raw_records_finds_the_same(seed: int, incremental: Warehouse) -> None:
     # Given a year of a till, whose records come late and change
     till = Till(seed)

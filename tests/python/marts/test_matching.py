@@ -122,8 +122,8 @@ def require_calibration(found: dict[Pair, float], pairs: set[Pair], tolerances: 
     [
         ("pt", 60, 0.93),
         pytest.param("tr", 60, 0.84, marks=pytest.mark.slow),
-        pytest.param("pt", 300, 0.93, marks=pytest.mark.slow),
-        pytest.param("tr", 300, 0.92, marks=pytest.mark.slow),
+        pytest.param("pt", 300, 0.93, marks=pytest.mark.proof),
+        pytest.param("tr", 300, 0.92, marks=pytest.mark.proof),
         pytest.param("pt", 1500, 0.93, marks=pytest.mark.slow),
         pytest.param("tr", 1500, 0.94, marks=pytest.mark.slow),
     ],

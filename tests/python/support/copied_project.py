@@ -5,13 +5,13 @@ import shutil
 import subprocess
 from pathlib import Path
 
-from support.flow_shop import bring_prefect_database
+from support.flow_shop import bring_prefect_database, bring_template
 
 from flows.config.settings import PROJECT
 
 
 def copy_project(place: Path) -> Path:
-    """Copy what git tracks, link the environment, and bring Prefect's database."""
+    """Copy what git tracks, link the environment, and bring what set-up makes."""
     tracked = subprocess.run(
         ["git", "ls-files", "--cached", "--others", "--exclude-standard"],
         cwd=PROJECT,
@@ -25,6 +25,7 @@ def copy_project(place: Path) -> Path:
             shutil.copy(PROJECT / name, place / name)
     (place / ".venv").symlink_to(PROJECT / ".venv")
     bring_prefect_database(place / "data")
+    bring_template(place / "data")
     return place
 
 

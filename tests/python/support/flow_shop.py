@@ -233,6 +233,15 @@ def bring_prefect_database(home: Path) -> None:
         shutil.copy(made_by_setup, home / "prefect" / "prefect.db")
 
 
+def bring_template(home: Path) -> Path:
+    """Copy the template of `make setup` into a data folder, and what it knows of unit tests; return the template."""
+    made_by_setup = settings.PROJECT / "data"
+    if (made_by_setup / settings.TEMPLATE).exists():
+        shutil.copytree(made_by_setup / settings.TEMPLATE, home / settings.TEMPLATE, symlinks=True)
+        shutil.copy(made_by_setup / "code_tests.json", home)
+    return home / settings.TEMPLATE
+
+
 @contextmanager
 def prefect_for_tests(home: Path) -> Iterator[None]:
     """Serve Prefect from a database in a data folder; one per process, because Prefect reads its settings once."""

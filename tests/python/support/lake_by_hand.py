@@ -37,8 +37,11 @@ ml_warehouse:
 Row = dict[str, Any]
 
 ROUNDS = int(os.environ.get("INCREMENTAL_ROUNDS", "3"))
-SEEDS = [pytest.param(seed, marks=[] if seed == 0 else pytest.mark.slow) for seed in range(ROUNDS)]
-"""Random seeds for tests that compare an incremental build with a full refresh."""
+SEEDS = [
+    pytest.param(seed, marks=[] if seed == 0 else pytest.mark.slow if seed == 1 else pytest.mark.proof)
+    for seed in range(ROUNDS)
+]
+"""Random seeds for tests that compare an incremental build with a full refresh; from the third on they are proofs."""
 
 
 @dataclass
