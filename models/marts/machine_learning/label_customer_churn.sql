@@ -25,12 +25,6 @@ sessions as (
 
 ),
 
-dim_customer as (
-
-    select * from {{ ref('dim_customer') }}
-
-),
-
 churn_rules as (
 
     select * from {{ ref('churn_rules') }}
@@ -123,23 +117,13 @@ outcomes_ranked as (
 
 ),
 
-customers_deleted as (
-
-    select
-        customer_id,
-        {{ business_date('valid_from') }} as deleted_date
-    from dim_customer
-    where is_current and is_deleted
-
-),
-
 labels_stated as (
 
     select
         snapshots_timed.*,
         churn_rules.is_churned,
         case
-            when customers_deleted.deleted_date < snapshots_timed.horizon_date then 'not followed'
+            when snapshots_timed.deleted_date < snapshots_timed.horizon_date then 'not followed'
             when snapshots_timed.label_known_date is null then 'too recent'
             when churn_rules.is_churned is null then 'not followed'
             else 'known'
@@ -150,7 +134,6 @@ labels_stated as (
             snapshots_timed.customer_id = outcomes_ranked.customer_id
             and snapshots_timed.as_of_date = outcomes_ranked.as_of_date
     left join churn_rules on outcomes_ranked.priority = churn_rules.priority
-    left join customers_deleted on snapshots_timed.customer_id = customers_deleted.customer_id
 
 ),
 

@@ -24,12 +24,6 @@ line_changes as (
 
 ),
 
-dim_customer as (
-
-    select * from {{ ref('dim_customer') }}
-
-),
-
 currencies_used as (
 
     select
@@ -48,6 +42,7 @@ snapshots_timed as (
         customers_snapshotted.customer_id,
         currencies_used.currency,
         customers_snapshotted.as_of_date,
+        customers_snapshotted.deleted_date,
         {{ add_days('customers_snapshotted.as_of_date', horizon_days) }} as horizon_date,
         case
             when sales_days_reached.known_date <= customers_snapshotted.latest_date
@@ -91,23 +86,13 @@ sales_of_horizon as (
 
 ),
 
-customers_deleted as (
-
-    select
-        customer_id,
-        {{ business_date('valid_from') }} as deleted_date
-    from dim_customer
-    where is_current and is_deleted
-
-),
-
 labels_stated as (
 
     select
         snapshots_timed.*,
         coalesce(sales_of_horizon.net_sales_amount, 0) as net_sales_amount,
         case
-            when customers_deleted.deleted_date < snapshots_timed.horizon_date then 'not followed'
+            when snapshots_timed.deleted_date < snapshots_timed.horizon_date then 'not followed'
             when snapshots_timed.label_known_date is null then 'too recent'
             else 'known'
         end as label_state
@@ -117,7 +102,6 @@ labels_stated as (
             snapshots_timed.customer_id = sales_of_horizon.customer_id
             and snapshots_timed.currency = sales_of_horizon.currency
             and snapshots_timed.as_of = sales_of_horizon.as_of
-    left join customers_deleted on snapshots_timed.customer_id = customers_deleted.customer_id
 
 ),
 

@@ -13,12 +13,6 @@ sales_days_reached as (
 
 ),
 
-dim_customer as (
-
-    select * from {{ ref('dim_customer') }}
-
-),
-
 lines_sold as (
 
     select
@@ -75,16 +69,6 @@ purchases as (
 
 ),
 
-customers_deleted as (
-
-    select
-        customer_id,
-        {{ business_date('valid_from') }} as deleted_date
-    from dim_customer
-    where is_current and is_deleted
-
-),
-
 labels_stated as (
 
     select
@@ -93,18 +77,22 @@ labels_stated as (
         horizons_timed.label_known_date,
         purchases.product_id is not null as is_bought,
         case
-            when customers_deleted.deleted_date < horizons_timed.horizon_date then 'not followed'
+            when customers_snapshotted.deleted_date < horizons_timed.horizon_date
+                then 'not followed'
             when horizons_timed.label_known_date is null then 'too recent'
             else 'known'
         end as label_state
     from candidates
+    inner join customers_snapshotted
+        on
+            candidates.customer_id = customers_snapshotted.customer_id
+            and candidates.as_of_date = customers_snapshotted.as_of_date
     inner join horizons_timed on candidates.as_of_date = horizons_timed.as_of_date
     left join purchases
         on
             candidates.customer_id = purchases.customer_id
             and candidates.product_id = purchases.product_id
             and candidates.as_of_date = purchases.as_of_date
-    left join customers_deleted on candidates.customer_id = customers_deleted.customer_id
 
 ),
 
