@@ -11,6 +11,18 @@ payments as (
 
 ),
 
+countries as (
+
+    select * from {{ ref('countries') }}
+
+),
+
+travel_speeds as (
+
+    select * from {{ ref('travel_speeds') }}
+
+),
+
 payments_described as (
 
     select
@@ -27,7 +39,7 @@ score_payment_fraud as (
 
     {{ describe_payments_at('payments_described', columns=[
         'transaction_id', 'card_id', 'transacted_at',
-    ]) }}
+    ], countries='countries', travel_speeds='travel_speeds') }}
 
 )
 

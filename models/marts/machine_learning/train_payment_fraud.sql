@@ -11,6 +11,18 @@ payments as (
 
 ),
 
+countries as (
+
+    select * from {{ ref('countries') }}
+
+),
+
+travel_speeds as (
+
+    select * from {{ ref('travel_speeds') }}
+
+),
+
 payments_described as (
 
     select
@@ -28,7 +40,7 @@ train_payment_fraud as (
 
     {{ describe_payments_at('payments_described', columns=[
         'transaction_id', 'card_id', 'is_fraud', 'transacted_at', 'label_known_at', 'fold',
-    ]) }}
+    ], countries='countries', travel_speeds='travel_speeds') }}
 
 )
 

@@ -1,5 +1,6 @@
 """What `python -m flows features` shows: the list, an entity's values at a time, the check."""
 
+from copy import deepcopy
 from datetime import datetime, timedelta
 
 import duckdb
@@ -27,7 +28,13 @@ PAYMENTS = [
 
 @pytest.fixture(scope="module")
 def dbt(tmp_path_factory: pytest.TempPathFactory, manifest: Manifest) -> Dbt:
-    """The project, with a release of a few payments and a report of fraud."""
+    """The project, with a release of a few payments, which count from their arrival, and a report of fraud."""
+    manifest = manifest.deepcopy()
+    node = manifest.nodes["model.ml_warehouse.fct_payments"]
+    node.config.meta = deepcopy(node.config.meta)
+    for group in node.config.meta["features"]:
+        group["available_at"] = "_loaded_at"
+    manifest.build_flat_graph()
     folder = DataFolder(tmp_path_factory.mktemp("data") / "shop")
     folder.path.mkdir()
     prepare_candidate(folder, empty=True)

@@ -128,7 +128,7 @@ def trained(manifest: Manifest) -> Manifest:
     changed = manifest.deepcopy()
     changed.nodes[
         "model.ml_warehouse.payment_fraud_labels"
-    ].raw_code = "{{ training_set(spine=ref('payment_risk_features'), features=['fct_payments.card__*']) }}"
+    ].raw_code = "{{ training_set(spine=ref('label_payment_fraud'), features=['fct_payments.card__*']) }}"
     return changed
 
 

@@ -30,7 +30,7 @@ MARTS_OF = {
     "equipment": {"operations.equipment_health", "operations.cold_chain_breaches", "operations.unit_service_history"},
     "graph": set(),
     "lending": {"finance.credit_histories"},
-    "payments": {"risk.payment_risk_features", "risk.payment_fraud_labels"},
+    "payments": {"risk.payment_fraud_labels", "machine_learning.train_payment_fraud"},
     "sales": {"finance.daily_sales", "growth.churn_states", "marketing.product_affinity"},
     "scoring": set(),
     "shop": set(),

@@ -1,4 +1,4 @@
-"""The risk marts find the planted fraud, with only the knowledge of each time."""
+"""Labels and features of payments find the planted fraud, with only the knowledge of each time."""
 
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any
@@ -15,6 +15,7 @@ pytest_plugins = ["support.pharmacy_fixtures"]
 Row = dict[str, Any]
 MATURITY, DELAY = timedelta(days=60), timedelta(days=1)
 LATEST = datetime.combine(FIRST_DAY, datetime.min.time())
+FEATURES = "from machine_learning.train_payment_fraud union all by name from machine_learning.score_payment_fraud"
 
 
 @pytest.fixture(scope="module")
@@ -69,26 +70,27 @@ def test_a_ring_shows_in_its_device_and_its_travels_and_honest_payments_do_not(
     pharmacy: "Pharmacy", frauds: list[Row]
 ) -> None:
     # Given the payments of rings, and the honest ones
-    facts = {row["transaction_id"]: row for row in pharmacy.rows("from risk.payment_risk_features")}
+    features = {row["transaction_id"]: row for row in pharmacy.rows(FEATURES)}
     rings: dict[str, list[Row]] = {}
     for fraud in frauds:
         if fraud["ring"]:
-            rings.setdefault(fraud["ring"], []).append(facts.pop(fraud["transaction_id"]))
+            rings.setdefault(fraud["ring"], []).append(features.pop(fraud["transaction_id"]))
         else:
-            del facts[fraud["transaction_id"]]
+            del features[fraud["transaction_id"]]
     assert len(rings) > 2
 
     # Then each ring's last features show a device with many cards and customers, and cards in two distant countries
+    customers = {row["transaction_id"]: row["customer_id"] for row in pharmacy.rows("from core.fct_payments")}
     for payments in rings.values():
-        last = max(payments, key=lambda row: (row["transacted_at"], row["device_card_count"]))
-        assert last["device_card_count"] == len({row["card_id"] for row in payments})
-        assert last["device_customer_count"] == len({row["customer_id"] for row in payments})
+        last = max(payments, key=lambda row: (row["transacted_at"], row["device__card_count"]))
+        assert last["device__card_count"] == len({row["card_id"] for row in payments})
+        assert last["device__customer_count"] == len({customers[row["transaction_id"]] for row in payments})
         assert sum(row["travel_class"] == "impossible" for row in payments) >= 5
-        assert max(row["card_payment_count_1_day"] for row in payments) >= 4
+        assert max(row["card__payment_count_1d"] for row in payments) >= 4
 
     # And very few honest payments have such features
-    assert sum((row["device_card_count"] or 0) > 4 for row in facts.values()) < len(facts) / 500
-    assert sum(row["travel_class"] == "impossible" for row in facts.values()) < len(facts) / 200
+    assert sum(row["device__card_count"] > 4 for row in features.values()) < len(features) / 500
+    assert sum(row["travel_class"] == "impossible" for row in features.values()) < len(features) / 200
 
 
 def count_by_hand(charges: list[Row], now: Row) -> Row:
@@ -101,37 +103,44 @@ def count_by_hand(charges: list[Row], now: Row) -> Row:
     def within(rows: list[Row], time: timedelta) -> list[Row]:
         return [row for row in rows if row["transacted_at"] >= now["transacted_at"] - time]
 
+    def in_month(time: datetime | None) -> bool:
+        return time is not None and now["transacted_at"] - timedelta(days=30) <= time < now["transacted_at"]
+
     month_in_currency = [row for row in within(card, timedelta(days=30)) if row["currency"] == now["currency"]]
     return {
-        "card_payment_count_10_minutes": len(within(card, timedelta(minutes=10))),
-        "card_payment_count_1_day": len(within(card, timedelta(days=1))),
-        "card_payment_count_30_days": len(within(card, timedelta(days=30))),
-        "card_payment_count": len(card),
-        "card_amount_30_days": sum(row["amount"] for row in month_in_currency),
-        "device_card_count": len({row["card_id"] for row in device}) if now["device_id"] else None,
-        "device_customer_count": len({row["customer_id"] for row in device} - {None}) if now["device_id"] else None,
-        "is_new_device": all(row["device_id"] != now["device_id"] for row in card) if now["device_id"] else None,
-        "terminal_payment_count": len(terminal),
-        "terminal_fraud_count": sum(
-            row["fraud_known_at"] is not None and row["fraud_known_at"] < now["transacted_at"] for row in terminal
+        "card__payment_count_10m": len(within(card, timedelta(minutes=10))),
+        "card__payment_count_1d": len(within(card, timedelta(days=1))),
+        "card__payment_count_30d": len(within(card, timedelta(days=30))),
+        "card__payment_total": len(card),
+        "card_currency__amount_sum_30d": float(sum(row["amount"] for row in month_in_currency)),
+        "device__card_count": len({row["card_id"] for row in device}) if now["device_id"] else 0,
+        "device__customer_count": len({row["customer_id"] for row in device} - {None}) if now["device_id"] else 0,
+        "is_new_device": now["device_id"] is not None and all(row["device_id"] != now["device_id"] for row in card),
+        "terminal__payment_count_30d": len(within(terminal, timedelta(days=30))),
+        "terminal_fraud__report_count_30d": sum(
+            in_month(row["reported_at"]) and row["fraud_known_at"] <= now["transacted_at"]
+            for row in charges
+            if row["terminal_id"] == now["terminal_id"]
         ),
     }
 
 
-def test_facts_equal_those_counted_payment_by_payment(pharmacy: "Pharmacy", frauds: list[Row]) -> None:
+def test_features_equal_those_counted_payment_by_payment(pharmacy: "Pharmacy", frauds: list[Row]) -> None:
     # Given all payments, and a sample of frauds and other payments
     charges = pharmacy.rows(
-        "select payments.*, case when chargebacks._is_backfill then chargebacks.reported_at + interval 1 day "
+        "select payments.*, chargebacks.reported_at, case when chargebacks._is_backfill "
+        "then chargebacks.reported_at + interval 1 day "
         "else greatest(chargebacks.reported_at, chargebacks._loaded_at) end as fraud_known_at "
         "from core.fct_payments as payments "
         "left join core.fct_chargebacks as chargebacks "
         "on payments.transaction_id = chargebacks.transaction_id and chargebacks.is_fraud where not is_refund"
     )
     some = {row["transaction_id"] for row in frauds[::5]} | {row["transaction_id"] for row in charges[::150]}
-    facts = {row["transaction_id"]: row for row in pharmacy.rows("from risk.payment_risk_features")}
+    features = {row["transaction_id"]: row for row in pharmacy.rows(FEATURES)}
+    assert features.keys() == {row["transaction_id"] for row in charges}
 
-    # When their features are computed by hand, then the mart has the same
+    # When their features are computed by hand, then training and scoring have the same
     for now in charges:
         if now["transaction_id"] in some:
             counted = count_by_hand(charges, now)
-            assert {name: facts[now["transaction_id"]][name] for name in counted} == counted
+            assert {name: features[now["transaction_id"]][name] for name in counted} == pytest.approx(counted)

@@ -49,40 +49,43 @@ def read_recipe(manifest: Manifest, model: str) -> str:
     return str(recipe)
 
 
-def test_the_documented_fraud_training_set_has_both_classes_at_each_age(
-    pharmacy: "Pharmacy", manifest: Manifest
-) -> None:
-    # Given the training sets as of three days, as the description of the features says
-    recipe = read_recipe(manifest, "payment_risk_features")
+def test_the_fraud_training_set_has_both_classes_at_each_age(pharmacy: "Pharmacy") -> None:
+    # Given the training sets as of three days
+    (latest,) = pharmacy.rows("select max(transacted_at) as day from core.fct_payments")
+    days = [latest["day"] - timedelta(days=ago) for ago in (0, 60, 120)]
     ages = "date_diff('day', transacted_at, as_of)"
+
+    def of_days(query: str) -> str:
+        return " union all ".join(query.format(day=f"timestamp '{day}'") for day in days)
+
+    training_sets = of_days("select {day} as as_of, * from fraud_training_set({day})")
 
     # Then each payment has a label, and no payment is younger than its label's maturity
     rows = pharmacy.rows(
-        f"select as_of, count(*) as payments, count(is_fraud) as labels, min({ages}) as youngest from ({recipe}) "
-        "group by as_of"
+        f"select as_of, count(*) as payments, count(is_fraud) as labels, min({ages}) as youngest "
+        f"from ({training_sets}) group by as_of"
     )
     assert len(rows) == 3
     assert all(row["labels"] == row["payments"] > 500 and row["youngest"] >= 60 for row in rows)
 
     # And no age has frauds only: a quarter of a year has both, and few of its payments are fraud
     bands = pharmacy.rows(
-        f"select as_of, ({ages} - 60) // 91 as quarter, avg(cast(is_fraud as integer)) as share from ({recipe}) "
-        "group by all having count(*) > 300"
+        f"select as_of, ({ages} - 60) // 91 as quarter, avg(cast(is_fraud as integer)) as share "
+        f"from ({training_sets}) group by all having count(*) > 300"
     )
     assert len(bands) > 6
     assert [band for band in bands if not 0 < band["share"] < 0.3] == []
 
-    # And without that filter the youngest labelled payments of each day would all be frauds
-    recipe_of_all = re.sub(r"where labels\.label_matures_at.*", "where labels.is_fraud is not null", recipe)
-    assert recipe_of_all != recipe
+    # And without waiting for maturity the youngest labelled payments of each day would all be frauds
+    labels = of_days("select {day} as as_of, * from payment_fraud_labels_as_of({day}) where is_fraud is not null")
     young = pharmacy.rows(
-        f"select avg(cast(is_fraud as integer)) as share, count(*) as n from ({recipe_of_all}) where {ages} < 60"
+        f"select avg(cast(is_fraud as integer)) as share, count(*) as n from ({labels}) where {ages} < 60"
     )[0]
     assert young["share"] == 1
     assert young["n"] > 2
 
 
-def test_the_labels_as_of_a_day_that_are_mature_are_those_of_the_documented_training_set(pharmacy: "Pharmacy") -> None:
+def test_the_labels_as_of_a_day_that_are_mature_have_both_classes(pharmacy: "Pharmacy") -> None:
     # Given the labels of a past day, and of a payment whose fraud was known early
     labels = pharmacy.rows("from risk.payment_fraud_labels_as_of(as_of := timestamp '2026-01-10')")
 

@@ -9,7 +9,7 @@ from support.lake_by_hand import SEEDS, Lake, Row, Warehouse
 pytest_plugins = ["support.warehouse_fixtures"]
 
 NOON = datetime(2026, 3, 1, 12)
-ONLY = ("--select", "+payment_risk_features", "+payment_fraud_labels")
+ONLY = ("--select", "+train_payment_fraud", "+score_payment_fraud")
 
 
 class Payments:
@@ -79,46 +79,4 @@ def test_payments_built_incrementally_equal_a_full_refresh(seed: int, incrementa
         if load % 2 == 1:
             full.build(payments.lake, "--full-refresh", *ONLY)
             assert incremental.differences(full) == {}
-            assert incremental.rows("select count(*) > 10 from core.fct_payments") == [(True,)]
-
-
-def pay(name: str, card: str, day: int, amount: int = 10) -> Row:
-    """Return a payment by card; each card has a device and a terminal of its own."""
-    return {
-        "transaction_id": name,
-        "card_id": card,
-        "terminal_id": f"S-{card}",
-        "device_id": f"D-{card}",
-        "country": "DE",
-        "currency": "EUR",
-        "amount": amount,
-        "transacted_at": NOON + timedelta(days=day),
-    }
-
-
-def test_a_late_payment_rebuilds_only_the_later_payments_of_its_card(incremental: Warehouse) -> None:
-    # Given payments of two cards, with a mark on every row of features
-    lake = Lake()
-    lake.load(NOON, payments__transactions=[pay(f"{card}{day}", card, day) for card in ("A", "B") for day in (1, 5, 9)])
-    incremental.build(lake, *ONLY)
-    with incremental.connect() as warehouse:
-        warehouse.execute("update risk.payment_risk_features set card_payment_count = 99")
-
-    # When a payment of the first card arrives late, and a future one of the second
-    lake.load(NOON + timedelta(days=10), payments__transactions=[pay("late", "A", 3), pay("future", "B", 40)])
-    incremental.build(lake, *ONLY)
-
-    # Then the later payments of these cards lose the mark, and the others keep it
-    found = dict(incremental.rows("select transaction_id, card_payment_count from risk.payment_risk_features"))
-    assert found == {"A1": 99, "late": 1, "A5": 2, "A9": 3, "B1": 99, "B5": 99, "B9": 99, "future": 3}
-
-    # And after a report of fraud, only the later payments at its terminal do
-    with incremental.connect() as warehouse:
-        warehouse.execute("update risk.payment_risk_features set card_payment_count = 99")
-    lake.load(
-        NOON + timedelta(days=4),
-        payments__chargebacks=[{"transaction_id": "A1", "reason": "fraud", "reported_at": NOON + timedelta(days=2)}],
-    )
-    incremental.build(lake, *ONLY)
-    found = dict(incremental.rows("select transaction_id, card_payment_count from risk.payment_risk_features"))
-    assert [name for name, count in sorted(found.items()) if count != 99] == ["A5", "A9"]
+            assert incremental.rows("select count(*) > 5 from machine_learning.label_payment_fraud") == [(True,)]

@@ -82,11 +82,7 @@ MACROS = {
         {{ roll_by_rows(aggregate, 'x', 3, ['t', 'row_id'], partition_by='g') }} as {{ aggregate }}_of_x,
         {% endfor %}
         {{ lag_by_rows('x', 2, ['t', 'row_id'], partition_by='g') }} as lagged from sample""",
-    "roll by time": """select row_id,
-        {% for aggregate in ['sum', 'count', 'max', 'avg'] %}
-        {{ roll_by_time(aggregate, 'x', '3h', 't', partition_by='g') }} as {{ aggregate }}_of_x,
-        {% endfor %}
-        {{ lag_by_time('x', '3h', 't', partition_by='g') }} as lagged from sample""",
+    "lag by time": """select row_id, {{ lag_by_time('x', '3h', 't', partition_by='g') }} as lagged from sample""",
     "smooth": """select row_id,
         {{ smooth_by_median('x', 'epoch_us(t)', 1e18, over='of_group') }} as centred_median,
         {{ smooth_by_median('x', 'epoch_us(t)', 1e18, over='of_group', reach=4, ahead=false) }} as median,
@@ -359,29 +355,13 @@ def test_a_window_of_rows_ends_before_its_own(run: Run, sample: pd.DataFrame) ->
 
 
 @samples
-def test_a_window_of_time_holds_what_was_before_and_not_what_was_at_its_end(run: Run, sample: pd.DataFrame) -> None:
-    rolled = run("roll by time", sample=sample)
-    width = pd.Timedelta("3h")
+def test_a_lag_by_time_is_the_last_value_that_is_old_enough(run: Run, sample: pd.DataFrame) -> None:
+    lagged = run("lag by time", sample=sample)
     for row in sample.itertuples():
         group = sample[sample["g"] == row.g]
-        window = group[(group["t"] >= row.t - width) & (group["t"] < row.t)]["x"]
-        found = rolled.loc[row.row_id]
-        same(
-            [found["sum_of_x"], found["count_of_x"], found["max_of_x"], found["avg_of_x"]],
-            [window.sum(), window.count(), window.max(), window.mean()],
-        )
-        before = group[(group["t"] <= row.t - width) & group["x"].notna()]
+        before = group[(group["t"] <= row.t - pd.Timedelta("3h")) & group["x"].notna()]
         latest = before[before["t"] == before["t"].max()]["x"].max()
-        same([found["lagged"]], [latest])
-
-
-def test_a_window_of_time_is_that_of_pandas_where_no_two_times_are_one(run: Run) -> None:
-    sample = SAMPLES["usual"]
-    sample = sample.assign(t=pd.Timestamp("2026-01-01") + pd.to_timedelta(sample.row_id * 13, unit="min"))
-    rolled = run("roll by time", sample=sample)
-    groups = sample.set_index("t").groupby("g")["x"]
-    expected = groups.rolling("3h", closed="left", min_periods=1).mean().reset_index().sort_values("t")
-    same(rolled["avg_of_x"], expected["x"])
+        same([lagged.loc[row.row_id]["lagged"]], [latest])
 
 
 @samples
@@ -421,7 +401,7 @@ def test_nothing_is_learned_from_an_empty_table(run: Run) -> None:
     buckets = run("fit quantile buckets", sample=empty)
     assert buckets.empty
     assert run("bucket left", sample=sample, buckets=buckets).isna().all(axis=None)
-    for name in ("impute last", "out of fold auto", "roll by rows", "roll by time", "smooth"):
+    for name in ("impute last", "out of fold auto", "roll by rows", "lag by time", "smooth"):
         assert run(name, sample=empty).empty
 
 
@@ -439,7 +419,7 @@ def test_nan_is_a_missing_number(run: Run) -> None:
 @pytest.mark.parametrize(
     ("call", "said"),
     [
-        ("{{ roll_by_time('sum', 'x', '3 hours', 't') }}", "Write a number and s, m, h or d"),
+        ("{{ lag_by_time('x', '3 hours', 't') }}", "Write a number and s, m, h or d"),
         ("{{ fit_scaler('sample', ['x'], method='unit') }}", "There is no scaler 'unit'"),
         ("{{ fit_buckets('sample', ['x'], 3, method='even') }}", "There are no buckets 'even'"),
         ("{{ bucket_by_edges('x', [0, 1], closed='both') }}", "A bucket is closed 'left' or 'right'"),
