@@ -184,8 +184,7 @@ def _search(
         return {**declared.params, **combinations[0]}, ()
     tried = random.Random(declared.seed).sample(combinations, min(declared.trials, len(combinations)))
     try:
-        # another seed: by the same one, the groups that it draws are in the test rows already
-        parts = _split(exposure, found, train, _inner(declared), declared.seed + 1)
+        parts = _split_again(exposure, found, task, train)
     except UsageError as error:
         note = f"{exposure.name}: no search, its inner split leaves too few rows ({error.what.rpartition(': ')[2]})"
         return dict(declared.params), (note,)
@@ -196,6 +195,22 @@ def _search(
         pipeline = _fit(exposure, found, task, parts.train, params)
         results.append((_better(declared.metric, rows, task.score(pipeline, parts.test)), params))
     return max(results, key=lambda result: result[0])[1], ()
+
+
+def _split_again(exposure: MlExposure, found: TrainingSet, task: Task, train: "pd.DataFrame") -> Parts:
+    """Split training rows for a search; where they are too short for a split by time, by entity.
+
+    The seed is another one: by the same one, the groups that it draws are in the test rows already.
+    """
+    declared, seed = exposure.declared, exposure.declared.seed + 1
+    try:
+        parts = _split(exposure, found, train, _inner(declared), seed)
+        _require_outcomes(exposure, task, parts)
+    except TooFewRows:
+        by_entity = Split(by="group", group=declared.entity, test=INNER_SHARE)
+        parts = _split(exposure, found, train, by_entity, seed)
+        _require_outcomes(exposure, task, parts)
+    return parts
 
 
 def _better(metric: str, rows: EvaluationRows, scores: Scores) -> float:
