@@ -35,14 +35,30 @@ class DriftMeasure:
         return f"{self.subject}: {self.measure} {self.value:.3f}, limit {self.limit:.3f}, of {self.rows:,} rows"
 
 
-def profile_features(frame: "pd.DataFrame", features: Sequence[str]) -> dict[str, Profile]:
-    """Return the profile of each feature; lists have none."""
+def profile_features(
+    frame: "pd.DataFrame", features: Sequence[str], later: "pd.DataFrame | None" = None
+) -> dict[str, Profile]:
+    """Return the profile of each feature; lists have none.
+
+    Of later rows, a profile also says how far each feature `moved` up to them, by its stability index.
+    """
     kinds = {name: kind_of(frame[name]) for name in features}
-    return {
+    found = {
         name: _profile_numbers(frame[name].to_numpy(dtype=float)) if kind == NUMBER else _profile_texts(frame[name])
         for name, kind in kinds.items()
         if kind != LIST
     }
+    if later is None:
+        return found
+    return {name: {**one, "moved": stability(one, _like(one, later[name]))} for name, one in found.items()}
+
+
+def stretch_trend(trained_at: float, judged_at: float, now: float) -> float:
+    """Return how many times the way from training rows to test rows a trend has come by now, by a stability index.
+
+    The index grows with the square of the distance. Times are means of rows, in any unit.
+    """
+    return max(0.0, (now - trained_at) / (judged_at - trained_at)) ** 2 if judged_at > trained_at else 0.0
 
 
 def profile_scores(scores: Scores) -> Profile:
@@ -51,15 +67,25 @@ def profile_scores(scores: Scores) -> Profile:
 
 
 def measure_drift(
-    reference: Mapping[str, Profile], frame: "pd.DataFrame", scores: Scores, score_profile: Profile, limits: Drift
+    reference: Mapping[str, Profile],
+    frame: "pd.DataFrame",
+    scores: Scores,
+    score_profile: Profile,
+    limits: Drift,
+    stretch: float = 0.0,
 ) -> list[DriftMeasure]:
-    """Compare rows and scores with the profiles of training; with too few rows nothing is beyond its limit."""
+    """Compare rows and scores with the profiles of training; with too few rows nothing is beyond its limit.
+
+    A feature that moved between training rows and test rows moves on, as a count since the beginning does. Its limit is
+    that of the trend by now, and the declared one on top; `stretch` comes from `stretch_trend`.
+    """
     found, count = [], len(frame)
     is_enough = count >= limits.rows
     for name, before in reference.items():
         now = _like(before, frame[name])
         psi = stability(before, now)
-        found.append(DriftMeasure(name, "psi", psi, limits.psi, count, is_enough and psi > limits.psi))
+        limit = limits.psi + stretch * before.get("moved", 0.0)
+        found.append(DriftMeasure(name, "psi", psi, limit, count, is_enough and psi > limit))
         more = 100 * (now["missing"] - before["missing"])
         is_spike = is_enough and more > limits.missing_pct
         found.append(DriftMeasure(name, "missing_pct_more", more, limits.missing_pct, count, is_spike))

@@ -26,6 +26,7 @@ from flows.learning.task import Task
 from flows.learning.training_sets import TrainingSet
 
 if TYPE_CHECKING:
+    import pandas as pd
     from mlflow.entities import Run
     from mlflow.tracking import MlflowClient
     from sklearn.pipeline import Pipeline
@@ -269,10 +270,24 @@ def _write_artifacts(model: TrainedModel, place: Path) -> None:
         "metric": metric,
         "measured": asdict(model.metrics[metric]),
         "calibration": model.calibration,
-        "profiles": profile_features(model.parts.train, model.training_set.features),
+        "profiles": profile_features(model.parts.train, model.training_set.features, _later_rows(model)),
         "score_profile": profile_scores(model.scores),
+        "times": _mean_times(model),
     }
     (place / CARD).write_text(json.dumps(card, ensure_ascii=False, default=_plain))
+
+
+def _later_rows(model: TrainedModel) -> "pd.DataFrame | None":
+    """Return the test rows if they are newer than the training rows."""
+    return model.parts.test if model.parts.cut is not None else None
+
+
+def _mean_times(model: TrainedModel) -> tuple[float, float] | None:
+    """Return the mean times of training rows and test rows in seconds, if the split is by time."""
+    time, parts = model.exposure.declared.time, model.parts
+    if time is None or parts.cut is None:
+        return None
+    return parts.train[time].mean().timestamp(), parts.test[time].mean().timestamp()
 
 
 def _save(model: TrainedModel, place: Path) -> None:
