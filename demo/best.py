@@ -1,7 +1,8 @@
 """`python -m demo.best`: each model beside the best that the planted truth allows, on the same test rows.
 
-The generator's own probabilities are those of `odds/`, one SQL file a model. They are the best of any model: they know
-the causes that no source shows, such as who has lapsed or which payment is a fraud, and no draw of the days to come.
+The generator's own probabilities are those of `odds/`, one SQL file a model. No model can be better, but for chance.
+They know the causes that no source shows, such as who has lapsed or which payment is a fraud. They do not know the
+draws of the days to come.
 """
 
 import sys
@@ -34,6 +35,9 @@ PREPARED = {
     "product_demand": ("_orders",),
 }
 """The files that make what the odds of a model are computed from."""
+
+ODDS_OF = {"product_pixels": "product_category"}
+"""The file of a model that has that of another."""
 
 HORIZON_DAYS = {"customer_churn": 120, "customer_value": 90, "next_purchase": 28}
 
@@ -81,7 +85,7 @@ def compute_odds(made: duckdb.DuckDBPyConnection, exposure: MlExposure, task: Ta
 
     `made` is the database of `compute_truth`. Raises UsageError if the generator knows nothing of the model.
     """
-    path = ODDS / f"{exposure.name}.sql"
+    path = _odds_of(exposure)
     if not path.exists():
         raise UsageError(f"The demo plants no truth for {exposure.name}.", f"Write {path.name} in demo/odds.")
     declared = exposure.declared
@@ -127,8 +131,18 @@ def main(names: Sequence[str]) -> None:
     folder = DataFolder.of(SET)
     project = DbtProject.read(folder)
     with compute_truth(folder.path / "source") as made:
-        rows = [measure_recovery(made, folder, project, one).row for one in read_exposures(project, names)]
+        found = [one for one in read_exposures(project, names) if _is_asked_for(one, folder, names)]
+        rows = [measure_recovery(made, folder, project, one).row for one in found]
     sys.stdout.write("\n".join(draw_table(list(COLUMNS), rows)) + "\n")
+
+
+def _odds_of(exposure: MlExposure) -> Path:
+    return ODDS / f"{ODDS_OF.get(exposure.name, exposure.name)}.sql"
+
+
+def _is_asked_for(exposure: MlExposure, folder: DataFolder, names: Sequence[str]) -> bool:
+    """Tell whether a model is named, or was trained and has a planted truth."""
+    return exposure.name in names or (_odds_of(exposure).exists() and any(stored_sets(folder, exposure.name)))
 
 
 if __name__ == "__main__":

@@ -143,6 +143,7 @@ class Declared(ConfigModel):
     on_drift: Literal["warn", "stop", "retrain"] = "warn"
     online: bool = False
     federated: Federated | None = None
+    requires: Names = ()
     seed: int = 1
 
 

@@ -193,7 +193,10 @@ def _search(
         params = {**declared.params, **one}
         values = []
         for parts in splits:
-            pipeline, rows = _fit(exposure, found, task, parts.train, params), evaluation_rows(exposure, task, parts.test)
+            pipeline, rows = (
+                _fit(exposure, found, task, parts.train, params),
+                evaluation_rows(exposure, task, parts.test),
+            )
             values.append(_better(declared.metric, rows, task.score(pipeline, parts.test)))
         results.append((float(np.mean(values)), params))
     return max(results, key=lambda result: result[0])[1], ()
