@@ -17,7 +17,7 @@ from flows.config import settings
 from flows.config.settings import DataFolder
 from flows.core.errors import StorageFailed
 from flows.core.git import describe_commit
-from flows.learning.drift import profile_features, profile_scores
+from flows.learning.drift import Trend, profile_features, profile_scores
 from flows.learning.exposures import MlExposure
 from flows.learning.fit import TrainedModel
 from flows.learning.metrics import Measured
@@ -26,7 +26,6 @@ from flows.learning.task import Task
 from flows.learning.training_sets import TrainingSet
 
 if TYPE_CHECKING:
-    import pandas as pd
     from mlflow.entities import Run
     from mlflow.tracking import MlflowClient
     from sklearn.pipeline import Pipeline
@@ -263,6 +262,8 @@ def _write_artifacts(model: TrainedModel, place: Path) -> None:
     compared = {model.exposure.name: model.metrics[metric], **model.baselines}
     (plots / "baselines.svg").write_text(draw_intervals(compared, f"{metric} beside baselines"))
     _save(model, place / MODEL)
+    time = model.exposure.declared.time
+    trend = Trend.of(model.parts, time)
     card = {
         "task": {"kind": model.task.kind, "label": model.task.label, "classes": model.task.classes},
         "features": model.training_set.features,
@@ -270,24 +271,11 @@ def _write_artifacts(model: TrainedModel, place: Path) -> None:
         "metric": metric,
         "measured": asdict(model.metrics[metric]),
         "calibration": model.calibration,
-        "profiles": profile_features(model.parts.train, model.training_set.features, _later_rows(model)),
-        "score_profile": profile_scores(model.scores),
-        "times": _mean_times(model),
+        "profiles": profile_features(model.parts.train, model.training_set.features, trend),
+        "score_profile": profile_scores(model.scores, model.parts, time),
+        "trend": [trend.since, trend.seconds] if trend else None,
     }
     (place / CARD).write_text(json.dumps(card, ensure_ascii=False, default=_plain))
-
-
-def _later_rows(model: TrainedModel) -> "pd.DataFrame | None":
-    """Return the test rows if they are newer than the training rows."""
-    return model.parts.test if model.parts.cut is not None else None
-
-
-def _mean_times(model: TrainedModel) -> tuple[float, float] | None:
-    """Return the mean times of training rows and test rows in seconds, if the split is by time."""
-    time, parts = model.exposure.declared.time, model.parts
-    if time is None or parts.cut is None:
-        return None
-    return parts.train[time].mean().timestamp(), parts.test[time].mean().timestamp()
 
 
 def _save(model: TrainedModel, place: Path) -> None:

@@ -150,19 +150,19 @@ def score_release(folder: DataFolder, exposure: MlExposure, model: RegisteredMod
     measures: list[DriftMeasure] = []
     if len(frame):
         card, limits = model.card, exposure.declared.drift
-        stretch = _stretch(exposure, frame, card.get("times"))
+        stretch = _stretch(exposure, frame, card.get("trend"))
         measures = measure_drift(card["profiles"], frame, scores, card["score_profile"], limits, stretch)
     realised = measure_realised(folder, exposure, model, release)
     return Scored(exposure, model, release, frame, scores, (*measures, *([realised] if realised else ())))
 
 
-def _stretch(exposure: MlExposure, frame: "pd.DataFrame", times: Sequence[float] | None) -> float:
-    """Return how far trends of features have come on by the rows to score; 0 without times."""
+def _stretch(exposure: MlExposure, frame: "pd.DataFrame", trend: Sequence[float] | None) -> float:
+    """Return how far trends of features have come by the rows to score; 0 without times."""
     time = exposure.declared.time
-    if times is None or time is None or time not in frame:
+    if trend is None or time is None or time not in frame:
         return 0.0
-    trained_at, judged_at = times
-    return stretch_trend(trained_at, judged_at, frame[time].mean().timestamp())
+    since, seconds = trend
+    return stretch_trend(since, seconds, frame[time].mean().timestamp())
 
 
 def is_scored(folder: DataFolder, exposure: MlExposure, model: RegisteredModel, release: str) -> bool:
