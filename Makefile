@@ -1,6 +1,6 @@
 # People, pre-commit and CI use the same commands. `make run` and `make test` set up what they need.
 .DEFAULT_GOAL := help
-.PHONY: help setup run train dev test test-slow test-proofs test-services faults torture bench lint format docs ui lock readme pictures schema clean
+.PHONY: help setup run train deep dev test test-slow test-proofs test-services faults torture bench lint format docs ui lock readme pictures schema clean
 
 PYTHON ?= python3
 BIN := .venv/bin
@@ -36,6 +36,13 @@ run: setup  ## run the demo from its sources to a release; each further run is o
 train: setup  ## train the models that exposures declare on the last release, and score it by the champions
 	@$(BIN)/python -m flows train
 	@$(BIN)/python -m flows score
+
+deep: .venv/deep  ## add Keras and TensorFlow to the environment, for models that read pixels
+
+.venv/deep: requirements-deep.txt .venv/ready
+	@echo "Adding Keras and TensorFlow to the environment …"
+	@$(BIN)/uv pip install --quiet --require-hashes --compile-bytecode -r requirements-deep.txt
+	@touch $@
 
 dev: setup  ## begin your dev database again as a copy of the release, with all views
 	@rm -f $(DATA)/$(SET)/dev.duckdb $(DATA)/$(SET)/dev.duckdb.wal
@@ -112,7 +119,7 @@ pictures: setup  ## draw the pictures of README.md: a run, and with CHROMIUM= th
 	@$(if $(CHROMIUM),$(BIN)/python -m tests.pictures site $(DATA)/demo/docs/index.html $(CHROMIUM))
 
 lock:  ## pin all requirements, with hashes
-	@for list in requirements requirements-mlflow requirements-bench requirements-client-1.2 requirements-client-1.5; do \
+	@for list in requirements requirements-deep requirements-mlflow requirements-bench requirements-client-1.2 requirements-client-1.5; do \
 	  $(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url \
 	    --no-emit-find-links --custom-compile-command 'make lock' $$list.in -o $$list.txt || exit 1; done
 

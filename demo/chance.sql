@@ -150,7 +150,9 @@ orders_counted as (
             * weekday_pct * month_pct * growth_permille * noise_pct // 1000000000
             * holiday_pct // 100
             + draw(demand_bits, 1, 1000)
-        ) // 1000 as order_count
+        ) // 1000 as order_count,
+        scale_permille() * 92 * weekday_pct * month_pct * growth_permille // 10000000
+        * holiday_pct // 100 as usual_order_permille
     from demand_shaped
 
 )
@@ -161,6 +163,7 @@ select
     month_first_day_number,
     holiday_pct,
     order_count,
+    usual_order_permille,
     cast(coalesce(sum(order_count) over (
         order by day_number rows between unbounded preceding and 1 preceding
     ), 0) as bigint) as orders_before,

@@ -266,6 +266,25 @@ content_reviews as (
 
 select * from content_reviews;
 
+-- The packs of a category often look alike: six products of ten have its shape, and a colour near
+-- its own. Colours are levels from 0 to 8.
+create macro style_bits_of(category) as bits_of('style', category);
+
+create macro has_style(product_number) as draw(bits_of('brand', product_number), 0, 10) < 6;
+
+-- Draw a level next to one from 1 to 7.
+create macro level_near(level, bits, place) as level - 1 + draw(bits, place, 3);
+
+create table styles as
+
+select distinct
+    category,
+    draw_from(style_bits_of(category), 0, ['box', 'bottle', 'jar']) as shape,
+    1 + draw(style_bits_of(category), 1, 7) as red_level,
+    1 + draw(style_bits_of(category), 2, 7) as green_level,
+    1 + draw(style_bits_of(category), 3, 7) as blue_level
+from product_kinds;
+
 -- One picture per product: the shape and colour of its pack, and the white fields of the label. A
 -- few products have a second file: a copy, a brighter picture or a truncated picture.
 create table pictures as
@@ -274,9 +293,11 @@ with numbered as (
 
     select
         product_number,
+        category,
         launch_shown_day_number,
         bits_of('pack', product_number) as pack_bits,
         bits_of('label', product_number) as label_bits,
+        bits_of('brand', product_number) as brand_bits,
         unnest(case product_number % 50
             when 2 then ['first', 'copy']
             when 4 then ['first', 'brighter']
@@ -287,19 +308,52 @@ with numbered as (
 
 ),
 
+levels_drawn as (
+
+    select
+        numbered.*,
+        if(
+            has_style(numbered.product_number),
+            styles.shape,
+            draw_from(numbered.pack_bits, 0, ['box', 'bottle', 'jar'])
+        ) as shape,
+        if(
+            has_style(numbered.product_number),
+            level_near(styles.red_level, numbered.brand_bits, 1),
+            draw(numbered.pack_bits, 1, 9)
+        ) as red_level,
+        if(
+            has_style(numbered.product_number),
+            level_near(styles.green_level, numbered.brand_bits, 2),
+            draw(numbered.pack_bits, 2, 9)
+        ) as green_level,
+        if(
+            has_style(numbered.product_number),
+            level_near(styles.blue_level, numbered.brand_bits, 3),
+            draw(numbered.pack_bits, 3, 9)
+        ) as blue_level
+    from numbered
+    inner join styles on numbered.category = styles.category
+
+),
+
 pictures as (
 
     select
         product_number,
         product_id_of(product_number) || if(kind = 'first', '-1', '-2') as picture_id,
+        category,
         kind,
-        draw_from(pack_bits, 0, ['box', 'bottle', 'jar']) as shape,
-        20 + 16 * draw(pack_bits, 1, 9) as red,
-        20 + 16 * draw(pack_bits, 2, 9) as green,
-        20 + 16 * draw(pack_bits, 3, 9) as blue,
+        shape,
+        red_level,
+        green_level,
+        blue_level,
+        20 + 16 * red_level as red,
+        20 + 16 * green_level as green,
+        20 + 16 * blue_level as blue,
         cast(label_bits & 1073741823 as bigint) as label,
         launch_shown_day_number as shown_day_number
-    from numbered
+    from levels_drawn
 
 )
 

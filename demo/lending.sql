@@ -1,4 +1,4 @@
--- Every loan with all its events, including future ones. One customer in ten has one loan.
+-- Every loan with all its events, including future ones. One customer in four has one loan.
 create table loans as
 
 with drawn as (
@@ -23,7 +23,7 @@ agreed as (
         (30 + draw(loan_bits, 2, 270)) * 1000 as principal_cents,
         draw(borrower_bits, 2, 100) as behaviour_draw
     from drawn
-    where draw(loan_bits, 0, 1000) < 100
+    where draw(loan_bits, 0, 1000) < 250
 
 ),
 

@@ -10,7 +10,7 @@ import os
 import sqlite3
 import tempfile
 from collections.abc import Iterator, Mapping
-from contextlib import closing
+from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
@@ -336,17 +336,27 @@ def read_truth(folder: Path) -> dict[str, tuple[list[str], list[tuple[Any, ...]]
     accounts that are one person, and fraudulent payments.
     Raises UsageError if there is no pharmacy yet.
     """
+    with compute_truth(folder) as made:
+        truth = {}
+        for path in sorted(Path(__file__).with_name("truth").glob("*.sql")):
+            found = made.execute(path.read_text(encoding="utf-8"))
+            truth[path.stem] = ([name for name, *_ in found.description or ()], found.fetchall())
+        return truth
+
+
+@contextmanager
+def compute_truth(folder: Path) -> Iterator[duckdb.DuckDBPyConnection]:
+    """Compute the pharmacy of `folder` from its beginning, and yield the database with all tables of the generator.
+
+    They hold causes and future events too, which no source shows. Raises UsageError if there is no pharmacy yet.
+    """
     clock = _Clock.read(folder / "clock.json")
     if clock is None:
         raise UsageError(f"There is no pharmacy in {folder} yet.", "Make one: python -m flows demo")
     with tempfile.TemporaryDirectory(prefix="demo-") as temporary, closing(duckdb.connect()) as made:
         made.execute("set temp_directory = ?", [temporary])
         _make(made, scale=clock.scale, seed=clock.seed, since=None, until=clock.day)
-        truth = {}
-        for path in sorted(Path(__file__).with_name("truth").glob("*.sql")):
-            found = made.execute(path.read_text(encoding="utf-8"))
-            truth[path.stem] = ([name for name, *_ in found.description or ()], found.fetchall())
-        return truth
+        yield made
 
 
 def _require_same_pharmacy(folder: Path, clock: _Clock | None, scale: float, seed: int) -> None:

@@ -10,7 +10,7 @@ from prefect.runtime import flow_run
 
 from flows.config.connections import Connections, read_connections
 from flows.config.settings import PROJECT, DataFolder
-from flows.core.errors import TooFewRows, WarehouseError
+from flows.core.errors import NotInstalled, TooFewRows, WarehouseError
 from flows.core.redaction import scrub
 from flows.core.storage import storage_faults_named
 from flows.learning.exposures import MlExposure, require_exposures
@@ -64,15 +64,15 @@ def train_models(
 ) -> list[TrainOutcome]:
     """Train one model after the other, each with all cores; raises the first error once all were tried.
 
-    A model that has too few rows is left out, since not every set has the data of every model. One that was asked for
-    by name is an error.
+    A model that has too few rows is left out, since not every set has the data of every model. So is one whose packages
+    are not installed. One that was asked for by name is an error.
     """
     registry, outcomes = Registry(folder), []
     failures: list[WarehouseError] = []
     for exposure in exposures:
         try:
             outcomes.append(_train(folder, project, exposure, registry, again=again))
-        except TooFewRows as error:
+        except (TooFewRows, NotInstalled) as error:
             logger.warning("%s is left out: %s", exposure.name, scrub(str(error)))
             failures += [error] if are_named else []
         except WarehouseError as error:

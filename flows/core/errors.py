@@ -46,6 +46,10 @@ class TooFewRows(UsageError):
     """A model cannot be trained, since its training set has too few rows."""
 
 
+class NotInstalled(UsageError):
+    """A model cannot be trained, since a package that it requires is not installed."""
+
+
 def join_usage_errors(errors: Sequence[UsageError]) -> UsageError:
     """Return one error that tells all of several, each once; errors of one remedy share it."""
     by_remedy: dict[str, dict[str, None]] = {}

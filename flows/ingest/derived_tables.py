@@ -23,7 +23,7 @@ from flows.core.names import TableName, identifier
 from flows.core.relation import Relation
 from flows.ingest.augment import Recipe
 from flows.ingest.load import LoadResult, load_table
-from flows.ingest.pixels import decode_image, encode_png, measure_image
+from flows.ingest.pixels import decode_image, encode_png, make_thumbnail, measure_image
 from flows.lake.raw import RawTable
 from flows.sources.batches import Batch, Rejected, Request
 from flows.sources.files.documents import Unreadable
@@ -34,6 +34,8 @@ BYTES_A_BATCH = 16 * 1024 * 1024
 
 PARENTS_AT_A_TIME = 16
 READING_MEMORY = "1GB"
+
+THUMBNAIL_SIDE = 32
 
 Row = dict[str, Any]
 Parent = tuple[int, int, int]
@@ -68,6 +70,18 @@ class ImageFeatures:
     def rows(self, parent_id: str, sha256: str, content: bytes) -> Iterator[Row]:
         """Yield the features."""
         yield {"sha256": sha256, **measure_image(decode_image(content))}
+
+
+@dataclass(frozen=True)
+class ImagePixels:
+    """Small copies of images for models that read pixels; `version` is raised when they are made differently."""
+
+    version: ClassVar[int] = 1
+    schema: ClassVar[pa.Schema] = pa.schema([("sha256", pa.string()), ("pixels", pa.binary())])
+
+    def rows(self, parent_id: str, sha256: str, content: bytes) -> Iterator[Row]:
+        """Yield the pixels, row by row, as bytes of red, green and blue."""
+        yield {"sha256": sha256, "pixels": make_thumbnail(decode_image(content), THUMBNAIL_SIDE).tobytes()}
 
 
 @dataclass(frozen=True)
@@ -274,11 +288,11 @@ def read_derivation(contract: Contract, parent: Contract) -> tuple[Step, Columns
                 "Say which columns are meant: `id`, `content` and `hash`.",
             )
     match contract.derivation.by:
-        case "image_features":
+        case "image_features" | "image_pixels" as by:
             if options:
                 raise UsageError(f"{where} has {', '.join(options)}, which is no option of the step.", "Take it out.")
-            return ImageFeatures(), columns
+            return ImageFeatures() if by == "image_features" else ImagePixels(), columns
         case "augmented_images":
             return AugmentedImages(Recipe.parse(where, options)), columns
         case unknown:
-            raise UsageError(f"{where}.by is {unknown!r}.", "It is image_features or augmented_images.")
+            raise UsageError(f"{where}.by is {unknown!r}.", "It is image_features, image_pixels or augmented_images.")

@@ -77,6 +77,11 @@ def measure_image(pixels: Pixels) -> dict[str, Any]:
     }
 
 
+def make_thumbnail(pixels: Pixels, side: int) -> Pixels:
+    """Return a square copy of `side` pixels, each the mean of those in its place. The ratio of the sides is lost."""
+    return np.asarray(Image.fromarray(pixels).resize((side, side), Image.Resampling.BOX))
+
+
 def shrink(pixels: Pixels, longest: int) -> Pixels:
     """Average square blocks of pixels, as large as needed for no side to be longer."""
     factor = -(-max(pixels.shape[:2]) // longest)

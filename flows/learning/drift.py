@@ -8,6 +8,7 @@ import numpy as np
 
 from flows.learning.exposures import Drift
 from flows.learning.preprocess import LIST, NUMBER, kind_of
+from flows.learning.split import Parts
 from flows.learning.task import Scores
 
 if TYPE_CHECKING:
@@ -35,37 +36,111 @@ class DriftMeasure:
         return f"{self.subject}: {self.measure} {self.value:.3f}, limit {self.limit:.3f}, of {self.rows:,} rows"
 
 
-def profile_features(frame: "pd.DataFrame", features: Sequence[str]) -> dict[str, Profile]:
-    """Return the profile of each feature; lists have none."""
+@dataclass(frozen=True)
+class Trend:
+    """Earlier and later rows that show how features move by themselves, and the mean times of both in seconds.
+
+    `since` is the mean time of the rows that profiles are made of, which a trend is counted from.
+    """
+
+    earlier: "pd.DataFrame"
+    later: "pd.DataFrame"
+    seconds: float
+    since: float
+
+    @classmethod
+    def of(cls, parts: Parts, time: str | None) -> "Trend | None":
+        """Take training rows and test rows of a split by time, else the older and the newer half of training rows."""
+        if time is None or time not in parts.train:
+            return None
+        earlier, later = parts.train, parts.test
+        if parts.cut is None:
+            earlier, later = halve(parts.train, time)
+        if later.empty:
+            return None
+        begin, end, since = (rows[time].mean().timestamp() for rows in (earlier, later, parts.train))
+        return cls(earlier, later, end - begin, since) if end > begin else None
+
+
+def halve(rows: "pd.DataFrame", time: str) -> tuple["pd.DataFrame", "pd.DataFrame"]:
+    """Return the rows up to the median time, and the newer ones; all are in the first part if they have one time."""
+    is_old = rows[time] <= rows[time].sort_values().iloc[(len(rows) - 1) // 2]
+    return rows[is_old], rows[~is_old]
+
+
+def profile_features(frame: "pd.DataFrame", features: Sequence[str], trend: Trend | None = None) -> dict[str, Profile]:
+    """Return the profile of each feature; lists have none.
+
+    With a trend, a profile also says how far each feature `moved` by itself, by its stability index.
+    """
     kinds = {name: kind_of(frame[name]) for name in features}
+    found = {name: _profile(frame[name], kind) for name, kind in kinds.items() if kind != LIST}
+    if trend is None:
+        return found
+    before = {name: _profile(trend.earlier[name], kinds[name]) for name in found}
     return {
-        name: _profile_numbers(frame[name].to_numpy(dtype=float)) if kind == NUMBER else _profile_texts(frame[name])
-        for name, kind in kinds.items()
-        if kind != LIST
+        name: {**one, "moved": stability(before[name], _like(before[name], trend.later[name]))}
+        for name, one in found.items()
     }
 
 
-def profile_scores(scores: Scores) -> Profile:
-    """Return the profile of scores; of classes, that of the likeliest one's probability."""
-    return _profile_numbers(scores.max(axis=1) if scores.ndim == 2 else scores)
+def _profile(values: "pd.Series", kind: str) -> Profile:
+    return _profile_numbers(values.to_numpy(dtype=float)) if kind == NUMBER else _profile_texts(values)
+
+
+def stretch_trend(since: float, seconds: float, now: float) -> float:
+    """Return how many times as far as it was seen to move a feature may have moved by now, by a stability index.
+
+    The index grows with the square of the distance: from `since` to now, in place of `seconds`.
+    """
+    return max(0.0, (now - since) / seconds) ** 2 if seconds > 0 else 0.0
+
+
+def profile_scores(scores: Scores, parts: Parts | None = None, time: str | None = None) -> Profile:
+    """Return the profile of scores; of classes, that of the likeliest one's probability.
+
+    Test rows that are as old as training rows show how far scores `moved` by themselves. Rows that are all new do not.
+    """
+    flat = scores.max(axis=1) if scores.ndim == 2 else scores
+    profile = _profile_numbers(flat)
+    if parts is None or parts.cut is not None or time is None or time not in parts.test:
+        return profile
+    is_old = parts.test.index.isin(halve(parts.test, time)[0].index)
+    if is_old.all():
+        return profile
+    before = _profile_numbers(flat[is_old])
+    return {**profile, "moved": stability(before, _shares_of(flat[~is_old], before))}
 
 
 def measure_drift(
-    reference: Mapping[str, Profile], frame: "pd.DataFrame", scores: Scores, score_profile: Profile, limits: Drift
+    reference: Mapping[str, Profile],
+    frame: "pd.DataFrame",
+    scores: Scores,
+    score_profile: Profile,
+    limits: Drift,
+    stretch: float = 0.0,
 ) -> list[DriftMeasure]:
-    """Compare rows and scores with the profiles of training; with too few rows nothing is beyond its limit."""
+    """Compare rows and scores with the profiles of training; with too few rows nothing is beyond its limit.
+
+    A feature that moved among the rows of training moves on, as a count since the beginning does. Its limit is that of
+    the trend by now, and the declared one on top; `stretch` comes from `stretch_trend`.
+    """
     found, count = [], len(frame)
     is_enough = count >= limits.rows
     for name, before in reference.items():
+        if name in limits.leave_out:
+            continue
         now = _like(before, frame[name])
         psi = stability(before, now)
-        found.append(DriftMeasure(name, "psi", psi, limits.psi, count, is_enough and psi > limits.psi))
+        limit = limits.psi + stretch * before.get("moved", 0.0)
+        found.append(DriftMeasure(name, "psi", psi, limit, count, is_enough and psi > limit))
         more = 100 * (now["missing"] - before["missing"])
         is_spike = is_enough and more > limits.missing_pct
         found.append(DriftMeasure(name, "missing_pct_more", more, limits.missing_pct, count, is_spike))
     flat = scores.max(axis=1) if scores.ndim == 2 else scores
     psi = stability(score_profile, _shares_of(flat, score_profile))
-    found.append(DriftMeasure(SCORE, "psi", psi, limits.score_psi, count, is_enough and psi > limits.score_psi))
+    limit = limits.score_psi + stretch * score_profile.get("moved", 0.0)
+    found.append(DriftMeasure(SCORE, "psi", psi, limit, count, is_enough and psi > limit))
     return found
 
 

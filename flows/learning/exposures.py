@@ -105,12 +105,13 @@ class Split(ConfigModel):
 
 
 class Drift(ConfigModel):
-    """The limits beyond which a model has drifted."""
+    """The limits beyond which a model has drifted, and features whose drift says nothing, as that of a weekday."""
 
     psi: float = Field(default=0.25, gt=0)
     score_psi: float = Field(default=0.25, gt=0)
     missing_pct: float = Field(default=10, gt=0)
     rows: int = Field(default=100, ge=1)
+    leave_out: Names = ()
 
 
 class Federated(ConfigModel):
@@ -143,6 +144,7 @@ class Declared(ConfigModel):
     on_drift: Literal["warn", "stop", "retrain"] = "warn"
     online: bool = False
     federated: Federated | None = None
+    requires: Names = ()
     seed: int = 1
 
 

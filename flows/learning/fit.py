@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     import pandas as pd
     from sklearn.pipeline import Pipeline
 
-INNER_SHARE, BINS = 0.25, 10
+INNER_SHARE, INNER_DRAWS, BINS = 0.25, 4, 10
 
 
 @dataclass(frozen=True)
@@ -184,18 +184,43 @@ def _search(
         return {**declared.params, **combinations[0]}, ()
     tried = random.Random(declared.seed).sample(combinations, min(declared.trials, len(combinations)))
     try:
-        # another seed: by the same one, the groups that it draws are in the test rows already
-        parts = _split(exposure, found, train, _inner(declared), declared.seed + 1)
+        splits = _split_again(exposure, found, task, train)
     except UsageError as error:
         note = f"{exposure.name}: no search, its inner split leaves too few rows ({error.what.rpartition(': ')[2]})"
         return dict(declared.params), (note,)
-    rows = evaluation_rows(exposure, task, parts.test)
     results = []
     for one in tried:
         params = {**declared.params, **one}
-        pipeline = _fit(exposure, found, task, parts.train, params)
-        results.append((_better(declared.metric, rows, task.score(pipeline, parts.test)), params))
+        values = []
+        for parts in splits:
+            pipeline, rows = (
+                _fit(exposure, found, task, parts.train, params),
+                evaluation_rows(exposure, task, parts.test),
+            )
+            values.append(_better(declared.metric, rows, task.score(pipeline, parts.test)))
+        results.append((float(np.mean(values)), params))
     return max(results, key=lambda result: result[0])[1], ()
+
+
+def _split_again(exposure: MlExposure, found: TrainingSet, task: Task, train: "pd.DataFrame") -> list[Parts]:
+    """Split training rows for a search; where they are too short for a split by time, by entity.
+
+    Groups are drawn several times, since chance decides much where they are few. Their seeds are others than the
+    declared one, by which the groups that it draws are in the test rows already.
+    """
+
+    def split_all(split: Split) -> list[Parts]:
+        seeds = range(1, 1 + (INNER_DRAWS if split.by == "group" else 1))
+        found_parts = [_split(exposure, found, train, split, declared.seed + one) for one in seeds]
+        for parts in found_parts:
+            _require_outcomes(exposure, task, parts)
+        return found_parts
+
+    declared = exposure.declared
+    try:
+        return split_all(_inner(declared))
+    except TooFewRows:
+        return split_all(Split(by="group", group=declared.entity, test=INNER_SHARE))
 
 
 def _better(metric: str, rows: EvaluationRows, scores: Scores) -> float:

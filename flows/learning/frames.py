@@ -35,5 +35,5 @@ def _series(column: pa.ChunkedArray) -> "pd.Series":
     elif (kinds.is_timestamp(kind) and kind.tz) or kinds.is_date(kind):
         column = column.cast(pa.timestamp("us"))
     values = column.to_numpy()
-    is_object = kinds.is_string(kind) or kinds.is_large_string(kind) or kinds.is_nested(kind)
+    is_object = kinds.is_string(kind) or kinds.is_large_string(kind) or kinds.is_binary(kind) or kinds.is_nested(kind)
     return pd.Series(values, dtype=object) if is_object else pd.Series(values)

@@ -1,10 +1,11 @@
 """Gates before a model is registered: no identifier, no personal column, no feature that knows the label."""
 
+import importlib.util
 import re
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
-from flows.core.errors import Finding, GateFailed
+from flows.core.errors import Finding, GateFailed, NotInstalled
 from flows.learning.baselines import Single
 from flows.learning.exposures import NUMBER, MlExposure
 from flows.learning.project import DbtProject
@@ -15,6 +16,16 @@ if TYPE_CHECKING:
 IDENTIFIER = re.compile(r"(^|_)(id|uuid|key|hash)$")
 MOST_DISTINCT, FEWEST_ROWS = 0.5, 100
 """A text is an identifier, or free text, if more than this share of so many rows has a value of its own."""
+
+
+def require_packages(exposure: MlExposure) -> None:
+    """Require the packages that the exposure says it needs beyond the project's; raises NotInstalled."""
+    for name in exposure.declared.requires:
+        if importlib.util.find_spec(name) is None:
+            raise NotInstalled(
+                f"{exposure.where}: the package {name}, which config.meta.requires names, is not installed.",
+                "Install it; Keras and TensorFlow by: make deep",
+            )
 
 
 def require_features(exposure: MlExposure, project: DbtProject, features: Sequence[str], frame: "pd.DataFrame") -> None:

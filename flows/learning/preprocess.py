@@ -66,13 +66,13 @@ class FeatureTypes(TransformerMixin, BaseEstimator):  # type: ignore[misc]
 
 
 def kind_of(values: "pd.Series") -> str:
-    """Return how a feature is read: as a number, a text or a list of numbers."""
+    """Return how a feature is read: as a number, a text or a list of numbers, which bytes are too."""
     if str(values.dtype) in ("str", "string"):
         return TEXT
     if values.dtype != object:
         return NUMBER
     first = next((one for one in values if one is not None), None)
-    if isinstance(first, np.ndarray | list | tuple):
+    if isinstance(first, np.ndarray | list | tuple | bytes):
         return LIST
     return NUMBER if first is None else TEXT
 
@@ -174,5 +174,6 @@ def _spread(name: str, values: "pd.Series", length: int) -> dict[str, np.ndarray
     matrix = np.full((len(values), length), np.nan)
     for row, one in enumerate(values):
         if one is not None:
-            matrix[row, : min(len(one), length)] = one[:length]
+            numbers = np.frombuffer(one, np.uint8) if isinstance(one, bytes) else one
+            matrix[row, : min(len(one), length)] = numbers[:length]
     return dict(zip(_places(name, length), matrix.T, strict=True))

@@ -9,6 +9,7 @@ from flows.config.settings import DataFolder
 from flows.learning.companions import train_companions
 from flows.learning.exposures import MlExposure
 from flows.learning.fit import TrainedModel, train_model
+from flows.learning.gates import require_packages
 from flows.learning.metrics import Measured
 from flows.learning.project import DbtProject
 from flows.learning.registry import OUTCOME, RegisteredModel, Registry, fingerprint_of
@@ -72,6 +73,7 @@ def train_and_register(
 
     If a run with the same rows, declaration and packages is on record, nothing is trained, unless `again` asks for it.
     """
+    require_packages(exposure)
     found = make_training_set(folder, project, exposure)
     fingerprint = fingerprint_of(exposure, found)
     champion = registry.champion(exposure.name)

@@ -17,7 +17,7 @@ from flows.config import settings
 from flows.config.settings import DataFolder
 from flows.core.errors import StorageFailed
 from flows.core.git import describe_commit
-from flows.learning.drift import profile_features, profile_scores
+from flows.learning.drift import Trend, profile_features, profile_scores
 from flows.learning.exposures import MlExposure
 from flows.learning.fit import TrainedModel
 from flows.learning.metrics import Measured
@@ -262,6 +262,8 @@ def _write_artifacts(model: TrainedModel, place: Path) -> None:
     compared = {model.exposure.name: model.metrics[metric], **model.baselines}
     (plots / "baselines.svg").write_text(draw_intervals(compared, f"{metric} beside baselines"))
     _save(model, place / MODEL)
+    time = model.exposure.declared.time
+    trend = Trend.of(model.parts, time)
     card = {
         "task": {"kind": model.task.kind, "label": model.task.label, "classes": model.task.classes},
         "features": model.training_set.features,
@@ -269,8 +271,9 @@ def _write_artifacts(model: TrainedModel, place: Path) -> None:
         "metric": metric,
         "measured": asdict(model.metrics[metric]),
         "calibration": model.calibration,
-        "profiles": profile_features(model.parts.train, model.training_set.features),
-        "score_profile": profile_scores(model.scores),
+        "profiles": profile_features(model.parts.train, model.training_set.features, trend),
+        "score_profile": profile_scores(model.scores, model.parts, time),
+        "trend": [trend.since, trend.seconds] if trend else None,
     }
     (place / CARD).write_text(json.dumps(card, ensure_ascii=False, default=_plain))
 

@@ -16,7 +16,7 @@ from flows.core.names import TableName
 from flows.core.relation import Relation
 from flows.lake.delta import open_table, query
 from flows.lake.raw import raw_path
-from flows.learning.drift import REALISED, DriftMeasure, measure_drift
+from flows.learning.drift import REALISED, DriftMeasure, measure_drift, stretch_trend
 from flows.learning.exposures import LOWER_IS_BETTER, Drift, MlExposure
 from flows.learning.fit import evaluation_rows
 from flows.learning.frames import to_frame
@@ -149,11 +149,20 @@ def score_release(folder: DataFolder, exposure: MlExposure, model: RegisteredMod
     scores = model.task.score(model.pipeline, frame) if len(frame) else np.empty(0)
     measures: list[DriftMeasure] = []
     if len(frame):
-        measures = measure_drift(
-            model.card["profiles"], frame, scores, model.card["score_profile"], exposure.declared.drift
-        )
+        card, limits = model.card, exposure.declared.drift
+        stretch = _stretch(exposure, frame, card.get("trend"))
+        measures = measure_drift(card["profiles"], frame, scores, card["score_profile"], limits, stretch)
     realised = measure_realised(folder, exposure, model, release)
     return Scored(exposure, model, release, frame, scores, (*measures, *([realised] if realised else ())))
+
+
+def _stretch(exposure: MlExposure, frame: "pd.DataFrame", trend: Sequence[float] | None) -> float:
+    """Return how far trends of features have come by the rows to score; 0 without times."""
+    time = exposure.declared.time
+    if trend is None or time is None or time not in frame:
+        return 0.0
+    since, seconds = trend
+    return stretch_trend(since, seconds, frame[time].mean().timestamp())
 
 
 def is_scored(folder: DataFolder, exposure: MlExposure, model: RegisteredModel, release: str) -> bool:

@@ -11,20 +11,29 @@ text_features as (
 
 ),
 
+reviews_described as (
+
+    {{ training_set(
+        'labels_known', key=['review_id'], time='reviewed_at', features=['fct_reviews.product__*']
+    ) }}
+
+),
+
 train_review_sentiment as (
 
     select
-        labels_known.review_id,
-        labels_known.customer_id,
-        labels_known.is_positive,
+        reviews_described.review_id,
+        reviews_described.customer_id,
+        reviews_described.is_positive,
         {%- for feature in list_text_features() %}
             text_features.{{ feature }},
         {%- endfor %}
-        {{ assign_fold('labels_known.customer_id', 5) }} as fold,
-        labels_known.reviewed_at,
-        labels_known.label_known_at
-    from labels_known
-    inner join text_features on labels_known.review_id = text_features.review_id
+        cast(reviews_described.product__rating_avg_365d as double) as product__rating_avg_365d,
+        {{ assign_fold('reviews_described.customer_id', 5) }} as fold,
+        reviews_described.reviewed_at,
+        reviews_described.label_known_at
+    from reviews_described
+    inner join text_features on reviews_described.review_id = text_features.review_id
 
 )
 

@@ -17,9 +17,9 @@ from flows.config.connections import read_connections
 from flows.core.errors import UsageError
 from flows.core.names import TableName
 from flows.ingest.augment import OPERATIONS, Draw, Recipe, brighten, crop, flip, rotate
-from flows.ingest.derived_tables import AugmentedImages, derive_table, derived_tables
+from flows.ingest.derived_tables import AugmentedImages, ImagePixels, derive_table, derived_tables
 from flows.ingest.load import LoadResult, load_table
-from flows.ingest.pixels import decode_image, encode_png, measure_image
+from flows.ingest.pixels import decode_image, encode_png, make_thumbnail, measure_image
 from flows.lake.catalog import pin_catalog
 from flows.lake.quarantine_report import reasons_of
 from flows.lake.raw import RawTable
@@ -287,6 +287,19 @@ def test_a_picture_is_measured_alike_at_every_size() -> None:
     # When both are measured, then only the sizes differ: the large one is reduced first
     one, other = measure_image(pixels), measure_image(large)
     assert {**one, "width": 1024, "height": 400} == other
+
+
+def test_a_small_copy_has_the_mean_of_its_pixels_in_each_place() -> None:
+    # Given a picture of 4 × 2 pixels, of which the left half is red and the right half alternates
+    pixels = np.zeros((2, 4, 3), np.uint8)
+    pixels[:, :2] = (200, 0, 0)
+    pixels[0, 2:] = (0, 100, 40)
+
+    # When it is made smaller, then each place has the mean of the pixels that it covers
+    assert make_thumbnail(pixels, 2).tolist() == [[[200, 0, 0], [0, 100, 40]], [[200, 0, 0], [0, 0, 0]]]
+    assert make_thumbnail(pixels, 1).tolist() == [[[100, 25, 10]]]
+    (row,) = ImagePixels().rows("P", "hash", picture(1))
+    assert (row["sha256"], len(row["pixels"])) == ("hash", 32 * 32 * 3)
 
 
 SQUARE = np.array([[[1, 2, 3], [4, 5, 6]], [[7, 8, 9], [10, 11, 12]]], np.uint8)

@@ -62,6 +62,14 @@ def test_a_search_has_rows_of_its_own_whatever_the_split(gym: Gym, split: dict[s
     assert model.params["num_leaves"] == 7
 
 
+def test_a_search_compares_entities_where_the_training_rows_are_too_short_for_a_split_by_time(gym: Gym) -> None:
+    """A gap of five months leaves months enough for one split, and not for a second one within its training rows."""
+    gym.declare(split={"gap": "150d"}, search={"num_leaves": [2, 7]}, params={"n_estimators": 1})
+    model = trained(gym, make_members(9))
+    assert model.notes == ()
+    assert model.params["num_leaves"] == 7
+
+
 def test_noise_does_not_beat_the_baselines_and_says_so(gym: Gym) -> None:
     members = make_members()
     members["has_left"] = np.random.default_rng(5).random(len(members)) < 0.4

@@ -5,6 +5,7 @@ from calendar import monthrange
 from datetime import date, datetime, timedelta
 
 from support.lake_by_hand import Lake, Row, Warehouse
+from support.trained import train_on
 
 pytest_plugins = ["support.warehouse_fixtures"]
 
@@ -18,9 +19,9 @@ def month_end(number: int) -> date:
 
 
 def test_a_gym_learns_which_memberships_end(incremental: Warehouse) -> None:
-    # Given forty memberships with two plans, of which some end, and one whose end is announced
+    # Given sixty memberships with two plans, of which some end, and one whose end is announced
     chance, lake, states, ends = random.Random(3), Lake(), [], {}
-    for number in range(40):
+    for number in range(60):
         began = datetime(2025, 1, 2) + timedelta(days=chance.randrange(120))
         member = {
             "subscription_id": f"M{number}",
@@ -36,7 +37,7 @@ def test_a_gym_learns_which_memberships_end(incremental: Warehouse) -> None:
         }
         states.append(member)
         if number % 3 == 0:
-            ends[f"M{number}"] = began + timedelta(days=60 + chance.randrange(200))
+            ends[f"M{number}"] = began + timedelta(days=60 + chance.randrange(220))
             told = ends[f"M{number}"] - timedelta(days=20 if number == 3 else -2)
             states.append({**member, "status": "ended", "ended_at": ends[f"M{number}"], "updated_at": told})
     lake.load(
@@ -72,7 +73,12 @@ def test_a_gym_learns_which_memberships_end(incremental: Warehouse) -> None:
     scored = {
         name for (name,) in incremental.rows("select subscription_id from machine_learning.score_subscription_churn")
     }
-    assert scored == {f"M{number}" for number in range(40)} - ends.keys() | {"last"}
+    assert scored == {f"M{number}" for number in range(60)} - ends.keys() | {"last"}
+
+    # And a model is fitted by them, and judged; texts and numbers alike are its features
+    model = train_on(incremental, "subscription_churn")
+    assert {"plan", "monthly_amount", "tenure_months"} <= model.importances.keys()
+    assert model.parts.train["as_of"].max() + timedelta(days=HORIZON_DAYS) <= model.parts.test["as_of"].min()
 
 
 def test_a_shop_card_learns_who_will_not_pay(incremental: Warehouse) -> None:
@@ -123,13 +129,18 @@ def test_a_shop_card_learns_who_will_not_pay(incremental: Warehouse) -> None:
     scored = {name for (name,) in incremental.rows("select account_id from machine_learning.score_account_default")}
     assert scored == {f"A{number}" for number in range(24)} - stops.keys()
 
+    # And a model is fitted and judged; no card is on both sides
+    model = train_on(incremental, "account_default")
+    assert not set(model.parts.train["account_id"]) & set(model.parts.test["account_id"])
+    assert {"utilisation_pct", "days_past_due"} <= model.importances.keys()
+
 
 def test_machines_with_any_number_of_quantities_learn_how_failures_announce_themselves(incremental: Warehouse) -> None:
     # Given a kiln with one quantity, and a press with five, whose oil warms before each failure
     chance, lake = random.Random(5), Lake()
     quantities = {"kiln": ["flame_celsius"], "press": ["oil_celsius", "force_kn", "stroke_mm", "noise_db", "oil_bar"]}
-    began, days = datetime(2025, 6, 1), 60
-    failures = {"kiln": [], "press": [began + timedelta(days=day) for day in (20, 40)]}
+    began, days = datetime(2025, 6, 1), 90
+    failures = {"kiln": [], "press": [began + timedelta(days=day) for day in (20, 40, 60)]}
     measured: list[Row] = []
     for unit, names in quantities.items():
         for hour in range(24 * days):
@@ -143,7 +154,7 @@ def test_machines_with_any_number_of_quantities_learn_how_failures_announce_them
          "ended_at": at + timedelta(hours=5), "updated_at": at + timedelta(hours=5)}
         for number, at in enumerate(failures["press"])
     ]  # fmt: skip
-    served = began + timedelta(days=58)
+    served = began + timedelta(days=88)
     service = {"maintenance_id": "S", "unit_id": "kiln", "kind": "service", "started_at": served, "ended_at": served}
     jobs.append({**service, "updated_at": served})
     lake.load(
@@ -175,3 +186,8 @@ def test_machines_with_any_number_of_quantities_learn_how_failures_announce_them
     assert mean(worn) > 1.5 * mean(sound)
     scored = incremental.rows("select unit_id, sensor_count from machine_learning.score_unit_failure order by unit_id")
     assert scored == [("kiln", 1), ("press", 5)]
+
+    # And a model is fitted and judged: it learns from the first failure what announces the last one
+    model = train_on(incremental, "unit_failure")
+    assert set(model.parts.test["unit_id"]) == {"kiln", "press"}
+    assert model.metrics["roc_auc"].value > 0.65
