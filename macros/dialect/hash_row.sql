@@ -8,5 +8,5 @@
 {%- endmacro %}
 
 {% macro spark__hash_row(relation) -%}
-    shiftrightunsigned(xxhash64(to_json(struct({{ relation }}.*))), 1)
+    (xxhash64(to_json(struct({{ relation }}.*))) & 9223372036854775807)
 {%- endmacro %}

@@ -9,7 +9,7 @@
 {%- endmacro %}
 
 {% macro spark__hash_texts(expressions) -%}
-    shiftrightunsigned(xxhash64(
+    (xxhash64(
         {%- for expression in expressions %}cast({{ expression }} as string){{ ', ' if not loop.last }}{% endfor -%}
-    ), 1)
+    ) & 9223372036854775807)
 {%- endmacro %}

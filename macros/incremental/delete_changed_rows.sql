@@ -1,3 +1,4 @@
+{# Each step is a temporary table: as one statement with steps of its own it does not end on DuckDB 2.0. #}
 {% macro delete_changed_rows() -%}
     {%- if execute -%}
     {%- set name, key = this.identifier, model.config.meta.key -%}
@@ -36,55 +37,47 @@
         groups, 'select max(until_us) ' ~ noted, 'select max(moment_us) from ' ~ name ~ '__spine'
     ) }};
 
+    create or replace temporary table {{ name }}__noted as
+    select row_key, row_hash
+    from {{ training_rows }}
+    where
+        model = '{{ name }}'
+        and (select count(*) {{ noted }}) > 0
+        {%- if is_incremental() %}
+        and (select count(*) from {{ training_rows }} where model = '{{ name }}') = (select count(*) from {{ this }})
+        {%- endif %};
+
+    create or replace temporary table {{ name }}__changed as
+    select
+        coalesce(inputs.input_number, inputs_noted.input_number) as input_number,
+        coalesce(inputs.part_number, inputs_noted.part_number) as part_number
+    from {{ name }}__inputs as inputs
+    full join (select input_number, part_number, rows_hash {{ noted }}) as inputs_noted
+        on
+            inputs.input_number = inputs_noted.input_number
+            and inputs.part_number = inputs_noted.part_number
+    where coalesce(inputs.noted_hash, 0) <> coalesce(inputs_noted.rows_hash, 0);
+
     create or replace temporary table {{ name }}__affected as
-    with rows_noted as (
-
-        select row_key, row_hash
-        from {{ training_rows }}
-        where
-            model = '{{ name }}'
-            and (select count(*) {{ noted }}) > 0
-            {%- if is_incremental() %}
-            and (select count(*) from {{ training_rows }} where model = '{{ name }}') = (select count(*) from {{ this }})
-            {%- endif %}
-
-    ),
-
-    inputs_noted as (
-
-        select input_number, part_number, rows_hash
-        {{ noted }}
-
-    ),
-
-    parts_changed as (
-
-        select
-            coalesce(inputs.input_number, inputs_noted.input_number) as input_number,
-            coalesce(inputs.part_number, inputs_noted.part_number) as part_number
-        from {{ name }}__inputs as inputs
-        full join inputs_noted
-            on
-                inputs.input_number = inputs_noted.input_number
-                and inputs.part_number = inputs_noted.part_number
-        where coalesce(inputs.noted_hash, 0) <> coalesce(inputs_noted.rows_hash, 0)
-
-    )
-
     select spine.row_key
     from {{ name }}__spine as spine
-    left join rows_noted on spine.row_key = rows_noted.row_key and spine.row_hash = rows_noted.row_hash
-    where
-        rows_noted.row_key is null
-        {%- for group in groups %}
-        or spine.part_{{ loop.index }} in (select part_number from parts_changed where input_number = {{ loop.index }})
-        {%- endfor %}
+    left join {{ name }}__noted as noted on spine.row_key = noted.row_key and spine.row_hash = noted.row_hash
+    where noted.row_key is null
+    {%- for group in groups %}
 
     union
 
-    select rows_noted.row_key
-    from rows_noted
-    left join {{ name }}__spine as spine on rows_noted.row_key = spine.row_key
+    select spine.row_key
+    from {{ name }}__spine as spine
+    inner join {{ name }}__changed as changed
+        on changed.input_number = {{ loop.index }} and spine.part_{{ loop.index }} = changed.part_number
+    {%- endfor %}
+
+    union
+
+    select noted.row_key
+    from {{ name }}__noted as noted
+    left join {{ name }}__spine as spine on noted.row_key = spine.row_key
     where spine.row_key is null
     {%- if is_incremental() %}
 
@@ -92,7 +85,7 @@
 
     select {{ hash_texts(key) }} as row_key
     from {{ this }}
-    where not exists (select 1 from rows_noted);
+    where (select count(*) from {{ name }}__noted) = 0;
 
     delete from {{ this }} where {{ hash_texts(key) }} in (select row_key from {{ name }}__affected)
     {%- endif -%}

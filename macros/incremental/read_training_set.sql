@@ -1,6 +1,6 @@
 {#
-    What training_set wrote into the compiled SQL of the model: spine, time, features and entity; and the SQL of the
-    spine, which is all that precedes the last step. That step may read nothing else, since nothing would tell that
+    Reads what training_set wrote into the compiled SQL of the model: spine, time, features and entity. Adds the SQL of
+    the spine, which is all that precedes the last step. That step may read nothing else, since nothing would tell that
     its rows changed.
 #}
 {% macro read_training_set() -%}
