@@ -4,12 +4,16 @@
 
 {% macro default__hash_texts(expressions) -%}
     cast(hash(
-        {%- for expression in expressions %}cast({{ expression }} as varchar){{ ', ' if not loop.last }}{% endfor -%}
+        {%- for expression in expressions %}
+        cast({{ expression }} as varchar){{ ',' if not loop.last }}
+        {%- endfor %}
     ) // 2 as bigint)
 {%- endmacro %}
 
 {% macro spark__hash_texts(expressions) -%}
     (xxhash64(
-        {%- for expression in expressions %}cast({{ expression }} as string){{ ', ' if not loop.last }}{% endfor -%}
+        {%- for expression in expressions %}
+        cast({{ expression }} as string){{ ',' if not loop.last }}
+        {%- endfor %}
     ) & 9223372036854775807)
 {%- endmacro %}

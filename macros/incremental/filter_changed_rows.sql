@@ -1,4 +1,4 @@
-{# On one line, as get_affected_filter_pattern takes it. #}
+{# Within the marks of training_set, which get_definition leaves out. #}
 {% macro filter_changed_rows() -%}
     {%- if is_incremental() -%}
     where {{ hash_texts(config.get('meta', {}).key) }} in (select row_key from {{ this.identifier }}__affected)

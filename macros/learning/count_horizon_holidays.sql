@@ -7,7 +7,8 @@
             from {{ holidays }} as holidays
             where
                 holidays.holiday_date >= spine.as_of_date
-                and holidays.holiday_date < {{ add_days('spine.as_of_date', var('demand_horizon_days')) }}
+                and holidays.holiday_date
+                < {{ add_days('spine.as_of_date', var('demand_horizon_days')) }}
         ) as integer) as horizon_holiday_count
     from {{ spine }} as spine
 {%- endmacro %}
