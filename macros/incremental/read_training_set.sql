@@ -1,7 +1,7 @@
 {#
     Reads what training_set wrote into the compiled SQL of the model: spine, time, features and entity. Adds the SQL of
-    the spine, which is all that precedes the last step. That step may read nothing else, since nothing would tell that
-    its rows changed.
+    the spine, which is all that precedes the last step. That step may read nothing else but seeds and rules, which
+    are a part of the definition, since nothing would tell that its rows changed.
 #}
 {% macro read_training_set() -%}
     {%- set sets = modules.re.findall('/\\* training set: (.*?) \\*/', compiled_code) -%}
@@ -16,7 +16,8 @@
     {%- set before, _, step = compiled_code.partition(last_step) -%}
     {%- set around = modules.re.sub('/\\* training set: [\\s\\S]*/\\* end of training set \\*/', '', step) -%}
     {%- for unique_id in model.depends_on.nodes
-        if unique_id in graph.nodes and (graph.nodes[unique_id].relation_name or '-') in around -%}
+        if unique_id.startswith('model.') and graph.nodes[unique_id].fqn[1:3] != ['warehouse', 'rules']
+        and (graph.nodes[unique_id].relation_name or '-') in around -%}
         {%- do exceptions.raise_compiler_error(
             model.original_file_path ~ ': ' ~ model.name ~ ' reads ' ~ graph.nodes[unique_id].name ~ ' beside its '
             ~ 'features, so a row may change without its spine. Fix: join it to the spine, before training_set(…).'
