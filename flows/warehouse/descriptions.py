@@ -131,6 +131,30 @@ BOOKKEEPING_TABLES = (
             "built_at": "When it was built, in UTC.",
         },
     ),
+    PublishedModel(
+        "core",
+        "training_rows",
+        Description("Of which rows of its spine each incremental training set was built, one row per model and row."),
+        {
+            "model": "Name of the training model.",
+            "row_key": "Hash of the row's key.",
+            "row_hash": "Hash of the row of the spine.",
+        },
+    ),
+    PublishedModel(
+        "core",
+        "training_inputs",
+        Description("What the features of each training set read, one row per model, group of features and part."),
+        {
+            "model": "Name of the training model.",
+            "input_number": "Number of the group of features, in the order of the model.",
+            "part_number": "Part of the entities, of a thousand.",
+            "until_us": "Last moment of the spine, in microseconds since 1970.",
+            "rows_hash": "Sum of the hashes of the part's events and states that were known by then.",
+            "features": "Hash of the SQL of the features.",
+            "definition": "Hash of all that determines the rows besides spine and inputs.",
+        },
+    ),
 )
 """The tables that no model makes."""
 

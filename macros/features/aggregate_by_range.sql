@@ -1,33 +1,43 @@
-{# Features of each moment by a join with the events that were known by then. #}
+{#
+    Features of each moment by a join with the events that were known by then. A first or last value is looked up by
+    its time: to carry values and ids along with all events of a moment takes three times as long, and much memory.
+#}
 {% macro aggregate_by_range(moments, events, key_count, values) -%}
-    {%- set begin_us = values | map(attribute='begin_us') | min -%}
-    {%- set ends = [] -%}
-    {%- for value in values if value.window_us is not none -%}
-        {%- do ends.append(value.begin_us + value.window_us) -%}
-    {%- endfor -%}
-    {%- set end_us = ends | max if ends | length == values | length else none -%}
+    {%- set looked_up = values | selectattr('agg', 'in', ['first', 'last']) | list -%}
+    {%- if not looked_up -%}
+    {{ aggregate_pairs(moments, events, key_count, values) }}
+    {%- else -%}
+    with aggregated as (
+
+        {{ aggregate_pairs(moments, events, key_count, values) }}
+
+    )
+    {%- for value in looked_up %},
+
+    looked_up_{{ loop.index }} as (
+
+        {{ look_up_value('aggregated', events, key_count, value) }}
+
+    )
+    {%- endfor %}
+
     select
         {%- for number in range(1, key_count + 1) %}
-        moments.entity_{{ number }},
+        aggregated.entity_{{ number }},
         {%- endfor %}
-        moments.moment_us,
         {%- for value in values %}
-        {{ aggregate_feature(value, begin_us, end_us) }} as {{ value.feature }}{{ ',' if not loop.last }}
+        {{ 'looked_up_' ~ (looked_up.index(value) + 1) if value in looked_up else 'aggregated' }}.{{ value.feature }},
         {%- endfor %}
-    from {{ moments }} as moments
-    inner join {{ events }} as events
+        aggregated.moment_us
+    from aggregated
+    {%- for value in looked_up %}
+    {%- set found = 'looked_up_' ~ loop.index %}
+    left join {{ found }}
         on
+            aggregated.moment_us = {{ found }}.moment_us
             {%- for number in range(1, key_count + 1) %}
-            {{ 'and ' if not loop.first }}moments.entity_{{ number }} = events.entity_{{ number }}
+            and aggregated.entity_{{ number }} = {{ found }}.entity_{{ number }}
             {%- endfor %}
-            and events.known_us <= moments.moment_us
-            and events.event_us + {{ begin_us }} <= moments.moment_us
-            {%- if end_us is not none %}
-            and moments.moment_us < events.event_us + {{ end_us }}
-            {%- endif %}
-    group by
-        {%- for number in range(1, key_count + 1) %}
-        moments.entity_{{ number }},
-        {%- endfor %}
-        moments.moment_us
+    {%- endfor %}
+    {%- endif -%}
 {%- endmacro %}

@@ -1,5 +1,5 @@
 {#
-    The aggregate of a feature over a moment's events. Sums of floating-point numbers are taken in the order of the
+    The aggregate of a feature over a moment's events; of a first or last value its time, in microseconds. Sums of floating-point numbers are taken in the order of the
     events, so that they are the same in every build.
 #}
 {% macro aggregate_feature(value, begin_us, end_us) -%}
@@ -22,7 +22,6 @@
     {%- set condition = conditions | join(' and ') or 'true' -%}
     {%- set column = 'events.of_' ~ value.of -%}
     {%- set number = 'cast(' ~ column ~ ' as integer)' if value.kind == 'boolean' else column -%}
-    {%- set position = make_pair('events.event_us', make_pair('events.known_us', 'events.event_id')) -%}
     {%- set order = ['events.event_us', 'events.known_us', 'events.event_id'] -%}
     {%- set total = sum_in_order(number, order, condition) if value.kind == 'double' else 'sum(' ~ number ~ ')' ~ counted -%}
     {%- set aggregate -%}
@@ -36,10 +35,8 @@
             cast({{ total }} as double) / nullif(count(*){{ counted }}, 0)
         {%- elif value.agg == 'stddev' -%}
             {{ deviate_in_order(number, order, condition) }}
-        {%- elif value.agg == 'first' -%}
-            min_by({{ column }}, {{ position }}){{ counted }}
-        {%- elif value.agg == 'last' -%}
-            max_by({{ column }}, {{ position }}){{ counted }}
+        {%- elif value.agg in ['first', 'last'] -%}
+            {{ 'min' if value.agg == 'first' else 'max' }}(events.event_us){{ counted }}
         {%- else -%}
             {{ value.agg }}({{ column }}){{ counted }}
         {%- endif -%}

@@ -2,7 +2,7 @@
     The columns of a spine and its features. Each group of features is one row per entity and moment, so that no join
     adds a row, and a row of the spine without an event stays.
 #}
-{% macro join_features(spine, time, groups, entity={}, strategy=none, columns=[]) -%}
+{% macro join_features(spine, time, groups, entity={}, strategy=none, columns=[], where='') -%}
     {%- set ctes, joined, features, names = [], [], [], [] -%}
     {%- set moments = {} -%}
     {%- for group in groups -%}
@@ -50,7 +50,7 @@
     {%- endfor -%}
     with spine_rows as (
 
-        select * from {{ spine }}
+        select * from {{ spine }}{{ ' as spine_row ' ~ where if where }}
 
     ),
     {%- for name, body in ctes %}

@@ -11,14 +11,22 @@
     select * from {{ spine }}
     {%- else -%}
     {%- set declared = get_spine(spine, key, time) -%}
-    {%- set groups = [] -%}
-    {%- for group in select_features(features) -%}
-        {%- do group.update(relation=relations[group.model]) -%}
-        {%- if group.through -%}
-            {%- do group.through.update(relation=get_path(group)) -%}
-        {%- endif -%}
-        {%- do groups.append(group) -%}
-    {%- endfor -%}
+    {%- set groups = relate_features(features) -%}
+    {%- if model.get('config', {}).get('materialized') != 'incremental' -%}
     {{ join_features(spine, declared.time, groups, entity or {}, strategy, declared.columns) }}
+    {%- else -%}
+    {%- set sql = join_features(spine, declared.time, groups, entity or {}, 'range_join', declared.columns) -%}
+    {%- set described = {
+        'spine': spine | string, 'time': declared.time, 'features': features, 'entity': entity or {},
+        'sql': local_md5(sql),
+    } -%}
+    /* training set: {{ tojson(described) }} */
+    {%- set is_part = is_incremental() and was_built_of(described) %}
+    {{ join_features(
+        spine, declared.time, groups, entity or {}, 'range_join' if is_part else strategy, declared.columns,
+        filter_changed_rows()
+    ) }}
+    /* end of training set */
+    {%- endif -%}
     {%- endif -%}
 {%- endmacro %}

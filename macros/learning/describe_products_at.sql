@@ -2,7 +2,7 @@
     The features of products: what sold before, and what is known in advance of the days to come. Weeks are compared
     with each other, since demand has a weekly rhythm.
 #}
-{% macro describe_products_at(spine, columns, holidays) -%}
+{% macro describe_products_at(spine, columns) -%}
     select
         {%- for column in columns %}
         {{ column }},
@@ -21,14 +21,7 @@
         product__category,
         cast(extract(month from as_of_date) as integer) as as_of_month,
         {{ extract_iso_day_of_week('as_of_date') }} as as_of_weekday,
-        cast((
-            select count(*)
-            from {{ holidays }} as holidays
-            where
-                holidays.holiday_date >= features.as_of_date
-                and holidays.holiday_date
-                < {{ add_days('features.as_of_date', var('demand_horizon_days')) }}
-        ) as integer) as horizon_holiday_count
+        horizon_holiday_count
     from (
 
         {{ training_set(spine, key=columns, time='as_of', features=[

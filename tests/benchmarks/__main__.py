@@ -21,6 +21,7 @@ CASES = (
     "full_build",
     "what_changed",
     "day",
+    "training_day",
     "features",
 )
 

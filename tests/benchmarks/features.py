@@ -1,90 +1,152 @@
-"""Training sets of declared features against as-of SQL by hand, Polars and pandas, and with ten times the events.
+"""Training sets of declared features against as-of SQL by hand, Polars, pandas and Feast, and the growth with events.
 
-Three tables of features, of one million rows of a spine and twenty million events in all. The hand-written SQL and the
-as-of joins of Polars and pandas look up running totals; they know nothing of arrivals, repeats or late events.
-DuckDB has 1 GB. Polars is measured if it is installed.
-`BENCH_FEATURES_ROWS=100000` takes a smaller spine and as many fewer events.
+The spine has a row for every twentieth event of three tables. Counts and sums of 30 days are compared with look-ups of
+running totals, by SQL by hand, Polars and pandas. These know nothing of arrivals, repeats or late events. Feast's
+DuckDB offline store has no windows: it joins one given value of each table, the last that had arrived. Ours joins
+that too, as a second measure; in the first, its values count as given aggregates, whose making is not measured.
+All read the same Parquet files, each in a process of its own. DuckDB has 1 GB, and Feast's 8 GB.
+`BENCH_FEATURES_ROWS=1000000` takes the full size: one million rows and twenty million events.
 """
 
+import json
 import os
+import statistics
+import subprocess
 import tempfile
-from collections.abc import Callable
-from importlib.util import find_spec
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import duckdb
 
 from flows.config.declared_features import features_of
-from flows.config.settings import DataFolder
+from flows.config.settings import PROJECT, DataFolder
 from flows.warehouse.dbt import Dbt
-from tests.benchmarks.measures import Measure, report, run_alternately
+from tests.benchmarks.measures import Measure, report
 
-ROWS = int(os.environ.get("BENCH_FEATURES_ROWS", "1000000"))
+ROWS = int(os.environ.get("BENCH_FEATURES_ROWS", "100000"))
 EVENTS = {"clicks": 12 * ROWS, "payments": 6 * ROWS, "calls": 2 * ROWS}
 KEYS = {"clicks": ROWS // 2, "payments": ROWS // 4, "calls": ROWS // 10}
 """Tens of events a key, as a shop's customers have."""
+FEW_KEYS = dict.fromkeys(EVENTS, ROWS // 200)
+"""Four thousand events a key in all, as terminals and cards of companies have."""
+REPEATS = 3
 
 YEAR_US, MINUTE_US = 365 * 86_400_000_000, 60_000_000
 TYPES = {
     **{"event_id": "bigint", "customer_id": "bigint", "happened_at": "timestamp", "arrived_at": "timestamp"},
     "amount": "decimal(18, 2)",
 }
-VALUES = {
+IN_WINDOWS = {
     "event_count": {"agg": "count", "windows": ["30d"], "description": "Events."},
     "amount_sum": {"agg": "sum", "of": "amount", "windows": ["30d"], "description": "Amount."},
 }
-MEMORY = "1GB"
+LAST = {"last_amount": {"agg": "last", "of": "amount", "closed": "right", "description": "The last amount."}}
+PYTHON = PROJECT / ".venv" / "bench" / "bin" / "python"
+
+
+@dataclass(frozen=True)
+class Taken:
+    """The medians of one way's runs: seconds, and the largest resident memory in megabytes; sums of its result."""
+
+    seconds: float
+    resident_mb: float
+    sums: tuple[float, ...]
 
 
 def main() -> None:
-    """Report seconds against each reference, within one limit of memory, and the growth with the events."""
+    """Report seconds and memory against each reference, and the growth with the events."""
     dbt = Dbt.parse(DataFolder.of("demo"))
     with tempfile.TemporaryDirectory(prefix="bench-") as place:
-        folder = Path(place)
-        large, small = folder / "large.duckdb", folder / "small.duckdb"
-        make_events(large, 1)
-        make_events(small, 10)
-        sql = compile_features(dbt, folder)
-        ours = work(large, f"create or replace table found as {sql}")
-        by_hand = work(large, f"create or replace table by_hand as {write_by_hand()}")
-        what = f"{len(EVENTS)} tables of features for {ROWS:,} rows"
-        report(Measure(what, "as-of SQL by hand", *run_alternately(ours, by_hand, repeats=3), at_most=1.3))
-        for name, join in (("polars", join_by_polars), ("pandas", join_by_pandas)):
-            if find_spec(name) is not None:
-                seconds = run_alternately(ours, lambda join=join: join(large), repeats=1)
-                report(Measure(what, f"as-of joins of {name}", *seconds, at_least=1))
-        fewer = work(small, f"create or replace table found as {sql}")
-        report(Measure("Ten times the events", "a tenth", *run_alternately(ours, fewer, repeats=3), at_most=12))
+        tens, thousands, fewer = (Path(place) / name for name in ("tens", "thousands", "fewer"))
+        for folder, keys, parts in ((tens, KEYS, 1), (thousands, FEW_KEYS, 1), (fewer, KEYS, 10)):
+            make_events(folder, keys, parts)
+        ours = compile_features(dbt, Path(place) / "range", IN_WINDOWS, "range_join")
+        for folder in (tens, fewer):
+            (folder / "ours").write_text(ours)
+        (thousands / "ours").write_text(compile_features(dbt, Path(place) / "sums", IN_WINDOWS, "prefix_sums"))
+        (tens / "last").write_text(compile_features(dbt, Path(place) / "last", LAST, "range_join"))
+        for folder in (tens, thousands):
+            (folder / "by_hand").write_text(write_by_hand())
+        what = f"{len(EVENTS)} tables of features, {ROWS:,} rows × {sum(EVENTS.values()):,} events"
+        for folder in (tens, thousands):
+            number = "tens" if folder == tens else "thousands"
+            compare(f"{what}, {number} a key", folder, ("ours", "by_hand"), "as-of SQL by hand", at_most=1.3)
+        for name in ("polars", "pandas"):
+            compare(what, tens, ("ours", name), f"as-of joins of {name}", repeats=1, at_least=1, needs_less_memory=True)
+        compare(f"{what}: last values", tens, ("last", "feast"), "Feast", repeats=1, at_least=5, needs_less_memory=True)
+        many, few = run_alternately((tens, "ours"), (fewer, "ours"))
+        report(Measure("Ten times the events", "a tenth", many.seconds, few.seconds, at_most=12))
 
 
-def make_events(place: Path, parts: int) -> None:
+def compare(
+    what: str,
+    folder: Path,
+    names: tuple[str, str],
+    reference: str,
+    repeats: int = REPEATS,
+    needs_less_memory: bool = False,
+    **bar: float,
+) -> None:
+    """Run two ways, require that they agree up to events that had not arrived, and report seconds and memory."""
+    ours, theirs = run_alternately(*((folder, name) for name in names), repeats=repeats)
+    for one, other in zip(ours.sums, theirs.sums, strict=True):
+        if abs(one - other) > 1e-3 * abs(other):
+            raise AssertionError(f"{what}: sums are {ours.sums}, and of {reference} {theirs.sums}")
+    report(Measure(what, reference, ours.seconds, theirs.seconds, **bar))
+    if needs_less_memory:
+        report(Measure(f"{what}, memory", reference, ours.resident_mb, theirs.resident_mb, at_most=1, unit="MB"))
+
+
+def run_alternately(ours: tuple[Path, str], theirs: tuple[Path, str], repeats: int = REPEATS) -> tuple[Taken, Taken]:
+    """Run two ways alternately, each run in a process of its own; return medians."""
+    runs: tuple[list[Taken], list[Taken]] = ([], [])
+    for _ in range(repeats):
+        for taken, (folder, name) in zip(runs, (ours, theirs), strict=True):
+            command = [str(PYTHON), "-W", "ignore", "-m", "tests.benchmarks.feature_joins", name, str(folder)]
+            done = subprocess.run(command, cwd=PROJECT, check=True, stdout=subprocess.PIPE, text=True)
+            found = json.loads(done.stdout.splitlines()[-1])
+            taken.append(Taken(found["seconds"], found["resident_mb"], tuple(found["sums"])))
+    first, second = (
+        Taken(
+            statistics.median(one.seconds for one in taken),
+            statistics.median(one.resident_mb for one in taken),
+            taken[0].sums,
+        )
+        for taken in runs
+    )
+    return first, second
+
+
+def make_events(folder: Path, keys: dict[str, int], parts: int) -> None:
     """Write the spine, and the events or a part of them, in an order that no join likes."""
-    with connect(place) as connection:
+    folder.mkdir()
+    with duckdb.connect(config={"threads": 2, "memory_limit": "1GB"}) as connection:
         at = "timestamp '2026-01-01' + to_microseconds(cast(hash({n}, 1) % {year} as bigint))".format
         delay = f"to_microseconds(cast(hash(range, 2) % {MINUTE_US} as bigint))"
         for table, number in EVENTS.items():
             happened = at(n="range", year=YEAR_US)
             connection.execute(
-                f"create table {table} as select range as event_id, cast(hash(range) % {KEYS[table]} as bigint) as "
-                f"customer_id, {happened} as happened_at, {happened} + {delay} as arrived_at, "
-                f"cast(range % 9973 as decimal(18, 2)) as amount from range({number // parts})"
+                f"copy (select range as event_id, cast(hash(range) % {keys[table]} as bigint) as customer_id, "
+                f"{happened} as happened_at, {happened} + {delay} as arrived_at, "
+                f"cast(range % 9973 as decimal(18, 2)) as amount from range({number // parts})) "
+                f"to '{folder / table}.parquet'"
             )
         spine = at(n="range + 7", year=YEAR_US)
         connection.execute(
-            f"create table spine as select range as row_id, cast(hash(range, 3) % {min(KEYS.values())} as bigint) as "
-            f"customer_id, {spine} as as_of from range({ROWS})"
+            f"copy (select range as row_id, cast(hash(range, 3) % {min(keys.values())} as bigint) as "
+            f"customer_id, {spine} as as_of from range({ROWS})) to '{folder / 'spine'}.parquet'"
         )
 
 
-def compile_features(dbt: Dbt, folder: Path) -> str:
+def compile_features(dbt: Dbt, folder: Path, values: dict[str, dict[str, Any]], strategy: str) -> str:
     """Return the SQL of the declared features, compiled by dbt as in a project."""
     manifest = dbt.manifest.deepcopy()
     base = manifest.nodes["model.ml_warehouse.fct_payments"]
     for table in EVENTS:
         declared = {
             **{"name": table, "entity": ["customer_id"], "event_id": "event_id", "event_time": "happened_at"},
-            **{"available_at": "arrived_at", "values": VALUES},
+            **{"available_at": "arrived_at", "values": values},
         }
         content = base.to_dict(omit_none=True) | {"name": table, "alias": table}
         content["unique_id"] = f"model.ml_warehouse.{table}"
@@ -98,9 +160,9 @@ def compile_features(dbt: Dbt, folder: Path) -> str:
     inline = (
         f"{{% set groups = select_features([{patterns}]) %}}{{% for group in groups %}}"
         "{% do group.update(relation=group.model, is_unique=true) %}{% endfor %}"
-        "{{ join_features('spine', 'as_of', groups) }}"
+        f"{{{{ join_features('spine', 'as_of', groups, strategy='{strategy}') }}}}"
     )
-    place = DataFolder(folder / "compiled")
+    place = DataFolder(folder)
     place.candidate.parent.mkdir(parents=True)
     duckdb.connect(str(place.catalog)).close()
     (compiled,) = Dbt(place, manifest, {}).run("compile", "--inline", inline)
@@ -127,69 +189,6 @@ def write_by_hand() -> str:
             for one in ("number", "amount")
         ]
     return f"with {', '.join(parts)} select spine.*, {', '.join(columns)} from spine {' '.join(joins)}"
-
-
-def connect(place: Path) -> duckdb.DuckDBPyConnection:
-    """Open a file within the limit of memory."""
-    settings: dict[str, Any] = {"threads": 2, "memory_limit": MEMORY, "preserve_insertion_order": False}
-    connection = duckdb.connect(str(place), config=settings)
-    connection.execute("set TimeZone = 'UTC'")
-    return connection
-
-
-def work(place: Path, sql: str) -> Callable[[], None]:
-    """Return a function that runs SQL on a file."""
-
-    def run() -> None:
-        with connect(place) as connection:
-            connection.execute(sql)
-
-    return run
-
-
-def join_by_pandas(place: Path) -> None:
-    """Look up running totals by pandas, at the moment and at the begin of the window."""
-    import pandas as pd
-
-    with duckdb.connect(str(place), read_only=True) as connection:
-        spine = connection.sql("from spine").df().sort_values("as_of")
-        for table in EVENTS:
-            events = connection.sql(
-                f"select customer_id, happened_at, cast(amount as double) as amount from {table}"
-            ).df()
-            events = events.sort_values("happened_at")
-            totals = events.assign(
-                number=events.groupby("customer_id").cumcount() + 1,
-                amount=events.groupby("customer_id").amount.cumsum(),
-            )
-            for back in (0, 30):
-                moments = spine.assign(happened_at=spine.as_of - pd.Timedelta(days=back))
-                on = {"on": "happened_at", "by": "customer_id", "allow_exact_matches": False}
-                pd.merge_asof(moments, totals, **on)
-
-
-def join_by_polars(place: Path) -> None:
-    """Look up running totals by Polars, at the moment and at the begin of the window."""
-    import polars as pl
-
-    with duckdb.connect(str(place), read_only=True) as connection:
-        spine = connection.sql("from spine").pl().sort("as_of")
-        for table in EVENTS:
-            query = f"select customer_id, happened_at, cast(amount as double) as amount from {table}"
-            totals = (
-                connection.sql(query)
-                .pl()
-                .sort("happened_at")
-                .with_columns(
-                    pl.int_range(1, pl.len() + 1).over("customer_id").alias("number"),
-                    pl.col("amount").cum_sum().over("customer_id"),
-                )
-            )
-            for days in (0, 30):
-                moments = spine.with_columns(
-                    (pl.col("as_of") - pl.duration(days=days, microseconds=1)).alias("happened_at")
-                )
-                moments.sort("happened_at").join_asof(totals, on="happened_at", by="customer_id")
 
 
 if __name__ == "__main__":

@@ -33,11 +33,15 @@ products_now as (
 
 ),
 
+holidays_counted as (
+
+    {{ count_horizon_holidays('products_now', 'holidays') }}
+
+),
+
 score_product_demand as (
 
-    {{ describe_products_at(
-        'products_now', columns=['product_id', 'as_of'], holidays='holidays'
-    ) }}
+    {{ describe_products_at('holidays_counted', columns=['product_id', 'as_of']) }}
 
 )
 

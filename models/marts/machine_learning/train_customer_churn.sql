@@ -1,3 +1,11 @@
+{{ config(
+    materialized='incremental',
+    incremental_strategy='append',
+    on_schema_change='fail',
+    pre_hook="{{ delete_changed_rows() }}",
+    post_hook="{{ record_training_rows() }}",
+) }}
+
 with labels_known as (
 
     select

@@ -1,3 +1,11 @@
+{{ config(
+    materialized='incremental',
+    incremental_strategy='append',
+    on_schema_change='fail',
+    pre_hook="{{ delete_changed_rows() }}",
+    post_hook="{{ record_training_rows() }}",
+) }}
+
 with holidays as (
 
     select * from {{ ref('dim_holiday') }}
@@ -15,13 +23,17 @@ labels_known as (
 
 ),
 
+holidays_counted as (
+
+    {{ count_horizon_holidays('labels_known', 'holidays') }}
+
+),
+
 train_product_demand as (
 
-    {{ describe_products_at(
-        'labels_known',
-        columns=['product_id', 'horizon_units_sold', 'as_of', 'label_known_at', 'fold'],
-        holidays='holidays',
-    ) }}
+    {{ describe_products_at('holidays_counted', columns=[
+        'product_id', 'horizon_units_sold', 'as_of', 'label_known_at', 'fold',
+    ]) }}
 
 )
 

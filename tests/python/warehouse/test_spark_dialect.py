@@ -15,7 +15,7 @@ TYPES = {
     for macro in yaml.safe_load((DIALECT / "_dialect__macros.yml").read_text())["macros"]
     for argument in macro.get("arguments", [])
 }
-SPARK_FUNCTIONS = {"array_sort", "arrays_overlap", "bit_count", "conv", "encode", "get", "map_from_entries"}
+SPARK_FUNCTIONS = {"array_sort", "arrays_overlap", "bit_count", "conv", "encode", "get", "map_from_entries", "xxhash64"}
 """Functions of Spark that the parser does not have."""
 
 
