@@ -20,7 +20,7 @@
         '{{ name }}' as model,
         input_number,
         part_number,
-        (select max(moment_us) from {{ name }}__spine) as until_us,
+        coalesce((select max(moment_us) from {{ name }}__spine), 0) as until_us,  -- without rows nothing was known
         now_hash as rows_hash,
         '{{ read_training_set().sql }}' as features,
         '{{ get_definition() }}' as definition

@@ -19,7 +19,7 @@ PLACES = {
 """Placeholders of the page, and what a reader types for them."""
 
 OF_DEVELOPERS = re.compile(
-    r"make (test|test-slow|test-proofs|test-services|lint|format|faults|torture|bench|ui|run|train)\b"
+    r"make (test|test-slow|test-proofs|test-services|lint|format|faults|torture|bench|ui|run|train|deep)\b"
 )
 """Targets that run tests, measure, serve until interrupted, or change code; `make run` is the demo at its full size."""
 

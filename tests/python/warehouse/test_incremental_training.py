@@ -100,6 +100,27 @@ def test_kept_rows_equal_a_full_refresh(seed: int, incremental: Warehouse, full:
             assert incremental.differences(full) == {}
 
 
+def test_a_training_set_without_rows_gets_its_first_ones(incremental: Warehouse, full: Warehouse) -> None:
+    # Given a kiosk too young for labels of churn, though its orders are events of features
+    kiosk = Kiosk(1)
+    kiosk.lake = Lake()
+    kiosk.now = BEGIN + 20 * DAY
+    kiosk.load(BEGIN, 20, 20)
+    only = ("--select", "+train_customer_churn")
+    incremental.build(kiosk.lake, *only)
+    assert incremental.rows("select count(*) from machine_learning.train_customer_churn") == [(0,)]
+
+    # When the labels of half a year follow
+    kiosk.now = BEGIN + 200 * DAY
+    kiosk.load(BEGIN + 20 * DAY, 180, 300, backfill=True)
+    incremental.build(kiosk.lake, *only)
+
+    # Then the rows are those of a full refresh
+    full.build(kiosk.lake, "--full-refresh", *only)
+    assert incremental.rows("select count(*) from machine_learning.train_customer_churn") != [(0,)]
+    assert incremental.differences(full) == {}
+
+
 def marked(warehouse: Warehouse, action: Callable[[], None]) -> tuple[set[str], set[str]]:
     """Return the customers all of whose rows were built again by an action, and those of whom all were kept."""
     table = "machine_learning.train_customer_churn"
