@@ -28,6 +28,8 @@ MODELS = (
     "product_demand", "review_sentiment", "unit_failure",
 )  # fmt: skip
 
+LEAST_POSITIVES = 10
+
 
 @pytest.fixture(scope="module")
 def made(pharmacy: "Pharmacy") -> Iterator[duckdb.DuckDBPyConnection]:
@@ -74,8 +76,9 @@ def test_the_generators_own_probabilities_fit_the_labels_and_no_model_is_better(
     elif kind == NUMBER:
         assert odds.mean() == pytest.approx(truth.mean(), rel=0.25)
 
-    # And the model is not better beyond what chance explains
-    assert not found.model.rows.gain(found.metric, found.model.scores, odds).low > 0
+    # And the model is not better beyond what chance explains; an interval of a few frauds says nothing
+    few = kind == BINARY and truth.sum() < LEAST_POSITIVES
+    assert few or not found.model.rows.gain(found.metric, found.model.scores, odds).low > 0
 
 
 def test_a_model_that_was_never_trained_or_has_no_truth_says_so(
