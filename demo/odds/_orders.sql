@@ -72,12 +72,33 @@ from customers
 left join orders on customers.lapse_order_number = orders.order_number
 where customers.lapsed_day_number is not null;
 
+-- Each product with its seasons; without seasons it sells alike in all months.
+create or replace table products_listed as
+
+select
+    products.product_number,
+    product_id_of(products.product_number) as product_id,
+    coalesce(seasons.month_permille, list_transform(range(12), lambda _: 1000))
+        as month_permille
+from products
+left join seasons on products.category = seasons.category;
+
 create or replace table favourites as
 
 select
     customers.customer_number,
-    customers.customer_number * 7919 % products_by(-1) as product_number,
-    coalesce(seasons.month_permille, list_transform(range(12), lambda _: 1000)) as month_permille
+    products_listed.product_number,
+    products_listed.month_permille
 from customers
-inner join products on customers.customer_number * 7919 % products_by(-1) = products.product_number
-left join seasons on products.category = seasons.category;
+inner join products_listed
+    on customers.customer_number * 7919 % products_by(-1) = products_listed.product_number;
+
+-- The share of orders that have a second line, a third one, and so on.
+create or replace table line_shares as
+
+select
+    places.line_number,
+    avg(cast(counts.line_count >= places.line_number as integer)) as line_share
+from range(2, 7) as places (line_number)
+cross join (select unnest(getvariable('line_counts_by_share')) as line_count) as counts
+group by places.line_number;

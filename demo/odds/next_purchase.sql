@@ -1,30 +1,7 @@
 -- Whether a customer buys a product within 28 days. The first line of an order is for the favourite
 -- in four orders of ten. Half of the other lines belong to the first product, the others are drawn
 -- by popularity. A product out of season gives way to a popular one.
-with products_listed as (
-
-    select
-        products.product_number,
-        product_id_of(products.product_number) as product_id,
-        coalesce(seasons.month_permille, list_transform(range(12), lambda _: 1000))
-            as month_permille
-    from products
-    left join seasons on products.category = seasons.category
-
-),
-
-line_shares as (
-
-    select
-        places.line_number,
-        avg(cast(counts.line_count >= places.line_number as integer)) as line_share
-    from range(2, 7) as places (line_number)
-    cross join (select unnest(getvariable('line_counts_by_share')) as line_count) as counts
-    group by places.line_number
-
-),
-
-candidates as (
+with candidates as (
 
     select
         expected.row_number,

@@ -39,18 +39,6 @@ firsts_known as (
 
 ),
 
-products_listed as (
-
-    select
-        products.product_number,
-        product_id_of(products.product_number) as product_id,
-        coalesce(seasons.month_permille, list_transform(range(12), lambda _: 1000))
-            as month_permille
-    from products
-    left join seasons on products.category = seasons.category
-
-),
-
 first_lines as (
 
     select
@@ -76,17 +64,6 @@ first_lines as (
         on
             days.day_number = favourites_bought.day_number
             and products_listed.product_number = favourites_bought.product_number
-
-),
-
-line_shares as (
-
-    select
-        places.line_number,
-        avg(cast(counts.line_count >= places.line_number as integer)) as line_share
-    from range(2, 7) as places (line_number)
-    cross join (select unnest(getvariable('line_counts_by_share')) as line_count) as counts
-    group by places.line_number
 
 ),
 

@@ -1,6 +1,6 @@
 {#
-    The aggregate of a feature over a moment's events; of a first or last value its time, in microseconds. Sums of floating-point numbers are taken in the order of the
-    events, so that they are the same in every build.
+    The aggregate of a feature over a moment's events; of a first or last value its time, in microseconds. Sums of
+    floating-point numbers are taken in the order of the events, so that they are the same in every build.
 #}
 {% macro aggregate_feature(value, begin_us, end_us) -%}
     {%- set conditions = [] -%}
