@@ -24,7 +24,7 @@ setup: .venv/ready  ## set up the virtual environment, locked dependencies and P
 	@mkdir -p $(DATA)/prefect
 	@echo "Making Prefect's database, and parsing the dbt project, for the flows and for the terminal …"
 	@PREFECT_HOME=$(abspath $(DATA))/prefect $(BIN)/python -m prefect server database upgrade --yes >/dev/null & \
-	  $(BIN)/python -c 'from flows.config.settings import DataFolder; from flows.warehouse.dbt import Dbt; Dbt.parse(DataFolder.of("$(SET)"))'; \
+	  $(BIN)/python -c 'from flows.config.settings import template_folder; from flows.warehouse.dbt import Dbt; Dbt.parse(template_folder())'; \
 	  $(BIN)/dbt --quiet parse; wait $$!
 	@echo "Building the warehouse without sources, from which each set begins, and running the unit tests …"
 	@$(BIN)/python -c 'from flows.warehouse.template import make_template; make_template()'

@@ -25,7 +25,7 @@ from flows.warehouse.descriptions import BOOKKEEPING_TABLES
 from flows.warehouse.fingerprints import Fingerprints
 from flows.warehouse.node_states import NodeState, hash_tables, present_relations, read_trusted_states
 from flows.warehouse.progress import Progress
-from flows.warehouse.rebuild import BUILT, Rebuild
+from flows.warehouse.rebuild import Rebuild
 from flows.warehouse.release_format import convert_database, create_database, has_release_format
 
 BOOKKEEPING = {table.name for table in BOOKKEEPING_TABLES}
@@ -33,9 +33,6 @@ BOOKKEEPING = {table.name for table in BOOKKEEPING_TABLES}
 
 WITHOUT_UNIT_TESTS = ("--exclude-resource-type", "unit_test")
 """dbt's options for a build that leaves unit tests out."""
-
-PARTLY = ("--indirect-selection", "empty")
-"""dbt's options for a build of the named nodes alone, without the tests of a named model."""
 
 
 @dataclass(frozen=True)
@@ -217,7 +214,7 @@ def _build_what_changed(dbt: Dbt, full_refresh: bool, progress: Progress, on_eve
     results: list[Any] = []
     while wave := rebuild.next_wave():
         progress.total = len(results) + len(rebuild.undecided.union(wave))
-        done = dbt.run("build", *options, *WITHOUT_UNIT_TESTS, *_selection(dbt, wave), on_event=on_event)
+        done = dbt.run_nodes("build", wave, *options, on_event=on_event)
         rebuild.record(done, partial(hash_tables, candidate))
         results += done
     proofs = code_tests(dbt)
@@ -237,14 +234,6 @@ def _build_what_changed(dbt: Dbt, full_refresh: bool, progress: Progress, on_eve
         [dbt.node(key).name for key in proofs.keys() - wanted.keys()],
         rebuild.not_built,
     )
-
-
-def _selection(dbt: Dbt, wave: Sequence[str]) -> list[str]:
-    """Return dbt's options for these nodes alone: it takes longer the more are named, so the fewer ones are."""
-    left_out = {key for key, node in dbt.manifest.nodes.items() if node.resource_type in BUILT} - set(wave)
-    if len(left_out) < len(wave):
-        return ["--exclude", *sorted(dbt.node(key).name for key in left_out)] if left_out else []
-    return ["--select", *(dbt.node(key).name for key in wave), *PARTLY]
 
 
 def _source_states(dbt: Dbt) -> dict[str, str]:

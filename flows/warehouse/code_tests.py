@@ -31,11 +31,9 @@ def run_code_tests(dbt: Dbt, wanted: Mapping[str, str]) -> list[Any]:
     """Run these tests on the candidate with the views that they need the columns of; return dbt's results of tests."""
     if not wanted:
         return []
-    nodes = [dbt.node(key) for key in wanted]
-    if views := views_read(dbt.manifest, (key for node in nodes for key in node.depends_on_nodes)):
-        dbt.run("run", "--select", *(dbt.node(key).name for key in views))
-    results = dbt.run("test", "--select", *(node.name for node in nodes), "--indirect-selection", "empty")
-    return [result for result in results if result.node.unique_id in wanted]
+    if views := views_read(dbt.manifest, (key for test in wanted for key in dbt.node(test).depends_on_nodes)):
+        dbt.run_nodes("run", views)
+    return dbt.run_nodes("test", wanted)
 
 
 def read_passed(folder: DataFolder) -> dict[str, str]:

@@ -2,24 +2,29 @@
 
 import json
 import logging
-from collections.abc import Callable, Mapping, Sequence
+import os
+import shutil
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any
 
 from dbt.adapters.duckdb.connections import DuckDBConnectionManager
 from dbt.cli.main import dbtRunner, dbtRunnerResult
+from dbt.constants import PARTIAL_PARSE_FILE_NAME
 from dbt.contracts.graph.manifest import Manifest
 from dbt_common.events.base_types import EventMsg
 
 from flows.config import settings
 from flows.config.declared_features import describe_training_sets, features_of
-from flows.config.settings import DataFolder
+from flows.config.settings import DataFolder, template_folder
 from flows.core.errors import UsageError, WarehouseError
 from flows.core.redaction import scrub, without_values
 
 logger = logging.getLogger(__name__)
 
 TESTS = ("test", "unit_test")
+CHOSEN = "chosen_for_this_run"
 OnEvent = Callable[[EventMsg], None]
 GOOD = {"success", "pass", "warn", "no-op"}
 """The states of a node with which a build may be published."""
@@ -35,8 +40,12 @@ class Dbt:
 
     @classmethod
     def parse(cls, folder: DataFolder, variables: Mapping[str, Any] | None = None) -> "Dbt":
-        """Parse the project with a set's own vars; raises UsageError for what does not parse and for wrong features."""
+        """Parse the project with a set's own vars; raises UsageError for what does not parse and for wrong features.
+
+        A new set begins with what the template's parse knows; dbt parses again only what differs.
+        """
         variables = variables or {}
+        _bring_parsed(folder)
         result = _invoke(dbtRunner(), folder, ["parse"], "candidate", variables)
         if not isinstance(result.result, Manifest):
             raise UsageError(f"The dbt project does not parse: {scrub(str(result.exception))}", "Fix it: dbt parse")
@@ -62,6 +71,18 @@ class Dbt:
         results = getattr(result.result, "results", None) or []
         return [one for one in results if one.node.resource_type != "exposure"]
 
+    def run_nodes(
+        self, command: str, keys: Iterable[str], *arguments: str, on_event: Sequence[OnEvent] = ()
+    ) -> list[Any]:
+        """Run a dbt command on these nodes alone, given by unique id; return and raise like `run`.
+
+        A tag selects them: dbt would compare each name with each node.
+        """
+        with _tagged([self.node(key) for key in keys]):
+            return self.run(
+                command, *arguments, "--select", f"tag:{CHOSEN}", "--indirect-selection", "empty", on_event=on_event
+            )
+
     def node(self, unique_id: str) -> Any:
         """Return a model, seed, snapshot, data test or unit test."""
         return self.manifest.nodes.get(unique_id) or self.manifest.unit_tests[unique_id]
@@ -73,6 +94,30 @@ class Dbt:
             for node in self.manifest.nodes.values()
             if node.resource_type == "snapshot" or (node.resource_type == "model" and node.config.meta.get("kept"))
         ]
+
+
+def _bring_parsed(folder: DataFolder) -> None:
+    """Copy the template's parsed project into a folder that has none."""
+    parsed, known = folder.target / PARTIAL_PARSE_FILE_NAME, template_folder().target / PARTIAL_PARSE_FILE_NAME
+    if known.exists() and not parsed.exists():
+        folder.target.mkdir(parents=True, exist_ok=True)
+        copied = parsed.with_suffix(f".{os.getpid()}")
+        shutil.copy(known, copied)
+        copied.replace(parsed)
+
+
+@contextmanager
+def _tagged(nodes: Sequence[Any]) -> Iterator[None]:
+    """Give nodes a tag of their own while the context lasts."""
+    holders = [node.config if node.resource_type == "unit_test" else node for node in nodes]
+    before = [holder.tags for holder in holders]
+    for holder, tags in zip(holders, before, strict=True):
+        holder.tags = [*([tags] if isinstance(tags, str) else tags), CHOSEN]
+    try:
+        yield
+    finally:
+        for holder, tags in zip(holders, before, strict=True):
+            holder.tags = tags
 
 
 def _interruption(error: BaseException | None) -> BaseException | None:
@@ -96,6 +141,8 @@ def _invoke(
     quiet = ["--log-level", "none", "--log-level-file", "none", "--no-use-colors"]
     artifacts = [] if arguments[0] in ("parse", "docs") else ["--no-write-json"]
     data = {settings.DATA_VARIABLE: str(folder.path.parent), settings.SET_VARIABLE: folder.path.name}
+    if arguments[0] == "parse":  # dbt parses all again if a variable of the profile differs; parsing opens no database
+        data = {settings.DATA_VARIABLE: "data", settings.SET_VARIABLE: settings.TEMPLATE}
     with settings.exported(**data):
         return runner.invoke([*quiet, *artifacts, *arguments, *places, *outputs, *own])
 

@@ -3,11 +3,12 @@
 import hashlib
 import json
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
 import duckdb
+import pyarrow as pa
 
 from flows.core.names import identifier
 from flows.warehouse.annotate import functions_in, tables_in
@@ -18,6 +19,16 @@ NOTE = "published.json"
 
 WITH_ROWS = {"table", "incremental", "snapshot", "seed"}
 """Materializations whose rows are compared."""
+
+COLUMNS = pa.schema(
+    {
+        **dict.fromkeys(("unique_id", "name", "kind", "code"), pa.string()),
+        "inputs": pa.map_(pa.string(), pa.string()),
+        **dict.fromkeys(("output", "status"), pa.string()),
+        "failures": pa.int64(),
+        "warnings": pa.list_(pa.string()),
+    }
+)
 
 
 @dataclass(frozen=True)
@@ -106,20 +117,13 @@ def _read_note(release: Path) -> Any:
 
 def write_states(database: duckdb.DuckDBPyConnection, states: Iterable[NodeState]) -> None:
     """Write the states of all nodes into a candidate, in place of the earlier ones."""
-    database.execute(
-        f"create or replace table main.{TABLE} (unique_id varchar, name varchar, kind varchar, code varchar, "
-        "inputs map(varchar, varchar), output varchar, status varchar, failures bigint, warnings varchar[])"
-    )
     rows = [
-        [
-            *(state.unique_id, state.name, state.kind, state.code),
-            {"key": list(state.inputs), "value": list(state.inputs.values())},
-            *(state.output, state.status, state.failures, list(state.warnings)),
-        ]
+        asdict(state) | {"inputs": list(state.inputs.items()), "warnings": list(state.warnings)}
         for state in sorted(states, key=lambda state: state.unique_id)
     ]
-    if rows:
-        database.executemany(f"insert into main.{TABLE} values (?, ?, ?, ?, ?, ?, ?, ?, ?)", rows)
+    database.register("states", pa.Table.from_pylist(rows, COLUMNS))
+    database.execute(f"create or replace table main.{TABLE} as from states")
+    database.unregister("states")
 
 
 def hash_tables(database: Path, nodes: Iterable[Any]) -> dict[str, str]:

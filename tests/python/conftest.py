@@ -1,6 +1,7 @@
 """Fixtures for tests of several rooms."""
 
 import atexit
+import gc
 import os
 import sys
 from collections.abc import Iterator
@@ -10,6 +11,9 @@ import pytest
 from support.flow_shop import leave_out_unit_tests, prefect_for_tests
 from support.shop import Shop, make_shop
 
+from flows.__main__ import OBJECTS_BETWEEN_COLLECTIONS
+
+gc.set_threshold(OBJECTS_BETWEEN_COLLECTIONS, 50, 100)
 pytest_plugins = ["support.fault_catalogue"]
 pytest.register_assert_rewrite("support.nursery")
 

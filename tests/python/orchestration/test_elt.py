@@ -38,6 +38,7 @@ from flows.cli.published import describe_table, list_tables
 from flows.cli.report import summarise, summarise_failure
 from flows.cli.status import list_warnings, show_status
 from flows.config import settings
+from flows.config.settings import template_folder
 from flows.core.errors import GateFailed, RunLocked, SourceFailed, StorageFailed
 from flows.core.names import TableName
 from flows.lake.raw import RawTable
@@ -45,7 +46,6 @@ from flows.orchestration.run_lock import run_lock
 from flows.orchestration.server import flush_logs_and_events
 from flows.warehouse.lake_plugin import Plugin
 from flows.warehouse.rebuild import BUILT
-from flows.warehouse.template import make_template
 
 HTML = "</script><script>alert(1)</script>"
 """A possible name of a column in a source."""
@@ -108,10 +108,13 @@ def test_a_shop_of_another_shape_is_published_and_grows_by_what_is_new(
     assert shop.folder.docs.stat().st_size > 500_000
     docs_written = shop.folder.docs.stat().st_mtime_ns
 
-    # And the run said how far its build was, with all of its nodes, a name and an estimate
-    nodes = first.build.count(*BUILT)
-    pattern = re.compile(rf"build: \d+ of {nodes} nodes, \w+, about \d+ s left")
-    assert [told for told in first_run.progress if pattern.fullmatch(told)], first_run.progress
+    # And the run said how far its build was, with all nodes that may have to run, a name and an estimate
+    pattern = re.compile(r"build: (\d+) of (\d+) nodes, \w+, about \d+ s left")
+    steps = [(int(found[1]), int(found[2])) for told in first_run.progress if (found := pattern.fullmatch(told))]
+    assert all(done < total for done, total in steps)
+    assert len(steps) > 1
+    assert steps == sorted(steps, key=lambda step: step[0])
+    assert steps[-1][1] >= first.build.count(*BUILT)
 
     # And the summary says how much money belongs to clients that no file has
     (orphans,) = [warning for warning in first.warnings if "have no record in" in warning]
@@ -170,28 +173,7 @@ def test_a_shop_of_another_shape_is_published_and_grows_by_what_is_new(
 
 
 @pytest.mark.slow
-def test_a_set_that_begins_with_the_template_is_what_it_is_without_one(
-    published: FlowShop, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    # Given a shop that was built without a template, and the template
-    leave_out_unit_tests(monkeypatch)
-    without = published.fingerprint()
-    place = make_template().path
-
-    # When the shop's warehouse is lost, and begins with the template
-    try:
-        published.folder.warehouse.unlink()
-        begun = published.elt()
-    finally:
-        shutil.rmtree(place)
-
-    # Then most models are kept, and every row is as before
-    assert len(begun.build.kept("model")) > begun.build.count("model")
-    assert published.fingerprint() == without
-
-
-@pytest.mark.slow
-def test_a_lost_warehouse_is_built_anew_as_it_was(published: FlowShop) -> None:
+def test_a_lost_warehouse_is_built_again_as_it_was_with_the_template_and_without_it(published: FlowShop) -> None:
     # Given a release that has grown by a day
     shop = published
     shop.drop_day(3)
@@ -200,12 +182,22 @@ def test_a_lost_warehouse_is_built_anew_as_it_was(published: FlowShop) -> None:
     history = "select customer_id, segment from history.customer_segments order by all"
     segments = shop.rows(history)
 
-    # When the warehouse is lost, and built again
+    # When the warehouse is lost, then it begins with the template, keeps most of its models, and is as it was
     shop.folder.warehouse.unlink()
-    anew = shop.elt()
+    begun = shop.elt()
+    assert len(begun.build.kept("model")) > begun.build.count("model")
+    assert shop.fingerprint() == grown
+    assert shop.rows(history) == segments
 
-    # Then all is built again, and it is the same; the lake restores its segment history
-    assert not anew.build.kept("model")
+    # When the template is lost too, then all is built again, and is as it was; the lake restores the segment history
+    shop.folder.warehouse.unlink()
+    template = template_folder().path
+    template.rename(away := template.with_name("away"))
+    try:
+        whole = shop.elt()
+    finally:
+        away.rename(template)
+    assert not whole.build.kept("model")
     assert shop.fingerprint() == grown
     assert shop.rows(history) == segments
 
@@ -265,25 +257,28 @@ def test_prefect_shows_each_model_with_its_tests_and_what_was_loaded(published: 
     # Given the run that published the shop
     run = prefect_view.flow_run(str(_delta(published, "runs")[0]["run_id"]))
     assert run.state_name == "Completed"
-    manifest = json.loads((published.folder.target / "manifest.json").read_text())["nodes"]
-    models = {key: node for key, node in manifest.items() if node["resource_type"] in ("model", "seed", "snapshot")}
+    results = first_run.outcome.build.results
+    models = {
+        result.node.unique_id: result.node
+        for result in results
+        if result.node.resource_type in ("model", "seed", "snapshot")
+    }
 
-    # Then each model, seed and snapshot is one task run, named with its tests, all of which are counted
+    # Then each model, seed and snapshot that ran is one task run, named with its tests, all of which are counted
     task_runs = prefect_view.task_runs(run)
     shown = {one.task_key: one for one in task_runs if one.task_key in models}
     assert len(shown) == sum(one.task_key in models for one in task_runs) == len(models)
     named = [re.fullmatch(r"([\w.]+)(?: \((\d+) tests?\))?", one.name) for one in task_runs if "." in one.task_key]
-    assert {match[1] for match in named} >= {node["name"] for node in models.values()}
-    tests = published.rows("select cardinality(tests) from release")[0][0]
-    unit_tests = sum(result.node.resource_type == "unit_test" for result in first_run.outcome.build.results)
-    assert sum(int(match[2] or 0) for match in named) == tests - unit_tests - 1  # and without the test of the macros
+    assert {match[1] for match in named} >= {node.name for node in models.values()}
+    tests = sum(result.node.resource_type == "test" for result in results)
+    assert sum(int(match[2] or 0) for match in named) == tests
 
     # And each task run ended well, within the run, and after the models that it reads
     for key, one in shown.items():
         assert one.state_name == "Completed", one.name
         assert run.start_time < one.start_time < one.end_time < run.end_time, one.name
         assert one.total_run_time == one.end_time - one.start_time
-        for read in set(models[key]["depends_on"].get("nodes", ())) & set(shown):
+        for read in set(models[key].depends_on_nodes) & set(shown):
             assert shown[read].start_time < one.start_time, one.name
 
     # And the counts of the loads are in the artifacts, with the release

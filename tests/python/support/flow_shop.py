@@ -244,8 +244,12 @@ def bring_template(home: Path) -> Path:
 
 @contextmanager
 def prefect_for_tests(home: Path) -> Iterator[None]:
-    """Serve Prefect from a database in a data folder; one per process, because Prefect reads its settings once."""
+    """Serve Prefect from a database in a data folder; one per process, because Prefect reads its settings once.
+
+    The folder has what set-up makes, so that a set begins as a user's does.
+    """
     bring_prefect_database(home)
+    bring_template(home)
     os.environ[settings.DATA_VARIABLE] = str(home)
     prepare_prefect()
     port = free_port()

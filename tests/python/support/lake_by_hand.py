@@ -1,7 +1,6 @@
 """A lake with a few rows, written by hand, and a warehouse that dbt builds from it in this process."""
 
 import os
-import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -17,6 +16,8 @@ from dbt.cli.main import dbtRunner, dbtRunnerResult
 from dbt.contracts.graph.manifest import Manifest
 
 from flows.config.contract import SYSTEM_COLUMNS
+from flows.config.settings import DataFolder
+from flows.warehouse.dbt import Dbt
 
 PROJECT = Path(__file__).parents[3]
 PROFILE = """
@@ -176,8 +177,4 @@ def run_dbt(folder: Path, *command: str, manifest: Manifest | None = None) -> db
 
 def parse(folder: Path) -> Manifest:
     """Parse the project once; every build uses this manifest and does not parse again."""
-    shutil.rmtree(folder, ignore_errors=True)
-    folder.mkdir(parents=True)
-    manifest = run_dbt(folder, "parse").result
-    assert isinstance(manifest, Manifest)
-    return manifest
+    return Dbt.parse(DataFolder(folder)).manifest

@@ -12,7 +12,7 @@ from typing import Any
 
 import duckdb
 import pytest
-from support.flow_shop import bring_prefect_database
+from support.flow_shop import bring_prefect_database, bring_template
 
 from demo.pharmacy import read_truth
 
@@ -79,6 +79,7 @@ def _make(home: Path) -> dict[str, Any]:
     for variable in ("ML_WAREHOUSE_SET", "ML_WAREHOUSE_LAKE", "PREFECT_API_URL", "PREFECT_HOME"):
         environment.pop(variable, None)
     bring_prefect_database(home / "data")
+    bring_template(home / "data")
     for _ in range(2):
         made = subprocess.run(
             [sys.executable, "-m", "flows", "demo", "--scale", SCALE],

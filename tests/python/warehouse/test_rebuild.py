@@ -221,16 +221,26 @@ CHANGES: dict[str, tuple[Callable[[Manifest], None], set[str], set[str]]] = {
 }
 
 
+def codes_of(manifest: Manifest) -> dict[str, str]:
+    """Return the fingerprint of each node's code, by unique id."""
+    prints = Fingerprints(manifest, {})
+    return {key: prints.of(key) for key in manifest.nodes}
+
+
+def codes_by_name(manifest: Manifest) -> dict[str, str]:
+    return {manifest.nodes[key].name: code for key, code in codes_of(manifest).items()}
+
+
 @pytest.mark.parametrize("change", CHANGES)
 def test_the_code_of_a_node_is_all_that_it_uses(change: str, manifest: Manifest) -> None:
     # Given the fingerprints of all nodes
     changed = manifest.deepcopy()
     make, touched, untouched = CHANGES[change]
-    before = {manifest.nodes[key].name: Fingerprints(manifest, {}).of(key) for key in manifest.nodes}
+    before = codes_by_name(manifest)
 
     # When something changes, then the fingerprints of what uses it change, and no others
     make(changed)
-    after = {changed.nodes[key].name: Fingerprints(changed, {}).of(key) for key in changed.nodes}
+    after = codes_by_name(changed)
     differing = {name for name in before if before[name] != after[name]}
     assert touched <= differing
     assert not differing & untouched
@@ -242,7 +252,7 @@ def test_a_declared_feature_counts_for_training_sets_alone(manifest: Manifest) -
     names = ("payment_fraud_labels", "train_payment_fraud", "score_payment_fraud", "fct_payments")
     labels, training, scored, payments = (f"model.ml_warehouse.{name}" for name in names)
     trained.nodes[labels].raw_code += "{{ training_set(ref('fct_payments'), ['fct_payments.card__*']) }}"
-    before = {key: Fingerprints(trained, {}).of(key) for key in trained.nodes}
+    before = codes_of(trained)
 
     # When a window or the uniqueness of the events changes, then the training set is built again, and nothing else
     for change in (
@@ -251,7 +261,7 @@ def test_a_declared_feature_counts_for_training_sets_alone(manifest: Manifest) -
     ):
         changed = trained.deepcopy()
         change(changed.nodes)
-        after = {key: Fingerprints(changed, {}).of(key) for key in changed.nodes}
+        after = codes_of(changed)
         assert {key for key in after if before[key] != after[key]} == {labels, training, scored}
 
 
