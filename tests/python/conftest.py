@@ -18,8 +18,14 @@ pytest_plugins = ["support.fault_catalogue"]
 pytest.register_assert_rewrite("support.nursery")
 
 
-LONGEST_FIRST = ("test_readme.py", "test_recipes.py", "test_online_retail.py", "test_incremental.py", "test_elt.py")
-"""Files whose tests take minutes; begun last, each would leave one of two workers idle."""
+LONGEST_FIRST = (
+    "test_readme.py", "test_terminal.py", "test_recipes.py", "test_online_retail.py", "test_incremental.py",
+    "test_elt.py",
+)  # fmt: skip
+"""Files whose tests take minutes; begun last, each would leave one of two workers idle.
+
+The second makes the pharmacy, for which other files wait.
+"""
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:

@@ -60,8 +60,20 @@ class Builds:
             if (self.pharmacy.folder / "lake" / "raw" / source).exists():
                 (raw / source).symlink_to(self.pharmacy.folder / "lake" / "raw" / source)
         pin_catalog(self.folder.catalog, self.folder.lake, contracts_of(self.dbt.manifest.sources.values()))
-        building.prepare_candidate(self.folder, empty=True)
+        self.begin_with_the_release()
         require_gates(self.dbt, building.build_candidate(self.dbt, full_refresh=False, select=None))
+
+    def begin_with_the_release(self) -> None:
+        """Begin with what the pharmacy's release holds, so that only what reads an absent source is built again.
+
+        Its history is left out, since that stays when a source goes.
+        """
+        self.folder.warehouse.unlink(missing_ok=True)
+        self.folder.warehouse.symlink_to((self.pharmacy.folder / "warehouse.duckdb").resolve())
+        building.prepare_candidate(self.folder)
+        with duckdb.connect(str(self.folder.candidate)) as candidate:
+            for schema, snapshot in self.dbt.snapshots():
+                candidate.execute(f"drop table if exists {schema}.{snapshot}")
 
     def sources_of(self, unique_id: str) -> set[str]:
         """Return the sources that a node depends on."""
