@@ -12,7 +12,8 @@ from flows.sources.batches import Connector
 def connect(connection: Connection, mapping: TableMapping) -> Connector:
     """Return the connector for a connection's URL scheme; each is imported when it is first needed.
 
-    Raises UsageError for a scheme that no connector reads, and for a driver that is not installed.
+    Raises UsageError for a scheme that no connector reads, a driver that is not installed, and a function of the user's
+    that cannot be imported.
     """
     found = re.match(r"([a-z][a-z0-9+.-]*):", connection.url(), re.IGNORECASE)
     scheme = found[1].lower() if found else ""
@@ -24,6 +25,10 @@ def connect(connection: Connection, mapping: TableMapping) -> Connector:
         from flows.sources.files.table import FileTable
 
         return FileTable(connection, mapping)
+    if scheme == "python":
+        from flows.sources.python.table import PythonTable
+
+        return PythonTable.of(connection, mapping)
     if scheme:
         from flows.sources.sql import connect_sql
 
