@@ -54,7 +54,7 @@ def _kind(value: Any) -> pa.DataType | None:
 
 def _texts(values: Sequence[Any]) -> pa.Array:
     """Return texts; one that is not UTF-8 keeps its bytes."""
-    texts = [value if value is None or type(value) is str else _text(value) for value in values]
+    texts = [value if value is None or type(value) is str else text_of(value) for value in values]
     try:
         return pa.array(texts, pa.string())
     except UnicodeEncodeError:
@@ -70,7 +70,8 @@ def _encode(text: str) -> bytes:
         return text.encode(errors="surrogatepass")
 
 
-def _text(value: Any) -> str:
+def text_of(value: Any) -> str:
+    """Return the text that DuckDB writes for a value, with the texts of bytes as they are."""
     match value:
         case str():
             return str(value)
