@@ -7,6 +7,7 @@ from flows.config.connections import Connection, TableMapping
 from flows.core.errors import UsageError, join_usage_errors
 from flows.core.names import TableName
 from flows.sources.batches import Connector
+from flows.sources.watermark import is_of_offsets
 
 
 def connect(connection: Connection, mapping: TableMapping) -> Connector:
@@ -29,6 +30,10 @@ def connect(connection: Connection, mapping: TableMapping) -> Connector:
         from flows.sources.python.table import PythonTable
 
         return PythonTable.of(connection, mapping)
+    if scheme == "kafka":
+        from flows.sources.kafka.table import KafkaTable
+
+        return KafkaTable.of(connection, mapping)
     if scheme:
         from flows.sources.sql import connect_sql
 
@@ -37,6 +42,12 @@ def connect(connection: Connection, mapping: TableMapping) -> Connector:
         f"{connection.file}: the url of {connection.title} has no scheme.",
         "Write one, such as sqlite:///shop.sqlite, https://api.example.com or file:exports.",
     )
+
+
+def usable_watermark(connection: Connection, watermark: str | None) -> str | None:
+    """Return a table's watermark, or None if it was reached by a source of another kind than that of the URL."""
+    is_kafka = connection.url().lower().startswith("kafka:")
+    return watermark if watermark is not None and is_of_offsets(watermark) == is_kafka else None
 
 
 def require_connectors(tables: Iterable[tuple[TableName, Connection]]) -> None:
