@@ -58,7 +58,7 @@ test-slow: setup  ## run the long tests: first runs, kills, the commands of the 
 test-proofs: setup  ## run more rounds by chance, and larger data, of what the other tests show
 	@$(BIN)/python -m pytest -n 2 -m proof
 
-test-services: setup  ## run the tests against real services; Debian packages that are missing are installed
+test-services: setup  ## run the tests against real services; those that are missing are installed
 	@$(BIN)/python -m pytest -m services
 
 faults: setup  ## run the tests of known faults and print a table of their outcomes

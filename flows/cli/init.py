@@ -11,7 +11,9 @@ if TYPE_CHECKING:
 
 
 def init(
-    url: Annotated[str, typer.Argument(help="Source: file:FOLDER, a SQLAlchemy URL, or an API's endpoint.")],
+    url: Annotated[
+        str, typer.Argument(help="Source: file:FOLDER, a SQLAlchemy URL, an API's endpoint, or python:MODULE:FUNCTION.")
+    ],
     connection_set: Annotated[
         str | None, typer.Option("--set", help="Write the entry to this set; default: print it.", metavar="NAME")
     ] = None,

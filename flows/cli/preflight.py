@@ -94,7 +94,7 @@ def _wrong_features() -> list[UsageError]:
 
 def _is_first_of_host(name: TableName, connection: Connection) -> bool:
     """Tell whether a table is the first of a source on the network, by which its host is asked whether it is there."""
-    is_on_network = not connection.url().lower().startswith(("file:", "sqlite:"))
+    is_on_network = not connection.url().lower().startswith(("file:", "sqlite:", "python:"))
     return is_on_network and name.table == next(iter(connection.tables), name.table)
 
 

@@ -52,7 +52,7 @@ class TimeZone(ConfigModel):
 class TableOptions(Endpoint):
     """How one contract table is read. Absent columns are read by the contract's own names."""
 
-    origin: str = Field(default="", alias="from", description="Table, path, endpoint or glob; default: the name")
+    origin: str = Field(default="", alias="from", description="Table, path, endpoint, topic, …; default: the name")
     where: str = Field(default="", description="DuckDB SQL; only records that pass are read")
     columns: dict[str, Sql] = Field(default={}, description="Contract column: DuckDB SQL over the source's columns")
     query: str = Field(default="", description="SQL that replaces columns and where")
@@ -101,7 +101,9 @@ class TableMapping(TableOptions):
 class ConnectionOptions(ConfigModel):
     """One source: where it is, and how its tables are read."""
 
-    url_template: Text = Field(alias="url", description="Such as sqlite:///shop.sqlite, https://… or file:FOLDER")
+    url_template: Text = Field(
+        alias="url", description="Such as sqlite:///shop.sqlite, https://…, kafka://…, file:FOLDER"
+    )
     auth: Auth = Field(default_factory=Auth.model_construct, description="REST: credentials")
     served_by: ServedBy = Field(default="", description="Function of the project that serves it: package.module:name")
     rate: Rate | None = Field(default=None, description="REST: the highest rate of requests")

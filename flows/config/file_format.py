@@ -29,13 +29,13 @@ Sign = Annotated[str, AfterValidator(_require_sign)]
 
 
 class FileFormat(ConfigModel):
-    """How files are written. `encoding` is for all files of text, the other keys are for CSV and fixed width."""
+    """How files are written: `encoding` for all texts, `header` and `skip` for workbooks too, the others for CSV."""
 
     encoding: Encoding = Field(default=UTF_8, description="Such as utf-16, latin-1 or cp1252; default: UTF-8")
     delimiter: Sign | None = Field(default=None, description="Default: , ; | or tab, of which the header has most")
     quote: Sign = Field(default='"', description="The sign around cells that hold a delimiter or an end of a line")
     header: tuple[Text, ...] = Field(default=(), description="The names of the columns of files that have no header")
-    skip: int = Field(default=0, ge=0, description="Lines before the header, or before the first record")
+    skip: int = Field(default=0, ge=0, description="Lines or rows before the header, or the first record")
     widths: tuple[Annotated[int, Field(ge=1)], ...] = Field(
         default=(), description="Fixed width: the characters of each column, in place of a delimiter"
     )

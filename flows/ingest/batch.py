@@ -37,6 +37,7 @@ def check_batch(plan: LoadPlan, batch: Batch, *, query_in_source: bool) -> tuple
         contract.on_extra_column,
         query_in_source=query_in_source,
         is_file=bool(batch.files),
+        may_lack=batch.may_lack_columns,
         was_used=plan.raw.last_commit().get("config_hash") == plan.config_hash,
     )
     _require_cursor(plan, batch, mapped.missing)

@@ -32,7 +32,7 @@ from flows.lake.file_ledger import known_files
 from flows.lake.null_spikes import describe_null_spikes
 from flows.lake.ops import LoadRecord, earlier_loads, record_load
 from flows.lake.raw import plain
-from flows.sources import connect
+from flows.sources import connect, usable_watermark
 from flows.sources.batches import Batch, Connector, Request
 from flows.sources.lookups import load_lookups
 from flows.sources.mapping import expect_columns, identity_of, mapped_cursor
@@ -151,7 +151,7 @@ def _request(plan: LoadPlan, work: Path, duck: duckdb.DuckDBPyConnection) -> Req
         return Request(None, None, identity, contract.lookback, lambda _file: None, work, columns)
     known = known_files(plan.raw, plan.config_hash)
     return Request(
-        watermark=plan.raw.watermark(plan.config_hash),
+        watermark=usable_watermark(plan.connection, plan.raw.watermark(plan.config_hash)),
         cursor=mapped_cursor(mapping, contract.cursor),
         identity=identity,
         lookback=contract.lookback,

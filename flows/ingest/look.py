@@ -68,6 +68,7 @@ class Look:
             self.contract.on_extra_column if is_whole_contract else "ignore",
             query_in_source=self.runs_query,
             is_file=bool(self.batch.files),
+            may_lack=self.batch.may_lack_columns,
         )
 
     def check(self, mapped: MappedBatch, contract: Contract | None = None) -> Checked:

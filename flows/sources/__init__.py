@@ -7,12 +7,14 @@ from flows.config.connections import Connection, TableMapping
 from flows.core.errors import UsageError, join_usage_errors
 from flows.core.names import TableName
 from flows.sources.batches import Connector
+from flows.sources.watermark import is_of_offsets
 
 
 def connect(connection: Connection, mapping: TableMapping) -> Connector:
     """Return the connector for a connection's URL scheme; each is imported when it is first needed.
 
-    Raises UsageError for a scheme that no connector reads, and for a driver that is not installed.
+    Raises UsageError for a scheme that no connector reads, a driver that is not installed, and a function of the user's
+    that cannot be imported.
     """
     found = re.match(r"([a-z][a-z0-9+.-]*):", connection.url(), re.IGNORECASE)
     scheme = found[1].lower() if found else ""
@@ -24,6 +26,14 @@ def connect(connection: Connection, mapping: TableMapping) -> Connector:
         from flows.sources.files.table import FileTable
 
         return FileTable(connection, mapping)
+    if scheme == "python":
+        from flows.sources.python.table import PythonTable
+
+        return PythonTable.of(connection, mapping)
+    if scheme == "kafka":
+        from flows.sources.kafka.table import KafkaTable
+
+        return KafkaTable.of(connection, mapping)
     if scheme:
         from flows.sources.sql import connect_sql
 
@@ -32,6 +42,12 @@ def connect(connection: Connection, mapping: TableMapping) -> Connector:
         f"{connection.file}: the url of {connection.title} has no scheme.",
         "Write one, such as sqlite:///shop.sqlite, https://api.example.com or file:exports.",
     )
+
+
+def usable_watermark(connection: Connection, watermark: str | None) -> str | None:
+    """Return a table's watermark, or None if it was reached by a source of another kind than that of the URL."""
+    is_kafka = connection.url().lower().startswith("kafka:")
+    return watermark if watermark is not None and is_of_offsets(watermark) == is_kafka else None
 
 
 def require_connectors(tables: Iterable[tuple[TableName, Connection]]) -> None:

@@ -50,6 +50,7 @@ class Batch:
     `read` counts all records, malformed ones too; `known_rows` counts those of files that were loaded before.
     A `watermark` of None leaves the stored one as it is. `notes` are for the user. `is_whole` is false if the source
     may have records that were not read. `has_all_columns` is false if a look may have missed columns of such records.
+    `may_lack_columns` tells that each record has its own columns, so that a batch may lack some of the source's.
     """
 
     records: Relation | None
@@ -61,6 +62,7 @@ class Batch:
     notes: tuple[str, ...] = ()
     is_whole: bool = True
     has_all_columns: bool = True
+    may_lack_columns: bool = False
 
 
 @dataclass(frozen=True)

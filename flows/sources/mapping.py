@@ -69,17 +69,18 @@ def map_batch(
     *,
     query_in_source: bool,
     is_file: bool = False,
+    may_lack: bool = False,
     was_used: bool = False,
 ) -> MappedBatch:
     """Return how records become the contract's columns (name → whether it is required).
 
-    Records of files and of JSON may lack columns that the mapping names. `was_used` tells whether earlier records were
-    loaded by this mapping: then a `where` may read such a column, and let no record pass.
+    Records of files and of JSON `may_lack` columns that the mapping names, as others may. `was_used` tells whether
+    earlier records were loaded by this mapping: then a `where` may read such a column, and let no record pass.
     Raises SchemaMismatch if a required column cannot be had, or an extra one may not be; SourceFailed if the mapping's
     query fails, naming the file.
     """
     is_text = RECORD in records.types and (query_in_source or not mapping.query)
-    may_lack = is_file or RECORD in records.types
+    may_lack |= is_file or RECORD in records.types
     absent: tuple[str, ...] = ()
     if mapping.query and not query_in_source:
         records, absent = _run_query(records, mapping, columns, may_lack=may_lack, was_used=was_used)

@@ -1,15 +1,14 @@
 """Sources that the project serves itself while a command reads them, such as the API of made-up data."""
 
-import importlib
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import AbstractContextManager, ExitStack, contextmanager
-from importlib.util import find_spec
 from pathlib import Path
 
 from flows.config import settings
 from flows.config.connections import Connection
 from flows.core.errors import UsageError
 from flows.core.redaction import remember_secret
+from flows.sources.project_code import NotUsable, project_function
 
 Serve = Callable[[Path], AbstractContextManager[Mapping[str, str]]]
 """Serves a source from a set's data folder while its context lasts, and yields the environment variables of its URL."""
@@ -33,24 +32,12 @@ def served(connections: Iterable[Connection]) -> Iterator[None]:
 
 
 def _function(connection: Connection) -> Serve:
-    """Import the function; only code of the project itself is run, since a file of connections is no program."""
     module, _, name = connection.served_by.partition(":")
-    place = settings.PROJECT / module.partition(".")[0]
     try:
-        spec = find_spec(module)
-    except ModuleNotFoundError:
-        spec = None
-    if spec is None or spec.origin is None or not Path(spec.origin).resolve().is_relative_to(place):
-        raise _refused(connection, f"{module} is no module of the project")
-    function = getattr(importlib.import_module(module), name, None)
-    if not callable(function):
-        raise _refused(connection, f"{module} has no function {name}")
-    serve: Serve = function
+        serve: Serve = project_function(module, name)
+    except NotUsable as error:
+        raise UsageError(
+            f"{connection.file}: {connection.connection_set}.{connection.source}.served_by cannot be used: {error}.",
+            "Write a function of the project, such as demo.api:serve_set, which is given the set's data folder.",
+        ) from None
     return serve
-
-
-def _refused(connection: Connection, cause: str) -> UsageError:
-    return UsageError(
-        f"{connection.file}: {connection.connection_set}.{connection.source}.served_by cannot be used: {cause}.",
-        "Write a function of the project, such as demo.api:serve_set, which is given the set's data folder.",
-    )

@@ -54,6 +54,11 @@ def survey(url: str, auth: Mapping[str, Any]) -> Survey:
         return _survey_api(url, auth)
     if scheme == "file" or (url and "://" not in url and Path(url).expanduser().exists()):
         return _survey_files(Path(url.removeprefix("file:").removeprefix("//")))
+    if scheme == "python":
+        module, _, function = url.partition(":")[2].partition(":")
+        if not function:  # a module's functions may do anything, so none is called unless it is named
+            raise UsageError(f"{url} names no function.", f"Name the one to look at: {url.rstrip(':')}:FUNCTION.")
+        return _survey_tables(f"python:{module}", {_plain(function): function})
     names = _table_names(_connection(url, {}))
     if len(names) > MOST_TABLES:
         raise UsageError(f"The database has {len(names):,} tables.", "Name those that you need: --from NAME.")

@@ -96,6 +96,11 @@ def to_watermark(cursor: Cursor, *, is_mixed: bool = False) -> str:
     return json.dumps({"value": cursor, **({"mixed": True} if is_mixed else {})})
 
 
+def is_of_offsets(watermark: str) -> bool:
+    """Tell whether a watermark holds the offsets of a topic, and no value of a cursor."""
+    return "offsets" in json.loads(watermark)
+
+
 def stored_cursor(watermark: str) -> Cursor:
     """Return the cursor value of a watermark."""
     stored: dict[str, Any] = json.loads(watermark)

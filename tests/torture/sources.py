@@ -26,7 +26,7 @@ PARTS: tuple[Part, ...] = ("morning", "evening")
 
 SMALL = {
     "flows.sources.files.table:FILES_A_BATCH": 2,
-    "flows.sources.sql.pieces:ROWS_A_BATCH": 10,
+    "flows.sources.arrow_batches.ROWS_A_BATCH": 10,
     "flows.sources.sql.pieces:ROWS_A_FETCH": 5,
     "flows.ingest.derived_tables:PARENTS_A_BATCH": 2,
 }

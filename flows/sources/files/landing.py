@@ -33,7 +33,8 @@ Each of some ten steps of a load holds 2,048 values of 16 bytes a column, and wo
 class Reading:
     """The facts that every reader needs of a table; `place` is where the connections file says how it is read.
 
-    `look` is the number of records that are enough, for readers that can stop early.
+    `look` is the number of records that are enough, for readers that can stop early. `sheet` is the address of a sheet
+    and range of a workbook.
     """
 
     connection: duckdb.DuckDBPyConnection
@@ -42,6 +43,7 @@ class Reading:
     format: FileFormat
     columns: ExpectedColumns
     look: int | None = None
+    sheet: str = ""
 
     @property
     def name_columns(self) -> str:

@@ -8,7 +8,7 @@ from pathlib import Path, PurePosixPath
 
 DIGITS = re.compile(r"([0-9]+)")
 PATTERN = "*?["
-HIDDEN = re.compile(r"(?:^|/)(?:\.[^./]|__MACOSX/)")
+HIDDEN = re.compile(r"(?:^|/)(?:\.[^./]|~\$|__MACOSX/)")
 
 
 def natural_key(name: str) -> tuple[object, ...]:
@@ -47,6 +47,7 @@ def matching_files(root: Path, origin: str, is_known: Callable[[str], bool]) -> 
 def is_hidden(name: str, pattern: str) -> bool:
     """Tell whether a pattern leaves a file out, as in a shell: some part of its name begins with a dot.
 
-    The folder that macOS adds to a zip archive holds no data either. A pattern that names hidden files finds them.
+    The folder that macOS adds to a zip archive, and the file ~$… of an open workbook, hold no data either. A pattern
+    that names hidden files finds them.
     """
     return HIDDEN.search(name) is not None and HIDDEN.search(pattern) is None

@@ -26,16 +26,19 @@ from flows.sources.files.beginning import (
 from flows.sources.files.csv import read_csv
 from flows.sources.files.documents import IMAGES, TEXTS, read_images, read_texts
 from flows.sources.files.encoding import as_utf_8
+from flows.sources.files.excel import read_excel
 from flows.sources.files.json import read_json_documents, read_json_lines
 from flows.sources.files.landing import Reader, Reading
 from flows.sources.files.matching import matching_files
 from flows.sources.files.parquet import read_parquet
+from flows.sources.files.sheets import WORKBOOK, split_origin
 
 READERS: dict[str, Reader] = {
     **dict.fromkeys((".csv", ".tsv", ".txt"), read_csv),
     **dict.fromkeys((".jsonl", ".ndjson"), read_json_lines),
     ".json": read_json_documents,
     ".parquet": read_parquet,
+    WORKBOOK: read_excel,
     **dict.fromkeys(IMAGES, read_images),
     **dict.fromkeys(TEXTS, read_texts),
 }
@@ -48,7 +51,7 @@ TEXT_READERS: tuple[Reader, ...] = (read_csv, read_json_lines, read_json_documen
 FILES_A_BATCH, NAMES_SHOWN = 500, 8
 BYTES_A_BATCH = 64 * 1024 * 1024
 BYTES_A_BATCH_OF_DOCUMENTS = 16 * 1024 * 1024
-"""Memory holds the bytes of a document several times while it is read."""
+"""Memory holds the bytes of a document several times while it is read, and a workbook unpacks to ten times its size."""
 
 FILE_ERRORS = (OSError, EOFError, zlib.error, tarfile.TarError, zipfile.BadZipFile, RuntimeError)
 """Errors of the standard library for a file or archive that is cut short, damaged, encrypted or out of reach."""
@@ -109,7 +112,7 @@ class FileTable:
             else:
                 cut.append(Beginning(file))
         is_whole = len(chosen) == len(found) < MOST_FILES and not any(one.is_cut for one in cut)
-        names_columns = self._common_reader(chosen) in (read_csv, read_parquet)
+        names_columns = self._common_reader(chosen) in (read_csv, read_parquet, read_excel)
         for batch in self._read(connection, [one.file for one in cut], request):
             yield replace(
                 batch,
@@ -137,9 +140,10 @@ class FileTable:
     def _named(self, work: Path, most: int | None = None) -> Iterator[tuple[Path, str]]:
         """Yield the paths and names of all files; of each archive `most` members at most."""
         root = self._root
-        origin, separator, pattern = self.mapping.origin.partition("!")
-        if separator and (root / self.mapping.origin).is_file():
-            origin, separator = self.mapping.origin, ""
+        files, _ = split_origin(self.mapping.origin)
+        origin, separator, pattern = files.partition("!")
+        if separator and (root / files).is_file():
+            origin, separator = files, ""
         name = origin
         try:
             for path in matching_files(root, origin, is_known=lambda name: reader_of(name) is not None):
@@ -170,7 +174,8 @@ class FileTable:
     ) -> Iterator[Batch]:
         reader = self._common_reader(files)
         mapping = self.mapping
-        reading = Reading(connection, str(mapping.name), mapping.place, mapping.format, request.columns, request.look)
+        named = (str(mapping.name), mapping.place, mapping.format)
+        reading = Reading(connection, *named, request.columns, request.look, split_origin(mapping.origin)[1])
         prepared: list[SourceFile] = []
         try:
             for file in files:
@@ -197,11 +202,12 @@ class FileTable:
                 table, f"cannot read files of {names} as one table", f"One of {', '.join(sorted(READERS))} is expected."
             )
         given = self.mapping.format.model_fields_set
-        if given and reader is not read_csv and (given != {"encoding"} or reader not in TEXT_READERS):
+        fitting = {"header", "skip"} if reader is read_excel else {"encoding"} if reader in TEXT_READERS else set()
+        if reader is not read_csv and not given <= fitting:
             raise SourceFailed(
                 table,
                 f"{files[0].name} is no CSV file, and its mapping has format: {', '.join(sorted(given))}",
-                f"Fix {self.mapping.place}.format: encoding is for files of text, all other keys are for CSV.",
+                f"Fix {self.mapping.place}.format: encoding is for text, header and skip for workbooks, all for CSV.",
             )
         return reader
 
@@ -216,7 +222,8 @@ def _is_utf_8(name: str) -> bool:
 
 
 def _most_bytes(file: SourceFile) -> int:
-    return BYTES_A_BATCH_OF_DOCUMENTS if reader_of(file.name) in DOCUMENT_READERS else BYTES_A_BATCH
+    is_small = reader_of(file.name) in (*DOCUMENT_READERS, read_excel)
+    return BYTES_A_BATCH_OF_DOCUMENTS if is_small else BYTES_A_BATCH
 
 
 def _fingerprint(path: Path, name: str) -> SourceFile:

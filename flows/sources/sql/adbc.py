@@ -15,6 +15,7 @@ from adbc_driver_manager.dbapi import Cursor as DriverCursor
 
 from flows.config.connections import TableMapping
 from flows.core.names import identifier
+from flows.sources.arrow_batches import gather, resolve_cursor
 from flows.sources.batches import LOOK_SECONDS, Batch, Request
 from flows.sources.sql import pieces
 from flows.sources.watermark import Cursor, from_watermark
@@ -174,11 +175,11 @@ class AdbcTable:
     ) -> Iterator[Batch]:
         schema = _fetch(database, f"select * from {rows} limit {self.dialect.sample_rows}").schema
         pieces.refuse_repeated_names(str(self.mapping.name), schema.names)
-        request = pieces.resolve_cursor(request, schema.names)
+        request = resolve_cursor(request, schema.names)
         with closing(database.cursor()) as cursor:
             cursor.adbc_statement.set_options(**self.dialect.statement_options())
             reader = self._execute(cursor, schema, rows, self._clauses(request, done), as_text)
-            tables = _read_ahead(pieces.gather(self._decoded(reader, as_text), reader.schema))
+            tables = _read_ahead(gather(self._decoded(reader, as_text), reader.schema))
             any_row = f"select 1 from {rows} where {_column(request.cursor or '')} is not null limit 1"
             has_rows = partial(_has_rows, database, any_row)
             yield from pieces.to_batches(connection, tables, self.mapping, request, done + 1, has_rows)

@@ -11,9 +11,10 @@ import sqlalchemy
 
 from flows.config.connections import TableMapping
 from flows.core.errors import UsageError
+from flows.sources.arrow_batches import gather, resolve_cursor
 from flows.sources.batches import Batch, Request
+from flows.sources.python_values import to_array
 from flows.sources.sql import pieces
-from flows.sources.sql.values import to_array
 from flows.sources.watermark import from_watermark
 
 IN_UTC = dict.fromkeys(("mysql", "mariadb"), "set time_zone = '+00:00'")
@@ -63,10 +64,10 @@ class SqlAlchemyTable:
         relation = self._relation(database)
         names = list(database.execute(relation.limit(0)).keys())
         pieces.refuse_repeated_names(str(self.mapping.name), names)
-        request = pieces.resolve_cursor(request, names)
+        request = resolve_cursor(request, names)
         result = database.execute(_select(relation, request, database.dialect.name))
         fetched = (_to_arrow(names, rows) for rows in result.partitions(pieces.ROWS_A_FETCH))
-        tables = pieces.gather(fetched, pa.schema([(name, pa.string()) for name in names]))
+        tables = gather(fetched, pa.schema([(name, pa.string()) for name in names]))
         has_rows = partial(_has_rows, database, relation.where(_column(request).is_not(None)).limit(1))
         yield from pieces.to_batches(connection, tables, self.mapping, request, 1, has_rows)
 

@@ -391,7 +391,7 @@ def test_a_table_in_several_batches_keeps_its_order_and_its_snapshot(
     people: Shop, server: PostgresqlServer, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     # Given more rows than a batch has
-    monkeypatch.setattr("flows.sources.sql.pieces.ROWS_A_BATCH", 1_000)
+    monkeypatch.setattr("flows.sources.arrow_batches.ROWS_A_BATCH", 1_000)
     monkeypatch.setattr("flows.sources.sql.postgresql.BYTES_A_FETCH", 10_000)
     server.execute(
         "insert into people select n, 'x', timestamptz '2026-03-01' + (n * 7919 % 5000) * interval '1 second' "

@@ -35,7 +35,7 @@ def broken() -> Iterator[str]:
             "s3://bucket/folder",
             "begins with s3:, a scheme that no connector reads.\nSchemes are sqlite:///, postgresql",
         ),
-        ("kafka://one:9092,two:9092/topic", "begins with kafka:, a scheme that no connector reads"),
+        ("kafka://one:9092,two:9092/topic", r"is not valid.\nWrite kafka://HOST:PORT, and the topic under `from`"),
         ("mongodb+srv://me:hunter2@host/shop", r"begins with mongodb\+srv:, a scheme that no connector reads"),
         ("localhost:5432/shop", "begins with localhost:, a scheme that no connector reads"),
         (r"C:\data\shop.sqlite", "begins with c:, which is a drive and no scheme.\nWrite file: before the path"),

@@ -186,7 +186,7 @@ def test_columns_of_several_types_lose_nothing(
 ) -> None:
     # Given a column whose type changes after the rows that the driver samples, and values that fit no other type
     monkeypatch.setattr("flows.sources.sql.pieces.ROWS_A_FETCH", 2)
-    monkeypatch.setattr("flows.sources.sql.pieces.ROWS_A_BATCH", 4)
+    monkeypatch.setattr("flows.sources.arrow_batches.ROWS_A_BATCH", 4)
     path = connect(shop, scheme)
     columns = {
         "id": "varchar not null",
@@ -265,7 +265,7 @@ def test_a_table_in_several_batches_keeps_its_order_and_watermark(
 ) -> None:
     # Given more rows than a batch has
     monkeypatch.setattr("flows.sources.sql.pieces.ROWS_A_FETCH", 10)
-    monkeypatch.setattr("flows.sources.sql.pieces.ROWS_A_BATCH", 30)
+    monkeypatch.setattr("flows.sources.arrow_batches.ROWS_A_BATCH", 30)
     path = connect(shop, scheme)
     rows = [(str(n), "x", f"2026-03-{1 + n % 28:02} 10:00:00") for n in range(100)]
     execute(path, "create table people (id text, name text, updated_at text)", rows=rows)
@@ -432,7 +432,7 @@ def test_fault_73_no_neighbour_changes_a_value(shop: Shop, scheme: str, monkeypa
     # Given columns in which each value stands beside each other one, before and after it, near and far
     monkeypatch.setattr("flows.sources.sql.pieces.ROWS_A_FETCH", 3)
     monkeypatch.setattr("flows.sources.sql.sqlite.Sqlite.sample_rows", 3)
-    monkeypatch.setattr("flows.sources.sql.pieces.ROWS_A_BATCH", 6)
+    monkeypatch.setattr("flows.sources.arrow_batches.ROWS_A_BATCH", 6)
     path = connect(shop, scheme)
     count = len(VALUES)
     columns = {f"rotated_{at}": [*VALUES[at:], *VALUES[:at]] for at in range(count)}

@@ -1,4 +1,4 @@
-"""Python values of database drivers as Arrow columns, so that no value's text depends on its neighbours."""
+"""Python values as Arrow columns, so that no value's text depends on its neighbours."""
 
 import json
 import re
@@ -54,15 +54,24 @@ def _kind(value: Any) -> pa.DataType | None:
 
 def _texts(values: Sequence[Any]) -> pa.Array:
     """Return texts; one that is not UTF-8 keeps its bytes."""
-    texts = [None if value is None else _text(value) for value in values]
+    texts = [value if value is None or type(value) is str else text_of(value) for value in values]
     try:
         return pa.array(texts, pa.string())
     except UnicodeEncodeError:
-        raw = [None if text is None else text.encode(errors="surrogateescape") for text in texts]
+        raw = [None if text is None else _encode(text) for text in texts]
         return pa.array(raw, pa.binary()).view(pa.string())
 
 
-def _text(value: Any) -> str:
+def _encode(text: str) -> bytes:
+    """Return the bytes of a text; half of a pair of UTF-16, as in a JSON text that was cut, has bytes too."""
+    try:
+        return text.encode(errors="surrogateescape")
+    except UnicodeEncodeError:
+        return text.encode(errors="surrogatepass")
+
+
+def text_of(value: Any) -> str:
+    """Return the text that DuckDB writes for a value, with the texts of bytes as they are."""
     match value:
         case str():
             return str(value)

@@ -1,0 +1,1 @@
+"""Sources of the user's own Python."""

@@ -1,0 +1,304 @@
+"""A real Kafka broker: each message once, offsets with the data alone, tombstones, transactions, a topic made anew."""
+
+import json
+import sqlite3
+import threading
+import time
+from collections.abc import Iterator
+from contextlib import closing
+from datetime import datetime
+from decimal import Decimal
+from typing import Any
+from uuid import uuid4
+
+import pytest
+from confluent_kafka import Consumer, Producer, TopicPartition
+from confluent_kafka.admin import AdminClient, NewTopic
+from support.shop import Shop
+
+import flows.ingest.load as loading
+from flows.core.errors import SourceFailed, UsageError
+from flows.ingest.mistakes import inspect_table
+from flows.ingest.preview import preview_table
+from flows.ingest.replay import replay_table
+from flows.sources.survey import survey
+from tests.services.kafka import KafkaBroker, kafka
+
+pytestmark = pytest.mark.services
+
+COLUMNS = {"id": "varchar not null", "amount": "decimal(18, 4)", "paid_at": "timestamp"}
+MAPPING = {"id": "coalesce(id, kafka_key)"}
+
+
+@pytest.fixture(scope="module")
+def broker() -> Iterator[KafkaBroker]:
+    with kafka() as running:
+        yield running
+
+
+@pytest.fixture
+def topic(broker: KafkaBroker, shop: Shop) -> str:
+    """A new topic of two partitions, which is the shop's source."""
+    name = f"payments-{uuid4().hex[:8]}"
+    create(broker, name)
+    shop.declare("sales.payments", COLUMNS, key=["id"], load="append")
+    shop.connect(f"kafka://{broker.address}")
+    shop.map(**{"from": name})
+    return name
+
+
+def create(broker: KafkaBroker, name: str, partitions: int = 2, **config: str) -> None:
+    admin = AdminClient({"bootstrap.servers": broker.address})
+    admin.create_topics([NewTopic(name, partitions, 1, config=config)])[name].result()
+
+
+def delete(broker: KafkaBroker, name: str) -> None:
+    admin = AdminClient({"bootstrap.servers": broker.address})
+    admin.delete_topics([name])[name].result()
+    while name in admin.list_topics(timeout=5).topics:
+        time.sleep(0.05)
+
+
+def produce(broker: KafkaBroker, topic: str, *values: Any, partition: int = 0, **further: Any) -> None:
+    producer = Producer({"bootstrap.servers": broker.address})
+    for value in values:
+        raw = value if isinstance(value, bytes) or value is None else json.dumps(value).encode()
+        producer.produce(topic, value=raw, partition=partition, **further)
+    assert producer.flush(20) == 0
+
+
+def payments(first: int, last: int) -> list[dict[str, Any]]:
+    return [{"id": str(number), "amount": number} for number in range(first, last + 1)]
+
+
+def test_each_message_is_read_once_up_to_the_ends_seen_at_the_start(
+    shop: Shop, broker: KafkaBroker, topic: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # Given batches of three messages, in two partitions
+    monkeypatch.setattr("flows.sources.kafka.table.ROWS_A_BATCH", 3)
+    produce(broker, topic, *payments(1, 7), partition=0)
+    produce(broker, topic, *payments(8, 10), partition=1)
+
+    # When it is loaded, and again, then each is there once, and nothing is read a second time
+    first, again = shop.load(), shop.load()
+    assert (first.counts.accepted, again.counts.read) == (10, 0)
+    assert again.batch == first.batch
+    assert sorted(map(int, shop.rows("id"))) == list(range(1, 11))
+    assert set(shop.rows("_position")) == {f"{topic}/0:{at}" for at in range(7)} | {
+        f"{topic}/1:{at}" for at in range(3)
+    }
+
+    # And later messages are read from there on
+    produce(broker, topic, *payments(11, 12), partition=1)
+    assert shop.load().counts.read == 2
+
+    # And no offset is kept at the broker
+    admin = AdminClient({"bootstrap.servers": broker.address})
+    assert admin.list_consumer_groups().result().valid == []
+
+
+def test_fault_51_another_consumer_of_the_group_takes_no_message(shop: Shop, broker: KafkaBroker, topic: str) -> None:
+    """A rebalance moved partitions to another consumer, which committed offsets: I."""
+    # Given a consumer of the same group that read and committed half of the messages
+    produce(broker, topic, *payments(1, 4))
+    other = Consumer({"bootstrap.servers": broker.address, "group.id": "ml-warehouse", "auto.offset.reset": "earliest"})
+    other.subscribe([topic])
+    assert len(other.consume(2, 20)) == 2
+    other.commit(asynchronous=False)
+
+    # When the topic is loaded while that consumer is a member, then the offsets in the lake decide
+    assert shop.load().counts.accepted == 4
+    other.close()
+    assert shop.load().counts.read == 0
+
+
+def test_key_headers_and_time_are_kept_and_digits_are_the_message_s_own(
+    shop: Shop, broker: KafkaBroker, topic: str
+) -> None:
+    shop.map(**{"from": topic, "columns": {"paid_at": "kafka_time"}})
+    headers = [("trace", b"a"), ("trace", b"\xff"), ("shop", b"tea")]
+    value = b' {"id": "1", "amount": 12345678901234.5678, "lines": [{"n": 1.5}]} '
+    produce(broker, topic, value, key="K7", headers=headers, timestamp=1_772_359_200_123)
+    shop.load()
+    assert shop.rows("id", "amount", "paid_at", "kafka_key", "lines") == [
+        ("1", Decimal("12345678901234.5678"), datetime(2026, 3, 1, 10, 0, 0, 123000), "K7", '[{"n":1.5}]')
+    ]
+    assert json.loads(shop.rows("kafka_headers")[0]) == {"trace": ["a", "0xff"], "shop": "tea"}
+
+
+def test_fault_52_malformed_messages_wait_and_the_partition_goes_on(
+    shop: Shop, broker: KafkaBroker, topic: str
+) -> None:
+    """A poison message stopped all that came after it: Q."""
+    # Given a tombstone, texts that are no JSON object, bytes that are no text, and an empty message
+    shop.map(**{"from": topic, "columns": {"id": "coalesce(id, kafka_key)"}})
+    shop.change(quarantine_limit_pct=100.0)
+    malformed = [b"", b"[1]", b"no json", b'{"id": ', b"{bad}", b"\xff\x00"]
+    produce(broker, topic, {"id": "1"}, None, *malformed, key="K")
+    load = shop.load()
+
+    # Then the tombstone is a record of its key, and the others wait in quarantine as they came
+    assert shop.rows("id", "kafka_is_tombstone") == [("1", None), ("K", "true")]
+    assert sorted(raw for raw, _ in shop.quarantine()) == sorted(malformed)
+    assert (load.counts.read, load.counts.quarantined) == (8, 6)
+
+
+def test_a_quarantined_message_keeps_its_key_for_a_replay(shop: Shop, broker: KafkaBroker, topic: str) -> None:
+    shop.map(**{"from": topic, "columns": {"id": "kafka_key"}})
+    produce(broker, topic, {"amount": 1}, key="K1")
+    produce(broker, topic, {"amount": "1,50"}, key="K2")
+    assert shop.load().counts.quarantined == 1
+    shop.map(**{"from": topic, "columns": {"id": "kafka_key", "amount": "replace(amount, ',', '.')"}})
+    replay_table(shop.read_connection(), shop.contract, shop.lake, run_id="replay")
+    assert shop.rows("id", "amount") == [("K1", 1), ("K2", Decimal("1.5"))]
+
+
+def test_fault_55_an_aborted_transaction_is_not_read_and_an_open_one_waits(
+    shop: Shop, broker: KafkaBroker, topic: str
+) -> None:
+    """Messages of an aborted transaction were read, or their offsets were taken for a loss: I."""
+    # Given a committed transaction, an aborted one, and one that is open
+    producer = Producer({"bootstrap.servers": broker.address, "transactional.id": f"id-{topic}"})
+    producer.init_transactions()
+    for number, ends in ((1, producer.commit_transaction), (2, producer.abort_transaction), (3, None)):
+        producer.begin_transaction()
+        producer.produce(topic, json.dumps({"id": str(number)}).encode(), partition=0)
+        producer.flush(10)
+        if ends is not None:
+            ends()
+
+    # Then the first alone is read, and a load waits for no transaction
+    assert shop.load().counts.accepted == 1
+    assert shop.load().counts.read == 0
+
+    # And when the open one is committed, it is read
+    producer.commit_transaction()
+    shop.load()
+    assert shop.rows("id") == ["1", "3"]
+
+
+def test_fault_54_another_topic_of_the_name_is_read_from_its_beginning(
+    shop: Shop, broker: KafkaBroker, topic: str
+) -> None:
+    """The offsets of a topic that was made again hid its first messages: A."""
+    produce(broker, topic, *payments(1, 3))
+    shop.load()
+    delete(broker, topic)
+    create(broker, topic)
+    produce(broker, topic, *payments(4, 9))
+    load = shop.load()
+    assert load.counts.accepted == 6
+    assert "is another topic of that name, and is read from its beginning" in load.notes[0]
+    assert shop.load().counts.read == 0
+
+
+def test_fault_54_messages_that_kafka_deleted_before_they_were_read_are_counted(
+    shop: Shop, broker: KafkaBroker, topic: str
+) -> None:
+    """The retention of a topic was shorter than a weekend without a load: A."""
+    produce(broker, topic, *payments(1, 2))
+    shop.load()
+    produce(broker, topic, *payments(3, 6))
+    admin, place = AdminClient({"bootstrap.servers": broker.address}), TopicPartition(topic, 0, 5)
+    admin.delete_records([place])[place].result()
+    load = shop.load()
+    assert f"Kafka had deleted 3 messages of {topic}/0" in load.notes[0]
+    assert shop.rows("id") == ["1", "2", "6"]
+
+
+def test_a_broker_that_is_killed_while_it_is_read_costs_nothing(
+    shop: Shop, broker: KafkaBroker, topic: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # Given a load whose broker is killed after the first batch, and comes back some seconds later
+    monkeypatch.setattr("flows.sources.kafka.table.ROWS_A_BATCH", 100)
+    monkeypatch.setattr("flows.sources.kafka.table.MESSAGES_A_FETCH", 100)
+    produce(broker, topic, *[{"id": str(number), "filling": "x" * 100_000} for number in range(1_000)])
+    commits, commit = list[threading.Thread](), loading.commit_batch
+
+    def restart() -> None:
+        broker.stop(is_kill=True)
+        broker.start()
+
+    def kill_once(*arguments: Any) -> Any:
+        if not commits:
+            commits.append(threading.Thread(target=restart))
+            commits[0].start()
+        return commit(*arguments)
+
+    monkeypatch.setattr(loading, "commit_batch", kill_once)
+
+    # Then the client waits for it, and each message is there once
+    try:
+        assert shop.load().counts.accepted == 1_000
+    finally:
+        commits[0].join()
+    assert shop.load().counts.read == 0
+
+
+def test_a_failure_between_two_batches_loses_and_doubles_nothing(
+    shop: Shop, broker: KafkaBroker, topic: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # Given a load that dies when it commits its second batch
+    monkeypatch.setattr("flows.sources.kafka.table.ROWS_A_BATCH", 4)
+    produce(broker, topic, *payments(1, 10))
+    commits, commit = [], loading.commit_batch
+
+    def die(*arguments: Any) -> Any:
+        commits.append(1)
+        if len(commits) == 2:
+            raise SourceFailed("sales.payments", "died", "Run again.")
+        return commit(*arguments)
+
+    monkeypatch.setattr(loading, "commit_batch", die)
+    with pytest.raises(SourceFailed, match="died"):
+        shop.load()
+    assert len(shop.rows("id")) == 4
+    load = shop.load()
+    assert (load.counts.read, load.counts.accepted) == (6, 6)
+
+
+def test_a_table_may_move_from_a_database_to_a_topic_and_back(shop: Shop, broker: KafkaBroker, topic: str) -> None:
+    """The hash of a mapping does not cover the URL, and a watermark of the other kind means nothing."""
+    shop.declare("sales.payments", COLUMNS, key=["id"], load="upsert", cursor="paid_at")
+    database = shop.folder / "shop.db"
+    with closing(sqlite3.connect(database)) as connection, connection:
+        connection.execute(f'create table "{topic}" (id text, amount text, paid_at text)')
+        connection.execute(f"""insert into "{topic}" values ('1', '1', '2026-03-01')""")
+    produce(broker, topic, *[one | {"paid_at": "2026-03-02"} for one in payments(2, 3)])
+    for url in (f"sqlite:///{database}", f"kafka://{broker.address}", f"sqlite:///{database}"):
+        shop.connect(url, tables={"payments": {"from": topic}})
+        shop.load()
+    assert shop.rows("id") == ["1", "2", "3"]
+
+
+def test_a_look_reads_the_first_messages_and_init_lists_topics(shop: Shop, broker: KafkaBroker, topic: str) -> None:
+    produce(broker, topic, *payments(1, 300))
+    found, _ = inspect_table(shop.read_connection(), shop.contract)
+    assert found.mistakes == ()
+    assert preview_table(shop.read_connection(), shop.contract, 1).records[0].position == f"{topic}/0:0"
+    tables = survey(f"kafka://{broker.address}", {}).tables
+    assert {"id", "amount", "kafka_time"} <= set(next(one for one in tables if one.origin == topic).columns)
+
+
+def test_what_cannot_be_reached_or_does_not_exist_is_told(shop: Shop, broker: KafkaBroker, topic: str) -> None:
+    shop.map(**{"from": "no-such-topic"})
+    with pytest.raises(SourceFailed, match="there is no topic no-such-topic"):
+        shop.load()
+    shop.connect("kafka://127.0.0.1:9")
+    found, is_unreachable = inspect_table(shop.read_connection(), shop.contract)
+    assert is_unreachable
+    assert "sales.payments" in found.mistakes[0].what
+
+
+@pytest.mark.parametrize(
+    ("url", "message"),
+    [
+        ("kafka://", "the url of test.sales is not valid"),
+        ("kafka://one:9092/topic", "the url of test.sales is not valid"),
+        ("kafka://one:9092?group.id=ours", "the url of test.sales sets group.id"),
+    ],
+)
+def test_a_url_that_names_a_topic_or_a_fixed_property_is_refused(shop: Shop, url: str, message: str) -> None:
+    shop.connect(url)
+    with pytest.raises(UsageError, match=message):
+        shop.load()
