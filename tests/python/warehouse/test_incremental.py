@@ -229,16 +229,3 @@ def test_any_order_of_arrival_gives_the_same_history(seed: int, incremental: War
 
     # Then both have the same history
     assert incremental.differences(full) == {}
-
-
-@pytest.mark.slow
-def test_an_empty_lake_passes_every_gate(incremental: Warehouse) -> None:
-    # Given sources that were never loaded
-    lake = Lake()
-
-    # When everything is built and tested, twice
-    first, second = (incremental.dbt(lake, "build") for _ in range(2))
-
-    # Then no test fails, and no test warns
-    ran = [one for run in (first, second) for one in run.result if one.node.resource_type != "exposure"]
-    assert {str(one.status) for one in ran} <= {"success", "pass"}
