@@ -120,6 +120,15 @@ def _tagged(nodes: Sequence[Any]) -> Iterator[None]:
             holder.tags = tags
 
 
+def without_tests(manifest: Manifest) -> Manifest:
+    """Return a project without its tests: a build then makes rows, and proves nothing of them."""
+    part = manifest.deepcopy()
+    part.nodes = {key: node for key, node in part.nodes.items() if node.resource_type != "test"}
+    part.unit_tests = {}
+    part.build_parent_and_child_maps()
+    return part
+
+
 def _interruption(error: BaseException | None) -> BaseException | None:
     """Find the signal that caused an error: dbt reports other errors when a signal interrupts it."""
     while isinstance(error, Exception):

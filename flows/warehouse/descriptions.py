@@ -99,6 +99,8 @@ BOOKKEEPING_TABLES = (
             "raw_versions": "Delta version of each table of the lake that was read.",
             "tests": "Each test with its result.",
             "verified": "The batches of each table of the lake that were compared with the hashes of their commits.",
+            "previous_release": "Release that readers saw before this one.",
+            "variables": "Vars of the set as JSON.",
         },
     ),
     PublishedModel(

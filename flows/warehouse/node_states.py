@@ -98,6 +98,11 @@ def read_trusted_states(release: Path, nodes: Mapping[str, Any]) -> dict[str, No
     }
 
 
+def read_states_as_published(release: Path) -> dict[str, NodeState]:
+    """Return the states that a release holds; none if its file is not the one that was published."""
+    return read_states(release) if _file_note(release) == _read_note(release) else {}
+
+
 def note_file(release: Path) -> None:
     """Note size and time of a release's file beside it, so that the next run knows that it is as it was published."""
     release.with_name(NOTE).write_text(json.dumps(_file_note(release)))
