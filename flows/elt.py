@@ -17,7 +17,6 @@ from flows.config.connections import Connections, read_connections
 from flows.config.contract import Contract, contracts_of
 from flows.config.settings import PROJECT, DataFolder
 from flows.core.errors import GateFailed, SourceFailed
-from flows.core.git import describe_commit
 from flows.core.names import TableName
 from flows.core.redaction import scrub, without_values
 from flows.core.storage import storage_faults_named
@@ -61,12 +60,13 @@ from flows.warehouse.pseudonyms import require_pseudonym_key
 from flows.warehouse.rebuild import BUILT
 from flows.warehouse.release import (
     Release,
+    describe_candidate,
     last_verified,
     next_release_name,
     prune_releases,
     publish_candidate,
 )
-from flows.warehouse.releases import MadeOf, kept_releases
+from flows.warehouse.releases import kept_releases
 from flows.warehouse.unkeyed_hashes import require_no_unkeyed_hashes
 from flows.warehouse.volatile import require_no_volatile_sql
 
@@ -301,8 +301,7 @@ def publish(
     """Flip the readers to the candidate under a name that no release ever had, and keep the newest releases."""
     name = next_release_name(dbt.folder, used_release_names(dbt.folder.lake))
     versions = {table: pin.version for table, pin in pins.items()}
-    commit = describe_commit(PROJECT)
-    made_of = MadeOf.of(commit, build.code, dbt.variables, versions, verified, build.states.values())
+    made_of = describe_candidate(dbt, build, versions, verified)
     record_release(dbt.folder.lake, name, scrub(made_of.text))
     release = publish_candidate(
         dbt.folder,
@@ -312,7 +311,7 @@ def publish(
         name,
         models=published_models(dbt.manifest),
         formats=formats,
-        variables=dbt.variables,
+        made_of=made_of,
     )
     logger.info("release %s is published", release.name)
     emit_release_published(dbt.folder, release)

@@ -19,7 +19,7 @@ from flows.warehouse.code_hash import hash_code
 from flows.warehouse.dbt import GOOD, Dbt, without_tests
 from flows.warehouse.descriptions import published_models
 from flows.warehouse.node_states import WITH_ROWS
-from flows.warehouse.release import put_back
+from flows.warehouse.release import describe_candidate, put_back
 from flows.warehouse.releases import MadeOf, kept_releases, read_made_of, release_file, release_order
 from flows.warehouse.volatile import is_volatile
 
@@ -69,7 +69,8 @@ def rebuild_release(folder: DataFolder, name: str) -> Rebuilt:
     tables = {key for key, node in dbt.manifest.nodes.items() if node.config.materialized in WITH_ROWS}
     volatile = {key for key in tables if is_volatile(dbt.manifest.nodes[key])}
     compared = tables - volatile
-    unlike = [key for key in compared if build.states[key].output != made_of.contents.get(key)]
+    contents = describe_candidate(dbt, build, made_of.versions, {}).contents
+    unlike = [key for key in compared if contents[key] != made_of.contents.get(key)]
     is_gone = not release_file(folder, name).exists()
     if unlike:
         _keep_to_compare(folder, place, name)

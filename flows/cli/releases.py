@@ -1,5 +1,6 @@
 """The commands of releases: list them, and send readers to another one."""
 
+import logging
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Annotated
 
@@ -71,6 +72,7 @@ def rebuild(
     from flows.orchestration.run_lock import run_lock
     from flows.reproduce import rebuild_release
 
+    logging.getLogger("flows").propagate = False  # dbt gives the root logger a handler of its own
     with run_lock(folder):
         rebuilt = rebuild_release(folder, release)
     say(summarise_rebuild(rebuilt))
@@ -101,10 +103,12 @@ def prune_folder(folder: DataFolder, keep: int | None) -> str:
     """
     from flows.lake.maintenance import compact_and_vacuum_lake
     from flows.learning.training_sets import needed_versions
+    from flows.warehouse.clones import drop_unfinished
     from flows.warehouse.release import RELEASES_KEPT, prune_releases
     from flows.warehouse.releases import kept_releases
 
     keep = RELEASES_KEPT if keep is None else keep
+    drop_unfinished(folder)
     gone = prune_releases(folder, keep)
     cleaned = compact_and_vacuum_lake(folder.lake, needed_versions(folder), kept_releases(folder), least=1)
     uses = uses_of_releases(folder, keep)

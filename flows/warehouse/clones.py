@@ -45,7 +45,19 @@ def clone_file(folder: DataFolder, name: str) -> Path:
 
 def clone_names(folder: DataFolder) -> list[str]:
     """Return the names of a set's clones."""
-    return sorted(path.parent.name for path in folder.clones.glob(f"*/{folder.warehouse.name}"))
+    found = (path.parent.name for path in folder.clones.glob(f"*/{folder.warehouse.name}"))
+    return sorted(name for name in found if NAME.fullmatch(name))
+
+
+def drop_unfinished(folder: DataFolder) -> None:
+    """Delete what killed processes have left of clones; one that is just being made stays."""
+    for begun in folder.clones.glob("*.*.new"):
+        try:
+            os.kill(int(begun.name.split(".")[1]), 0)
+        except (ProcessLookupError, ValueError):
+            shutil.rmtree(begun, ignore_errors=True)
+        except PermissionError:  # somebody else's
+            continue
 
 
 def database_of(folder: DataFolder, name: str) -> Path:
@@ -74,6 +86,7 @@ def clone_release(folder: DataFolder, name: str, release: str, is_chosen: IsChos
             f"There is a clone {name} already. Nothing was done.",
             f"Delete it: rm -r {shown_path(file.parent)}; or take another name.",
         )
+    drop_unfinished(folder)
     begun = folder.clones / f"{name}.{os.getpid()}.new"
     begun.mkdir(parents=True)
     try:

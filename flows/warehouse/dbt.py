@@ -87,6 +87,10 @@ class Dbt:
         """Return a model, seed, snapshot, data test or unit test."""
         return self.manifest.nodes.get(unique_id) or self.manifest.unit_tests[unique_id]
 
+    def kept_models(self) -> list[Any]:
+        """Return the models whose rows are kept from release to release; others write to them after they are built."""
+        return [node for node in self.manifest.nodes.values() if node.config.meta.get("kept")]
+
     def snapshots(self) -> list[tuple[str, str]]:
         """Return schema and name of every snapshot, and of the models that cannot be computed again either."""
         return [

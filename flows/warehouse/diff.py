@@ -16,7 +16,8 @@ from flows.core.storage import open_release_file
 from flows.warehouse.annotate import INTERMEDIATE
 from flows.warehouse.clones import attach_release, release_read_by
 from flows.warehouse.descriptions import BOOKKEEPING_TABLES, Description, split_class
-from flows.warehouse.node_states import read_states_as_published
+from flows.warehouse.node_states import is_as_published
+from flows.warehouse.releases import read_made_of
 
 BOOKKEEPING = {(table.schema, table.name) for table in BOOKKEEPING_TABLES}
 """Tables that no model makes: they tell of a build, and differ after each."""
@@ -166,11 +167,10 @@ def _attach(connection: duckdb.DuckDBPyConnection, file: Path, side: str) -> Non
 
 def _equal_hashes(before: Path, after: Path) -> set[str]:
     """Return the names of nodes whose rows have the same hash in both releases, if both are as they were published."""
-    hashes = []
-    for file in (before, after):
-        states = read_states_as_published(file).values()
-        hashes.append({state.name: state.output for state in states if state.kind in ("model", "seed", "snapshot")})
-    return {name for name, output in hashes[0].items() if hashes[1].get(name) == output}
+    if not (is_as_published(before) and is_as_published(after)):
+        return set()
+    hashes = [read_made_of(file).contents for file in (before, after)]
+    return {key.rpartition(".")[2] for key, output in hashes[0].items() if hashes[1].get(key) == output}
 
 
 def _tables(connection: duckdb.DuckDBPyConnection, side: str, release: str | None) -> dict[Place, Columns]:

@@ -85,7 +85,7 @@ def read_trusted_states(release: Path, nodes: Mapping[str, Any]) -> dict[str, No
     Otherwise the rows of its tables are compared.
     """
     states = read_states(release)
-    if not states or _file_note(release) == _read_note(release):
+    if not states or is_as_published(release):
         return states
     there = present_relations(release)
     tables = {key: node for key, node in nodes.items() if key in states and (node.schema, node.alias) in there}
@@ -98,9 +98,9 @@ def read_trusted_states(release: Path, nodes: Mapping[str, Any]) -> dict[str, No
     }
 
 
-def read_states_as_published(release: Path) -> dict[str, NodeState]:
-    """Return the states that a release holds; none if its file is not the one that was published."""
-    return read_states(release) if _file_note(release) == _read_note(release) else {}
+def is_as_published(release: Path) -> bool:
+    """Tell whether a release's file has the size and the time of its publication."""
+    return bool(_file_note(release) == _read_note(release))
 
 
 def note_file(release: Path) -> None:

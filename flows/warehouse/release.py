@@ -8,7 +8,6 @@ from collections.abc import Iterable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any
 
 import duckdb
 
@@ -25,9 +24,9 @@ from flows.core.storage import REBUILD, open_release_file, sync_path
 from flows.lake.catalog import Verified
 from flows.warehouse.annotate import annotate, create_main_views
 from flows.warehouse.build import Build, FileState, require_closed
-from flows.warehouse.dbt import TESTS
+from flows.warehouse.dbt import TESTS, Dbt
 from flows.warehouse.descriptions import BOOKKEEPING_TABLES, PublishedModel
-from flows.warehouse.node_states import note_file, write_states
+from flows.warehouse.node_states import hash_tables, note_file, write_states
 from flows.warehouse.parquet import write_parquet
 from flows.warehouse.release_format import open_to_close
 from flows.warehouse.releases import MadeOf, clones_of, newest_release, release_file, release_order, require_release
@@ -57,14 +56,14 @@ def publish_candidate(
     *,
     models: Sequence[PublishedModel] = (),
     formats: Sequence[str] = (),
-    variables: Mapping[str, Any] | None = None,
+    made_of: MadeOf | None = None,
 ) -> Release:
     """Turn the candidate into a release that names what it was made of, and flip the link.
 
     `versions` are the Delta versions of the raw tables that it was built from. `verified` says which of their batches
     were compared with the hashes of their commits. Without a `name` it gets the day's next one. `models` are the
     descriptions that become comments. With `formats` of "parquet" the marts lie beside the file as Parquet, too.
-    `variables` are the set's own vars.
+    `made_of` is what `describe_candidate` returns.
 
     Until the flip readers see the old release, afterwards the new one; a reader that has the old one open keeps it.
     Raises GateFailed if the candidate is not the file that was tested.
@@ -77,7 +76,10 @@ def publish_candidate(
         )
     name = name or next_release_name(folder)
     before = newest_release(folder) if folder.warehouse.exists() else None
-    _seal(folder.candidate, name, before, build, versions, verified or {}, models, variables or {})
+    verified, states = verified or {}, build.states.values()
+    if made_of is None:
+        made_of = MadeOf.of(describe_commit(settings.PROJECT), build.code, {}, versions, verified, states)
+    _seal(folder.candidate, name, before, build, made_of, verified, models)
     exported = folder.candidate.with_name(PARQUET)
     if PARQUET in formats:
         write_parquet(folder.candidate, models, exported)
@@ -86,11 +88,19 @@ def publish_candidate(
     return Release(name, file)
 
 
+def describe_candidate(
+    dbt: Dbt, build: Build, versions: Mapping[TableName, int | None], verified: Mapping[TableName, Verified]
+) -> MadeOf:
+    """Return what a candidate is made of, and hashes of its rows as they are now."""
+    states, kept = build.states.values(), hash_tables(dbt.folder.candidate, dbt.kept_models())
+    return MadeOf.of(describe_commit(settings.PROJECT), build.code, dbt.variables, versions, verified, states, kept)
+
+
 def put_back(
     folder: DataFolder, candidate: Path, name: str, build: Build, made_of: MadeOf, models: Sequence[PublishedModel]
 ) -> Release:
     """Make a candidate the file of a release that was deleted; readers stay where they are."""
-    _seal(candidate, name, None, build, made_of.versions, {}, models, made_of.variables)
+    _seal(candidate, name, None, build, made_of, {}, models)
     return Release(name, _move_in(folder, candidate, name))
 
 
@@ -199,10 +209,9 @@ def _seal(
     name: str,
     before: str | None,
     build: Build,
-    versions: Mapping[TableName, int | None],
+    made_of: MadeOf,
     verified: Mapping[TableName, Verified],
     models: Sequence[PublishedModel],
-    variables: Mapping[str, Any],
 ) -> None:
     """Drop the views of the lake, write `release`, the comments and the views in `main`, and close the file for good.
 
@@ -230,19 +239,20 @@ def _seal(
             "cast($invocations as varchar[]) as dbt_invocation_ids, "
             "cast($versions as map(varchar, bigint)) as raw_versions, cast($tests as map(varchar, varchar)) as tests, "
             f"cast($verified as map(varchar, {VERIFIED})) as verified, cast($before as varchar) as previous_release, "
-            "$variables as variables",
+            "$variables as variables, cast($contents as map(varchar, varchar)) as contents",
             {
                 "name": name,
                 "built": utc_now(),
-                "commit": describe_commit(settings.PROJECT),
-                "code": build.code,
+                "commit": made_of.commit,
+                "code": made_of.code,
                 "invocation": build.invocation_id,
                 "invocations": list(build.invocations),
-                "versions": _map({str(table): version for table, version in versions.items() if version is not None}),
+                "versions": _map({str(table): version for table, version in made_of.versions.items()}),
                 "tests": _map(tests),
                 "verified": _map({str(table): asdict(state) for table, state in verified.items()}),
                 "before": before,
-                "variables": scrub(json.dumps(variables)),
+                "variables": scrub(json.dumps(made_of.variables)),
+                "contents": _map(made_of.contents),
             },
         )
         annotate(database, (*BOOKKEEPING_TABLES, *models))

@@ -2,7 +2,7 @@
 
 import json
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from pathlib import Path
 from typing import Any
@@ -15,7 +15,7 @@ from flows.core.files import bytes_of
 from flows.core.names import TableName, did_you_mean
 from flows.core.storage import open_release_file
 from flows.lake.catalog import Verified
-from flows.warehouse.node_states import NodeState, read_states
+from flows.warehouse.node_states import NodeState
 
 LINK = "release"
 """The link in a clone's folder to the release whose rows it reads."""
@@ -45,15 +45,17 @@ class MadeOf:
         versions: Mapping[TableName, int | None],
         verified: Mapping[TableName, Verified],
         states: Iterable[NodeState],
+        rewritten: Mapping[str, str] | None = None,
     ) -> "MadeOf":
-        """Take what a release says of itself."""
+        """Take what a release says of itself; `rewritten` are hashes of tables that others write to, too."""
+        built = {state.unique_id: state.output for state in states if state.kind in ("model", "seed", "snapshot")}
         return cls(
             commit,
             code,
             variables,
             {name: version for name, version in versions.items() if version is not None},
             {name: state.table_id for name, state in verified.items()},
-            {state.unique_id: state.output for state in states if state.kind in ("model", "seed", "snapshot")},
+            built | dict(rewritten or {}),
         )
 
     @classmethod
@@ -148,8 +150,8 @@ def read_made_of(database: Path) -> MadeOf:
     versions = {TableName.parse(name): version for name, version in stated["raw_versions"]}
     verified = {TableName.parse(name): Verified(**state) for name, state in stated.get("verified") or ()}
     variables = json.loads(stated.get("variables") or "{}")
-    states = read_states(database).values()
-    return MadeOf.of(stated["git_commit"], stated["code_hash"], variables, versions, verified, states)
+    made_of = MadeOf.of(stated["git_commit"], stated["code_hash"], variables, versions, verified, ())
+    return replace(made_of, contents=dict(stated.get("contents") or ()))
 
 
 def clones_of(folder: DataFolder) -> dict[str, str]:

@@ -1,11 +1,13 @@
 """Clones: an experiment's own database over a release, whose writes are its own."""
 
 import hashlib
+import os
 import shutil
 from pathlib import Path
 
 import duckdb
 import pytest
+from support.kills import Child, Point
 
 from flows.config.settings import DataFolder
 from flows.core.errors import UsageError
@@ -121,6 +123,28 @@ def test_a_clone_of_a_selection_has_no_function_that_lacks_its_tables(folder: Da
             clone.execute("from core.orders")
         with pytest.raises(duckdb.CatalogException):
             clone.execute("from marketing.twice()")
+
+
+def test_a_clone_that_was_killed_on_its_way_is_cleared_away(folder: DataFolder) -> None:
+    # Given a clone whose process died while it was made, and one that another process is making
+    (name,) = kept_releases(folder)
+    ended = Child("flows.warehouse.clones:clone_release", (folder, "experiment", name)).run(
+        Point("clone/rename", "before")
+    )
+    assert ended.was_killed
+    (left,) = folder.clones.iterdir()
+    other = folder.clones / f"other.{os.getppid()}.new"
+    other.mkdir()
+    assert clone_names(folder) == []
+    assert [*clones_of(folder).values()] == [name]
+
+    # When the next clone is made
+    clone_release(folder, "experiment", name)
+
+    # Then nothing is left of the first, and the other one goes on
+    assert not left.exists()
+    assert other.exists()
+    assert clone_names(folder) == ["experiment"]
 
 
 @pytest.mark.parametrize("name", ["../elsewhere", "Caps", "", "1st", "a b", "a.b"])
