@@ -23,9 +23,9 @@ LONGEST_LIST = 60
 
 
 def diff(
-    before: Annotated[str | None, typer.Argument(help="Release; default: the one before.", metavar="[BEFORE]")] = None,
+    before: Annotated[str | None, typer.Argument(help="Release; default: the one before.", metavar="BEFORE")] = None,
     after: Annotated[
-        str | None, typer.Argument(help="Release or clone; default: the published one.", metavar="[AFTER]")
+        str | None, typer.Argument(help="Release or clone; default: the published one.", metavar="AFTER")
     ] = None,
     table: Annotated[
         str | None, typer.Option("--table", help="Compare this table alone, and show more keys.", metavar="NAME")

@@ -4,7 +4,6 @@ import logging
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Annotated
 
-import duckdb
 import typer
 
 from flows.cli.arguments import DEFAULT_CONNECTIONS, ConnectionSet, ConnectionsFile, published_folder, say
@@ -19,7 +18,7 @@ if TYPE_CHECKING:
 LONGEST_COMMIT = 12
 """Characters of a commit's name that are shown."""
 
-Release = Annotated[str | None, typer.Argument(help="Name of a release, such as 2026-03-02.1.", metavar="[RELEASE]")]
+Release = Annotated[str | None, typer.Argument(help="Name of a release, such as 2026-03-02.1.", metavar="RELEASE")]
 
 
 def releases(
@@ -33,9 +32,7 @@ def releases(
 
 
 def rollback(
-    release: Annotated[
-        str | None, typer.Argument(help="Release; default: the one before.", metavar="[RELEASE]")
-    ] = None,
+    release: Annotated[str | None, typer.Argument(help="Release; default: the one before.", metavar="RELEASE")] = None,
     connection_set: ConnectionSet = None,
     connections: ConnectionsFile = DEFAULT_CONNECTIONS,
 ) -> None:
@@ -167,7 +164,7 @@ def list_releases(folder: DataFolder) -> str:
     )
     rollback = last_rollback(folder.lake)
     if rollback is not None and rollback[0] == current:
-        lines += ["", f"  readers were sent back from {rollback[1]} at {rollback[2]:%Y-%m-%d %H:%M} UTC"]
+        lines += ["", f"  readers were sent here from {rollback[1]} at {rollback[2]:%Y-%m-%d %H:%M} UTC"]
     return "\n".join([*lines, "", "  * is what readers see", f"  more:   {command()} releases RELEASE"])
 
 
@@ -218,6 +215,8 @@ def uses_of_releases(folder: DataFolder, keep: int | None = None) -> dict[str, l
 
 def _facts(folder: DataFolder, name: str) -> tuple[str, str, str, str, str]:
     """Return what the list shows of a release whose file is kept, damaged ones too."""
+    import duckdb
+
     from flows.warehouse.releases import read_release
 
     try:

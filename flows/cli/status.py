@@ -81,7 +81,7 @@ def _release(folder: DataFolder) -> Iterator[Line]:
     yield "release", f"{name}, {_age(built_at)} old{code}"
     rollback = last_rollback(folder.lake)
     if rollback is not None and rollback[0] == name:
-        yield "release", f"readers were sent back to it from {rollback[1]}, {_age(rollback[2])} ago"
+        yield "release", f"readers were sent here from {rollback[1]}, {_age(rollback[2])} ago"
 
 
 def _running(folder: DataFolder) -> Iterator[Line]:

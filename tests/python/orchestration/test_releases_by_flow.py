@@ -61,7 +61,7 @@ def test_the_next_run_after_a_rollback_builds_on_the_former_release(
     before = fingerprint_of(release_file(shop.folder, first))
     assert f"readers see {first} from now on" in roll_back_to(shop.folder, None)
     assert shop.fingerprint() == before
-    assert f"readers were sent back from {second}" in list_releases(shop.folder)
+    assert f"readers were sent here from {second}" in list_releases(shop.folder)
 
     # When the next run comes, with another day
     shop.drop_day(4)
