@@ -13,6 +13,7 @@ import os
 import signal
 import sys
 import time
+from collections.abc import Callable
 from pathlib import Path
 from types import FrameType
 from typing import Annotated, Literal, NoReturn
@@ -301,20 +302,12 @@ def main() -> int:
     from demo.command import demo
 
     gc.set_threshold(OBJECTS_BETWEEN_COLLECTIONS, 50, 100)
-    app.command()(demo)
-    app.command()(check)
-    app.command()(preview)
-    app.command()(init)
     app.add_typer(features, name="features")
-    app.command()(train)
-    app.command()(score)
     app.command("training-set")(training_set)
-    app.command()(releases)
-    app.command()(rollback)
-    app.command()(diff)
-    app.command()(clone)
-    app.command()(prune)
-    app.command()(rebuild)
+    commands: list[Callable[..., None]] = [demo, check, preview, init, train, score]
+    commands += [releases, rollback, diff, clone, prune, rebuild]
+    for command in commands:
+        app.command()(command)
     app.command(hidden=True)(complete)
     signal.signal(signal.SIGTERM, _stop)
     try:
