@@ -13,6 +13,7 @@ import os
 import signal
 import sys
 import time
+from collections.abc import Callable
 from pathlib import Path
 from types import FrameType
 from typing import Annotated, Literal, NoReturn
@@ -22,11 +23,13 @@ import typer
 from flows.cli.about import InstallCompletion, ShowCompletion, ShowVersion
 from flows.cli.arguments import DEFAULT_CONNECTIONS, ConnectionSet, ConnectionsFile, say
 from flows.cli.check import check, check_before_run
+from flows.cli.compare import clone, diff
 from flows.cli.completion import complete
 from flows.cli.features import app as features
 from flows.cli.init import init
 from flows.cli.learning import score, train, training_set
 from flows.cli.preview import preview
+from flows.cli.releases import prune, rebuild, releases, rollback
 from flows.config import settings
 from flows.core.errors import StorageFailed, Unforeseen, UsageError, WarehouseError
 from flows.core.names import TableName, did_you_mean
@@ -86,17 +89,20 @@ def query(
     output: Annotated[
         Path | None, typer.Option("--output", "-o", help="Write all rows to this file: .csv, .json or .parquet.")
     ] = None,
+    release: Annotated[
+        str | None, typer.Option("--release", help="Release or clone; default: the published one.", metavar="NAME")
+    ] = None,
 ) -> None:
     """Run SQL on the published warehouse."""
     from flows.cli.query import export_query, print_query, run_query
 
     folder = _folder(connection_set, connections)
     if output is not None:
-        typer.echo(export_query(folder, sql, output))
+        typer.echo(export_query(folder, sql, output, release))
     elif output_format == "table":
-        typer.echo(run_query(folder, sql, output_format, limit))
+        typer.echo(run_query(folder, sql, output_format, limit, release))
     else:
-        print_query(folder, sql, output_format, sys.stdout.buffer)
+        print_query(folder, sql, output_format, sys.stdout.buffer, release)
 
 
 @app.command()
@@ -206,15 +212,15 @@ def reload(
     from flows.orchestration.run_lock import run_lock
     from flows.sources.served import served
     from flows.warehouse.dbt import Dbt
-    from flows.warehouse.release import last_verified
+    from flows.warehouse.releases import released_batch
 
     sources = read_connections(connections.resolve(), connection_set)
     with served(sources), run_lock(sources.folder):
         if table.startswith("ops/"):
             done = restore_operations(sources.folder.lake, table)
         else:
-            name, state = _table(table), last_verified(sources.folder)
-            released = state[name].batch if name in state else 0
+            name = _table(table)
+            released = released_batch(sources.folder, name)
             contracts = contracts_of(Dbt.parse(sources.folder, sources.variables).manifest.sources.values())
             done = reload_table(sources, contracts, name, released=released, afresh=afresh)
             pin_catalog(sources.folder.catalog, sources.folder.lake, contracts)
@@ -296,14 +302,12 @@ def main() -> int:
     from demo.command import demo
 
     gc.set_threshold(OBJECTS_BETWEEN_COLLECTIONS, 50, 100)
-    app.command()(demo)
-    app.command()(check)
-    app.command()(preview)
-    app.command()(init)
     app.add_typer(features, name="features")
-    app.command()(train)
-    app.command()(score)
     app.command("training-set")(training_set)
+    commands: list[Callable[..., None]] = [demo, check, preview, init, train, score]
+    commands += [releases, rollback, diff, clone, prune, rebuild]
+    for command in commands:
+        app.command()(command)
     app.command(hidden=True)(complete)
     signal.signal(signal.SIGTERM, _stop)
     try:

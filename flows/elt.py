@@ -24,7 +24,7 @@ from flows.core.unforeseen import exceptions_named
 from flows.ingest.derived_tables import derive_table, derived_tables
 from flows.ingest.load import LoadResult, load_table
 from flows.ingest.tables import tables_to_load
-from flows.lake.catalog import Pin, Verified, pin_catalog, read_pins
+from flows.lake.catalog import Pin, Verified, pin_catalog
 from flows.lake.damage import damage_named, require_known_batches, require_whole, tables_of
 from flows.lake.maintenance import compact_and_vacuum_lake
 from flows.lake.ops import record_release, require_lake, used_release_names
@@ -34,7 +34,8 @@ from flows.lake.reconcile import require_reconciliation
 from flows.lake.reload import finish_reloads
 from flows.lake.snapshot_backup import keep_snapshots, restore_snapshots
 from flows.lake.verify import verify_new_files
-from flows.orchestration.artifacts import failed_gate_shown, failed_run_told, show_outcome
+from flows.learning.training_sets import needed_versions
+from flows.orchestration.artifacts import failed_gate_shown, failed_run_told, show_changes, show_outcome
 from flows.orchestration.dbt_task_runs import shown_models
 from flows.orchestration.events import emit_release_published, emit_rows_accepted
 from flows.orchestration.run_lock import run_lock
@@ -59,12 +60,13 @@ from flows.warehouse.pseudonyms import require_pseudonym_key
 from flows.warehouse.rebuild import BUILT
 from flows.warehouse.release import (
     Release,
+    describe_candidate,
     last_verified,
-    named_versions,
     next_release_name,
     prune_releases,
     publish_candidate,
 )
+from flows.warehouse.releases import kept_releases
 from flows.warehouse.unkeyed_hashes import require_no_unkeyed_hashes
 from flows.warehouse.volatile import require_no_volatile_sql
 
@@ -113,10 +115,10 @@ def elt(
             release = publish(dbt, with_warnings(build, verdict.told), pins, verified, sources.formats)
             run.release = release.name
             keep_history(dbt, release)
+            show_changes(folder, release.name)
             generate_docs(dbt, build)
             compact_and_vacuum(folder)
     notes = tuple(text for load in loads for text in load.notes) + stale + made_up
-    example = example_query(dbt, folder.candidate if release is None else release.path)
     outcome = Outcome(
         folder,
         tuple(loads),
@@ -124,7 +126,7 @@ def elt(
         verdict,
         release,
         notes,
-        example,
+        example_query(dbt, folder.candidate if release is None else release.path),
         time.monotonic() - started,
         count_quarantine(folder.lake),
         sources.options,
@@ -257,7 +259,8 @@ def start_candidate(dbt: Dbt, *, empty: bool) -> None:
 def save_snapshots(dbt: Dbt) -> None:
     """Write the last release's snapshots to the lake, should the run that published it have died before it did so."""
     try:
-        keep_snapshots(dbt.folder.lake, dbt.folder.warehouse.resolve(), dbt.snapshots())
+        file = dbt.folder.warehouse.resolve()
+        keep_snapshots(dbt.folder.lake, file, dbt.snapshots(), file.parent.name)
     except duckdb.Error as error:
         logger.warning(
             "the last release cannot be read, the lake keeps its earlier snapshots: %s", without_values(error)
@@ -297,15 +300,18 @@ def publish(
 ) -> Release:
     """Flip the readers to the candidate under a name that no release ever had, and keep the newest releases."""
     name = next_release_name(dbt.folder, used_release_names(dbt.folder.lake))
-    record_release(dbt.folder.lake, name)
+    versions = {table: pin.version for table, pin in pins.items()}
+    made_of = describe_candidate(dbt, build, versions, verified)
+    record_release(dbt.folder.lake, name, scrub(made_of.text))
     release = publish_candidate(
         dbt.folder,
         build,
-        {table: pin.version for table, pin in pins.items()},
+        versions,
         verified,
         name,
         models=published_models(dbt.manifest),
         formats=formats,
+        made_of=made_of,
     )
     logger.info("release %s is published", release.name)
     emit_release_published(dbt.folder, release)
@@ -317,7 +323,7 @@ def publish(
 @step("keep snapshots")
 def keep_history(dbt: Dbt, release: Release) -> None:
     """Write what the release's snapshots hold to the lake, from which a lost warehouse gets them back."""
-    keep_snapshots(dbt.folder.lake, release.path, dbt.snapshots())
+    keep_snapshots(dbt.folder.lake, release.path, dbt.snapshots(), release.name)
 
 
 @step("write docs")
@@ -330,13 +336,9 @@ def generate_docs(dbt: Dbt, build: Build) -> None:
 def compact_and_vacuum(folder: DataFolder) -> None:
     """Compact what many small commits left, and delete what no release, catalog or run can still name."""
     try:
-        named = named_versions(folder)
+        done = compact_and_vacuum_lake(folder.lake, needed_versions(folder), kept_releases(folder))
     except duckdb.Error as error:
         logger.warning("the lake was not compacted, a release cannot be read: %s", type(error).__name__)
         return
-    for name, pin in read_pins(folder.catalog).items():
-        if pin.version is not None:
-            named.setdefault(name, set()).add(pin.version)
-    housekeeping = compact_and_vacuum_lake(folder.lake, named)
-    if housekeeping.compacted or housekeeping.deleted:
-        logger.info("the lake is compacted: %s files merged, %s deleted", housekeeping.compacted, housekeeping.deleted)
+    if done.compacted or done.deleted:
+        logger.info("the lake is compacted: %s files merged, %s deleted", done.compacted, done.deleted)

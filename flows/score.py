@@ -22,12 +22,12 @@ from flows.learning.exposures import MlExposure, require_exposures
 from flows.learning.project import DbtProject
 from flows.learning.promotion import TrainOutcome
 from flows.learning.registry import Registry
-from flows.learning.releases import newest_release
 from flows.learning.report import ScoreOutcome, ScoreReport
 from flows.learning.scoring import DRIFT, PREDICTIONS, RowsOfLearning, Scored, is_scored, score_release
 from flows.orchestration.run_lock import run_lock
 from flows.orchestration.steps import step
 from flows.train import parse_exposures, show_report, train_models
+from flows.warehouse.releases import newest_release
 
 logger = logging.getLogger(__name__)
 

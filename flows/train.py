@@ -17,12 +17,12 @@ from flows.learning.exposures import MlExposure, require_exposures
 from flows.learning.project import DbtProject
 from flows.learning.promotion import TrainOutcome, train_and_register
 from flows.learning.registry import Registry
-from flows.learning.releases import newest_release
 from flows.learning.report import ScoreReport, TrainReport
 from flows.orchestration.artifacts import show_rows
 from flows.orchestration.run_lock import run_lock
 from flows.orchestration.steps import step
 from flows.warehouse.dbt import Dbt
+from flows.warehouse.releases import newest_release
 
 logger = logging.getLogger(__name__)
 

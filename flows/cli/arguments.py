@@ -11,6 +11,9 @@ import typer
 
 from flows.cli.options import given_options, keep_options
 from flows.config.sets import DEFAULT_FILE
+from flows.config.settings import DataFolder, command
+from flows.core.errors import UsageError
+from flows.core.names import did_you_mean
 from flows.core.redaction import scrub
 
 ConnectionSet = Annotated[
@@ -21,6 +24,21 @@ ConnectionsFile = Annotated[
     Path, typer.Option("--connections", help="File that says where the data comes from.", metavar="PATH")
 ]
 DEFAULT_CONNECTIONS = Path(DEFAULT_FILE)
+
+
+def published_folder(connection_set: str | None, connections: Path) -> DataFolder:
+    """Return the data folder of a set; raises UsageError if nothing is published."""
+    from flows.config import settings
+    from flows.config.sets import read_set, sets_with_data
+
+    named = connection_set or settings.chosen_set()
+    if named not in sets_with_data():
+        named = read_set(connections.resolve(), named)[0]
+    folder = DataFolder.of(named)
+    if not folder.warehouse.exists():
+        hint = did_you_mean(named, sets_with_data())
+        raise UsageError(f"Nothing is published in {named} yet.{hint}", f"Publish first: {command()} elt")
+    return folder
 
 
 def say(text: str, *, is_error: bool = False) -> None:

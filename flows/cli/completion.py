@@ -18,6 +18,9 @@ from flows.core.errors import UsageError
 OF_SOURCES = ("preview", "quarantine", "reload", "replay")
 """Commands on a table of a source; others take published tables."""
 
+OF_CLONES = ("diff", "query")
+"""Commands that take a clone where others take a release."""
+
 SCRIPT = """\
 [ -n "$ZSH_VERSION" ] && autoload -Uz compinit bashcompinit && compinit && bashcompinit
 _ml_warehouse_flows() {
@@ -60,7 +63,7 @@ def completions(group: Any, words: Sequence[str], incomplete: str) -> list[str]:
         found = [name for name, one in group.commands.items() if not one.hidden]
     else:
         found = [one for parameter in parameters if _is_argument(parameter) for one in _values(parameter, words)]
-    return [one for one in found if one.startswith(incomplete)]
+    return [one for one in dict.fromkeys(found) if one.startswith(incomplete)]
 
 
 def sets(words: Sequence[str]) -> Iterable[str]:
@@ -79,13 +82,29 @@ def tables(words: Sequence[str]) -> Iterable[str]:
     """Return the source tables that the set's lake has, for a command on them."""
     if words[0] not in OF_SOURCES:
         return ()
-    named = _given("--set", words) or settings.chosen_set() or next(iter(sets(words)), None)
-    lake = settings.DataFolder.of(named).lake if named else None
-    places = [*lake.glob("raw/*/*"), *lake.glob("quarantine/*/*")] if lake else []
+    folder = _folder(words)
+    places = [*folder.lake.glob("raw/*/*"), *folder.lake.glob("quarantine/*/*")] if folder else []
     return sorted({f"{place.parent.name}.{place.name}" for place in places})
 
 
-COMPLETED: Mapping[str, Callable[[Sequence[str]], Iterable[str]]] = {"connection_set": sets, "table": tables}
+def releases(words: Sequence[str]) -> Iterable[str]:
+    """Return the releases of the set that are kept, the newest first, and its clones for a command that reads them."""
+    from flows.warehouse.clones import clone_names
+    from flows.warehouse.releases import kept_releases
+
+    folder = _folder(words)
+    if folder is None:
+        return ()
+    return [*reversed(kept_releases(folder)), *(clone_names(folder) if words[0] in OF_CLONES else ())]
+
+
+COMPLETED: Mapping[str, Callable[[Sequence[str]], Iterable[str]]] = {
+    "connection_set": sets,
+    "table": tables,
+    "release": releases,
+    "before": releases,
+    "after": releases,
+}
 """The functions that complete parameters by their names, after the words before them."""
 
 
@@ -112,6 +131,12 @@ def _values(parameter: Any, words: Sequence[str]) -> Iterable[str]:
         return choices
     complete_it = COMPLETED.get(parameter.name)
     return complete_it(words) if complete_it is not None else ()
+
+
+def _folder(words: Sequence[str]) -> settings.DataFolder | None:
+    """Return the data folder of the set that the words, the environment or the file name; None if there is no set."""
+    named = _given("--set", words) or settings.chosen_set() or next(iter(sets(words)), None)
+    return settings.DataFolder.of(named) if named else None
 
 
 def _is_argument(parameter: Any) -> bool:

@@ -4,10 +4,10 @@ from collections.abc import Sequence
 
 from flows.cli.report import draw_table
 from flows.config.settings import DataFolder, command, shown_path
-from flows.core.errors import UsageError
 from flows.ingest.reload import Reload
 from flows.lake.verify import Verification, find_table, stored_tables, verify_table
 from flows.warehouse.release import read_verified, read_versions, require_readable_release
+from flows.warehouse.releases import require_release
 
 
 def verify_lake(folder: DataFolder, release: str | None) -> list[Verification]:
@@ -17,10 +17,7 @@ def verify_lake(folder: DataFolder, release: str | None) -> list[Verification]:
     """
     if release is None:
         return [verify_table(folder.lake, name) for name in stored_tables(folder.lake)]
-    file = folder.releases / release / folder.warehouse.name
-    if not file.exists():
-        known = sorted(path.parent.name for path in folder.releases.glob(f"*/{folder.warehouse.name}"))
-        raise UsageError(f"There is no release {release}.", f"There are {', '.join(known) or 'none yet'}.")
+    file = require_release(folder, release)
     require_readable_release(file)
     versions, ids = read_versions(file), {name: state.table_id for name, state in read_verified(file).items()}
     return [

@@ -6,10 +6,9 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from flows.cli.arguments import DEFAULT_CONNECTIONS, ConnectionSet, ConnectionsFile, say
-from flows.config.settings import DataFolder, command, shown_path
+from flows.cli.arguments import DEFAULT_CONNECTIONS, ConnectionSet, ConnectionsFile, published_folder, say
+from flows.config.settings import command, shown_path
 from flows.core.errors import UsageError
-from flows.core.names import did_you_mean
 
 if TYPE_CHECKING:  # scikit-learn and Prefect take seconds to import
     from flows.learning.report import ScoreReport, TrainReport
@@ -25,7 +24,7 @@ def train(
     again: Annotated[bool, typer.Option("--again", help="Train even if nothing is new since the last run.")] = False,
 ) -> None:
     """Train models on the published release; a model is registered only if it beats its baselines."""
-    _require_release(connection_set, connections)
+    published_folder(connection_set, connections)
     from flows.orchestration.server import prefect_server, prepare_prefect, wait_for_server
 
     place = connections.resolve()
@@ -44,7 +43,7 @@ def score(
     connections: ConnectionsFile = DEFAULT_CONNECTIONS,
 ) -> None:
     """Score the published release by the champions; predictions and measures of drift go into the lake."""
-    _require_release(connection_set, connections)
+    published_folder(connection_set, connections)
     from flows.orchestration.server import prefect_server, prepare_prefect, wait_for_server
 
     place = connections.resolve()
@@ -67,11 +66,11 @@ def training_set(
     """Rebuild the training set of a release bit for bit, and verify it against the hash of its commit."""
     if output is not None and (output.suffix != ".parquet" or not output.parent.is_dir()):
         raise UsageError(f"{output} is no .parquet file in a folder that exists.", "Name one: -o churn.parquet")
-    folder = _require_release(connection_set, connections)
+    folder = published_folder(connection_set, connections)
     from flows.learning.exposures import read_exposures
     from flows.learning.project import DbtProject
-    from flows.learning.releases import newest_release
     from flows.learning.training_sets import rebuild_training_set
+    from flows.warehouse.releases import newest_release
 
     project = DbtProject.read(folder)
     (exposure,) = read_exposures(project, [name])
@@ -117,18 +116,3 @@ def summarise_training_set(found: "TrainingSet", origin: str, output: Path | Non
         f"  content     {record.content}, verified",
     ]
     return "\n".join([*lines, *([f"  its rows are in {shown_path(output.resolve())}"] if output else [])])
-
-
-def _require_release(connection_set: str | None, connections: Path) -> DataFolder:
-    """Return the data folder of a set; raises UsageError before a server is started if nothing is published."""
-    from flows.config import settings
-    from flows.config.sets import read_set, sets_with_data
-
-    named = connection_set or settings.chosen_set()
-    if named not in sets_with_data():
-        named = read_set(connections.resolve(), named)[0]
-    folder = DataFolder.of(named)
-    if not folder.warehouse.exists():
-        hint = did_you_mean(named, sets_with_data())
-        raise UsageError(f"Nothing is published in {named} yet.{hint}", f"Publish first: {command()} elt")
-    return folder

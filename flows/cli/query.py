@@ -20,6 +20,7 @@ from flows.core.errors import StorageFailed, UsageError
 from flows.core.names import identifier, literal
 from flows.core.redaction import without_values
 from flows.core.storage import DAMAGED, REBUILD, open_release_file
+from flows.warehouse.clones import attach_release, database_of
 
 OutputFormat = Literal["table", "csv", "json"]
 
@@ -45,43 +46,51 @@ ROWS = "_rows_of_the_query"
 PIPE_BYTES = 1024 * 1024
 
 
-def run_query(folder: DataFolder, sql: str, output_format: OutputFormat, limit: int) -> str:
-    """Run SQL on the published release, read-only, and return its rows as text; models are found by their name alone.
+def run_query(folder: DataFolder, sql: str, output_format: OutputFormat, limit: int, release: str | None = None) -> str:
+    """Run SQL on the published release, or another release or clone, read-only, and return its rows as text.
+
+    Models are found by their name alone.
 
     Raises UsageError if nothing is published yet, or the SQL cannot be run; StorageFailed if the release is damaged.
     """
     if output_format != "table":
         text = io.BytesIO()
-        stream_query(folder, sql, output_format, text.write)
+        stream_query(folder, sql, output_format, text.write, release)
         return text.getvalue().decode().rstrip("\n")
-    with open_release(folder) as connection, errors_told(folder):
+    with open_release(folder, release) as connection, errors_told(folder):
         relation = connection.sql(sql)
         return "" if relation is None else _as_table(relation, limit)
 
 
-def print_query(folder: DataFolder, sql: str, output_format: Literal["csv", "json"], output: BinaryIO) -> None:
+def print_query(
+    folder: DataFolder, sql: str, output_format: Literal["csv", "json"], output: BinaryIO, release: str | None = None
+) -> None:
     """Write the rows of a query to an open output; end in silence if its reader has gone, as `head` does."""
     try:
-        stream_query(folder, sql, output_format, output.write)
+        stream_query(folder, sql, output_format, output.write, release)
         output.flush()
     except BrokenPipeError:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
 def stream_query(
-    folder: DataFolder, sql: str, output_format: Literal["csv", "json"], write: Callable[[bytes], object]
+    folder: DataFolder,
+    sql: str,
+    output_format: Literal["csv", "json"],
+    write: Callable[[bytes], object],
+    release: str | None = None,
 ) -> int:
     """Hand the rows of a query to `write` as UTF-8, some at a time, and return their number.
 
     In CSV, texts cannot run as formulas. JSON has one object a line, times in ISO 8601 and null for NaN. Marks that
     mislead the eye are escaped in both; in JSON the escape means the same text.
     """
-    with open_release(folder) as connection, errors_told(folder):
+    with open_release(folder, release) as connection, errors_told(folder):
         relation = connection.sql(sql)
         return 0 if relation is None else _stream(connection, relation, output_format, write)
 
 
-def export_query(folder: DataFolder, sql: str, file: Path) -> str:
+def export_query(folder: DataFolder, sql: str, file: Path, release: str | None = None) -> str:
     """Write the rows of a query to a file, in the format of its ending, and return what there is to say.
 
     The file is there when it is complete. Raises UsageError for another ending and for a folder that is not there.
@@ -96,7 +105,7 @@ def export_query(folder: DataFolder, sql: str, file: Path) -> str:
     started = time.monotonic()
     part = file.with_name(f".{file.name}.{os.getpid()}.part")
     try:
-        with open_release(folder) as connection, errors_told(folder):
+        with open_release(folder, release) as connection, errors_told(folder):
             relation = connection.sql(sql)
             if relation is None:
                 raise UsageError("The SQL gives no rows.", "Ask for some: from customer_360")
@@ -113,16 +122,21 @@ def export_query(folder: DataFolder, sql: str, file: Path) -> str:
 
 
 @contextmanager
-def open_release(folder: DataFolder) -> Iterator[duckdb.DuckDBPyConnection]:
-    """Open the published release, read-only and in UTC; its tables and functions are found by their names alone.
+def open_release(folder: DataFolder, name: str | None = None) -> Iterator[duckdb.DuckDBPyConnection]:
+    """Open the published release, or another release or clone, read-only and in UTC.
 
-    Raises UsageError if nothing is published yet, StorageFailed if the release is damaged.
+    Its tables and functions are found by their names alone. Raises UsageError if nothing is published yet, or if there
+    is nothing of that name, StorageFailed if the release is damaged.
     """
     if not folder.warehouse.exists():
         raise UsageError(f"Nothing is published in {folder.path.name} yet.", "Publish first: make run")
-    release = folder.warehouse.resolve()
-    with open_release_file(release) as connection:
-        found = connection.execute("select distinct schema_name from duckdb_tables()").fetchall()
+    file = folder.warehouse.resolve() if name is None else database_of(folder, name)
+    with open_release_file(file) as connection:
+        attach_release(connection, file)
+        found = connection.execute(
+            "select schema_name from duckdb_tables() where database_name = current_database() union "
+            "select schema_name from duckdb_views() where database_name = current_database() and not internal"
+        ).fetchall()
         schemas = sorted(name for (name,) in found)
         connection.execute(f"set search_path = {literal(','.join(map(identifier, schemas)))}")
         connection.execute("set TimeZone = 'UTC'")

@@ -15,6 +15,7 @@ from flows.core.names import TableName
 from flows.core.redaction import without_values
 from flows.core.storage import open_release_file
 from flows.lake.delta import open_table, query
+from flows.lake.ops import last_rollback
 from flows.lake.quarantine_report import count_quarantine
 from flows.lake.raw import raw_path
 from flows.orchestration.run_lock import find_owner
@@ -78,6 +79,9 @@ def _release(folder: DataFolder) -> Iterator[Line]:
         identity, _, changes = commit.partition("-")
         code = f", of git commit {identity[:12]}{' with changes that are not committed' if changes else ''}"
     yield "release", f"{name}, {_age(built_at)} old{code}"
+    rollback = last_rollback(folder.lake)
+    if rollback is not None and rollback[0] == name:
+        yield "release", f"readers were sent here from {rollback[1]}, {_age(rollback[2])} ago"
 
 
 def _running(folder: DataFolder) -> Iterator[Line]:

@@ -14,6 +14,7 @@ from flows.core.redaction import remember_secret
 
 PROJECT = Path(__file__).resolve().parents[2]
 SET_VARIABLE, DATA_VARIABLE, LAKE_VARIABLE = "ML_WAREHOUSE_SET", "ML_WAREHOUSE_DATA", "ML_WAREHOUSE_LAKE"
+CLONE_VARIABLE = "ML_WAREHOUSE_CLONE"
 KEY_VARIABLE, KEY_CHARACTERS = "ML_WAREHOUSE_PSEUDONYM_KEY", 32
 TEMPLATE, MLFLOW = "template", "mlflow"
 RESERVED = ("prefect", TEMPLATE, MLFLOW)
@@ -164,6 +165,11 @@ class DataFolder:
     def releases(self) -> Path:
         """One folder a release."""
         return self.path / "releases"
+
+    @property
+    def clones(self) -> Path:
+        """One folder for each clone: an experiment's own database over a release."""
+        return self.path / "clones"
 
     @property
     def warehouse(self) -> Path:

@@ -46,11 +46,19 @@ class Verified:
     batches: int
 
 
-def pin_catalog(path: Path, lake: Path, contracts: Mapping[TableName, Contract]) -> dict[TableName, Pin]:
-    """Point every view at the newest version of its table, and return the pins."""
+def pin_catalog(
+    path: Path, lake: Path, contracts: Mapping[TableName, Contract], versions: Mapping[TableName, int] | None = None
+) -> dict[TableName, Pin]:
+    """Point every view at the newest version of its table, and return the pins.
+
+    With `versions` the views show these; a table without one is empty, as before its first load.
+    """
     with _exclusive(path):
-        tables = {name: RawTable(lake, name) for name in contracts}
-        pins = {name: Pin(table.version, table.batch, table.rows_state) for name, table in tables.items()}
+        shown = contracts if versions is None else contracts.keys() & versions.keys()
+        pins = dict.fromkeys(contracts, Pin(None, 0))
+        for name in shown:
+            table = RawTable(lake, name, None if versions is None else versions[name])
+            pins[name] = Pin(table.version, table.batch, table.rows_state)
         _write(path, lake, contracts, pins)
     return pins
 

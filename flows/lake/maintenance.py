@@ -14,6 +14,7 @@ from flows.core.errors import StorageFailed
 from flows.core.names import TableName
 from flows.lake.delta import KEEP_COMMITS, ROWS_VERSION, WRITTEN, carried, open_table, rows_version
 from flows.lake.raw import raw_path
+from flows.lake.snapshot_backup import snapshot_versions
 
 logger = logging.getLogger(__name__)
 
@@ -31,33 +32,43 @@ TABLES = ("raw/*/*", "quarantine/*/*", "ops/*", "ops/snapshots/*")
 
 @dataclass(frozen=True)
 class Housekeeping:
-    """The numbers of files that were compacted and that were deleted."""
+    """The numbers of files that were compacted and that were deleted, and the bytes of the deleted ones."""
 
     compacted: int = 0
     deleted: int = 0
+    freed: int = 0
 
     def __add__(self, other: "Housekeeping") -> "Housekeeping":
-        return Housekeeping(self.compacted + other.compacted, self.deleted + other.deleted)
+        return Housekeeping(self.compacted + other.compacted, self.deleted + other.deleted, self.freed + other.freed)
 
 
 def compact_and_vacuum_lake(
-    lake: Path, named: Mapping[TableName, Collection[int]], *, age: timedelta = AGE
+    lake: Path,
+    named: Mapping[TableName, Collection[int]],
+    releases: Collection[str] = (),
+    *,
+    age: timedelta = AGE,
+    least: int = MANY,
 ) -> Housekeeping:
     """Compact and vacuum the lake's tables; the `named` versions of raw tables stay readable.
 
-    A table that cannot be compacted now is logged and left to the next run: nothing depends on it.
+    So do the versions of snapshots that name one of the `releases`. At `least` so many unneeded files are worth a
+    vacuum. A table that cannot be compacted now is logged and left to the next run: nothing depends on it.
     """
-    kept = {raw_path(lake, name): versions for name, versions in named.items()}
+    kept: dict[Path, Collection[int]] = {raw_path(lake, name): versions for name, versions in named.items()}
+    kept |= {path: snapshot_versions(path, releases).values() for path in lake.glob("ops/snapshots/*")}
     housekeeping = Housekeeping()
     for path in _tables(lake):
         try:
-            housekeeping += compact_and_vacuum_table(path, kept.get(path, ()), age=age)
+            housekeeping += compact_and_vacuum_table(path, kept.get(path, ()), age=age, least=least)
         except (StorageFailed, DeltaError, OSError) as error:
             logger.warning("%s could not be compacted: %s", path.relative_to(lake), type(error).__name__)
     return housekeeping
 
 
-def compact_and_vacuum_table(path: Path, named: Collection[int] = (), *, age: timedelta = AGE) -> Housekeeping:
+def compact_and_vacuum_table(
+    path: Path, named: Collection[int] = (), *, age: timedelta = AGE, least: int = MANY
+) -> Housekeeping:
     """Compact a table that has many small files, and delete the files that neither it nor a named version needs.
 
     Rows, batches and the metadata of CARRIED stay as they are.
@@ -75,9 +86,11 @@ def compact_and_vacuum_table(path: Path, named: Collection[int] = (), *, age: ti
         table.create_checkpoint()
     else:
         compacted = 0
-    if sum(1 for _ in path.glob("*.parquet")) - len(table.file_uris()) < MANY:
+    sizes_before = {file: file.stat().st_size for file in path.glob("*.parquet")}
+    if len(sizes_before) - len(table.file_uris()) < min(least, MANY):
         return Housekeeping(compacted)
-    return Housekeeping(compacted, _prune(table, properties, named, age))
+    deleted = _prune(table, properties, named, age)
+    return Housekeeping(compacted, deleted, sum(size for file, size in sizes_before.items() if not file.exists()))
 
 
 def _prune(table: DeltaTable, properties: CommitProperties, named: Collection[int], age: timedelta) -> int:

@@ -3,6 +3,7 @@
 from dataclasses import dataclass, field, fields
 from datetime import datetime
 from pathlib import Path
+from typing import Any
 
 import pyarrow as pa
 
@@ -38,7 +39,14 @@ RUNS = pa.schema(
         ("error", pa.string()),
     ]
 )
-RELEASES = pa.schema([("release", pa.string()), ("named_at", pa.timestamp("us"))])
+RELEASES = pa.schema(
+    [
+        ("release", pa.string()),
+        ("named_at", pa.timestamp("us")),
+        ("made_of", pa.string()),
+        ("rolled_back_from", pa.string()),
+    ]
+)
 
 
 @dataclass(frozen=True)
@@ -108,9 +116,35 @@ def record_run(
     append_row(lake / "ops" / "runs", row, RUNS)
 
 
-def record_release(lake: Path, name: str) -> None:
-    """Record that a name is taken by a release, before that is published."""
-    append_row(lake / "ops" / "releases", {"release": name, "named_at": utc_now()}, RELEASES)
+def record_release(lake: Path, name: str, made_of: str | None = None) -> None:
+    """Record that a name is taken by a release, and what that is made of, before it is published."""
+    row = {"release": name, "named_at": utc_now(), "made_of": made_of, "rolled_back_from": None}
+    append_row(lake / "ops" / "releases", row, RELEASES)
+
+
+def record_rollback(lake: Path, name: str, left: str) -> None:
+    """Record that readers go back to a release from another one, before they do."""
+    row = {"release": name, "named_at": utc_now(), "made_of": None, "rolled_back_from": left}
+    append_row(lake / "ops" / "releases", row, RELEASES)
+
+
+def made_of_releases(lake: Path) -> dict[str, str]:
+    """Return what each release that was ever published is made of, as it was recorded, by the release's name."""
+    sql = "select release, max(made_of) from {table} where made_of is not null group by all"
+    return dict(_of_releases(lake, "made_of", sql))
+
+
+def last_rollback(lake: Path) -> tuple[str, str, datetime] | None:
+    """Return the release that readers were last sent back to, the one they left and when, in UTC; None if none was."""
+    sql = "select release, rolled_back_from, named_at from {table} where rolled_back_from is not null order by 3 desc"
+    return next(iter(_of_releases(lake, "rolled_back_from", sql)), None)
+
+
+def _of_releases(lake: Path, column: str, sql: str) -> list[tuple[Any, ...]]:
+    """Query the records of releases; those of an earlier version of this project lack some columns."""
+    table = open_table(lake / "ops" / "releases")
+    present = {field.name for field in table.schema().fields} if table is not None else set()
+    return query(table, sql) if column in present else []
 
 
 def used_release_names(lake: Path) -> set[str]:

@@ -56,14 +56,18 @@ def raw_path(lake: Path, name: TableName) -> Path:
 
 @dataclass
 class RawTable:
-    """The history of one table for one load: opened once, not reloaded between a batch's number and its commit."""
+    """The history of one table for one load: opened once, not reloaded between a batch's number and its commit.
+
+    With `at` it is read as it was in that Delta version.
+    """
 
     lake: Path
     name: TableName
+    at: int | None = None
     _delta: DeltaTable | None = field(init=False)
 
     def __post_init__(self) -> None:
-        self._delta = open_table(self.path)
+        self._delta = open_table(self.path, self.at)
 
     @property
     def path(self) -> Path:
@@ -81,11 +85,16 @@ class RawTable:
         return (self._delta.transaction_version(str(self.name)) or 0) if self._delta is not None else 0
 
     @property
+    def table_id(self) -> str | None:
+        """The id of the Delta table; a table that was made again has another one. None if it was never loaded."""
+        return str(self._delta.metadata().id) if self._delta is not None else None
+
+    @property
     def rows_state(self) -> str:
         """A text that changes exactly when the rows do: the table's id, and the version that last changed rows."""
         if self._delta is None:
             return ""
-        return f"{self._delta.metadata().id}:{rows_version(self._delta)}"
+        return f"{self.table_id}:{rows_version(self._delta)}"
 
     def watermark(self, config_hash: str) -> str | None:
         """Return the source's watermark after the last committed batch; None if it was reached under another config."""

@@ -1,7 +1,6 @@
 """Tables of a release as Arrow, in the order of a key."""
 
 from collections.abc import Sequence
-from pathlib import Path
 
 import duckdb
 import pyarrow as pa
@@ -12,26 +11,7 @@ from flows.core.names import did_you_mean, identifier
 from flows.core.redaction import without_values
 from flows.core.storage import open_release_file
 from flows.learning.content_hash import lake_form
-
-
-def newest_release(folder: DataFolder) -> str:
-    """Return the name of the release that readers see; raises UsageError if nothing is published yet.
-
-    A release whose gates failed is never published, so it is never trained on or scored.
-    """
-    if not folder.warehouse.exists():
-        raise UsageError(f"Nothing is published in {folder.path.name} yet.", f"Publish first: {command()} elt")
-    return folder.warehouse.resolve().parent.name
-
-
-def release_file(folder: DataFolder, release: str) -> Path:
-    """Return the file of a release, whether or not it is still kept."""
-    return folder.releases / release / folder.warehouse.name
-
-
-def kept_releases(folder: DataFolder) -> list[str]:
-    """Return the names of the releases that are kept."""
-    return [path.parent.name for path in folder.releases.glob(f"*/{folder.warehouse.name}")]
+from flows.warehouse.releases import release_file
 
 
 def read_table(folder: DataFolder, release: str, table: str, key: Sequence[str] = ()) -> pa.Table:

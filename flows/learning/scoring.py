@@ -21,9 +21,10 @@ from flows.learning.exposures import LOWER_IS_BETTER, Drift, MlExposure
 from flows.learning.fit import evaluation_rows
 from flows.learning.frames import to_frame
 from flows.learning.registry import RegisteredModel
-from flows.learning.releases import newest_release, read_table
+from flows.learning.releases import read_table
 from flows.learning.task import Scores, Task
 from flows.sources.batches import Batch, Request
+from flows.warehouse.releases import newest_release
 
 if TYPE_CHECKING:
     import pandas as pd

@@ -15,13 +15,17 @@ from deltalake import CommitProperties, write_deltalake
 
 from flows.config.settings import DataFolder, command
 from flows.core.errors import StorageFailed, TooFewRows, UsageError
-from flows.core.names import identifier
+from flows.core.names import TableName, identifier
+from flows.lake.catalog import read_pins
 from flows.lake.delta import KEEP_COMMITS, KEEP_LOG, WRITTEN, open_table, relation_of
+from flows.lake.ops import made_of_releases
 from flows.learning.content_hash import hash_table, lake_form
 from flows.learning.exposures import MlExposure, Split
 from flows.learning.frames import to_frame
 from flows.learning.project import DbtProject
-from flows.learning.releases import count_rows, kept_releases, newest_release, read_code, read_table, release_file
+from flows.learning.releases import count_rows, read_code, read_table
+from flows.warehouse.release import named_versions
+from flows.warehouse.releases import MadeOf, kept_releases, newest_release, release_file
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -153,6 +157,28 @@ def stored_sets(folder: DataFolder, name: str) -> Iterator[TrainingSet]:
     for commit in table.history() if table is not None else ():
         if KIND in commit:
             yield TrainingSet(name, path, commit["version"], SetRecord.parse(commit[KIND]))
+
+
+def sets_by_release(folder: DataFolder) -> dict[str, list[str]]:
+    """Return the names of the training sets that were made of each release."""
+    found: dict[str, list[str]] = {}
+    for path in sorted(set_path(folder, "").glob("*")):
+        for release in {one.record.release for one in stored_sets(folder, path.name)}:
+            found.setdefault(release, []).append(path.name)
+    return found
+
+
+def needed_versions(folder: DataFolder) -> dict[TableName, set[int]]:
+    """Return the versions of raw tables that the catalog, a kept release, or the release of a training set names."""
+    needed = named_versions(folder)
+    for name, pin in read_pins(folder.catalog).items():
+        if pin.version is not None:
+            needed.setdefault(name, set()).add(pin.version)
+    recorded = made_of_releases(folder.lake)
+    for release in sets_by_release(folder).keys() & recorded.keys():
+        for name, version in MadeOf.parse(recorded[release]).versions.items():
+            needed.setdefault(name, set()).add(version)
+    return needed
 
 
 def make_training_set(

@@ -6,6 +6,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from html import escape
 
+import duckdb
 from prefect.artifacts import create_table_artifact
 
 from flows.config.settings import DataFolder
@@ -14,7 +15,10 @@ from flows.core.names import TableName
 from flows.core.redaction import scrub
 from flows.ingest.load import LoadResult
 from flows.lake.quarantine_report import count_quarantine
+from flows.orchestration.steps import step
 from flows.outcome import FailedRun, Outcome, load_rows
+from flows.warehouse.diff import compare_databases
+from flows.warehouse.releases import previous_release, release_file
 
 logger = logging.getLogger(__name__)
 
@@ -65,6 +69,22 @@ def show_outcome(outcome: Outcome) -> None:
     if outcome.standing_warnings:
         text += f"\n\nAs in the release before:\n\n{_listed(outcome.standing_warnings)}"
     show_rows(f"loads-{outcome.folder.path.name}", load_rows(outcome.loads), text)
+
+
+@step("compare releases")
+def show_changes(folder: DataFolder, release: str) -> None:
+    """Show what differs between a published release and the one before it; a run does not fail for it."""
+    before = previous_release(folder, release)
+    if before is None:
+        return
+    try:
+        found = compare_databases(release_file(folder, before), release_file(folder, release), keys=0).without_steps
+    except (duckdb.Error, WarehouseError) as error:
+        logger.warning("the release could not be compared with %s: %s", before, type(error).__name__)
+        return
+    rows = [one.row for one in found.differences]
+    text = f"**{before} → {release}**\n\n{len(rows)} tables and functions differ, {found.equal} tables are equal."
+    show_rows(f"diff-{folder.path.name}", rows, text)
 
 
 def _listed(texts: Sequence[str]) -> str:

@@ -98,7 +98,8 @@ def to_watermark(cursor: Cursor, *, is_mixed: bool = False) -> str:
 
 def is_of_offsets(watermark: str) -> bool:
     """Tell whether a watermark holds the offsets of a topic, and no value of a cursor."""
-    return "offsets" in json.loads(watermark)
+    stored = json.loads(watermark)  # that of a derived table is no object
+    return isinstance(stored, dict) and "offsets" in stored
 
 
 def stored_cursor(watermark: str) -> Cursor:

@@ -87,6 +87,10 @@ class Dbt:
         """Return a model, seed, snapshot, data test or unit test."""
         return self.manifest.nodes.get(unique_id) or self.manifest.unit_tests[unique_id]
 
+    def kept_models(self) -> list[Any]:
+        """Return the models whose rows are kept from release to release; others write to them after they are built."""
+        return [node for node in self.manifest.nodes.values() if node.config.meta.get("kept")]
+
     def snapshots(self) -> list[tuple[str, str]]:
         """Return schema and name of every snapshot, and of the models that cannot be computed again either."""
         return [
@@ -118,6 +122,15 @@ def _tagged(nodes: Sequence[Any]) -> Iterator[None]:
     finally:
         for holder, tags in zip(holders, before, strict=True):
             holder.tags = tags
+
+
+def without_tests(manifest: Manifest) -> Manifest:
+    """Return a project without its tests: a build then makes rows, and proves nothing of them."""
+    part = manifest.deepcopy()
+    part.nodes = {key: node for key, node in part.nodes.items() if node.resource_type != "test"}
+    part.unit_tests = {}
+    part.build_parent_and_child_maps()
+    return part
 
 
 def _interruption(error: BaseException | None) -> BaseException | None:

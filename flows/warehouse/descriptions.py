@@ -99,6 +99,9 @@ BOOKKEEPING_TABLES = (
             "raw_versions": "Delta version of each table of the lake that was read.",
             "tests": "Each test with its result.",
             "verified": "The batches of each table of the lake that were compared with the hashes of their commits.",
+            "previous_release": "Release that readers saw before this one.",
+            "variables": "Vars of the set as JSON.",
+            "contents": "A hash of the rows of each table by dbt's id, and of code and inputs of what has no rows.",
         },
     ),
     PublishedModel(

@@ -12,10 +12,13 @@ import duckdb
 from dbt.adapters.duckdb.plugins import BasePlugin
 from dbt.adapters.events.logging import AdapterLogger
 from dbt.flags import get_flags
+from dbt_common.exceptions import DbtRuntimeError
 
 from flows.config.contract import contracts_of
 from flows.config.settings import DataFolder
+from flows.core.errors import UsageError
 from flows.lake.catalog import complete_catalog
+from flows.warehouse.clones import attach_release, database_of
 from flows.warehouse.dev import begin_dev_database
 from flows.warehouse.pseudonyms import MADE_UP, hand_over_key
 
@@ -27,12 +30,19 @@ class Plugin(BasePlugin):  # type: ignore[misc]
         """Make the folder of the database that dbt is about to open; a dev database begins as a copy of the release."""
         assert self.creds is not None, "dbt hands its credentials to every plugin"
         path = Path(self.creds.path)
+        if self._is_clone:
+            try:
+                database_of(self._folder, path.parent.name)  # a misspelt name is refused, and no database is made
+            except UsageError as error:
+                raise DbtRuntimeError(str(error)) from None
         path.parent.mkdir(parents=True, exist_ok=True)
         if path.resolve() == self._folder.dev:
             begin_dev_database(self._folder)
 
     def configure_connection(self, conn: duckdb.DuckDBPyConnection) -> None:
-        """Add a view for each declared source table that the catalog does not show yet."""
+        """Attach the release that a clone reads; add a view for each declared source that the catalog lacks."""
+        if self._is_clone:
+            attach_release(conn, Path(self.creds.path))
         if (key := self._folder.pseudonym_key) is not None and key.is_made_up:
             AdapterLogger("Warehouse").warning(MADE_UP)
         manifest = Path(getattr(get_flags(), "TARGET_PATH", None) or "target") / "manifest.json"
@@ -44,6 +54,11 @@ class Plugin(BasePlugin):  # type: ignore[misc]
     def configure_cursor(self, cursor: duckdb.DuckDBPyConnection) -> None:
         """Give a session the key for pseudonyms."""
         hand_over_key(cursor, self._folder)
+
+    @property
+    def _is_clone(self) -> bool:
+        assert self.creds is not None, "dbt hands its credentials to every plugin"
+        return Path(self.creds.path).resolve().parent.parent == self._folder.clones
 
     @property
     def _folder(self) -> DataFolder:

@@ -1,5 +1,6 @@
 """Publishing: the tested candidate becomes an immutable, named file, and one link flips to it."""
 
+import json
 import logging
 import os
 import shutil
@@ -15,18 +16,20 @@ from flows.config.connections import PARQUET
 from flows.config.settings import DataFolder
 from flows.core.clock import utc_now
 from flows.core.errors import Finding, GateFailed, StorageFailed
+from flows.core.files import bytes_of
 from flows.core.git import describe_commit
 from flows.core.names import TableName, identifier
-from flows.core.redaction import without_values
+from flows.core.redaction import scrub, without_values
 from flows.core.storage import REBUILD, open_release_file, sync_path
 from flows.lake.catalog import Verified
 from flows.warehouse.annotate import annotate, create_main_views
 from flows.warehouse.build import Build, FileState, require_closed
-from flows.warehouse.dbt import TESTS
+from flows.warehouse.dbt import TESTS, Dbt
 from flows.warehouse.descriptions import BOOKKEEPING_TABLES, PublishedModel
-from flows.warehouse.node_states import note_file, write_states
+from flows.warehouse.node_states import hash_tables, note_file, write_states
 from flows.warehouse.parquet import write_parquet
 from flows.warehouse.release_format import open_to_close
+from flows.warehouse.releases import MadeOf, clones_of, newest_release, release_file, release_order, require_release
 
 logger = logging.getLogger(__name__)
 
@@ -53,12 +56,14 @@ def publish_candidate(
     *,
     models: Sequence[PublishedModel] = (),
     formats: Sequence[str] = (),
+    made_of: MadeOf | None = None,
 ) -> Release:
     """Turn the candidate into a release that names what it was made of, and flip the link.
 
     `versions` are the Delta versions of the raw tables that it was built from. `verified` says which of their batches
     were compared with the hashes of their commits. Without a `name` it gets the day's next one. `models` are the
     descriptions that become comments. With `formats` of "parquet" the marts lie beside the file as Parquet, too.
+    `made_of` is what `describe_candidate` returns.
 
     Until the flip readers see the old release, afterwards the new one; a reader that has the old one open keeps it.
     Raises GateFailed if the candidate is not the file that was tested.
@@ -70,19 +75,44 @@ def publish_candidate(
             "Run again: python -m flows elt",
         )
     name = name or next_release_name(folder)
-    _seal(folder.candidate, name, build, versions, verified or {}, models)
+    before = newest_release(folder) if folder.warehouse.exists() else None
+    verified, states = verified or {}, build.states.values()
+    if made_of is None:
+        made_of = MadeOf.of(describe_commit(settings.PROJECT), build.code, {}, versions, verified, states)
+    _seal(folder.candidate, name, before, build, made_of, verified, models)
     exported = folder.candidate.with_name(PARQUET)
     if PARQUET in formats:
         write_parquet(folder.candidate, models, exported)
-    place = folder.releases / name
-    place.mkdir(parents=True)
-    if exported.exists():  # first, since a folder with the release's file counts as whole
-        os.rename(exported, place / PARQUET)
-    os.rename(folder.candidate, place / folder.warehouse.name)
-    note_file(place / folder.warehouse.name)
-    sync_path(place)
-    _flip(folder, place)
-    return Release(name, place / folder.warehouse.name)
+    file = _move_in(folder, folder.candidate, name)
+    _flip(folder, file.parent)
+    return Release(name, file)
+
+
+def describe_candidate(
+    dbt: Dbt, build: Build, versions: Mapping[TableName, int | None], verified: Mapping[TableName, Verified]
+) -> MadeOf:
+    """Return what a candidate is made of, and hashes of its rows as they are now."""
+    states, kept = build.states.values(), hash_tables(dbt.folder.candidate, dbt.kept_models())
+    return MadeOf.of(describe_commit(settings.PROJECT), build.code, dbt.variables, versions, verified, states, kept)
+
+
+def put_back(
+    folder: DataFolder, candidate: Path, name: str, build: Build, made_of: MadeOf, models: Sequence[PublishedModel]
+) -> Release:
+    """Make a candidate the file of a release that was deleted; readers stay where they are."""
+    _seal(candidate, name, None, build, made_of, {}, models)
+    return Release(name, _move_in(folder, candidate, name))
+
+
+def roll_back(folder: DataFolder, name: str) -> Release:
+    """Send readers to another release that is kept, also to a later one; that is the one that the next run builds on.
+
+    Raises UsageError if it is not kept, StorageFailed if its file is damaged; readers then stay where they are.
+    """
+    file = require_release(folder, name)
+    require_readable_release(file)
+    _flip(folder, file.parent)
+    return Release(name, file)
 
 
 def next_release_name(folder: DataFolder, used: Iterable[str] = ()) -> str:
@@ -94,7 +124,7 @@ def next_release_name(folder: DataFolder, used: Iterable[str] = ()) -> str:
     there = [path.name for path in folder.releases.glob("*")] if folder.releases.is_dir() else []
     if folder.warehouse.is_symlink():
         there.append(folder.warehouse.readlink().parent.name)
-    taken = [_order(name)[1] for name in (*there, *used) if name.startswith(f"{today}.")]
+    taken = [release_order(name)[1] for name in (*there, *used) if name.startswith(f"{today}.")]
     return f"{today}.{max(taken, default=0) + 1}"
 
 
@@ -126,19 +156,22 @@ def released_tests(folder: DataFolder) -> dict[str, str]:
     return dict(rows[0][0]) if rows else {}
 
 
-def prune_releases(folder: DataFolder, keep: int = RELEASES_KEPT) -> list[str]:
-    """Delete all but the newest releases, never the one that readers are sent to; return the names of what is gone.
+def prune_releases(folder: DataFolder, keep: int = RELEASES_KEPT) -> dict[str, int]:
+    """Delete all but the newest releases; return the bytes that each deleted one took, by its name.
 
-    A folder without its file, which a killed run has left, is no release. A reader that has one of them open keeps it:
-    its bytes go when it is closed.
+    The one that readers are sent to stays, and so does one that a clone reads. A folder without its file, which a
+    killed run has left, is no release. A reader that has one open keeps it: its bytes go when it is closed.
     """
-    standing = sorted((path for path in folder.releases.iterdir() if path.is_dir()), key=lambda path: _order(path.name))
+    standing = sorted(
+        (path for path in folder.releases.iterdir() if path.is_dir()), key=lambda path: release_order(path.name)
+    )
     whole = [path for path in standing if (path / folder.warehouse.name).exists()]
-    kept = {*whole[-keep:], folder.warehouse.resolve().parent}
-    gone = [path for path in standing if path not in kept]
-    for path in gone:
-        shutil.rmtree(path)
-    return [path.name for path in gone]
+    kept = {path.name for path in whole[-keep:]} | {folder.warehouse.resolve().parent.name, *clones_of(folder).values()}
+    gone = {path.name: bytes_of(path) for path in standing if path.name not in kept}
+    for name in gone:
+        release_file(folder, name).unlink(missing_ok=True)  # first: a release without its Parquet files is none
+        shutil.rmtree(folder.releases / name)
+    return gone
 
 
 def named_versions(folder: DataFolder) -> dict[TableName, set[int]]:
@@ -171,16 +204,12 @@ def require_readable_release(database: Path) -> None:
                 raise StorageFailed(what, f"{schema}.{table}: {without_values(error)}", REBUILD) from None
 
 
-def _order(name: str) -> tuple[str, int]:
-    day, _, number = name.rpartition(".")
-    return day, int(number) if number.isdigit() else 0
-
-
 def _seal(
     candidate: Path,
     name: str,
+    before: str | None,
     build: Build,
-    versions: Mapping[TableName, int | None],
+    made_of: MadeOf,
     verified: Mapping[TableName, Verified],
     models: Sequence[PublishedModel],
 ) -> None:
@@ -209,17 +238,21 @@ def _seal(
             "$commit as git_commit, $code as code_hash, $invocation as dbt_invocation_id, "
             "cast($invocations as varchar[]) as dbt_invocation_ids, "
             "cast($versions as map(varchar, bigint)) as raw_versions, cast($tests as map(varchar, varchar)) as tests, "
-            f"cast($verified as map(varchar, {VERIFIED})) as verified",
+            f"cast($verified as map(varchar, {VERIFIED})) as verified, cast($before as varchar) as previous_release, "
+            "$variables as variables, cast($contents as map(varchar, varchar)) as contents",
             {
                 "name": name,
                 "built": utc_now(),
-                "commit": describe_commit(settings.PROJECT),
-                "code": build.code,
+                "commit": made_of.commit,
+                "code": made_of.code,
                 "invocation": build.invocation_id,
                 "invocations": list(build.invocations),
-                "versions": _map({str(table): version for table, version in versions.items() if version is not None}),
+                "versions": _map({str(table): version for table, version in made_of.versions.items()}),
                 "tests": _map(tests),
                 "verified": _map({str(table): asdict(state) for table, state in verified.items()}),
+                "before": before,
+                "variables": scrub(json.dumps(made_of.variables)),
+                "contents": _map(made_of.contents),
             },
         )
         annotate(database, (*BOOKKEEPING_TABLES, *models))
@@ -231,6 +264,20 @@ def _seal(
 
 def _map(entries: Mapping[str, object]) -> dict[str, list[object]]:
     return {"key": list(entries.keys()), "value": list(entries.values())}
+
+
+def _move_in(folder: DataFolder, candidate: Path, name: str) -> Path:
+    """Move a sealed candidate, and what lies beside it, to the place of a release, and return its file."""
+    place = folder.releases / name
+    place.mkdir(parents=True, exist_ok=True)
+    exported = candidate.with_name(PARQUET)
+    if exported.exists():  # first, since a folder with the release's file counts as whole
+        os.rename(exported, place / PARQUET)
+    file = place / folder.warehouse.name
+    os.rename(candidate, file)
+    note_file(file)
+    sync_path(place)
+    return file
 
 
 def _flip(folder: DataFolder, place: Path) -> None:

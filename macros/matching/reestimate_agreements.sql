@@ -1,4 +1,4 @@
-{# One round of expectation and maximisation. #}
+{# One round of expectation and maximisation. Sums are of decimals, whose digits follow from no order of the rows. #}
 {% macro reestimate_agreements(candidates, rules, prior_rules) -%}
     with share as (
 
@@ -15,7 +15,9 @@
             max(candidates.customer_count) as customer_count,
             1 / (1 + power(2, -(
                 max(log2(share.duplicate_share / candidates.customer_count))
-                + sum({{ weigh_agreement('rules', 'candidates.sharing_count') }})
+                + cast(sum(cast(
+                    {{ weigh_agreement('rules', 'candidates.sharing_count') }} as decimal(38, 15)
+                )) as double)
             ))) as match_probability
         from {{ candidates }} as candidates
         cross join share
@@ -32,7 +34,7 @@
 
         select
             (
-                2 * coalesce(sum(match_probability), 0)
+                2 * coalesce(cast(sum(cast(match_probability as decimal(38, 20))) as double), 0)
                 + {{ var('duplicate_share') }} * {{ var('match_prior_customers') }}
             ) / (
                 coalesce(max(customer_count), 0) + {{ var('match_prior_customers') }}
@@ -47,8 +49,10 @@
             candidates.field,
             candidates.agreement,
             candidates.given_field,
-            sum(pairs_expected.match_probability) as match_count,
-            sum(1 - pairs_expected.match_probability) as other_count
+            cast(sum(cast(pairs_expected.match_probability as decimal(38, 20))) as double)
+                as match_count,
+            cast(sum(1 - cast(pairs_expected.match_probability as decimal(38, 20))) as double)
+                as other_count
         from {{ candidates }} as candidates
         inner join pairs_expected
             on

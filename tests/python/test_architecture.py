@@ -18,7 +18,7 @@ ROOMS = (
     ("learning",),
     ("outcome",),
     ("orchestration",),
-    ("elt", "train"),
+    ("elt", "train", "reproduce"),
     ("score",),
     ("cli",),
     ("__main__",),

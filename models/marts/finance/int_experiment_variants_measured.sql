@@ -1,5 +1,7 @@
 {{ config(materialized='view') }}
 
+{% set compared = "participation = 'compared'" %}
+
 with experiment_customers as (
 
     select * from {{ ref('experiment_customers') }}
@@ -27,12 +29,13 @@ customers_counted as (
         count(case when participation = 'removed' then 1 end) as removed_count,
         avg(case when participation = 'compared' then window_net_sales_amount end)
             as mean_amount,
-        var_samp(
-            case when participation = 'compared' then cast(window_net_sales_amount as double) end
-        ) as amount_variance,
+        {{ deviate_in_order('window_net_sales_amount', ['customer_id'], compared, 'var_samp') }}
+            as amount_variance,
         count(case when participation = 'compared' then metric_value end) as metric_count,
-        avg(case when participation = 'compared' then metric_value end) as mean_metric_value,
-        var_samp(case when participation = 'compared' then metric_value end)
+        {{ sum_in_order('metric_value', ['customer_id'], compared) }}
+        / nullif(count(case when participation = 'compared' then metric_value end), 0)
+            as mean_metric_value,
+        {{ deviate_in_order('metric_value', ['customer_id'], compared, 'var_samp') }}
             as metric_variance
     from experiment_customers
     group by experiment_name, variant

@@ -35,9 +35,12 @@ def completed(home: Path, *words: str) -> list[str]:
 
 @pytest.fixture
 def home(tmp_path: Path) -> Path:
-    """Data folders of two sets, one of which is in no connections file."""
+    """Data folders of two sets, one of which is in no connections file, and has two releases and a clone."""
     for place in ("demo/lake/raw/sales/orders", "tea/lake/raw/crm/customers", "tea/lake/quarantine/shop/products"):
         (tmp_path / place).mkdir(parents=True)
+    for place in ("releases/2026-03-02.9", "releases/2026-03-02.10", "clones/experiment"):
+        (tmp_path / "tea" / place).mkdir(parents=True)
+        (tmp_path / "tea" / place / "warehouse.duckdb").touch()
     return tmp_path
 
 
@@ -50,6 +53,9 @@ def test_a_shell_completes_commands_options_sets_and_tables(home: Path) -> None:
     assert completed(home, "-m", "flows", "elt", "--set", "") == ["demo", "online_retail", "tea"]
     assert completed(home, "-m", "flows", "quarantine", "") == ["sales.orders"]
     assert completed(home, "-m", "flows", "quarantine", "--set", "tea", "") == ["crm.customers", "shop.products"]
+
+    assert completed(home, "-m", "flows", "rollback", "--set", "tea", "") == ["2026-03-02.10", "2026-03-02.9"]
+    assert completed(home, "-m", "flows", "diff", "--set", "tea", "e") == ["experiment"]
 
     # And other uses of Python are left alone
     assert completed(home, "-m", "pytest", "") == []

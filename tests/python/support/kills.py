@@ -41,6 +41,8 @@ STEPS = {
     "gates": "flows.warehouse.gates:require_gates",
     "publish": "flows.warehouse.release:publish_candidate",
     "prune": "flows.warehouse.release:prune_releases",
+    "clone": "flows.warehouse.clones:clone_release",
+    "roll_back": "flows.warehouse.release:roll_back",
     "snapshots": "flows.lake.snapshot_backup:keep_snapshots",
     "docs": "flows.warehouse.docs:write_docs",
     "record_run": "flows.lake.ops:record_run",

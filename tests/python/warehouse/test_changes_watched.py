@@ -106,7 +106,7 @@ def test_a_full_refresh_keeps_the_trail_and_notes_what_it_changes(
     trail = [("C1", "new", "vip", "duckdb"), ("C1", "vip", "new")]
 
     # When all is built again in the same file, then the trail is kept, and records that the segment was reset
-    keep_snapshots(full.folder / "lake", incremental.path, KEPT)
+    keep_snapshots(full.folder / "lake", incremental.path, KEPT, "2026-03-02.1")
     incremental.build(lake, *ONLY, "--full-refresh")
     assert [change[:3] for change in incremental.rows(TRAIL)] == [trail[0][:3], trail[1]]
 

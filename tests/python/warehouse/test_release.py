@@ -2,6 +2,7 @@
 
 import os
 import random
+import shutil
 import signal
 from collections.abc import Callable
 from dataclasses import replace
@@ -16,11 +17,13 @@ from support.kills import Child, Ended, Point
 from support.reader import reading
 
 from flows.config.settings import DataFolder
-from flows.core.errors import GateFailed
+from flows.core.errors import GateFailed, StorageFailed, UsageError
 from flows.core.names import TableName
+from flows.lake.catalog import Verified
 from flows.warehouse.build import Build, FileState, prepare_candidate
 from flows.warehouse.descriptions import Description, PublishedModel
-from flows.warehouse.release import prune_releases, publish_candidate
+from flows.warehouse.release import prune_releases, publish_candidate, roll_back
+from flows.warehouse.releases import kept_releases, newest_release, previous_release, released_batch
 
 VERSIONS = {TableName("sales", "orders"): 3, TableName("crm", "customers"): None}
 STEPS = (
@@ -94,6 +97,106 @@ def test_fault_04_a_kill_while_publishing_leaves_one_whole_release(
     assert seen(folder)[0] == 3
     assert reader.execute("select distinct value from core.other").fetchall() == [(1,)]
     reader.close()
+
+
+@pytest.mark.parametrize("when", ["before", "after"])
+@pytest.mark.parametrize("step", ["flip", *STEPS[5:]])
+def test_a_kill_while_rolling_back_leaves_one_whole_release(
+    folder: DataFolder, step: str, when: Literal["before", "after"]
+) -> None:
+    # Given two releases, of which readers see the second
+    first = publish_candidate(folder, candidate(folder, 2), VERSIONS).name
+    publish_candidate(folder, candidate(folder, 3), VERSIONS)
+
+    # When the process is killed at a step of sending them back
+    ended = Child("flows.warehouse.release:roll_back", (folder, first)).run(Point(f"roll_back/{step}", when))
+    assert ended.was_killed, "the step was never reached"
+
+    # Then readers see one of the two, and the next run builds on that one
+    value, name = seen(folder)
+    flipped = (step, when) == ("flip/replace", "after") or (step, when) == ("flip", "after") or step == "flip/sync"
+    assert (value, name) == ((2, first) if flipped else (3, next_name(first)))
+    prepare_candidate(folder)
+    with duckdb.connect(str(folder.candidate)) as connection:
+        assert connection.execute("select distinct value from core.one").fetchall() == [(value,)]
+
+    # And to roll back again completes it
+    roll_back(folder, first)
+    assert seen(folder) == (2, first)
+
+
+def next_name(release: str) -> str:
+    day, _, number = release.rpartition(".")
+    return f"{day}.{int(number) + 1}"
+
+
+def test_readers_go_back_to_the_release_that_theirs_followed(folder: DataFolder) -> None:
+    # Given three releases, the third of which was left for the second
+    first = folder.warehouse.resolve().parent.name
+    second = publish_candidate(folder, candidate(folder, 2), VERSIONS).name
+    third = publish_candidate(folder, candidate(folder, 3), VERSIONS).name
+    assert previous_release(folder, third) == second
+    roll_back(folder, second)
+
+    # When the next run publishes
+    fourth = publish_candidate(folder, candidate(folder, 4), VERSIONS).name
+
+    # Then its name was never used, and the release before it is the one that it was built on, not the one that was left
+    assert fourth == next_name(third)
+    assert previous_release(folder, fourth) == second
+
+    # And without that one, the newest of the earlier ones is the one before
+    shutil.rmtree(folder.releases / second)
+    assert previous_release(folder, second) == first
+    assert previous_release(folder, fourth) == third
+    assert previous_release(folder, first) is None
+
+
+def test_readers_are_not_sent_to_a_damaged_or_unknown_release(folder: DataFolder) -> None:
+    # Given an earlier release whose file was cut short
+    first = folder.warehouse.resolve()
+    publish_candidate(folder, candidate(folder, 2), VERSIONS)
+    os.truncate(first, first.stat().st_size // 2)
+
+    # When readers are sent there, or to one that never was
+    # Then both are refused, and readers see what they saw
+    with pytest.raises(StorageFailed, match="cannot be read"):
+        roll_back(folder, first.parent.name)
+    with pytest.raises(UsageError, match="There is no release 2020"):
+        roll_back(folder, "2020-01-01.1")
+    assert seen(folder)[0] == 2
+
+
+def test_a_release_that_was_left_still_counts_when_batches_are_numbered(folder: DataFolder) -> None:
+    # Given two releases of the batches 4 and 7, of which readers are sent back to the first
+    orders = TableName("sales", "orders")
+    for batch in (4, 7):
+        verified = {orders: Verified("id", 3, batch, batch)}
+        publish_candidate(folder, candidate(folder, batch), VERSIONS, verified)
+    roll_back(folder, str(previous_release(folder, newest_release(folder))))
+    assert newest_release(folder) != kept_releases(folder)[-1]
+
+    # When the newest batch is looked up
+    # Then it is the one of the release that was left: readers may be sent there again
+    assert released_batch(folder, orders) == 7
+    assert released_batch(folder, TableName("crm", "customers")) == 0
+
+
+def test_a_killed_deletion_leaves_no_release_without_its_parts(folder: DataFolder) -> None:
+    # Given an old release with Parquet files beside it
+    first = folder.warehouse.resolve().parent
+    (first / "parquet").mkdir()
+    (first / "parquet" / "one.parquet").touch()
+    publish_candidate(folder, candidate(folder, 2), VERSIONS)
+
+    # When its deletion is killed before the folder is deleted
+    ended = Child("flows.warehouse.release:prune_releases", (folder, 1)).run(Point("prune/delete", "before"))
+
+    # Then it counts as none any more, and the next deletion takes the rest
+    assert ended.was_killed
+    assert first.name not in kept_releases(folder)
+    assert prune_releases(folder, 1).keys() == {first.name}
+    assert not first.exists()
 
 
 @pytest.mark.slow

@@ -1,0 +1,188 @@
+"""The releases of a set: which are kept, what each is made of, and which one was there before another."""
+
+import json
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, replace
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+
+import duckdb
+
+from flows.config.settings import DataFolder, command
+from flows.core.errors import UsageError
+from flows.core.files import bytes_of
+from flows.core.names import TableName, did_you_mean
+from flows.core.storage import open_release_file
+from flows.lake.catalog import Verified
+from flows.warehouse.node_states import NodeState
+
+LINK = "release"
+"""The link in a clone's folder to the release whose rows it reads."""
+
+
+@dataclass(frozen=True)
+class MadeOf:
+    """All that a release follows from, and what came out: it is built again from this.
+
+    `versions` are Delta versions of raw tables, `table_ids` the Delta ids of those tables, `variables` the set's vars.
+    `contents` has a hash of the rows of each model, seed and snapshot, by dbt's unique id.
+    """
+
+    commit: str | None
+    code: str
+    variables: Mapping[str, Any]
+    versions: Mapping[TableName, int]
+    table_ids: Mapping[TableName, str]
+    contents: Mapping[str, str]
+
+    @classmethod
+    def of(
+        cls,
+        commit: str | None,
+        code: str,
+        variables: Mapping[str, Any],
+        versions: Mapping[TableName, int | None],
+        verified: Mapping[TableName, Verified],
+        states: Iterable[NodeState],
+        rewritten: Mapping[str, str] | None = None,
+    ) -> "MadeOf":
+        """Take what a release says of itself; `rewritten` are hashes of tables that others write to, too."""
+        built = {state.unique_id: state.output for state in states if state.kind in ("model", "seed", "snapshot")}
+        return cls(
+            commit,
+            code,
+            variables,
+            {name: version for name, version in versions.items() if version is not None},
+            {name: state.table_id for name, state in verified.items()},
+            built | dict(rewritten or {}),
+        )
+
+    @classmethod
+    def parse(cls, text: str) -> "MadeOf":
+        """Read what `text` writes."""
+        found = json.loads(text)
+        for part in ("versions", "table_ids"):
+            found[part] = {TableName.parse(name): value for name, value in found[part].items()}
+        return cls(**found)
+
+    @property
+    def text(self) -> str:
+        """It as JSON, for the lake, whose records outlive the release's file."""
+        named = {"versions": self.versions, "table_ids": self.table_ids}
+        listed = {part: {str(name): value for name, value in of.items()} for part, of in named.items()}
+        return json.dumps(vars(self) | listed, ensure_ascii=False)
+
+
+@dataclass(frozen=True)
+class KeptRelease:
+    """A release whose file is kept: when it was built in UTC, what it is made of, its tables, rows and bytes on disk.
+
+    `previous` is the release that readers saw before it, None for the first.
+    """
+
+    name: str
+    built_at: datetime
+    previous: str | None
+    made_of: MadeOf
+    tables: int
+    rows: int
+    size: int
+
+
+def newest_release(folder: DataFolder) -> str:
+    """Return the name of the release that readers see; raises UsageError if nothing is published yet.
+
+    A release whose gates failed is never published, so it is never trained on or scored.
+    """
+    if not folder.warehouse.exists():
+        raise UsageError(f"Nothing is published in {folder.path.name} yet.", f"Publish first: {command()} elt")
+    return folder.warehouse.resolve().parent.name
+
+
+def release_file(folder: DataFolder, release: str) -> Path:
+    """Return the file of a release, whether or not it is still kept."""
+    return folder.releases / release / folder.warehouse.name
+
+
+def kept_releases(folder: DataFolder) -> list[str]:
+    """Return the names of the releases that are kept, the oldest first."""
+    found = folder.releases.glob(f"*/{folder.warehouse.name}")
+    return sorted((path.parent.name for path in found), key=release_order)
+
+
+def require_release(folder: DataFolder, release: str) -> Path:
+    """Return the file of a release that is kept; raises UsageError for another one."""
+    known = kept_releases(folder)
+    if release not in known:
+        raise UsageError(
+            f"There is no release {release}.{did_you_mean(release, known)}",
+            f"There are {', '.join(known) or 'none yet'}.",
+        )
+    return release_file(folder, release)
+
+
+def previous_release(folder: DataFolder, release: str) -> str | None:
+    """Return the release that readers saw before another one, or, if that is gone, the newest of the earlier ones."""
+    known = kept_releases(folder)
+    previous = _row(release_file(folder, release)).get("previous_release") if release in known else None
+    if previous in known:
+        return str(previous)
+    earlier = [name for name in known if release_order(name) < release_order(release)]
+    return earlier[-1] if earlier else None
+
+
+def read_release(folder: DataFolder, release: str) -> KeptRelease:
+    """Read what a kept release says of itself; raises StorageFailed if its file cannot be read."""
+    file = release_file(folder, release)
+    with open_release_file(file) as connection:
+        tables, rows = connection.execute(
+            "select count(*), coalesce(sum(estimated_size), 0) from duckdb_tables() where schema_name <> 'main'"
+        ).fetchall()[0]
+    stated = _row(file)
+    previous, made_of, size = stated.get("previous_release"), read_made_of(file), bytes_of(file.parent)
+    return KeptRelease(release, stated["built_at"], previous, made_of, tables, int(rows), size)
+
+
+def read_made_of(database: Path) -> MadeOf:
+    """Return what a release is made of, as its file says."""
+    stated = _row(database)
+    versions = {TableName.parse(name): version for name, version in stated["raw_versions"]}
+    verified = {TableName.parse(name): Verified(**state) for name, state in stated.get("verified") or ()}
+    variables = json.loads(stated.get("variables") or "{}")
+    made_of = MadeOf.of(stated["git_commit"], stated["code_hash"], variables, versions, verified, ())
+    return replace(made_of, contents=dict(stated.get("contents") or ()))
+
+
+def clones_of(folder: DataFolder) -> dict[str, str]:
+    """Return the release that each clone reads, by the clone's name; a clone that shares no release is left out."""
+    places = sorted(folder.clones.iterdir()) if folder.clones.is_dir() else []
+    return {place.name: (place / LINK).readlink().name for place in places if (place / LINK).is_symlink()}
+
+
+def released_batch(folder: DataFolder, table: TableName) -> int:
+    """Return the newest batch of a raw table that any kept release was built from; 0 if none knows the table.
+
+    A release that readers were sent back from counts, too: they may be sent to it again.
+    """
+    batches = [0]
+    for release in kept_releases(folder):
+        try:
+            found = dict(_row(release_file(folder, release)).get("verified") or ())
+        except duckdb.Error:
+            continue
+        batches.append(found[str(table)]["batch"] if str(table) in found else 0)
+    return max(batches)
+
+
+def release_order(name: str) -> tuple[str, int]:
+    """Return what releases are sorted by: the day, then the number as a number."""
+    day, _, number = name.rpartition(".")
+    return day, int(number) if number.isdigit() else 0
+
+
+def _row(database: Path) -> dict[str, Any]:
+    """Return the row in which a release says what it is; an earlier version of this project wrote fewer columns."""
+    with open_release_file(database) as connection:
+        connection.execute("set TimeZone = 'UTC'")
+        return dict(connection.sql("from main.release").to_arrow_table().to_pylist()[0])
