@@ -7,7 +7,7 @@
 {% macro read_training_set() -%}
     {%- set sets = modules.re.findall('/\\* training set: (.*?) \\*/', compiled_code) -%}
     {%- set last_step = '\n' ~ model.name ~ ' as (' -%}
-    {%- if sets | length != 1 or last_step not in compiled_code -%}
+    {%- if sets | length != 1 or '/* training set: ' not in compiled_code.partition(last_step)[2] -%}
         {%- do exceptions.raise_compiler_error(
             model.original_file_path ~ ': ' ~ model.name ~ ' is incremental, so it needs one training_set(…), in a '
             ~ 'last step that is called ' ~ model.name ~ ". Fix: name it so, or take materialized='incremental' out."
@@ -15,7 +15,8 @@
     {%- endif -%}
     {%- set found = fromjson(sets[0]) -%}
     {%- set before, _, step = compiled_code.partition(last_step) -%}
-    {%- set around = modules.re.sub('/\\* training set: [\\s\\S]*/\\* end of training set \\*/', '', step) -%}
+    {%- set around = modules.re.sub('/\\* training set: [\\s\\S]*/\\* end of training set \\*/', ' training_rows ', step) -%}
+    {%- do refuse_dependent_rows(around) -%}
     {%- set beside = add_steps_read(around, before) -%}
     {%- for unique_id in model.depends_on.nodes if not unique_id.startswith('seed.') -%}
         {%- set read = graph.nodes.get(unique_id) or graph.sources[unique_id] -%}

@@ -1,5 +1,6 @@
 """Training sets that keep their rows equal those of a full refresh, whatever arrives, changes or is taken away."""
 
+import copy
 import random
 from collections.abc import Callable
 from datetime import datetime, timedelta
@@ -260,29 +261,78 @@ def test_a_row_is_kept_until_something_changes_that_it_knew(incremental: Warehou
     assert len(kept) > 10
 
 
-HEAD, END = "train_product_demand as (\n", "select * from train_product_demand"
+LAST, HEAD, END = "train_product_demand", "train_product_demand as (\n", "select * from train_product_demand"
 BESIDE = {
     "a model in its last step": {HEAD: f"{HEAD}\n    -- {{{{ ref('dim_holiday') }}}}\n"},
-    "a step before it": {END: f"{END} cross join (select count(*) as holiday_count from holidays) as counted"},
+    "a step before it": {END: f"{END} cross join (select holiday_date from holidays) as listed"},
     "a step in a list": {END: f"{END}, holidays"},
     "a step that reads another": {HEAD: f"listed as (\n\n    from holidays\n\n),\n\n{HEAD}", END: f"{END} join listed"},
     "its spine again": {END: f"{END} join holidays_counted using (product_id)"},
 }
+DEPENDENT = {
+    "a window function": "select *, avg(fold) over (partition by product_id) from {}",
+    "window function": "select *, row_number() over by_day from {} window by_day as (order by as_of)",
+    "qualify": "from {} qualify lag(fold) over (order by as_of) is null",
+    "group by": "select product_id, as_of from {} GROUP\n BY ALL",
+    "having": "select product_id from {} having true",
+    "distinct": "select distinct from_day from {}",
+    "limit": "from {} order by as_of limit 5",
+    "offset": "from {} order by as_of offset 5",
+    "a sample": "from {} using sample 10%",
+    "pivot": "pivot {} on fold using first(as_of)",
+    "union without all": "from {} union by name from {}",
+    "intersect": "from {} intersect all from {}",
+    "except": "from {} except from {}",
+    "the aggregate avg": "select avg(fold) from {}",
+    "the aggregate max": "from {} where as_of = (select max(as_of) from {})",
+    "the aggregate count": "with counted as (select count(*) as day_count from {}) from {} cross join counted",
+    "a join of train_product_demand without the column as_of": "from {} join {} using (product_id)",
+    "a join of train_product_demand without the column product_id": "from {} cross join {} as others",
+    "a join of others": "with others as (from {}) from {} left join others on others.as_of < {}.as_of",
+    "a second read": "from {} where exists (select 1 from {} as others where others.fold = 1)",
+    "second read": "from {} as some_rows, {} as others",
+}
+INDEPENDENT = {
+    "a comparison": "select as_of is distinct from label_known_at as is_late from {}",
+    "words": "select 'group by' as note from {} /* limit */ -- qualify",
+    "an order": "select least(fold, 3) as fold, list_sum([fold, 1]) as total from {} order by as_of",
+    "its own row": "with others as (from {}) from {} left join others using (product_id, as_of)",
+    "another": "from {} union all from {}",
+    "seeds": "from {} left join countries on fold > latitude",
+}
 
 
-@pytest.mark.parametrize("changes", BESIDE.values(), ids=BESIDE)
-def test_a_training_set_that_reads_more_than_its_spine_is_refused(
-    changes: dict[str, str], incremental: Warehouse
-) -> None:
-    # Given an incremental training model that joins a table to its features, at once or by a step
+def test_a_training_set_whose_rows_follow_from_more_than_their_spine_is_refused(incremental: Warehouse) -> None:
+    # Given variants of an incremental training model
     manifest = incremental.manifest.deepcopy()
-    node = manifest.nodes["model.ml_warehouse.train_product_demand"]
-    for old, new in changes.items():
-        assert old in node.raw_code
-        node.raw_code = node.raw_code.replace(old, new)
+    model = manifest.nodes[f"model.ml_warehouse.{LAST}"]
+    variants = {f"beside_{number}": changes for number, changes in enumerate(BESIDE.values())}
+    for group, queries in (("dependent", DEPENDENT), ("independent", INDEPENDENT)):
+        for number, query in enumerate(queries.values()):
+            variants[f"{group}_{number}"] = {END: query.replace("{}", LAST)}
+    for name, changes in variants.items():
+        node = copy.deepcopy(model)
+        for old, new in changes.items():
+            assert old in node.raw_code
+            node.raw_code = node.raw_code.replace(old, new)
+        node.raw_code = node.raw_code.replace(LAST, name)
+        node.name = node.alias = node.fqn[-1] = name
+        node.unique_id = f"model.ml_warehouse.{name}"
+        manifest.nodes[node.unique_id] = node
     incremental.manifest = manifest
 
-    # When it is built, then the error says what to do
-    result = incremental.dbt(Lake(), "build", "--resource-type", "model", "--select", "train_product_demand")
-    (failed,) = [one for one in result.result if one.status == "error"]
-    assert "reads dim_holiday beside its features" in failed.message
+    # When they are built
+    result = incremental.dbt(Lake(), "build", "--resource-type", "model", "--select", *variants)
+    messages = {one.node.name: one.message for one in result.result if one.node.name in variants}
+
+    # Then errors say what each row depends on, and what to do; rows that depend on nothing else are not refused
+    assert messages.keys() == variants.keys()
+    for number, name in enumerate(BESIDE):
+        assert "reads dim_holiday beside its features" in messages[f"beside_{number}"], name
+    for number, words in enumerate(DEPENDENT):
+        message = messages[f"dependent_{number}"]
+        assert f"the last step of dependent_{number} has" in message, words
+        assert words.replace(LAST, f"dependent_{number}") in message
+        assert "Fix: do it before training_set(…)" in message
+    for number, name in enumerate(INDEPENDENT):
+        assert "Fix" not in messages[f"independent_{number}"], (name, messages[f"independent_{number}"])
