@@ -130,6 +130,27 @@ def test_realised_performance_is_measured_once_labels_are_mature(gym: Gym) -> No
     assert measure.value < 0.65 < measure.limit
 
 
+def test_rows_to_score_that_are_of_another_kind_or_known_to_the_model_are_no_drift(gym: Gym) -> None:
+    # Given a forest that knows its training rows by heart, and members whose leaving will never be known
+    gym.declare(estimator="sklearn.ensemble.RandomForestClassifier", params={"n_estimators": 20}, baseline="majority")
+    lost = make_members(1, first_month=13, seed=4, visits_a_month=20).assign(
+        has_left=None, plan=None, label_state="not followed"
+    )
+    members = pd.concat([make_members().assign(label_state="known"), lost])
+    gym.publish(members, without_label(members).drop(columns="label_state"))
+    train(gym)
+
+    # When both are scored with the rows of the last release, then nothing has drifted
+    (outcome,) = score(gym).outcomes
+    assert (outcome.verdict, outcome.rows, outcome.drifted) == ("scored", 1950, ())
+
+    # When the same members look different all at once, then it has
+    changed = members.assign(plan=None)
+    gym.publish(members, without_label(changed).drop(columns="label_state"))
+    (outcome,) = score(gym).outcomes
+    assert {one.subject for one in outcome.drifted} == {"plan"}
+
+
 def test_one_model_that_fails_does_not_keep_the_others_from_being_trained(
     gym: Gym, monkeypatch: pytest.MonkeyPatch
 ) -> None:
