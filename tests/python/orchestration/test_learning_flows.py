@@ -18,11 +18,12 @@ from flows.lake.verify import verify_table
 
 
 @pytest.fixture
-def gym(flow_home: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Gym:
+def gym(flow_home: Path, empty_mlflow: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Gym:
     """A gym whose project is not parsed by dbt: its manifest is at hand."""
     monkeypatch.delenv("MLFLOW_TRACKING_URI", raising=False)
     for left in (flow_home / "gym", flow_home / settings.MLFLOW / "artifacts"):
         shutil.rmtree(left, ignore_errors=True)
+    shutil.copy(empty_mlflow / "mlflow.db", tmp_path)
     monkeypatch.setenv("MLFLOW_TRACKING_URI", f"sqlite:///{tmp_path / 'mlflow.db'}")
     gym = make_gym(flow_home)
     connections = tmp_path / "connections.yml"

@@ -3,6 +3,7 @@
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -31,6 +32,11 @@ DECLARED: Mapping[str, Any] = {
     "params": {"n_estimators": 60, "num_leaves": 7},
     "metric": "roc_auc",
 }
+
+
+@cache
+def _sources() -> list[Any]:
+    return source_nodes()
 
 
 def columns_of(*names: str, **classes: str) -> dict[str, Any]:
@@ -83,7 +89,7 @@ class Gym:
             "depends_on": {"nodes": ["model.gym.train_member_leaving", "model.gym.score_member_leaving"]},
             "config": {"meta": self.declared},
         }
-        sources = {node["name"]: node for node in source_nodes() if node["source_name"] == "scoring"}
+        sources = {node["name"]: node for node in _sources() if node["source_name"] == "scoring"}
         return {"nodes": nodes, "sources": sources, "exposures": {"exposure.gym.member_leaving": exposure}}
 
     @property
