@@ -2,9 +2,12 @@
     Reads what training_set wrote into the compiled SQL of the model: spine, time, features and entity. Adds the SQL of
     the spine, which is all that precedes the last step. That step may read nothing else but seeds and rules, which
     are a part of the definition, since nothing would tell that its rows changed. What an earlier step reads counts
-    too where the last one reads that step.
+    too where the last one reads that step. Several hooks ask; the model keeps the answer.
 #}
 {% macro read_training_set() -%}
+    {%- if 'training_set' in model -%}
+        {{ return(model.training_set) }}
+    {%- endif -%}
     {%- set sets = modules.re.findall('/\\* training set: (.*?) \\*/', compiled_code) -%}
     {%- set last_step = '\n' ~ model.name ~ ' as (' -%}
     {%- if sets | length != 1 or '/* training set: ' not in compiled_code.partition(last_step)[2] -%}
@@ -28,6 +31,7 @@
         {%- endif -%}
     {%- endfor -%}
     {%- do found.update(spine_sql=before.rstrip().rstrip(',') ~ '\n\nselect * from ' ~ found.spine) -%}
+    {%- do model.update({'training_set': found}) -%}
     {{ return(found) }}
 {%- endmacro %}
 
