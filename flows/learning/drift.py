@@ -18,6 +18,11 @@ Profile = Mapping[str, Any]
 """How the values of a column are spread: shares of bins or of values, and of nulls."""
 
 BINS, MOST_VALUES, SMALLEST = 10, 20, 1e-4
+SHORTEST_TREND = 86_400.0
+"""Seconds that earlier and later rows must be apart to show a trend: what moves within hours says nothing of days."""
+DEVIATIONS = 3.0
+"""Standard deviations of an index of unchanged values that pass as chance."""
+
 SCORE, REALISED = "score", "realised"
 
 
@@ -59,7 +64,7 @@ class Trend:
         if later.empty:
             return None
         begin, end, since = (rows[time].mean().timestamp() for rows in (earlier, later, parts.train))
-        return cls(earlier, later, end - begin, since) if end > begin else None
+        return cls(earlier, later, end - begin, since) if end - begin >= SHORTEST_TREND else None
 
 
 def halve(rows: "pd.DataFrame", time: str) -> tuple["pd.DataFrame", "pd.DataFrame"]:
@@ -122,8 +127,10 @@ def measure_drift(
 ) -> list[DriftMeasure]:
     """Compare rows and scores with the profiles of training; with too few rows nothing is beyond its limit.
 
-    A feature that moved among the rows of training moves on, as a count since the beginning does. Its limit is that of
-    the trend by now, and the declared one on top; `stretch` comes from `stretch_trend`.
+    A stability index is of values that are known, since nulls have a measure of their own, and only more of them is a
+    spike. Its limit is the declared one and what chance makes of so few values. A feature that moved among the rows of
+    training moves on, as a count since the beginning does. The trend by now comes on top; `stretch` comes from
+    `stretch_trend`. Scores may be of fewer rows.
     """
     found, count = [], len(frame)
     is_enough = count >= limits.rows
@@ -132,23 +139,39 @@ def measure_drift(
             continue
         now = _like(before, frame[name])
         psi = stability(before, now)
-        limit = limits.psi + stretch * before.get("moved", 0.0)
+        limit = limits.psi + allow_chance(before, now) + stretch * before.get("moved", 0.0)
         found.append(DriftMeasure(name, "psi", psi, limit, count, is_enough and psi > limit))
         more = 100 * (now["missing"] - before["missing"])
         is_spike = is_enough and more > limits.missing_pct
         found.append(DriftMeasure(name, "missing_pct_more", more, limits.missing_pct, count, is_spike))
     flat = scores.max(axis=1) if scores.ndim == 2 else scores
-    psi = stability(score_profile, _shares_of(flat, score_profile))
-    limit = limits.score_psi + stretch * score_profile.get("moved", 0.0)
-    found.append(DriftMeasure(SCORE, "psi", psi, limit, count, is_enough and psi > limit))
+    now = _shares_of(flat, score_profile)
+    psi = stability(score_profile, now)
+    limit = limits.score_psi + allow_chance(score_profile, now) + stretch * score_profile.get("moved", 0.0)
+    found.append(DriftMeasure(SCORE, "psi", psi, limit, len(flat), len(flat) >= limits.rows and psi > limit))
     return found
 
 
 def stability(before: Profile, now: Profile) -> float:
-    """Return the population stability index of two profiles with the same bins; nulls are a bin too."""
-    expected = np.clip([*before["shares"], before["missing"]], SMALLEST, None)
-    actual = np.clip([*now["shares"], now["missing"]], SMALLEST, None)
+    """Return the population stability index of the known values of two profiles with the same bins; 0 without any."""
+    known = [1 - one["missing"] for one in (before, now)]
+    if min(known) <= 0:
+        return 0.0
+    expected, actual = (
+        np.clip(np.array(one["shares"]) / share, SMALLEST, None)
+        for one, share in zip((before, now), known, strict=True)
+    )
     return float(((actual - expected) * np.log(actual / expected)).sum())
+
+
+def allow_chance(before: Profile, now: Profile) -> float:
+    """Return the index that chance alone may give to values that have not changed, by their bins and their number.
+
+    Such an index is a chi-square of bins less one, times the sum of both numbers' reciprocals.
+    """
+    freedom = max(len(before["shares"]) - 1, 1)
+    rows = [one["rows"] * (1 - one["missing"]) for one in (before, now) if "rows" in one]
+    return float((freedom + DEVIATIONS * (2 * freedom) ** 0.5) * sum(1 / max(count, 1) for count in rows))
 
 
 def _profile_numbers(values: np.ndarray) -> Profile:
@@ -162,7 +185,8 @@ def _shares_of(values: np.ndarray, profile: Profile) -> Profile:
     edges, known = np.array(profile["edges"], dtype=float), values[np.isfinite(values)]
     counts = np.bincount(np.searchsorted(edges, known, side="right"), minlength=len(edges) + 1)
     total = max(len(values), 1)
-    return {"edges": edges.tolist(), "shares": (counts / total).tolist(), "missing": 1 - len(known) / total}
+    missing = 1 - len(known) / total
+    return {"edges": edges.tolist(), "shares": (counts / total).tolist(), "missing": missing, "rows": len(values)}
 
 
 def _profile_texts(values: "pd.Series") -> Profile:
@@ -176,7 +200,8 @@ def _shares_of_texts(values: "pd.Series", known: Sequence[str]) -> Profile:
     total = max(len(values), 1)
     shares = [float(counts.get(one, 0)) / total for one in known]
     missing = float(values.isna().sum()) / total
-    return {"values": list(known), "shares": [*shares, max(0.0, 1 - sum(shares) - missing)], "missing": missing}
+    shares.append(max(0.0, 1 - sum(shares) - missing))
+    return {"values": list(known), "shares": shares, "missing": missing, "rows": len(values)}
 
 
 def _like(profile: Profile, values: "pd.Series") -> Profile:

@@ -267,6 +267,7 @@ def _write_artifacts(model: TrainedModel, place: Path) -> None:
     card = {
         "task": {"kind": model.task.kind, "label": model.task.label, "classes": model.task.classes},
         "features": model.training_set.features,
+        "training_set": model.training_set.version,
         "importances": model.importances,
         "metric": metric,
         "measured": asdict(model.metrics[metric]),

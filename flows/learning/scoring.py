@@ -21,8 +21,9 @@ from flows.learning.exposures import LOWER_IS_BETTER, Drift, MlExposure
 from flows.learning.fit import evaluation_rows
 from flows.learning.frames import to_frame
 from flows.learning.registry import RegisteredModel
-from flows.learning.releases import read_table
+from flows.learning.releases import count_rows, read_table
 from flows.learning.task import Scores, Task
+from flows.learning.training_sets import stored_sets
 from flows.sources.batches import Batch, Request
 from flows.warehouse.releases import newest_release
 
@@ -30,6 +31,8 @@ if TYPE_CHECKING:
     import pandas as pd
 
 PREDICTIONS, DRIFT = TableName("scoring", "predictions"), TableName("scoring", "drift_measures")
+
+LABEL_STATE, NEVER_KNOWN = "label_state", "not followed"
 
 PREDICTED = pa.schema(
     [
@@ -151,16 +154,47 @@ def score_release(folder: DataFolder, exposure: MlExposure, model: RegisteredMod
     measures: list[DriftMeasure] = []
     if len(frame):
         card, limits = model.card, exposure.declared.drift
-        stretch = _stretch(exposure, frame, card.get("trend"))
-        measures = measure_drift(card["profiles"], frame, scores, card["score_profile"], limits, stretch)
+        is_alike = find_alike(folder, exposure, release, frame)
+        is_unseen = is_alike & ~find_seen(folder, exposure, model, frame)
+        stretch = _stretch(exposure, frame[is_alike], card.get("trend"))
+        measures = measure_drift(
+            card["profiles"], frame[is_alike], scores[is_unseen], card["score_profile"], limits, stretch
+        )
     realised = measure_realised(folder, exposure, model, release)
     return Scored(exposure, model, release, frame, scores, (*measures, *([realised] if realised else ())))
+
+
+def find_alike(folder: DataFolder, exposure: MlExposure, release: str, frame: "pd.DataFrame") -> np.ndarray:
+    """Tell which rows are of the kind that a training set holds: not those whose outcome will never be known.
+
+    The label model says that of a row in its column `label_state`. Such a review without stars, say, is scored too.
+    """
+    state = f"{LABEL_STATE} = '{NEVER_KNOWN}'"
+    if not exposure.label_model or not count_rows(folder, release, exposure.label_model, state):
+        return np.full(len(frame), True)
+    labels = to_frame(read_table(folder, release, exposure.label_model))
+    return ~np.asarray(_keys(exposure, frame).isin(_keys(exposure, labels[labels[LABEL_STATE] == NEVER_KNOWN])))
+
+
+def find_seen(folder: DataFolder, exposure: MlExposure, model: RegisteredModel, frame: "pd.DataFrame") -> np.ndarray:
+    """Tell which rows the training set of a model had: it is surer of rows that it was fitted on."""
+    made_of = model.card.get("training_set")
+    for one in stored_sets(folder, exposure.name):
+        if one.version == made_of:
+            return np.asarray(_keys(exposure, frame).isin(_keys(exposure, one.to_pandas())))
+    return np.full(len(frame), False)
+
+
+def _keys(exposure: MlExposure, frame: "pd.DataFrame") -> "pd.MultiIndex":
+    import pandas as pd
+
+    return pd.MultiIndex.from_frame(frame[list(exposure.key)])
 
 
 def _stretch(exposure: MlExposure, frame: "pd.DataFrame", trend: Sequence[float] | None) -> float:
     """Return how far trends of features have come by the rows to score; 0 without times."""
     time = exposure.declared.time
-    if trend is None or time is None or time not in frame:
+    if trend is None or time is None or time not in frame or frame.empty:
         return 0.0
     since, seconds = trend
     return stretch_trend(since, seconds, frame[time].mean().timestamp())
@@ -178,7 +212,8 @@ def measure_realised(
 ) -> DriftMeasure | None:
     """Measure stored predictions by the labels that are known now; None if too few of their labels are known.
 
-    They are beyond the limit if their whole interval is worse than the interval of the test rows.
+    Rows of its training set do not count. The rest are beyond the limit if their whole interval is worse than the
+    interval of the test rows.
     """
     import pandas as pd
 
@@ -198,6 +233,7 @@ def measure_realised(
     predicted["_moment"] = predicted["_moment"].astype("datetime64[us]")
     known["_moment"] = known["_moment"].astype("datetime64[us]")
     matched = known[known[exposure.declared.label].notna()].merge(predicted, on=["_entity", "_moment"])
+    matched = matched[~find_seen(folder, exposure, model, matched)]
     if len(matched) < limits.rows or matched[exposure.declared.label].nunique() < 2:
         return None
     metric = exposure.declared.metric

@@ -2,12 +2,15 @@
     Reads what training_set wrote into the compiled SQL of the model: spine, time, features and entity. Adds the SQL of
     the spine, which is all that precedes the last step. That step may read nothing else but seeds and rules, which
     are a part of the definition, since nothing would tell that its rows changed. What an earlier step reads counts
-    too where the last one reads that step.
+    too where the last one reads that step. Several hooks ask; the model keeps the answer.
 #}
 {% macro read_training_set() -%}
+    {%- if 'training_set' in model -%}
+        {{ return(model.training_set) }}
+    {%- endif -%}
     {%- set sets = modules.re.findall('/\\* training set: (.*?) \\*/', compiled_code) -%}
     {%- set last_step = '\n' ~ model.name ~ ' as (' -%}
-    {%- if sets | length != 1 or last_step not in compiled_code -%}
+    {%- if sets | length != 1 or '/* training set: ' not in compiled_code.partition(last_step)[2] -%}
         {%- do exceptions.raise_compiler_error(
             model.original_file_path ~ ': ' ~ model.name ~ ' is incremental, so it needs one training_set(…), in a '
             ~ 'last step that is called ' ~ model.name ~ ". Fix: name it so, or take materialized='incremental' out."
@@ -15,7 +18,8 @@
     {%- endif -%}
     {%- set found = fromjson(sets[0]) -%}
     {%- set before, _, step = compiled_code.partition(last_step) -%}
-    {%- set around = modules.re.sub('/\\* training set: [\\s\\S]*/\\* end of training set \\*/', '', step) -%}
+    {%- set around = modules.re.sub('/\\* training set: [\\s\\S]*/\\* end of training set \\*/', ' training_rows ', step) -%}
+    {%- do refuse_dependent_rows(around) -%}
     {%- set beside = add_steps_read(around, before) -%}
     {%- for unique_id in model.depends_on.nodes if not unique_id.startswith('seed.') -%}
         {%- set read = graph.nodes.get(unique_id) or graph.sources[unique_id] -%}
@@ -27,6 +31,7 @@
         {%- endif -%}
     {%- endfor -%}
     {%- do found.update(spine_sql=before.rstrip().rstrip(',') ~ '\n\nselect * from ' ~ found.spine) -%}
+    {%- do model.update({'training_set': found}) -%}
     {{ return(found) }}
 {%- endmacro %}
 

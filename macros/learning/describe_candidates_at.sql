@@ -1,9 +1,12 @@
 {# The features of a customer and a product that may be bought next. #}
-{% macro describe_candidates_at(spine, columns) -%}
+{% macro describe_candidates_at(spine, columns, fold_by=none) -%}
     select
         {%- for column in columns %}
         {{ column }},
         {%- endfor %}
+        {%- if fold_by %}
+        {{ assign_fold(fold_by, 5) }} as fold,
+        {%- endif %}
         {%- for feature in [
             'customer_product__purchase_count_365d', 'product__line_count_28d', 'product__line_total',
             'customer__order_count_30d', 'customer__order_count_90d',

@@ -2,7 +2,7 @@
     The features of customers that all models of customers share, each at the time of its row. Times become durations
     up to the row, since a time says nothing about rows of another year.
 #}
-{% macro describe_customers_at(spine, columns, counts=[], numbers=[], times={}, features=[]) -%}
+{% macro describe_customers_at(spine, columns, counts=[], numbers=[], times={}, features=[], fold_by=none) -%}
     {%- set all_counts = [
         'customer__order_count_30d', 'customer__order_count_90d', 'customer__order_count_365d',
         'customer__cancellation_count_90d', 'customer__return_count_365d', 'customer_sessions__session_count_30d',
@@ -22,6 +22,9 @@
         {%- for column in columns %}
         {{ column }},
         {%- endfor %}
+        {%- if fold_by %}
+        {{ assign_fold(fold_by, 5) }} as fold,
+        {%- endif %}
         customer__country,
         {%- for feature in all_counts %}
         cast({{ feature }} as integer) as {{ feature }},

@@ -2,7 +2,7 @@
     The features of payments: the payment itself, and what was known before it of its card, payer, device and terminal.
     A model that decides at the payment has the same.
 #}
-{% macro describe_payments_at(spine, columns, countries, travel_speeds) -%}
+{% macro describe_payments_at(spine, columns, countries, travel_speeds, fold_by=none) -%}
     {%- set counts = [
         'card__payment_count_10m', 'card__payment_count_1d', 'card__payment_count_30d', 'card__payment_total',
         'device__card_count', 'device__customer_count', 'device_card__payment_total',
@@ -48,6 +48,9 @@
         {%- for column in columns %}
         payments.{{ column }},
         {%- endfor %}
+        {%- if fold_by %}
+        {{ assign_fold('payments.' ~ fold_by, 5) }} as fold,
+        {%- endif %}
         payments.payment_country,
         travels.travel_class,
         {%- for feature in counts %}

@@ -2,11 +2,14 @@
     The features of products: what sold before, and what is known in advance of the days to come. Weeks are compared
     with each other, since demand has a weekly rhythm.
 #}
-{% macro describe_products_at(spine, columns) -%}
+{% macro describe_products_at(spine, columns, fold_by=none) -%}
     select
         {%- for column in columns %}
         {{ column }},
         {%- endfor %}
+        {%- if fold_by %}
+        {{ assign_fold(fold_by, 5) }} as fold,
+        {%- endif %}
         {%- for feature in [
             'product__units_sum_1d', 'product__units_sum_7d', 'product__units_sum_28d', 'product__units_sum_91d',
         ] %}

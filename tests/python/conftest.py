@@ -17,6 +17,9 @@ gc.set_threshold(OBJECTS_BETWEEN_COLLECTIONS, 50, 100)
 pytest_plugins = ["support.fault_catalogue"]
 pytest.register_assert_rewrite("support.nursery")
 
+for threads in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS"):
+    # Each worker of pytest has a core; more threads wait for each other over a few rows, and keep others from theirs.
+    os.environ.setdefault(threads, "1")
 
 LONGEST_FIRST = (
     "test_readme.py", "test_terminal.py", "test_recipes.py", "test_online_retail.py", "test_incremental.py",
@@ -66,6 +69,21 @@ def flow_home(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
     home = tmp_path_factory.mktemp("flows")
     with prefect_for_tests(home):
         yield home
+
+
+@pytest.fixture(scope="session")
+def empty_mlflow(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The folder with MLflow's empty database, which takes seconds to make."""
+    from flows.config import settings
+    from flows.config.settings import DataFolder
+    from flows.learning.registry import Registry
+
+    home = tmp_path_factory.mktemp("mlflow")
+    with pytest.MonkeyPatch.context() as patched:
+        patched.setenv(settings.DATA_VARIABLE, str(home))
+        patched.delenv("MLFLOW_TRACKING_URI", raising=False)
+        Registry(DataFolder(home / "gym")).client.search_experiments()
+    return home / settings.MLFLOW
 
 
 @pytest.fixture

@@ -8,10 +8,7 @@
 
 with labels_known as (
 
-    select
-        *,
-        {{ assign_fold('customer_id', 5) }} as fold
-    from {{ ref('label_customer_churn') }}
+    select * from {{ ref('label_customer_churn') }}
     where is_churned is not null
 
 ),
@@ -19,8 +16,8 @@ with labels_known as (
 train_customer_churn as (
 
     {{ describe_customers_at('labels_known', columns=[
-        'customer_id', 'is_churned', 'as_of', 'label_known_at', 'fold',
-    ]) }}
+        'customer_id', 'is_churned', 'as_of', 'label_known_at',
+    ], fold_by='customer_id') }}
 
 )
 

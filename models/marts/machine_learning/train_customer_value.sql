@@ -8,10 +8,7 @@
 
 with labels_known as (
 
-    select
-        *,
-        {{ assign_fold('customer_id', 5) }} as fold
-    from {{ ref('label_customer_value') }}
+    select * from {{ ref('label_customer_value') }}
     where horizon_net_sales_amount is not null
 
 ),
@@ -20,9 +17,9 @@ train_customer_value as (
 
     {{ describe_customers_at(
         'labels_known',
+        fold_by='customer_id',
         columns=[
             'customer_id', 'currency', 'horizon_net_sales_amount', 'as_of', 'label_known_at',
-            'fold',
         ],
         numbers=[
             'customer_currency__order_amount_sum_90d', 'customer_currency__order_amount_sum_365d',

@@ -8,10 +8,7 @@
 
 with labels_known as (
 
-    select
-        *,
-        {{ assign_fold('customer_id', 5) }} as fold
-    from {{ ref('label_next_purchase') }}
+    select * from {{ ref('label_next_purchase') }}
     where is_bought is not null
 
 ),
@@ -19,8 +16,8 @@ with labels_known as (
 train_next_purchase as (
 
     {{ describe_candidates_at('labels_known', columns=[
-        'customer_id', 'product_id', 'is_bought', 'as_of', 'label_known_at', 'fold',
-    ]) }}
+        'customer_id', 'product_id', 'is_bought', 'as_of', 'label_known_at',
+    ], fold_by='customer_id') }}
 
 )
 

@@ -35,7 +35,6 @@ payments_described as (
 
     select
         labels.*,
-        {{ assign_fold('labels.card_id', 5) }} as fold,
         payments.currency,
         payments.country as payment_country,
         cast(payments.amount as double) as payment_amount
@@ -47,8 +46,8 @@ payments_described as (
 train_payment_fraud as (
 
     {{ describe_payments_at('payments_described', columns=[
-        'transaction_id', 'card_id', 'is_fraud', 'transacted_at', 'label_known_at', 'fold',
-    ], countries='countries', travel_speeds='travel_speeds') }}
+        'transaction_id', 'card_id', 'is_fraud', 'transacted_at', 'label_known_at',
+    ], countries='countries', travel_speeds='travel_speeds', fold_by='card_id') }}
 
 )
 

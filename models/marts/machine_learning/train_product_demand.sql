@@ -16,8 +16,7 @@ labels_known as (
 
     select
         *,
-        {{ business_date('as_of') }} as as_of_date,
-        {{ assign_fold('product_id', 5) }} as fold
+        {{ business_date('as_of') }} as as_of_date
     from {{ ref('label_product_demand') }}
     where horizon_units_sold is not null
 
@@ -32,8 +31,8 @@ holidays_counted as (
 train_product_demand as (
 
     {{ describe_products_at('holidays_counted', columns=[
-        'product_id', 'horizon_units_sold', 'as_of', 'label_known_at', 'fold',
-    ]) }}
+        'product_id', 'horizon_units_sold', 'as_of', 'label_known_at',
+    ], fold_by='product_id') }}
 
 )
 

@@ -80,3 +80,45 @@ def test_features_that_are_left_out_by_name_are_not_measured() -> None:
     found = measure_drift(profiles, now, scores, profile_scores(scores), Drift(leave_out="visits"))
     assert {one.subject for one in found} == {"months_since_start", "plan", "score"}
     assert not [one for one in found if one.is_beyond]
+
+
+def measured(train: pd.Series, now: pd.Series) -> dict[str, float]:
+    """Return the measures that are beyond their limits of one feature, by their names."""
+    profiles = profile_features(train.to_frame("feature"), ["feature"])
+    scores = np.linspace(0, 1, ROWS)
+    found = measure_drift(profiles, now.to_frame("feature"), scores, profile_scores(scores), Drift())
+    return {one.measure: one.value for one in found if one.is_beyond}
+
+
+def test_values_that_were_not_known_yet_in_training_are_no_drift() -> None:
+    """A first load shows the last state alone: earlier rows lack it, and those of today never do."""
+    plans, visits = rows(4)["plan"], rows(4)["visits"]
+    few = np.arange(ROWS) % 4 == 0
+    assert measured(plans.where(few), plans) == {}
+    assert measured(visits.where(few), visits) == {}
+    assert measured(visits.where(visits < 0), visits) == {}
+
+
+def test_more_nulls_are_a_spike_and_a_value_in_their_place_is_drift() -> None:
+    visits = rows(4)["visits"]
+    few = np.arange(ROWS) % 4 == 0
+    assert measured(visits, visits.where(few)).keys() == {"missing_pct_more"}
+    assert measured(visits.where(~few), visits.where(~few, 0)).keys() == {"psi"}
+
+
+def test_a_few_rows_of_many_values_differ_by_chance() -> None:
+    """An index of 21 values in 100 rows has the mean 0.2 though nothing changed."""
+    beyond_by_chance = 0
+    for seed in range(50):
+        chance = np.random.default_rng(seed)
+        train, now = (pd.Series(chance.integers(0, 21, number).astype(str)) for number in (20_000, 100))
+        beyond_by_chance += measured(train, now) != {}
+    assert beyond_by_chance == 0
+    assert measured(rows(4)["visits"], rows(4, visits=12)["visits"].head(100)).keys() == {"psi"}
+
+
+def test_rows_of_one_moment_show_no_trend() -> None:
+    """Rows that arrived in one load differ by parts of a second; stretched to a day, every limit would be endless."""
+    times = pd.Timestamp("2025-01-01") + pd.to_timedelta(np.arange(ROWS), unit="ms")
+    parts = Parts(rows(4).assign(as_of=times), rows(4), 0)
+    assert Trend.of(parts, "as_of") is None

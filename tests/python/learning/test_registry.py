@@ -14,20 +14,9 @@ from flows.learning.promotion import TrainOutcome, train_and_register
 from flows.learning.registry import Registry
 
 
-@pytest.fixture(scope="module")
-def store(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """MLflow's empty database, which takes seconds to make."""
-    home = tmp_path_factory.mktemp("mlflow")
-    with pytest.MonkeyPatch.context() as patched:
-        patched.setenv(settings.DATA_VARIABLE, str(home))
-        patched.delenv("MLFLOW_TRACKING_URI", raising=False)
-        Registry(make_gym(home).folder).client.search_experiments()
-    return home / settings.MLFLOW
-
-
 @pytest.fixture
-def gym(tmp_path: Path, store: Path, monkeypatch: pytest.MonkeyPatch) -> Gym:
-    shutil.copytree(store, tmp_path / settings.MLFLOW)
+def gym(tmp_path: Path, empty_mlflow: Path, monkeypatch: pytest.MonkeyPatch) -> Gym:
+    shutil.copytree(empty_mlflow, tmp_path / settings.MLFLOW)
     monkeypatch.setenv(settings.DATA_VARIABLE, str(tmp_path))
     monkeypatch.delenv("MLFLOW_TRACKING_URI", raising=False)
     return make_gym(tmp_path)

@@ -18,11 +18,12 @@ from flows.lake.verify import verify_table
 
 
 @pytest.fixture
-def gym(flow_home: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Gym:
+def gym(flow_home: Path, empty_mlflow: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Gym:
     """A gym whose project is not parsed by dbt: its manifest is at hand."""
     monkeypatch.delenv("MLFLOW_TRACKING_URI", raising=False)
     for left in (flow_home / "gym", flow_home / settings.MLFLOW / "artifacts"):
         shutil.rmtree(left, ignore_errors=True)
+    shutil.copy(empty_mlflow / "mlflow.db", tmp_path)
     monkeypatch.setenv("MLFLOW_TRACKING_URI", f"sqlite:///{tmp_path / 'mlflow.db'}")
     gym = make_gym(flow_home)
     connections = tmp_path / "connections.yml"
@@ -128,6 +129,27 @@ def test_realised_performance_is_measured_once_labels_are_mature(gym: Gym) -> No
     (measure,) = [one for one in outcome.drifted if one.subject == "realised"]
     assert (measure.measure, measure.rows) == ("roc_auc", 150)
     assert measure.value < 0.65 < measure.limit
+
+
+def test_rows_to_score_that_are_of_another_kind_or_known_to_the_model_are_no_drift(gym: Gym) -> None:
+    # Given a forest that knows its training rows by heart, and members whose leaving will never be known
+    gym.declare(estimator="sklearn.ensemble.RandomForestClassifier", params={"n_estimators": 20}, baseline="majority")
+    lost = make_members(1, first_month=13, seed=4, visits_a_month=20).assign(
+        has_left=None, plan=None, label_state="not followed"
+    )
+    members = pd.concat([make_members().assign(label_state="known"), lost])
+    gym.publish(members, without_label(members).drop(columns="label_state"))
+    train(gym)
+
+    # When both are scored with the rows of the last release, then nothing has drifted
+    (outcome,) = score(gym).outcomes
+    assert (outcome.verdict, outcome.rows, outcome.drifted) == ("scored", 1950, ())
+
+    # When the same members look different all at once, then it has
+    changed = members.assign(plan=None)
+    gym.publish(members, without_label(changed).drop(columns="label_state"))
+    (outcome,) = score(gym).outcomes
+    assert {one.subject for one in outcome.drifted} == {"plan"}
 
 
 def test_one_model_that_fails_does_not_keep_the_others_from_being_trained(

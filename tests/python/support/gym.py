@@ -3,6 +3,7 @@
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -18,7 +19,7 @@ from flows.warehouse.build import Build, FileState, prepare_candidate
 from flows.warehouse.release import publish_candidate
 
 KEY = ["member_id", "as_of"]
-SPINE = {name: {} for name in (*KEY, "has_left", "label_known_at")}
+SPINE = {name: {} for name in (*KEY, "has_left", "label_state", "label_known_at")}
 FEATURES = ("visits_30d", "days_since_visit", "plan", "is_student", "paid_amount")
 LABEL = {"key": KEY, "entity": ["member_id"], "time": "as_of", "label": "has_left", "horizon": "30d"}
 LABEL |= {"known_at": "label_known_at"}
@@ -31,6 +32,11 @@ DECLARED: Mapping[str, Any] = {
     "params": {"n_estimators": 60, "num_leaves": 7},
     "metric": "roc_auc",
 }
+
+
+@cache
+def _sources() -> list[Any]:
+    return source_nodes()
 
 
 def columns_of(*names: str, **classes: str) -> dict[str, Any]:
@@ -83,7 +89,7 @@ class Gym:
             "depends_on": {"nodes": ["model.gym.train_member_leaving", "model.gym.score_member_leaving"]},
             "config": {"meta": self.declared},
         }
-        sources = {node["name"]: node for node in source_nodes() if node["source_name"] == "scoring"}
+        sources = {node["name"]: node for node in _sources() if node["source_name"] == "scoring"}
         return {"nodes": nodes, "sources": sources, "exposures": {"exposure.gym.member_leaving": exposure}}
 
     @property
@@ -113,7 +119,11 @@ class Gym:
                 f"create table growth.train_member_leaving as select * replace ({casts}, {label}, {paid}) "
                 "from members where has_left is not null"
             )
-            connection.execute(f"create table growth.label_member_leaving as select {casts}, {label} from members")
+            state = "label_state" if "label_state" in members else "if(has_left is null, 'too recent', 'known')"
+            connection.execute(
+                f"create table growth.label_member_leaving as "
+                f"select {casts}, {label}, {state} as label_state from members"
+            )
             if score is not None:
                 connection.register("now", score)
                 connection.execute(
