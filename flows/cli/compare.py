@@ -63,7 +63,7 @@ def clone(
 
 
 def compare(folder: DataFolder, before: str | None, after: str | None, table: str | None = None) -> str:
-    """Return the differences of two databases as text; raises UsageError for names that are unknown.
+    """Return the differences of two databases as text, or that there is one alone; raises UsageError for unknown names.
 
     Alone, a clone is compared with its release, and another name with the published release.
     """
@@ -76,7 +76,7 @@ def compare(folder: DataFolder, before: str | None, after: str | None, table: st
     after = after or newest_release(folder)
     before = before or previous_release(folder, after)
     if before is None:
-        raise UsageError(f"No release is kept that is earlier than {after}.", f"See: {command()} releases")
+        return f"  {after} is the earliest release that is kept: there is none to compare it with yet"
     files = database_of(folder, before), database_of(folder, after)
     if table is not None and not any(has_table(file, table) for file in files):
         raise UsageError(f"Neither {before} nor {after} has a table {table}.", f"See what there is: {command()} tables")

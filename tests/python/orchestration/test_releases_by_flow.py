@@ -49,6 +49,7 @@ def test_a_run_shows_what_differs_from_the_release_before(shop: FlowShop) -> Non
     assert f"{first} → {second}" in text
     assert [one["added"] for one in rows if one["table"] == "core.fct_order_lines"] == ["60"]
     assert "order_id=" in compare(shop.folder, first, second, "fct_order_lines")
+    assert f"{first} is the earliest release that is kept" in compare(shop.folder, None, first)
     with pytest.raises(UsageError, match="has a table fct_order_lime"):
         compare(shop.folder, first, second, "fct_order_lime")
 
