@@ -38,11 +38,13 @@ ml_warehouse:
 Row = dict[str, Any]
 
 ROUNDS = int(os.environ.get("INCREMENTAL_ROUNDS", "3"))
-SEEDS = [
-    pytest.param(seed, marks=[] if seed == 0 else pytest.mark.slow if seed == 1 else pytest.mark.proof)
-    for seed in range(ROUNDS)
+SEEDS = [pytest.param(seed, marks=pytest.mark.proof if seed else []) for seed in range(ROUNDS)]
+"""Random seeds for tests that compare an incremental build with a full refresh; from the second on they are proofs."""
+
+SEEDS_OF_WHOLE_BUILDS = [
+    pytest.param(seed, marks=[[], pytest.mark.slow, pytest.mark.proof][min(seed, 2)]) for seed in range(ROUNDS)
 ]
-"""Random seeds for tests that compare an incremental build with a full refresh; from the third on they are proofs."""
+"""Random seeds for tests that build few models with the first seed, and all models with the others."""
 
 
 @dataclass

@@ -7,7 +7,7 @@ from datetime import datetime, timedelta
 
 import pytest
 from support.chance import NOON, Chance
-from support.lake_by_hand import SEEDS, Lake, Warehouse
+from support.lake_by_hand import SEEDS_OF_WHOLE_BUILDS, Lake, Warehouse
 
 pytest_plugins = ["support.warehouse_fixtures"]
 
@@ -39,7 +39,7 @@ def lake() -> Lake:
     return lake
 
 
-@pytest.mark.parametrize("seed", SEEDS)
+@pytest.mark.parametrize("seed", SEEDS_OF_WHOLE_BUILDS)
 def test_incremental_equals_full_refresh(seed: int, incremental: Warehouse, full: Warehouse) -> None:
     # Given a shop with late-arriving changes of dimensions, and with lines and orders in any order.
     # Records are deleted and return, clocks go back, and history is rewritten.
