@@ -76,7 +76,7 @@ def compare(folder: DataFolder, before: str | None, after: str | None, table: st
     after = after or newest_release(folder)
     before = before or previous_release(folder, after)
     if before is None:
-        return f"  {after} is the earliest release that is kept: there is none to compare it with yet"
+        return f"  {after} is the earliest release that is kept; the next one will be compared with it"
     files = database_of(folder, before), database_of(folder, after)
     if table is not None and not any(has_table(file, table) for file in files):
         raise UsageError(f"Neither {before} nor {after} has a table {table}.", f"See what there is: {command()} tables")

@@ -10,8 +10,8 @@
     pairs_expected as (
 
         select
-            candidates.customer_id,
-            candidates.other_customer_id,
+            candidates.pattern,
+            max(candidates.pairs_alike) as pairs_alike,
             max(candidates.customer_count) as customer_count,
             1 / (1 + power(2, -(
                 max(log2(share.duplicate_share / candidates.customer_count))
@@ -26,7 +26,7 @@
                 candidates.field = rules.field
                 and candidates.agreement = rules.agreement
                 and candidates.given_field = rules.given_field
-        group by candidates.customer_id, candidates.other_customer_id
+        group by candidates.pattern
 
     ),
 
@@ -34,7 +34,9 @@
 
         select
             (
-                2 * coalesce(cast(sum(cast(match_probability as decimal(38, 20))) as double), 0)
+                2 * coalesce(
+                    cast(sum(cast(pairs_alike * match_probability as decimal(38, 20))) as double), 0
+                )
                 + {{ var('duplicate_share') }} * {{ var('match_prior_customers') }}
             ) / (
                 coalesce(max(customer_count), 0) + {{ var('match_prior_customers') }}
@@ -49,15 +51,16 @@
             candidates.field,
             candidates.agreement,
             candidates.given_field,
-            cast(sum(cast(pairs_expected.match_probability as decimal(38, 20))) as double)
-                as match_count,
-            cast(sum(1 - cast(pairs_expected.match_probability as decimal(38, 20))) as double)
-                as other_count
+            cast(sum(cast(
+                pairs_expected.pairs_alike * pairs_expected.match_probability as decimal(38, 20)
+            )) as double) as match_count,
+            cast(sum(cast(
+                pairs_expected.pairs_alike * (1 - pairs_expected.match_probability)
+                as decimal(38, 20)
+            )) as double) as other_count
         from {{ candidates }} as candidates
         inner join pairs_expected
-            on
-                candidates.customer_id = pairs_expected.customer_id
-                and candidates.other_customer_id = pairs_expected.other_customer_id
+            on candidates.pattern = pairs_expected.pattern
         group by candidates.field, candidates.agreement, candidates.given_field
 
     ),

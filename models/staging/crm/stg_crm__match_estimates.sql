@@ -9,6 +9,29 @@ with pairs as (
 
 ),
 
+-- Pairs that agree in the same way count the same; there are far fewer ways than pairs.
+patterns as (
+
+    select
+        *,
+        row_number() over () as pattern
+    from (
+        select
+            {% for field in fields -%}
+                {{ field }}_agreement,
+                {{ field }}_count,
+                {{ field }}_known_count,
+                {{ field }}_pair_count,
+            {% endfor -%}
+            is_random,
+            customer_count,
+            count(*) as pairs_alike
+        from pairs
+        group by all
+    ) as counted
+
+),
+
 match_rules as (
 
     select * from {{ ref('match_rules') }}
@@ -19,8 +42,8 @@ fields_compared as (
 
     {% for field in fields -%}
         select
-            customer_id,
-            other_customer_id,
+            pattern,
+            pairs_alike,
             is_random,
             '{{ field }}' as field,
             coalesce({{ field }}_agreement, 'absent') as agreement,
@@ -29,15 +52,15 @@ fields_compared as (
             {{ field }}_known_count as known_count,
             {{ field }}_pair_count as pair_count,
             customer_count
-        from pairs
+        from patterns
 
         union all
 
     {% endfor -%}
     {% for field, given_field in dependent_fields -%}
         select
-            customer_id,
-            other_customer_id,
+            pattern,
+            pairs_alike,
             is_random,
             '{{ field }}' as field,
             {{ field }}_agreement as agreement,
@@ -46,7 +69,7 @@ fields_compared as (
             {{ field }}_known_count as known_count,
             {{ field }}_pair_count as pair_count,
             customer_count
-        from pairs
+        from patterns
         where
             not is_random
             and {{ given_field }}_agreement = 'same'
@@ -61,8 +84,8 @@ agreements_of_chance as (
     select
         field,
         agreement,
-        count(*) as pair_count,
-        sum(count(*)) over (partition by field) as field_pair_count
+        sum(pairs_alike) as pair_count,
+        sum(sum(pairs_alike)) over (partition by field) as field_pair_count
     from fields_compared
     where is_random and agreement <> 'absent'
     group by field, agreement
@@ -122,16 +145,7 @@ rules_of_all_pairs as (
 
 candidates as (
 
-    select
-        customer_id,
-        other_customer_id,
-        field,
-        agreement,
-        given_field,
-        sharing_count,
-        customer_count
-    from fields_compared
-    where not is_random
+    select * from fields_compared where not is_random
 
 ),
 
