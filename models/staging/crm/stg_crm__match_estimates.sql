@@ -17,14 +17,7 @@ patterns as (
         row_number() over () as pattern
     from (
         select
-            {% for field in fields -%}
-                {{ field }}_agreement,
-                {{ field }}_count,
-                {{ field }}_known_count,
-                {{ field }}_pair_count,
-            {% endfor -%}
-            is_random,
-            customer_count,
+            * exclude (customer_id, other_customer_id),
             count(*) as pairs_alike
         from pairs
         group by all
@@ -145,7 +138,8 @@ rules_of_all_pairs as (
 
 candidates as (
 
-    select * from fields_compared where not is_random
+    select * from fields_compared
+    where not is_random
 
 ),
 
