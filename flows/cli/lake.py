@@ -6,8 +6,8 @@ from flows.cli.report import draw_table
 from flows.config.settings import DataFolder, command, shown_path
 from flows.ingest.reload import Reload
 from flows.lake.verify import Verification, find_table, stored_tables, verify_table
-from flows.warehouse.release import read_verified, read_versions, require_readable_release
-from flows.warehouse.releases import require_release
+from flows.warehouse.release import read_verified, require_readable_release
+from flows.warehouse.releases import read_versions, require_release
 
 
 def verify_lake(folder: DataFolder, release: str | None) -> list[Verification]:

@@ -24,8 +24,7 @@ from flows.learning.exposures import MlExposure, Split
 from flows.learning.frames import to_frame
 from flows.learning.project import DbtProject
 from flows.learning.releases import count_rows, read_code, read_table
-from flows.warehouse.release import named_versions
-from flows.warehouse.releases import MadeOf, kept_releases, newest_release, release_file
+from flows.warehouse.releases import MadeOf, kept_releases, named_versions, newest_release, release_file
 
 if TYPE_CHECKING:
     import pandas as pd

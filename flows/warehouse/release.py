@@ -174,22 +174,6 @@ def prune_releases(folder: DataFolder, keep: int = RELEASES_KEPT) -> dict[str, i
     return gone
 
 
-def named_versions(folder: DataFolder) -> dict[TableName, set[int]]:
-    """Return the Delta versions of raw tables that the kept releases were built from."""
-    named: dict[TableName, set[int]] = {}
-    for path in folder.releases.glob(f"*/{folder.warehouse.name}"):
-        for table, version in read_versions(path).items():
-            named.setdefault(table, set()).add(version)
-    return named
-
-
-def read_versions(database: Path) -> dict[TableName, int]:
-    """Return the Delta versions of the raw tables that a release was built from."""
-    with duckdb.connect(str(database), read_only=True) as release:
-        rows = release.execute("select unnest(map_entries(raw_versions), recursive := true) from main.release")
-        return {TableName.parse(table): version for table, version in rows.fetchall()}
-
-
 def require_readable_release(database: Path) -> None:
     """Require that every block of a release's tables agrees with the checksum that DuckDB keeps of it."""
     what = f"the release {database.parent.name} cannot be read"

@@ -2,10 +2,10 @@
 
 import json
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import duckdb
 
@@ -14,8 +14,10 @@ from flows.core.errors import UsageError
 from flows.core.files import bytes_of
 from flows.core.names import TableName, did_you_mean
 from flows.core.storage import open_release_file
-from flows.lake.catalog import Verified
-from flows.warehouse.node_states import NodeState
+
+if TYPE_CHECKING:  # dbt and the Delta library take a second to import; a query or a completion needs neither
+    from flows.lake.catalog import Verified
+    from flows.warehouse.node_states import NodeState
 
 LINK = "release"
 """The link in a clone's folder to the release whose rows it reads."""
@@ -43,8 +45,8 @@ class MadeOf:
         code: str,
         variables: Mapping[str, Any],
         versions: Mapping[TableName, int | None],
-        verified: Mapping[TableName, Verified],
-        states: Iterable[NodeState],
+        verified: "Mapping[TableName, Verified]",
+        states: "Iterable[NodeState]",
         rewritten: Mapping[str, str] | None = None,
     ) -> "MadeOf":
         """Take what a release says of itself; `rewritten` are hashes of tables that others write to, too."""
@@ -140,18 +142,29 @@ def read_release(folder: DataFolder, release: str) -> KeptRelease:
             "select count(*), coalesce(sum(estimated_size), 0) from duckdb_tables() where schema_name <> 'main'"
         ).fetchall()[0]
     stated = _row(file)
-    previous, made_of, size = stated.get("previous_release"), read_made_of(file), bytes_of(file.parent)
-    return KeptRelease(release, stated["built_at"], previous, made_of, tables, int(rows), size)
+    previous, size = stated.get("previous_release"), bytes_of(file.parent)
+    return KeptRelease(release, stated["built_at"], previous, _made_of(stated), tables, int(rows), size)
 
 
 def read_made_of(database: Path) -> MadeOf:
     """Return what a release is made of, as its file says."""
-    stated = _row(database)
-    versions = {TableName.parse(name): version for name, version in stated["raw_versions"]}
-    verified = {TableName.parse(name): Verified(**state) for name, state in stated.get("verified") or ()}
-    variables = json.loads(stated.get("variables") or "{}")
-    made_of = MadeOf.of(stated["git_commit"], stated["code_hash"], variables, versions, verified, ())
-    return replace(made_of, contents=dict(stated.get("contents") or ()))
+    return _made_of(_row(database))
+
+
+def named_versions(folder: DataFolder) -> dict[TableName, set[int]]:
+    """Return the Delta versions of raw tables that the kept releases were built from."""
+    named: dict[TableName, set[int]] = {}
+    for release in kept_releases(folder):
+        for table, version in read_versions(release_file(folder, release)).items():
+            named.setdefault(table, set()).add(version)
+    return named
+
+
+def read_versions(database: Path) -> dict[TableName, int]:
+    """Return the Delta versions of the raw tables that a release was built from."""
+    with duckdb.connect(str(database), read_only=True) as release:
+        rows = release.execute("select unnest(map_entries(raw_versions), recursive := true) from main.release")
+        return {TableName.parse(table): version for table, version in rows.fetchall()}
 
 
 def clones_of(folder: DataFolder) -> dict[str, str]:
@@ -186,3 +199,14 @@ def _row(database: Path) -> dict[str, Any]:
     with open_release_file(database) as connection:
         connection.execute("set TimeZone = 'UTC'")
         return dict(connection.sql("from main.release").to_arrow_table().to_pylist()[0])
+
+
+def _made_of(stated: Mapping[str, Any]) -> MadeOf:
+    return MadeOf(
+        stated["git_commit"],
+        stated["code_hash"],
+        json.loads(stated.get("variables") or "{}"),
+        {TableName.parse(name): version for name, version in stated["raw_versions"]},
+        {TableName.parse(name): state["table_id"] for name, state in stated.get("verified") or ()},
+        dict(stated.get("contents") or ()),
+    )

@@ -4,6 +4,7 @@ import csv
 import json
 import os
 import subprocess
+import sys
 from datetime import datetime
 from pathlib import Path
 
@@ -160,3 +161,10 @@ def test_the_command_exports_to_a_file(folder: DataFolder, tmp_path: Path) -> No
     assert done.returncode == 0, done.stderr
     assert f"{ROWS:,} rows are in {file}" in done.stdout
     assert len(file.read_text().splitlines()) == ROWS + 1
+
+
+@pytest.mark.parametrize("module", ["flows.cli.query", "flows.warehouse.clones", "flows.learning.training_sets"])
+def test_a_query_completion_or_notebook_does_not_wait_for_dbt(module: str) -> None:
+    script = f"import sys, {module}; print([name for name in ('prefect', 'dbt', 'pandas') if name in sys.modules])"
+    ran = subprocess.run([sys.executable, "-c", script], cwd=PROJECT, capture_output=True, text=True)
+    assert ran.stdout == "[]\n", ran.stderr

@@ -22,7 +22,7 @@ from flows.lake.maintenance import compact_and_vacuum_lake
 from flows.lake.quarantine import quarantine_path, quarantined_rows
 from flows.lake.raw import RawTable
 from flows.lake.reconcile import require_reconciliation
-from flows.warehouse.release import named_versions
+from flows.warehouse.releases import named_versions
 
 PROJECT = Path(__file__).parents[3]
 HEADER = "order_id,customer,quantity,price,updated_at\n"
