@@ -9,19 +9,15 @@ with pairs as (
 
 ),
 
--- Pairs that agree in the same way count the same; there are far fewer ways than pairs.
+-- Pairs that agree in the same way count the same; the first of them names the way.
 patterns as (
 
     select
-        *,
-        row_number() over () as pattern
-    from (
-        select
-            * exclude (customer_id, other_customer_id),
-            count(*) as pairs_alike
-        from pairs
-        group by all
-    ) as counted
+        * exclude (customer_id, other_customer_id),
+        min((customer_id, other_customer_id)) as pattern,
+        count(*) as pairs_alike
+    from pairs
+    group by all
 
 ),
 
