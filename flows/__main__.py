@@ -21,7 +21,7 @@ from typing import Annotated, Literal, NoReturn
 import typer
 
 from flows.cli.about import InstallCompletion, ShowCompletion, ShowVersion
-from flows.cli.arguments import DEFAULT_CONNECTIONS, ConnectionSet, ConnectionsFile, say
+from flows.cli.arguments import DEFAULT_CONNECTIONS, ConnectionSet, ConnectionsFile, say, set_folder
 from flows.cli.check import check, check_before_run
 from flows.cli.compare import clone, diff
 from flows.cli.completion import complete
@@ -30,7 +30,6 @@ from flows.cli.init import init
 from flows.cli.learning import score, train, training_set
 from flows.cli.preview import preview
 from flows.cli.releases import prune, rebuild, releases, rollback
-from flows.config import settings
 from flows.core.errors import StorageFailed, Unforeseen, UsageError, WarehouseError
 from flows.core.names import TableName, did_you_mean
 from flows.core.terminal import TerminalHandler
@@ -96,7 +95,7 @@ def query(
     """Run SQL on the published warehouse."""
     from flows.cli.query import export_query, print_query, run_query
 
-    folder = _folder(connection_set, connections)
+    folder = set_folder(connection_set, connections)
     if output is not None:
         typer.echo(export_query(folder, sql, output, release))
     elif output_format == "table":
@@ -110,7 +109,7 @@ def tables(connection_set: ConnectionSet = None, connections: ConnectionsFile = 
     """List what is published: each table with its rows, its owner and the question that it answers."""
     from flows.cli.published import list_tables
 
-    _say(list_tables(_folder(connection_set, connections)))
+    _say(list_tables(set_folder(connection_set, connections)))
 
 
 @app.command()
@@ -122,7 +121,7 @@ def describe(
     """Describe a published table: its question, key, owner, age, columns and an example."""
     from flows.cli.published import describe_table
 
-    _say(describe_table(_folder(connection_set, connections), table))
+    _say(describe_table(set_folder(connection_set, connections), table))
 
 
 @app.command()
@@ -135,7 +134,7 @@ def quarantine(
     from flows.cli.report import list_reasons
     from flows.lake.quarantine_report import quarantined_tables, reasons_of
 
-    lake = _folder(connection_set, connections).lake
+    lake = set_folder(connection_set, connections).lake
     tables = [_table(table, lake)] if table else quarantined_tables(lake)
     _say(list_reasons([reason for name in tables for reason in reasons_of(lake, name)]))
 
@@ -173,7 +172,7 @@ def status(
     """Show the last release, the run that is going on, the last failed run, late sources and the quarantine."""
     from flows.cli.status import list_warnings, show_status
 
-    _say((list_warnings if warnings else show_status)(_folder(connection_set, connections)))
+    _say((list_warnings if warnings else show_status)(set_folder(connection_set, connections)))
 
 
 @app.command()
@@ -188,7 +187,7 @@ def verify(
     from flows.cli.lake import list_verifications, verify_lake
 
     started = time.monotonic()
-    found = verify_lake(_folder(connection_set, connections), release)
+    found = verify_lake(set_folder(connection_set, connections), release)
     _say(list_verifications(found, time.monotonic() - started))
     if any(one.faults for one in found):
         raise typer.Exit(StorageFailed.exit_code)
@@ -256,16 +255,6 @@ def show_progress(
 ) -> None:
     """Extract, load, build, test and publish the warehouse."""
     logging.getLogger("flows").addHandler(TerminalHandler())
-
-
-def _folder(connection_set: str | None, connections: Path) -> settings.DataFolder:
-    """Return a set's data folder; raises UsageError for a set that has no data and is not in the file."""
-    from flows.config.sets import read_set, sets_with_data
-
-    named = connection_set or settings.chosen_set()
-    if named in sets_with_data():
-        return settings.DataFolder.of(named)
-    return settings.DataFolder.of(read_set(connections.resolve(), named)[0])
 
 
 def _say(text: str) -> None:

@@ -10,8 +10,8 @@ from typing import Annotated
 import typer
 
 from flows.cli.options import given_options, keep_options
-from flows.config.sets import DEFAULT_FILE
-from flows.config.settings import DataFolder, command
+from flows.config.sets import DEFAULT_FILE, read_set, sets_with_data
+from flows.config.settings import DataFolder, chosen_set, command
 from flows.core.errors import UsageError
 from flows.core.names import did_you_mean
 from flows.core.redaction import scrub
@@ -26,18 +26,18 @@ ConnectionsFile = Annotated[
 DEFAULT_CONNECTIONS = Path(DEFAULT_FILE)
 
 
-def published_folder(connection_set: str | None, connections: Path) -> DataFolder:
-    """Return the data folder of a set; raises UsageError if nothing is published."""
-    from flows.config import settings
-    from flows.config.sets import read_set, sets_with_data
+def set_folder(connection_set: str | None, connections: Path) -> DataFolder:
+    """Return a set's data folder; raises UsageError for a set that has no data and is not in the file."""
+    named = connection_set or chosen_set()
+    return DataFolder.of(named if named in sets_with_data() else read_set(connections.resolve(), named)[0])
 
-    named = connection_set or settings.chosen_set()
-    if named not in sets_with_data():
-        named = read_set(connections.resolve(), named)[0]
-    folder = DataFolder.of(named)
+
+def published_folder(connection_set: str | None, connections: Path) -> DataFolder:
+    """Return a set's data folder as `set_folder` does; raises UsageError, too, if nothing is published."""
+    folder = set_folder(connection_set, connections)
     if not folder.warehouse.exists():
-        hint = did_you_mean(named, sets_with_data())
-        raise UsageError(f"Nothing is published in {named} yet.{hint}", f"Publish first: {command()} elt")
+        hint = did_you_mean(folder.path.name, sets_with_data())
+        raise UsageError(f"Nothing is published in {folder.path.name} yet.{hint}", f"Publish first: {command()} elt")
     return folder
 
 

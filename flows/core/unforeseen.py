@@ -19,14 +19,18 @@ def describe_unforeseen(error: BaseException) -> str:
     """Return an exception's kind and place; its message may quote values and secrets, so that is left out."""
     frames = traceback.extract_tb(error.__traceback__)
     own = [frame for frame in frames if Path(frame.filename).is_relative_to(PACKAGE)]
-    kind = f"{type(error).__module__}.{type(error).__qualname__}".removeprefix("builtins.")
     place = ""
     if own:
         path = Path(own[-1].filename).relative_to(PACKAGE.parent)
         place = f" at {path}:{own[-1].lineno}, in {own[-1].name}"
     within = "" if not frames or frames[-1] in own else f", raised by {Path(frames[-1].filename).name}"
     known = f": {without_values(error)}" if isinstance(error, duckdb.Error) else ""
-    return f"unforeseen {kind}{place}{within}{known or HIDDEN}"
+    return f"unforeseen {type_name(error)}{place}{within}{known or HIDDEN}"
+
+
+def type_name(value: object) -> str:
+    """Return the name of a value's type, with its module unless it is one of Python's own."""
+    return f"{type(value).__module__}.{type(value).__qualname__}".removeprefix("builtins.")
 
 
 @contextmanager

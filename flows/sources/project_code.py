@@ -11,7 +11,7 @@ from types import ModuleType
 from typing import Any
 
 from flows.config import settings
-from flows.core.unforeseen import HIDDEN, PACKAGE
+from flows.core.unforeseen import HIDDEN, PACKAGE, type_name
 
 MODULE = re.compile(r"[^\W\d]\w*(\.[^\W\d]\w*)*")
 INSTALLED = {".venv", "site-packages"}
@@ -63,7 +63,7 @@ def describe_failure(error: BaseException) -> str:
 
     Its message may quote values and secrets, so that is left out.
     """
-    kind = f"{type(error).__module__}.{type(error).__qualname__}".removeprefix("builtins.")
+    kind = type_name(error)
     if isinstance(error, SyntaxError) and error.filename and is_of_project(error.filename):
         return f"{_shown(error.filename)}:{error.lineno}: {kind}{HIDDEN}"
     frames = traceback.extract_tb(error.__traceback__)

@@ -17,7 +17,7 @@ from flows.config.settings import DataFolder, command, shown_path
 from flows.core.errors import UsageError
 from flows.core.files import share_blocks
 from flows.core.names import did_you_mean, identifier, literal
-from flows.warehouse.annotate import drop_main_views
+from flows.warehouse.annotate import drop_main_views, functions_in, tables_in
 from flows.warehouse.dev import TRIGGERS_FROM
 from flows.warehouse.releases import LINK, kept_releases, release_file
 
@@ -130,12 +130,8 @@ def _narrow_copy(copy: Path, source: Path, release: str, is_chosen: IsChosen) ->
     """Drop from a copy of a release what is not chosen, and all that makes it a release; return its tables."""
     with duckdb.connect(str(copy)) as clone:
         drop_main_views(clone)
-        tables = clone.execute("select schema_name, table_name from duckdb_tables()").fetchall()
-        functions = clone.execute(
-            "select schema_name, function_name from duckdb_functions() where function_type = 'table_macro' "
-            "and not internal"
-        ).fetchall()
-        for kind, listed in (("macro table", functions), ("table", tables)):
+        tables = tables_in(clone)
+        for kind, listed in (("macro table", [*functions_in(clone)]), ("table", tables)):
             for schema, name in listed:
                 if schema == "main" or not is_chosen(schema, name):
                     clone.execute(f"drop {kind} {identifier(schema)}.{identifier(name)}")

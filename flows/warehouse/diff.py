@@ -13,7 +13,7 @@ import duckdb
 
 from flows.core.names import identifier, literal
 from flows.core.storage import open_release_file
-from flows.warehouse.annotate import INTERMEDIATE
+from flows.warehouse.annotate import INTERMEDIATE, tables_in
 from flows.warehouse.clones import attach_release, release_read_by
 from flows.warehouse.descriptions import BOOKKEEPING_TABLES, Description, split_class
 from flows.warehouse.node_states import is_as_published
@@ -144,8 +144,8 @@ def _views_of(connection: duckdb.DuckDBPyConnection, before: Path, after: Path) 
 def has_table(database: Path, name: str) -> bool:
     """Tell whether a database has a table, named as `name` or `schema.name`."""
     with open_release_file(database) as connection:
-        rows = connection.execute("select schema_name, table_name from duckdb_tables()").fetchall()
-    return name.casefold() in {text for schema, table in rows for text in (table, f"{schema}.{table}")}
+        listed = tables_in(connection)
+    return name.casefold() in {text for schema, table in listed for text in (table, f"{schema}.{table}")}
 
 
 @contextmanager

@@ -10,6 +10,7 @@ from typing import Any
 
 import pyarrow as pa
 
+from flows.core.unforeseen import type_name
 from flows.sources.python_values import as_text, to_array
 
 ROWS_A_PIECE = 50_000
@@ -32,8 +33,7 @@ def is_table(item: object) -> bool:
 
 def named(value: object) -> str:
     """Return the type of a value: the value itself may be personal."""
-    kind = f"{type(value).__module__}.{type(value).__qualname__}".removeprefix("builtins.")
-    return "None" if value is None else f"a value of type {kind}"
+    return "None" if value is None else f"a value of type {type_name(value)}"
 
 
 def to_tables(item: Any) -> Iterator[pa.Table]:
