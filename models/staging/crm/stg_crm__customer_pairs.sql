@@ -142,6 +142,16 @@ candidate_pairs as (
 
 ),
 
+-- A join by equal places; one by a range of them would compare every customer with every other.
+distances as (
+
+    {% for distance in range(1, var('match_random_peers') + 1) -%}
+        select {{ distance }} as distance
+        {{- '\n\n        union all\n\n        ' if not loop.last }}
+    {%- endfor %}
+
+),
+
 -- Pairs that chance has made show how often two people agree.
 all_pairs as (
 
@@ -152,10 +162,8 @@ all_pairs as (
         greatest(one.customer_id, peer.customer_id) as other_customer_id,
         true as is_random
     from customers_shuffled as one
-    inner join customers_shuffled as peer
-        on
-            one.place < peer.place
-            and one.place >= peer.place - {{ var('match_random_peers') }}
+    cross join distances
+    inner join customers_shuffled as peer on one.place + distances.distance = peer.place
     where one.place <= {{ var('match_random_customers') }}
 
 ),
