@@ -8,12 +8,15 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from dbt_common.behavior_flags import BehaviorFlagRendered
 from support.flow_shop import leave_out_unit_tests, prefect_for_tests
 from support.shop import Shop, make_shop
 
 from flows.__main__ import OBJECTS_BETWEEN_COLLECTIONS
 
 gc.set_threshold(OBJECTS_BETWEEN_COLLECTIONS, 50, 100)
+# dbt names the module of its caller in a warning; under pytest it searches all modules for it, at each command.
+BehaviorFlagRendered._default_source = staticmethod(lambda: "tests")  # type: ignore[method-assign]
 pytest_plugins = ["support.fault_catalogue"]
 pytest.register_assert_rewrite("support.nursery")
 

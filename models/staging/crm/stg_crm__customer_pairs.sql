@@ -74,22 +74,16 @@ words_of_names as (
 
 blocks as (
 
-    {% for field in ['email', 'phone', 'address'] -%}
+    {% for name, identity in {'email': 'email', 'phone': 'phone', 'address': 'address',
+        'postcode': "postcode || ' ' || person_name"}.items() -%}
         select
             customer_id,
-            '{{ field }} ' || {{ field }} as block
+            '{{ name }} ' || {{ identity }} as block
         from identities_normalised
 
         union all
 
     {% endfor -%}
-    select
-        customer_id,
-        'postcode ' || postcode || ' ' || person_name as block
-    from identities_normalised
-
-    union all
-
     select distinct
         customer_id,
         'born ' || cast(birth_date as varchar) || ' ' || left(word, 1) as block
@@ -135,20 +129,18 @@ candidate_pairs as (
         peers.customer_id as other_customer_id,
         false as is_random
     from informative_blocks
-    inner join informative_blocks as peers
-        on
-            informative_blocks.block = peers.block
-            and informative_blocks.customer_id < peers.customer_id
+    inner join informative_blocks as peers on informative_blocks.block = peers.block
+    where informative_blocks.customer_id < peers.customer_id
 
 ),
 
--- A join by equal places; one by a range of them would compare every customer with every other.
+-- Places are joined by equality: a range of them compares every customer with every other.
 distances as (
 
     {% for distance in range(1, var('match_random_peers') + 1) -%}
         select {{ distance }} as distance
-        {{- '\n\n        union all\n\n        ' if not loop.last }}
-    {%- endfor %}
+        {{ 'union all' if not loop.last }}
+    {% endfor %}
 
 ),
 
