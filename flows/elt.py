@@ -43,6 +43,7 @@ from flows.orchestration.steps import RUNNER, RecordedRun, step
 from flows.outcome import Outcome
 from flows.sources import require_connectors
 from flows.sources.served import served
+from flows.sources.snapshots import shared_snapshots
 from flows.warehouse.build import (
     Build,
     build_candidate,
@@ -153,12 +154,13 @@ def load_tables(
     for connection in sources:
         connection.require_environment()
     require_connectors(wanted)
-    lake = sources.folder.lake
-    futures = [
-        load.submit(str(name), partial(load_table, connection, contracts[name], lake, run_id=run_id))
-        for name, connection in wanted
-    ]
-    wait(futures)
+    loading = partial(load_table, lake=sources.folder.lake, run_id=run_id)
+    with shared_snapshots(wanted) as connectors:
+        futures = [
+            load.submit(str(name), partial(loading, one, contracts[name], connector=connectors.get(name)))
+            for name, one in wanted
+        ]
+        wait(futures)
     emit_rows_accepted(sources.folder, (future.result() for future in futures if future.state.is_completed()))
     failures = [future.state.result(raise_on_failure=False) for future in futures if not future.state.is_completed()]
     results = [future.state.result(raise_on_failure=False) for future in futures]

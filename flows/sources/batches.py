@@ -107,6 +107,14 @@ class Connector(Protocol):
         ...
 
 
+class Snapshot(Protocol):
+    """One moment of a database, for several of its tables."""
+
+    def close(self) -> None:
+        """End what keeps the moment on the server."""
+        ...
+
+
 @dataclass(frozen=True)
 class RecordSchema:
     """The columns of records with their DuckDB types: those of a source, or those that its mapping's query yielded."""

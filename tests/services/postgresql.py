@@ -6,7 +6,6 @@
 import os
 import shutil
 import signal
-import socket
 import subprocess
 import sys
 import tempfile
@@ -16,6 +15,8 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 from urllib.parse import quote
+
+from tests.services.debian import free_port, install_package
 
 PASSWORD = "p@ss:w/rd?#1 50%"
 """Contains every character that a URL must escape."""
@@ -29,9 +30,11 @@ def postgresql() -> Iterator["PostgresqlServer"]:
     """Yield a running server; afterwards stop it and remove its data."""
     programs = _find_programs()
     with tempfile.TemporaryDirectory(prefix="postgresql-") as folder:
-        server = PostgresqlServer(programs, Path(folder), _free_port())
+        server = PostgresqlServer(programs, Path(folder), free_port())
         try:
+            server.create()
             server.start()
+            server.execute(f"create database {server.database}", database="postgres")
             yield server
         finally:
             server.stop()
@@ -51,8 +54,8 @@ class PostgresqlServer:
         if os.geteuid() == 0:  # PostgreSQL refuses to run as root
             self._owner = {"user": "postgres", "group": "postgres", "extra_groups": []}
 
-    def start(self) -> None:
-        """Create the data folder, start the server, wait until it answers, and create the database."""
+    def create(self) -> None:
+        """Create the data folder."""
         if self._owner:
             shutil.chown(self._folder, self._owner["user"], self._owner["group"])
         password = self._folder / "password"
@@ -64,11 +67,14 @@ class PostgresqlServer:
             "--auth", "scram-sha-256", "--encoding", "UTF8", "--locale", "C.UTF-8", "--no-sync",
         )  # fmt: skip
         password.unlink()
-        with (self._folder / "log").open("wb") as log:
+
+    def start(self) -> None:
+        """Start the server on its data folder, and wait until it answers."""
+        with (self._folder / "log").open("ab") as log:
             self._process = subprocess.Popen(
                 [
-                    str(self._programs / "postgres"), "-D", data, "-p", str(self.port), "-h", "127.0.0.1",
-                    "-c", "unix_socket_directories=", "-c", "fsync=off",
+                    str(self._programs / "postgres"), "-D", str(self._folder / "data"),
+                    "-p", str(self.port), "-h", "127.0.0.1", "-c", "unix_socket_directories=", "-c", "fsync=off",
                 ],
                 cwd=self._folder, stdout=log, stderr=log, **self._owner,
             )  # fmt: skip
@@ -77,7 +83,6 @@ class PostgresqlServer:
             if self._process.poll() is not None or time.monotonic() > deadline:
                 raise RuntimeError(f"PostgreSQL did not start:\n{(self._folder / 'log').read_text()}")
             time.sleep(0.1)
-        self.execute(f"create database {self.database}", database="postgres")
 
     def stop(self) -> None:
         """Stop the server by its process id; cut open connections."""
@@ -89,6 +94,7 @@ class PostgresqlServer:
         except subprocess.TimeoutExpired:
             self._process.kill()
             self._process.wait()
+        self._process = None
 
     def execute(self, sql: str, database: str | None = None) -> str:
         """Run SQL by psql, and return its output: one line per row, `|` between values."""
@@ -129,26 +135,14 @@ class PostgresqlServer:
 
 def _find_programs() -> Path:
     """Return the program folder of the newest server; install Debian's package if there is no server."""
-    if not (found := _installed()):
-        if os.geteuid() != 0:
-            raise RuntimeError("PostgreSQL is not installed. Fix: apt-get install postgresql")
-        environment = {**os.environ, "DEBIAN_FRONTEND": "noninteractive"}
-        for step in (["update"], ["install", "--yes", "postgresql"]):
-            subprocess.run(["apt-get", "-qq", *step], check=True, capture_output=True, env=environment)
-        found = _installed()
-    return found[-1]
+    if not _installed():
+        install_package("postgresql")
+    return _installed()[-1]
 
 
 def _installed() -> list[Path]:
     folders = [initdb.parent for initdb in Path("/usr/lib/postgresql").glob("*/bin/initdb")]
     return sorted(folders, key=lambda folder: int(folder.parent.name))
-
-
-def _free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port: int = probe.getsockname()[1]
-        return port
 
 
 if __name__ == "__main__":

@@ -1,6 +1,5 @@
-"""SQL sources: SQLite and PostgreSQL through ADBC, every other database through SQLAlchemy."""
+"""SQL sources: SQLite and PostgreSQL through ADBC, MySQL and every other database through SQLAlchemy."""
 
-from importlib.util import find_spec
 from pathlib import Path
 
 import sqlalchemy
@@ -12,11 +11,11 @@ from flows.sources.batches import Connector
 
 SQLITE = "sqlite:///"
 SCHEMES = (
-    "Schemes are sqlite:///, postgresql://, https://, kafka://, file: for folders and archives, python: for your own "
-    "module, and those of SQLAlchemy's dialects, such as mysql+pymysql://."
+    "Schemes are sqlite:///, postgresql://, mysql://, https://, kafka://, file: for folders and archives, python: for "
+    "your own module, and those of SQLAlchemy's dialects, such as oracle://."
 )
-PACKAGES = {"MySQLdb": "mysqlclient", "mysql": "mysql-connector-python"}
-"""Packages that are not called like their module."""
+POSTGRESQL, MYSQL = ("postgresql", "postgres"), ("mysql", "mariadb")
+"""Databases that are read by the driver of the set-up, whatever driver the URL names."""
 
 
 def connect_sql(connection: Connection, mapping: TableMapping, scheme: str) -> Connector:
@@ -30,31 +29,32 @@ def connect_sql(connection: Connection, mapping: TableMapping, scheme: str) -> C
             return AdbcTable(Sqlite(Path(text.removeprefix(SQLITE))), mapping)
         _require_dialect(scheme, mapping)
         url = _parse(text, mapping)
-        if backend in ("postgresql", "postgres"):  # whatever driver is named: ADBC takes the same URLs
+        if backend in POSTGRESQL:
             from flows.sources.sql.adbc import AdbcTable
             from flows.sources.sql.postgresql import Postgresql
 
             return AdbcTable(Postgresql(url), mapping)
-        if scheme in ("mysql", "mariadb") and find_spec("MySQLdb") is None:
-            url = url.set(drivername=f"{scheme}+pymysql")  # it needs no compiler to be installed
+        from flows.sources.sql.alchemy import AnyDialect, SqlAlchemyTable
+
+        if backend in MYSQL:
+            from flows.sources.sql.mysql import Mysql
+
+            return SqlAlchemyTable(Mysql(), url, mapping)
         url.get_dialect().import_dbapi()
+        return SqlAlchemyTable(AnyDialect(), url, mapping)
     except ImportError as error:
         module = (error.name or "its driver").partition(".")[0]
-        package = PACKAGES.get(module, module)
         raise UsageError(
             f"{mapping.file}: the url of {connection.title} needs the driver {module}, which is not installed.",
-            f"Install it: .venv/bin/python -m pip install {package}. To keep it, add {package} to requirements.in "
+            f"Install it: .venv/bin/python -m pip install {module}. To keep it, add {module} to requirements.in "
             "and run `make lock`.",
         ) from None
-    from flows.sources.sql.alchemy import SqlAlchemyTable
-
-    return SqlAlchemyTable(url, mapping)
 
 
 def _require_dialect(scheme: str, mapping: TableMapping) -> None:
     """Raise UsageError for a scheme that is no database's; a drive of Windows is one too."""
     backend, _, driver = scheme.partition("+")
-    if backend in ("postgresql", "postgres"):
+    if backend in (*POSTGRESQL, *MYSQL):
         return
     what = f"{mapping.file}: the url of {mapping.name.source} begins with {scheme}:"
     if len(scheme) == 1:

@@ -5,7 +5,7 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
 from dataclasses import dataclass, replace
 from functools import partial
-from typing import ClassVar, Protocol
+from typing import Any, ClassVar, Protocol
 
 import duckdb
 import pyarrow as pa
@@ -16,7 +16,7 @@ from adbc_driver_manager.dbapi import Cursor as DriverCursor
 from flows.config.connections import TableMapping
 from flows.core.names import identifier
 from flows.sources.arrow_batches import gather, resolve_cursor
-from flows.sources.batches import LOOK_SECONDS, Batch, Request
+from flows.sources.batches import LOOK_SECONDS, Batch, Request, Snapshot
 from flows.sources.sql import pieces
 from flows.sources.watermark import Cursor, from_watermark
 
@@ -40,6 +40,14 @@ class Dialect(Protocol):
 
     def connect(self, seconds: int | None = None) -> Database:
         """Open a session that cannot write, and begin its one transaction; wait so many seconds for an answer."""
+        ...
+
+    def share_snapshot(self) -> Snapshot | None:
+        """Return a snapshot for the sessions of several tables; None if they cannot share any."""
+        ...
+
+    def in_snapshot(self, snapshot: Any) -> "Dialect":
+        """Return the dialect whose sessions read that snapshot."""
         ...
 
     def statement_options(self) -> Mapping[str, str]:
@@ -123,6 +131,14 @@ class AdbcTable:
             closing(self.dialect.connect(LOOK_SECONDS)) as database,
         ):
             return [str(name) for name in _fetch(database, self.dialect.all_tables()).column(0).to_pylist()]
+
+    def share_snapshot(self) -> Snapshot | None:
+        """Return a snapshot for several tables, if the database has such; it is taken when the first is read."""
+        return self.dialect.share_snapshot()
+
+    def in_snapshot(self, snapshot: Snapshot) -> "AdbcTable":
+        """Return the table as it is read from a snapshot of several tables."""
+        return replace(self, dialect=self.dialect.in_snapshot(snapshot))
 
     def _explain(self, error: Exception) -> tuple[str, bool] | None:
         return self.dialect.explain(error) if isinstance(error, DRIVER_ERRORS) else None

@@ -26,12 +26,22 @@ class NotConnected(Exception):
     """No session with the database could be opened; its cause is the driver's error."""
 
 
+class SnapshotLost(Exception):
+    """The session that held the snapshot of several tables has ended, so that the others cannot be read from it."""
+
+
+SNAPSHOT_LOST = (
+    "the snapshot that the source's tables share is lost: the server has ended the session that held it. Rows of two "
+    "moments would not fit together, so no more tables were read"
+)
+
+
 @contextmanager
 def connecting() -> Iterator[None]:
     """Tell an error while a session is opened from those that come later."""
     try:
         yield
-    except (WarehouseError, MemoryError):
+    except (WarehouseError, MemoryError, SnapshotLost):
         raise
     except Exception as error:
         raise NotConnected from error
@@ -47,6 +57,8 @@ def source_errors(mapping: TableMapping, explain: Callable[[Exception], tuple[st
         yield
     except (WarehouseError, duckdb.Error, MemoryError):
         raise
+    except SnapshotLost:
+        raise SourceFailed(str(mapping.name), SNAPSHOT_LOST, "Run again: the tables get a new snapshot.") from None
     except Exception as raised:  # noqa: BLE001 - drivers raise what they like, such as LookupError for a codec
         is_unreachable = isinstance(raised, NotConnected) and isinstance(raised.__cause__, Exception)
         error = raised.__cause__ if is_unreachable and isinstance(raised.__cause__, Exception) else raised

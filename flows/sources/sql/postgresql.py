@@ -2,16 +2,19 @@
 
 import re
 from collections.abc import Mapping
-from contextlib import closing
-from dataclasses import dataclass
+from contextlib import closing, suppress
+from dataclasses import dataclass, replace
+from threading import Lock
 from typing import ClassVar
 
 import adbc_driver_postgresql.dbapi
 import pyarrow as pa
 import pyarrow.compute as pc
 import sqlalchemy
+from adbc_driver_manager import Error as AdbcError
 from adbc_driver_manager import OperationalError
 from adbc_driver_manager.dbapi import Connection as Database
+from adbc_driver_manager.dbapi import Cursor as DriverCursor
 from sqlalchemy.dialects.postgresql.psycopg import PGDialect_psycopg
 
 from flows.core.names import identifier, literal
@@ -23,6 +26,7 @@ SESSION = (
     "set transaction isolation level repeatable read, read only",
     "set local lock_timeout = '60s'",
     "set local statement_timeout = '6h'",  # the time that batches take to be written counts too
+    "set local idle_in_transaction_session_timeout = 0",  # the snapshot of several tables waits for the last of them
     "set local timezone = 'UTC'",
     "set local datestyle = 'ISO'",
     "set local intervalstyle = 'postgres'",
@@ -64,10 +68,36 @@ INTERRUPTED = re.compile(
     r"canceling statement due to [\w -]+|terminating connection due to [\w -]+|server closed the connection|"
     r"could not receive data from server"
 )
+NO_SNAPSHOT = re.compile(r"invalid snapshot identifier|snapshot .* does not exist|could not import the requested snap")
 HARMLESS = re.compile(
     r"cannot execute [\w() ]+ in a read-only transaction|permission denied for \w+ \w+|division by zero|out of memory"
 )
 """Errors while rows are fetched that may be shown; the driver gives them no SQLSTATE."""
+
+
+class ExportedSnapshot:
+    """A snapshot that the sessions of several tables read; the session that took it stays open until all have."""
+
+    def __init__(self, url: sqlalchemy.URL) -> None:
+        self._url, self._lock = url, Lock()
+        self._session: Database | None = None
+        self._name = ""
+
+    def name(self) -> str:
+        """Return what the server calls the snapshot, which is taken when it is first asked for."""
+        with self._lock:
+            if self._session is None:
+                self._session = Postgresql(self._url).connect()
+                with closing(self._session.cursor()) as cursor:
+                    cursor.execute("select pg_export_snapshot()")
+                    self._name = str(cursor.fetchall()[0][0])
+            return self._name
+
+    def close(self) -> None:
+        """End the session, and with it the snapshot."""
+        if self._session is not None:
+            with suppress(AdbcError):  # the server may have ended it before
+                self._session.close()
 
 
 @dataclass(frozen=True, repr=False)
@@ -77,13 +107,22 @@ class Postgresql:
     sample_rows: ClassVar[int] = 0
 
     url: sqlalchemy.URL
+    snapshot: ExportedSnapshot | None = None
 
     def connect(self, seconds: int | None = None) -> Database:
-        """Open a session and begin a transaction that reads one snapshot; wait so long for the server's answer."""
+        """Open a session and begin a transaction that reads one snapshot; wait so long for the server's answer.
+
+        Raises SnapshotLost if the snapshot of several tables has ended.
+        """
+        name = self.snapshot and self.snapshot.name()
         database = adbc_driver_postgresql.dbapi.connect(_connection_string(self.url, seconds or CONNECT_SECONDS))
         try:
             with closing(database.cursor()) as cursor:
-                for statement in SESSION:
+                begin, *settings = SESSION
+                cursor.execute(begin)
+                if name:
+                    _import_snapshot(cursor, name)
+                for statement in settings:
                     cursor.execute(statement)
                 if seconds is not None:
                     cursor.execute(f"set local statement_timeout = '{seconds}s'")
@@ -94,6 +133,14 @@ class Postgresql:
             database.close()
             raise
         return database
+
+    def share_snapshot(self) -> ExportedSnapshot:
+        """Return a snapshot that several tables can share."""
+        return ExportedSnapshot(self.url)
+
+    def in_snapshot(self, snapshot: ExportedSnapshot) -> "Postgresql":
+        """Return the database as it is read from a snapshot that is shared."""
+        return replace(self, snapshot=snapshot)
 
     def statement_options(self) -> Mapping[str, str]:
         """Return how many bytes a fetch has."""
@@ -166,6 +213,15 @@ class Postgresql:
             return message[1] if message else f"SQLSTATE {state}", is_transient
         harmless = HARMLESS.search(text)
         return harmless[0] if harmless else f"an error on a value, which is not shown {state}".rstrip(), False
+
+
+def _import_snapshot(cursor: DriverCursor, name: str) -> None:
+    try:
+        cursor.execute(f"set transaction snapshot {literal(name)}")
+    except AdbcError as error:
+        if NO_SNAPSHOT.search(str(error)):
+            raise pieces.SnapshotLost from None
+        raise
 
 
 def _connection_string(url: sqlalchemy.URL, seconds: int) -> str:

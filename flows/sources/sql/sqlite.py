@@ -41,6 +41,13 @@ class Sqlite:
             raise FileNotFoundError(f"there is no SQLite file {self.path.name}")
         return adbc_driver_sqlite.dbapi.connect(f"file:{quote(str(self.path))}?mode=ro")
 
+    def share_snapshot(self) -> None:
+        """Return nothing: each session of SQLite has its own snapshot."""
+
+    def in_snapshot(self, snapshot: object) -> "Sqlite":
+        """Return the file as it is."""
+        return self
+
     def statement_options(self) -> Mapping[str, str]:
         """Return how many rows a fetch has."""
         return {"adbc.sqlite.query.batch_rows": str(pieces.ROWS_A_FETCH)}
