@@ -14,6 +14,10 @@ def demo(
     ] = 1.0,
     seed: Annotated[int, typer.Option(help="The same seed makes the same pharmacy.")] = 1,
     full_refresh: Annotated[bool, typer.Option("--full-refresh", help="Rebuild everything from the lake.")] = False,
+    into: Annotated[
+        list[str] | None,
+        typer.Option(help="Database that takes the place of files: postgresql://… or mysql://…", metavar="URL"),
+    ] = None,
     truth: Annotated[
         bool, typer.Option("--truth", help="Print the truth that was planted in the pharmacy, and stop.")
     ] = False,
@@ -22,16 +26,20 @@ def demo(
     if truth:
         _print_truth()
         return
+    from demo.into import variable_of
+    from flows.config.settings import exported
+
+    urls = {variable_of(url): url for url in into or []}  # a flow's arguments are stored, so that they hold no URL
     logging.getLogger("flows").info("the pharmacy moves on by one day: starting Prefect")
     from flows.orchestration.server import prefect_server, prepare_prefect, wait_for_server
 
     prepare_prefect()
-    with prefect_server() as url:
+    with exported(**urls), prefect_server() as url:
         from demo.flow import demo_day
         from flows.cli.report import summarise
 
         wait_for_server(url)
-        _, outcome = demo_day(scale, seed, full_refresh)
+        _, outcome = demo_day(scale, seed, full_refresh, list(urls))
     typer.echo(summarise(outcome))
 
 

@@ -115,7 +115,7 @@ class Postgresql:
         Raises SnapshotLost if the snapshot of several tables has ended.
         """
         name = self.snapshot and self.snapshot.name()
-        database = adbc_driver_postgresql.dbapi.connect(_connection_string(self.url, seconds or CONNECT_SECONDS))
+        database = adbc_driver_postgresql.dbapi.connect(connection_string(self.url, seconds or CONNECT_SECONDS))
         try:
             with closing(database.cursor()) as cursor:
                 begin, *settings = SESSION
@@ -224,7 +224,7 @@ def _import_snapshot(cursor: DriverCursor, name: str) -> None:
         raise
 
 
-def _connection_string(url: sqlalchemy.URL, seconds: int) -> str:
+def connection_string(url: sqlalchemy.URL, seconds: int) -> str:
     """Write a URL as libpq's `key='value'` pairs; its own time-out counts, if it has one."""
     _, arguments = PGDialect_psycopg().create_connect_args(url)  # type: ignore[no-untyped-call]
     arguments = {"connect_timeout": seconds, **arguments, "client_encoding": "utf8"}
