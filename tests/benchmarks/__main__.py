@@ -13,6 +13,7 @@ from tests.benchmarks.measures import Measure, as_table
 CASES = (
     "loads",
     "memory",
+    "databases",
     "known_keys",
     "commits",
     "indexes",
