@@ -121,16 +121,23 @@ class MariadbServer:
     @contextmanager
     def locked(self, table: str) -> Iterator[None]:
         """Hold a lock on a table that blocks readers."""
+        with self.uncommitted(f"lock tables {table} write"):
+            yield
+
+    @contextmanager
+    def uncommitted(self, sql: str) -> Iterator[None]:
+        """Run SQL in a transaction that is committed when the context ends."""
         with subprocess.Popen(
             [*self._client("mariadb"), "--batch", "--skip-column-names", "--unbuffered", self.database],
             stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True,
         ) as session:  # fmt: skip
             assert session.stdin is not None
             assert session.stdout is not None
-            session.stdin.write(f"lock tables {table} write; select 'locked';\n")
+            session.stdin.write(f"begin; {sql}; select 'done';\n")
             session.stdin.flush()
             session.stdout.readline()
             yield
+            session.stdin.write("commit;\n")
 
     def _client(self, program: str) -> list[str]:
         return [

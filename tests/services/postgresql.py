@@ -108,15 +108,22 @@ class PostgresqlServer:
     @contextmanager
     def locked(self, table: str) -> Iterator[None]:
         """Hold a lock on a table that blocks readers."""
+        with self.uncommitted(f"lock table {table} in access exclusive mode"):
+            yield
+
+    @contextmanager
+    def uncommitted(self, sql: str) -> Iterator[None]:
+        """Run SQL in a transaction that is committed when the context ends."""
         with subprocess.Popen(
             self._psql(self.database), stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, env=self._environment
         ) as session:
             assert session.stdin is not None
             assert session.stdout is not None
-            session.stdin.write(f"begin; lock table {table} in access exclusive mode; select 'locked';\n")
+            session.stdin.write(f"begin; {sql}; select 'done';\n")
             session.stdin.flush()
             session.stdout.readline()
             yield
+            session.stdin.write("commit;\n")
 
     def _psql(self, database: str) -> list[str]:
         return [

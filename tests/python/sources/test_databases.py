@@ -110,6 +110,19 @@ def test_two_tables_are_read_at_a_time_from_one_snapshot(
     assert found == [1]
 
 
+def test_a_row_that_was_committed_late_is_read_within_the_lookback(
+    shop: Shop, server: Server, tables: list[tuple[TableName, Connection]]
+) -> None:
+    # Given a transaction that wrote a row before others, which were committed and read before it
+    with server.uncommitted("insert into orders values (2, '2026-03-01 10:30')"):
+        server.execute("insert into orders values (3, '2026-03-01 11:00')")
+        assert load(shop, *tables[1], {}) == 2
+
+    # When it is committed after that, then the next load reads its row, whose time lies before the watermark
+    assert load(shop, *tables[1], {}) == 1
+    assert load(shop, *tables[1], {}) == 0
+
+
 def test_fault_50_a_snapshot_that_is_lost_is_not_replaced(
     shop: Shop, server: Server, tables: list[tuple[TableName, Connection]]
 ) -> None:
