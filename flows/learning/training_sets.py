@@ -11,13 +11,13 @@ from typing import TYPE_CHECKING, Any
 
 import duckdb
 import pyarrow as pa
-from deltalake import CommitProperties, write_deltalake
+from deltalake import CommitProperties
 
 from flows.config.settings import DataFolder, command
 from flows.core.errors import StorageFailed, TooFewRows, UsageError
 from flows.core.names import TableName, identifier
 from flows.lake.catalog import read_pins
-from flows.lake.delta import KEEP_COMMITS, KEEP_LOG, WRITTEN, open_table, relation_of
+from flows.lake.delta import KEEP_COMMITS, WRITTEN, open_table, relation_of, write_rows
 from flows.lake.ops import made_of_releases
 from flows.learning.content_hash import hash_table, lake_form
 from flows.learning.exposures import MlExposure, Split
@@ -200,13 +200,12 @@ def make_training_set(
         return last
     is_known = last is not None and last.record.content == record.content
     path = set_path(folder, exposure.name)
-    table = open_table(path)
-    write_deltalake(
-        table if table is not None else str(path),
+    write_rows(
+        open_table(path),
+        path,
         rows.slice(0, 0) if is_known else rows,
         mode="append" if is_known else "overwrite",
         schema_mode=None if is_known else "overwrite",
-        configuration=KEEP_LOG if table is None else None,
         commit_properties=CommitProperties(custom_metadata={KIND: record.text}),
         post_commithook_properties=KEEP_COMMITS,
         writer_properties=WRITTEN,

@@ -12,8 +12,8 @@ from flows.sources.batches import Connector
 
 SQLITE = "sqlite:///"
 SCHEMES = (
-    "Schemes are sqlite:///, postgresql://, https://, kafka://, file: for folders and archives, python: for your own "
-    "module, and those of SQLAlchemy's dialects, such as mysql+pymysql://."
+    "Schemes are sqlite:///, postgresql://, https://, kafka://, file: and s3:// for folders and archives, python: for "
+    "your own module, and those of SQLAlchemy's dialects, such as mysql+pymysql://."
 )
 PACKAGES = {"MySQLdb": "mysqlclient", "mysql": "mysql-connector-python"}
 """Packages that are not called like their module."""
