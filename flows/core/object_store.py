@@ -9,7 +9,7 @@ import io
 import os
 import re
 import stat
-from collections.abc import Iterator, Mapping
+from collections.abc import Generator, Iterator, Mapping
 from contextlib import contextmanager
 from datetime import datetime, timedelta
 from fnmatch import fnmatchcase
@@ -170,16 +170,16 @@ class S3Path(PosixPath):
         moment = self.changed_at.timestamp()
         return os.stat_result((stat.S_IFREG, 0, 0, 1, 0, 0, self._meta()["size"], moment, moment, moment))
 
-    def iterdir(self) -> Iterator["S3Path"]:
+    def iterdir(self) -> Generator["S3Path", None, None]:
         """Yield the objects and folders right below it."""
         folders, files = self._children()
         yield from (*folders, *files)
 
-    def glob(self, pattern: str, **_options: Any) -> Iterator["S3Path"]:
+    def glob(self, pattern: str) -> Generator["S3Path", None, None]:
         """Yield objects and folders below it that match, each once."""
         yield from dict.fromkeys(self._matching(PurePosixPath(pattern).parts))
 
-    def rglob(self, pattern: str, **_options: Any) -> Iterator["S3Path"]:
+    def rglob(self, pattern: str) -> Generator["S3Path", None, None]:
         """Yield all objects below it whose names match."""
         import obstore
 
@@ -262,7 +262,8 @@ class S3Path(PosixPath):
         if self.found is not None:
             return self.found
         with _failures_named(self):
-            return obstore.head(self._store, self.key)
+            found: Mapping[str, Any] = obstore.head(self._store, self.key)
+            return found
 
     def _at(self, key: str, found: Mapping[str, Any] | None = None) -> "S3Path":
         path = S3Path(f"{SCHEME}{self.bucket}/{key}")

@@ -26,6 +26,9 @@ from flows.lake.lease import require_lease
 KEEP_LOG = {"delta.logRetentionDuration": "interval 36500 days"}
 """The log holds watermarks and counts of every batch; no clean-up may cut it."""
 
+FREQUENT_CHECKPOINTS = {"delta.checkpointInterval": "10"}
+"""On S3 each entry after the checkpoint is a request of its own, whenever the table is opened."""
+
 KEEP_COMMITS = PostCommitHookProperties(cleanup_expired_logs=False)
 
 WRITTEN = WriterProperties(compression="ZSTD", compression_level=1, max_row_group_size=131_072)
@@ -188,8 +191,10 @@ def write_rows(table: DeltaTable | None, path: Path, rows: Any, **options: Any) 
     Raises StorageFailed if this run has lost the lock of a lake on S3.
     """
     require_lease(path)
-    new = {"configuration": KEEP_LOG, "storage_options": _storage_options(path)} if table is None else {}
-    write_deltalake(str(path) if table is None else table, rows, **options, **new)
+    if table is None:
+        kept = KEEP_LOG | FREQUENT_CHECKPOINTS if isinstance(path, S3Path) else KEEP_LOG
+        options |= {"configuration": kept, "storage_options": _storage_options(path)}
+    write_deltalake(str(path) if table is None else table, rows, **options)
 
 
 def _storage_options(path: Path | str) -> dict[str, str] | None:

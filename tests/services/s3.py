@@ -1,23 +1,41 @@
 """An S3 server for tests: moto's server in a process of its own, 127.0.0.1 only; its objects are in its memory.
 
 `python -m tests.services.s3` starts one with a bucket, prints the environment that leads to it, and stops it at Ctrl-C
-or SIGTERM.
+or SIGTERM. A test can have requests refused.
 """
 
+import json
+import re
 import signal
 import socket
 import subprocess
 import sys
 import tempfile
+import threading
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager, suppress
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
 READY_SECONDS, STOP_SECONDS = 60, 30
 BUCKET = "warehouse"
 SECRET = "s3cret/k3y+of=tests"
+
+
+@dataclass(frozen=True)
+class Fault:
+    """An answer to requests whose method and path match a pattern: to so many, after others were let through.
+
+    With a status of 0 the request is done, and the connection is cut before the answer.
+    """
+
+    pattern: str
+    status: int
+    code: str
+    times: int = 1_000_000
+    after: int = 0
 
 
 @contextmanager
@@ -58,7 +76,8 @@ class S3Server:
 
     def start(self) -> None:
         """Start the server, wait until it answers, and make the bucket."""
-        command = [sys.executable, "-m", "moto.server", "-H", "127.0.0.1", "-p", str(self.port)]
+        self.refuse()
+        command = [sys.executable, str(Path(__file__)), str(self.port), str(self._folder)]
         with (self._folder / "log").open("wb") as log:
             self._process = subprocess.Popen(command, stdout=log, stderr=log)
         deadline = time.monotonic() + READY_SECONDS
@@ -79,6 +98,17 @@ class S3Server:
             self._process.kill()
             self._process.wait()
         self._process = None
+
+    def refuse(self, *faults: Fault) -> None:
+        """Answer with faults from now on, instead of those before; with none, as a server does that is well."""
+        part = self._folder / "faults.part"
+        part.write_text(json.dumps([asdict(fault) for fault in faults]))
+        part.rename(self._folder / "faults")
+
+    def refused(self) -> list[str]:
+        """Return method and path of the requests that faults have answered since `refuse`."""
+        (self._folder / "refused").touch()
+        return (self._folder / "refused").read_text().splitlines()
 
     def client(self) -> Any:
         """Return a client of another library than the project's, to put and look at objects."""
@@ -104,7 +134,51 @@ class S3Server:
         return False
 
 
-if __name__ == "__main__":
+class Faulty:
+    """Moto's server as a WSGI application; a write on a condition is atomic, as S3 promises and moto does not."""
+
+    def __init__(self, folder: Path) -> None:
+        from moto.server import DomainDispatcherApplication, create_backend_app
+
+        self._server = DomainDispatcherApplication(create_backend_app)
+        self._folder, self._lock = folder, threading.Lock()
+        self._text, self._counts = "", list[int]()
+
+    def __call__(self, request: dict[str, Any], start: Any) -> Iterable[bytes]:
+        fault = self._fault(f"{request['REQUEST_METHOD']} {request['PATH_INFO']}?{request['QUERY_STRING']}")
+        if fault is not None and fault.status:
+            content = f"<Error><Code>{fault.code}</Code><Message>for a test</Message></Error>".encode()
+            start(f"{fault.status} {fault.code}", [("Content-Length", str(len(content)))])
+            return [content]
+        is_write = request["REQUEST_METHOD"] == "PUT"
+        with self._lock if is_write else suppress():
+            answer = list(self._server(request, start))
+        if fault is not None:
+            request["werkzeug.socket"].shutdown(socket.SHUT_RDWR)
+        return answer
+
+    def _fault(self, asked: str) -> Fault | None:
+        with self._lock:
+            text = (self._folder / "faults").read_text()
+            faults = [Fault(**one) for one in json.loads(text)]
+            if text != self._text:
+                self._text, self._counts = text, [0] * len(faults)
+                (self._folder / "refused").unlink(missing_ok=True)
+            for at, fault in enumerate(faults):
+                if re.search(fault.pattern, asked):
+                    self._counts[at] += 1
+                    if fault.after < self._counts[at] <= fault.after + fault.times:
+                        with (self._folder / "refused").open("a") as refused:
+                            refused.write(f"{asked}\n")
+                        return fault
+        return None
+
+
+if __name__ == "__main__" and len(sys.argv) > 1:
+    from werkzeug.serving import run_simple
+
+    run_simple("127.0.0.1", int(sys.argv[1]), Faulty(Path(sys.argv[2])), threaded=True)
+elif __name__ == "__main__":
     signal.signal(signal.SIGTERM, lambda *_: sys.exit())
     with s3() as server, suppress(KeyboardInterrupt):
         for name, value in {**server.environment, "ML_WAREHOUSE_LAKE": f"s3://{BUCKET}/lake"}.items():

@@ -6,7 +6,6 @@ from pathlib import Path
 from uuid import uuid4
 
 import pytest
-from support.s3_fixtures import Proxy
 from support.shop import Shop
 
 from flows.config.settings import DataFolder
@@ -18,7 +17,7 @@ from flows.lake.delta import open_table
 from flows.lake.maintenance import compact_and_vacuum_table
 from flows.lake.raw import raw_path
 from flows.lake.verify import verify_table
-from tests.services.s3 import BUCKET, SECRET, S3Server
+from tests.services.s3 import BUCKET, SECRET, Fault, S3Server
 
 pytest_plugins = ["support.s3_fixtures"]
 pytestmark = pytest.mark.services
@@ -118,28 +117,27 @@ def test_damage_on_s3_is_found_and_named(shop: Shop, lake: str, s3_server: S3Ser
 
 
 @pytest.mark.parametrize(
-    ("answer", "told"),
+    ("status", "code", "told"),
     [
-        ((403, "InvalidAccessKeyId"), r"access was refused: 403 InvalidAccessKeyId(?s:.*)Look at AWS_ACCESS_KEY_ID"),
-        ((404, "NoSuchBucket"), f"there is no bucket {BUCKET}(?s:.*)Make the bucket"),
-        ((503, "SlowDown"), r"the server answered 503 SlowDown, also after 4 more tries"),
-        ((500, "InternalError"), r"the server answered 500 InternalError, also after 4 more tries"),
+        (403, "InvalidAccessKeyId", r"access was refused: 403 InvalidAccessKeyId\n(?s:.*)Look at AWS_ACCESS_KEY_ID"),
+        (404, "NoSuchBucket", rf"there is no bucket {BUCKET}\n(?s:.*)Make the bucket"),
+        (503, "SlowDown", r"the server answered 503 SlowDown, also after 4 more tries\n"),
+        (500, "InternalError", r"the server answered 500 InternalError, also after 4 more tries\n"),
     ],
 )
 def test_a_refusal_of_s3_is_told_without_secrets(
-    shop: Shop, lake: str, s3_proxy: Proxy, answer: tuple[int, str], told: str, caplog: pytest.LogCaptureFixture
+    shop: Shop, lake: str, s3_server: S3Server, status: int, code: str, told: str, caplog: pytest.LogCaptureFixture
 ) -> None:
-    s3_proxy.rule = lambda _method, _path: answer
-    shop.drop_rows("1.jsonl", orders(1, 5))
+    s3_server.refuse(Fault("", status, code))
     for read in (lambda: open_table(raw_path(shop.lake, shop.name)), shop.lake.is_dir):
         with pytest.raises(StorageFailed, match=told) as failure, storage_faults_named():
             read()
         assert SECRET not in str(failure.value) + caplog.text
 
 
-def test_a_host_that_is_not_there_is_told(shop: Shop, lake: str, s3_proxy: Proxy) -> None:
-    s3_proxy.close()
-    with pytest.raises(StorageFailed, match=r"no answer from 127\.0\.0\.1:\d+\n(?s:.*)Look at AWS_ENDPOINT_URL"):
+def test_a_host_that_is_not_there_is_told(shop: Shop, lake: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("AWS_ENDPOINT_URL", "http://127.0.0.1:9")
+    with pytest.raises(StorageFailed, match=r"no answer from 127\.0\.0\.1:9\n(?s:.*)Look at AWS_ENDPOINT_URL"):
         open_table(raw_path(shop.lake, shop.name))
 
 
