@@ -14,7 +14,7 @@ import tempfile
 import threading
 import time
 from collections.abc import Iterable, Iterator, Mapping
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager, nullcontext, suppress
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -150,8 +150,7 @@ class Faulty:
             content = f"<Error><Code>{fault.code}</Code><Message>for a test</Message></Error>".encode()
             start(f"{fault.status} {fault.code}", [("Content-Length", str(len(content)))])
             return [content]
-        is_write = request["REQUEST_METHOD"] == "PUT"
-        with self._lock if is_write else suppress():
+        with self._lock if request["REQUEST_METHOD"] == "PUT" else nullcontext():
             answer = list(self._server(request, start))
         if fault is not None:
             request["werkzeug.socket"].shutdown(socket.SHUT_RDWR)

@@ -1,28 +1,15 @@
 """Whole runs with the lake on S3: the release of a lake in a folder, one run at a time on all machines, kills."""
 
-import json
-import os
 import shutil
-import signal
-import subprocess
-import sys
-import time
 from collections.abc import Iterator
-from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
 from support.command_line import run_command
-from support.flow_shop import SET, FlowShop, fingerprint_of, leave_out_unit_tests, make_shop
+from support.flow_shop import SET, FlowShop, leave_out_unit_tests, make_shop
 
-from flows.config import settings
-from flows.config.settings import DataFolder
-from flows.core.errors import RunLocked, StorageFailed
-from flows.core.object_store import S3Path, _store
-from flows.lake import lease
-from flows.lake.lease import require_lease
-from flows.orchestration.run_lock import find_owner, run_lock
-from tests.services.s3 import BUCKET, SECRET, Fault, S3Server, s3
+from flows.core.object_store import _store
+from tests.services.s3 import BUCKET, SECRET, S3Server, s3
 
 pytest_plugins = ["support.s3_fixtures"]
 pytestmark = pytest.mark.services
