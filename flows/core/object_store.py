@@ -40,7 +40,7 @@ class S3Failed(OSError):
 
 
 class Changed(Exception):
-    """A conditional write found another object, or one where there was to be none; nothing was written."""
+    """A conditional write found another object, or one in an empty place; nothing was written."""
 
 
 def retry_options() -> dict[str, str]:
@@ -118,7 +118,7 @@ class S3Path(PosixPath):
     """
 
     found: Mapping[str, Any] | None = None
-    """What a list said of it: size, etag, time."""
+    """Size, entity tag and time, as a list has told them."""
 
     def __str__(self) -> str:
         return SCHEME + "/".join(self.parts[1:]) if self.parts[:1] == ("s3:",) else "/".join(self.parts)
@@ -231,7 +231,7 @@ class S3Path(PosixPath):
             obstore.put(self._store, self.key, content)
 
     def put(self, content: bytes, *, before: str | None = None) -> str:
-        """Write it where there is none, or instead of the content whose tag was `before`; return its tag.
+        """Write a new object, or instead of the content whose tag was `before`; return its tag.
 
         Raises Changed if another writer was faster.
         """

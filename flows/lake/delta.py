@@ -186,7 +186,7 @@ def commits(table: DeltaTable, limit: int | None = None) -> Iterator[Mapping[str
 
 
 def write_rows(table: DeltaTable | None, path: Path, rows: Any, **options: Any) -> None:
-    """Commit rows to a table, or to a new one if there is none: on S3, by a write on the condition that none is there.
+    """Commit rows to a table, or to a new one. On S3 the entry of a commit is written only if no other has its number.
 
     Raises StorageFailed if this run has lost the lock of a lake on S3.
     """

@@ -1,7 +1,7 @@
 """The lock of a set whose lake is on S3: an object that names its owner, written on conditions only.
 
-The owner writes it again every few seconds. No clock of two machines is compared: a run takes over a lock that it has
-watched without a change for longer than its owner may write without having renewed it.
+The owner renews it every few seconds, and without a renewal it soon writes no more. Another run watches the lock for
+longer than that before it takes it over. So no clocks of two machines are compared.
 """
 
 import json
@@ -70,7 +70,7 @@ class Lease:
             )
 
     def acquire(self, before: str | None) -> None:
-        """Write the lock, where there is none or in place of the one of a tag; raises Changed if another was faster."""
+        """Write a new lock, or in place of the one of a tag; raises Changed if another run was faster."""
         self._write(before)
         self._thread.start()
         _held[self.path.parent] = self
@@ -172,7 +172,7 @@ def _watch(path: S3Path, first: _Written) -> _Written | None:
 
 
 def _read(path: S3Path) -> _Written | None:
-    """Read a lock; None if there is none. Only its tag is needed of one that is damaged."""
+    """Read a lock, of which only the tag is needed if it is damaged; None if there is no lock."""
     try:
         content, found = path.read()
     except FileNotFoundError:

@@ -1,21 +1,29 @@
 """A lake on S3: the same rows, promises and commands as in a folder, one run at a time, and no half of a commit."""
 
 import json
+import multiprocessing
+import os
+from concurrent.futures import ProcessPoolExecutor
+from contextlib import suppress
 from datetime import timedelta
 from pathlib import Path
 from uuid import uuid4
 
+import pyarrow as pa
 import pytest
-from support.shop import Shop
+from support.killed_loads import fill, load_in_a_child, state
+from support.kills import Point, When
+from support.shop import Shop, make_shop
 
 from flows.config.settings import DataFolder
-from flows.core.errors import StorageFailed
+from flows.core.errors import SourceFailed, StorageFailed
 from flows.core.object_store import S3Path
 from flows.core.storage import storage_faults_named
+from flows.ingest.load import load_table
 from flows.lake.damage import require_readable, require_whole
-from flows.lake.delta import open_table
+from flows.lake.delta import append_row, open_table, query
 from flows.lake.maintenance import compact_and_vacuum_table
-from flows.lake.raw import raw_path
+from flows.lake.raw import RawTable, raw_path
 from flows.lake.verify import verify_table
 from tests.services.s3 import BUCKET, SECRET, Fault, S3Server
 
@@ -146,3 +154,134 @@ def test_a_path_on_s3_is_no_file_of_this_machine(tmp_path: Path) -> None:
         with pytest.raises(TypeError):
             do(S3Path("s3://warehouse/lake") / "raw")
     assert json.dumps(str(S3Path("s3://warehouse/lake/raw").relative_to(S3Path("s3://warehouse")))) == '"lake/raw"'
+
+
+# Faults
+
+
+@pytest.fixture(scope="module")
+def undisturbed(tmp_path_factory: pytest.TempPathFactory) -> object:
+    """The state after an undisturbed load of three batches with a lake in a folder."""
+    with pytest.MonkeyPatch.context() as patched:
+        shop = make_shop(tmp_path_factory.mktemp("undisturbed"), patched)
+        fill(shop)
+        load_in_a_child(shop)
+        return state(shop)
+
+
+@pytest.mark.parametrize(
+    "fault",
+    [
+        Fault("", 503, "SlowDown", times=3, after=40),
+        Fault("PUT .*raw/.*_delta_log", 500, "InternalError", times=2, after=1),
+        Fault("PUT .*parquet", 500, "InternalError", times=2),
+        Fault("GET .*parquet", 503, "SlowDown", times=2),
+    ],
+    ids=["slow", "commit", "write", "read"],
+)
+def test_fault_141_an_answer_of_500_or_503_is_tried_again(
+    shop: Shop, lake: str, s3_server: S3Server, undisturbed: object, fault: Fault
+) -> None:
+    """S3 answered 500 or 503 for a while, in the middle of a load: I."""
+    fill(shop)
+    s3_server.refuse(fault)
+    load_in_a_child(shop)
+    assert len(s3_server.refused()) == fault.times
+    s3_server.refuse()
+    assert state(shop) == undisturbed
+
+
+@pytest.mark.parametrize("pattern", ["PUT .*raw/.*_delta_log", "PUT .*quarantine/.*_delta_log", "PUT .*raw/.*parquet"])
+def test_fault_141_s3_that_stays_away_ends_the_load_and_the_next_one_continues(
+    shop: Shop, lake: str, s3_server: S3Server, undisturbed: object, pattern: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """S3 answered 500 to the end of all tries, at the second batch: F."""
+    # Given a server that takes the first batch, and then no commit more
+    fill(shop)
+    monkeypatch.setattr("flows.sources.files.table.FILES_A_BATCH", 2)
+    s3_server.refuse(Fault(pattern, 500, "InternalError", after=1))
+
+    # When a load meets it, then it fails by a clear error, and the lake has the first batch and no part of the second
+    with pytest.raises(StorageFailed, match="the server answered 500 InternalError, also after 4 more tries"):
+        shop.load()
+    s3_server.refuse()
+    assert RawTable(shop.lake, shop.name).batch == 1
+    assert (len(shop.rows()), len(shop.quarantine())) == (8, 2)
+
+    # And the next load brings the state of one that was never disturbed
+    shop.load()
+    assert state(shop) == undisturbed
+
+
+def test_fault_142_a_commit_whose_answer_was_lost_is_there_once(
+    shop: Shop, lake: str, s3_server: S3Server, undisturbed: object
+) -> None:
+    """S3 had written a commit, and the connection was cut before the answer, so the next try found it taken: I."""
+    fill(shop)
+    s3_server.refuse(Fault("PUT .*_delta_log", 0, "", times=4))
+    with suppress(AssertionError):  # the load may end, and is begun again
+        load_in_a_child(shop)
+    s3_server.refuse()
+    load_in_a_child(shop)
+    assert state(shop) == undisturbed
+
+
+def test_fault_142_of_writers_to_one_table_each_gets_its_commit(
+    shop: Shop, lake: str, tmp_path: Path, s3_server: S3Server
+) -> None:
+    """Several processes committed to a table at the same time, and lost the race for a version: I."""
+    path = shop.lake / "ops" / "races"
+    context = multiprocessing.get_context("forkserver")
+    with ProcessPoolExecutor(4, context, initializer=set_environment, initargs=(dict(os.environ),)) as workers:
+        list(workers.map(append_some, [path] * 4, range(4)))
+    table = open_table(path)
+    assert table is not None
+    assert sorted(query(table, "select n from {table}")) == [(n,) for n in range(20)]
+    assert table.version() == 19
+    assert [key for key in s3_server.keys(f"{lake}/ops/races/_delta_log") if key.endswith(f"{19:020}.json")]
+
+
+def set_environment(values: dict[str, str]) -> None:
+    os.environ.update(values)
+
+
+def append_some(path: S3Path, writer: int) -> None:
+    for number in range(5):
+        append_row(path, {"n": writer * 5 + number}, pa.schema([("n", pa.int64())]))
+
+
+def test_fault_142_a_second_load_of_a_table_is_refused_its_batch(
+    shop: Shop, lake: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Two loads of a table, neither of which knew of the other, came to the same batch: F."""
+    # Given a load that is about to commit a batch
+    shop.drop_rows("1.jsonl", orders(1, 5))
+    shop.load()
+    shop.drop_rows("2.jsonl", orders(6, 10))
+    append = RawTable.append
+
+    def append_late(self: RawTable, *arguments: object) -> None:
+        monkeypatch.setattr(RawTable, "append", append)
+        shop.load()  # another one is faster
+        append(self, *arguments)  # type: ignore[arg-type]
+
+    monkeypatch.setattr(RawTable, "append", append_late)
+
+    # When it commits, then it is refused, and its rows are there once
+    connection = shop.read_connection()
+    with pytest.raises(SourceFailed, match="others write to it too"):
+        load_table(connection, shop.contract, shop.lake, run_id="a-run")
+    assert (RawTable(shop.lake, shop.name).batch, len(shop.rows())) == (2, 10)
+
+
+@pytest.mark.parametrize("step", ["quarantine", "files", "commit", "commit/write", "record_load"])
+@pytest.mark.parametrize("when", ["before", "after"])
+def test_fault_01_a_killed_load_on_s3_loses_and_doubles_nothing(
+    shop: Shop, lake: str, undisturbed: object, step: str, when: When
+) -> None:
+    """A load was killed at a step, with the lake on S3: I."""
+    fill(shop)
+    time = 1 if step == "record_load" else 2
+    assert load_in_a_child(shop, Point(step, when, time)).was_killed
+    load_in_a_child(shop)
+    assert state(shop) == undisturbed
