@@ -25,10 +25,19 @@ def releases(
     release: Release = None,
     connection_set: ConnectionSet = None,
     connections: ConnectionsFile = DEFAULT_CONNECTIONS,
+    to: Annotated[
+        str | None, typer.Option("--to", help="Copy the release below this place on S3.", metavar="s3://BUCKET/PATH")
+    ] = None,
 ) -> None:
-    """List the releases: when and of what each was made, its size, and for whom it is kept; or describe one."""
+    """List the releases: when and of what each was made, its size, and for whom it is kept; or describe one.
+
+    With --to, copy one, by default the published one.
+    """
     folder = published_folder(connection_set, connections)
-    say(list_releases(folder) if release is None else describe_release(folder, release))
+    if to is not None:
+        say(copy_to(folder, release, to))
+    else:
+        say(list_releases(folder) if release is None else describe_release(folder, release))
 
 
 def rollback(
@@ -166,6 +175,22 @@ def list_releases(folder: DataFolder) -> str:
     if rollback is not None and rollback[0] == current:
         lines += ["", f"  readers were sent here from {rollback[1]} at {rollback[2]:%Y-%m-%d %H:%M} UTC"]
     return "\n".join([*lines, "", "  * is what readers see", f"  more:   {command()} releases RELEASE"])
+
+
+def copy_to(folder: DataFolder, release: str | None, place: str) -> str:
+    """Copy a release, by default the published one, to a place on S3, and return how it is opened from there."""
+    from flows.warehouse.copies import copy_release
+    from flows.warehouse.releases import newest_release
+
+    name = release or newest_release(folder)
+    copy, size = copy_release(folder, name, place)
+    done = f"copied, {size / 1e6:,.1f} MB" if size else "there already"
+    return "\n".join(
+        [
+            f"  release {name} is {done}: {copy}",
+            f'  open:   {command()} query "from customer_360 limit 5" --release {copy.parent}',
+        ]
+    )
 
 
 def describe_release(folder: DataFolder, name: str) -> str:

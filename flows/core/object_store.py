@@ -275,8 +275,10 @@ class S3Path(PosixPath):
 
         with _failures_named(self):
             listed = obstore.list_with_delimiter(self._store, prefix=self.key or None)
-        folders = [self._at(key) for key in listed["common_prefixes"]]
-        return folders, [self._at(meta["path"], meta) for meta in listed["objects"]]
+        keys = [key.rstrip("/") for key in listed["common_prefixes"]]
+        markers = {self.key, *keys}  # consoles make an empty object for a folder, whose key ends in a slash
+        files = [meta for meta in listed["objects"] if meta["size"] or meta["path"] not in markers]
+        return [self._at(key) for key in keys], [self._at(meta["path"], meta) for meta in files]
 
     def _matching(self, parts: tuple[str, ...]) -> Iterator["S3Path"]:
         if not parts:

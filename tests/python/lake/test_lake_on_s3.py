@@ -213,7 +213,7 @@ def test_fault_141_s3_that_stays_away_ends_the_load_and_the_next_one_continues(
     assert state(shop) == undisturbed
 
 
-def test_fault_142_a_commit_whose_answer_was_lost_is_there_once(
+def test_fault_141_a_commit_whose_answer_was_lost_is_there_once(
     shop: Shop, lake: str, s3_server: S3Server, undisturbed: object
 ) -> None:
     """S3 had written a commit, and the connection was cut before the answer, so the next try found it taken: I."""
@@ -226,7 +226,7 @@ def test_fault_142_a_commit_whose_answer_was_lost_is_there_once(
     assert state(shop) == undisturbed
 
 
-def test_fault_142_of_writers_to_one_table_each_gets_its_commit(
+def test_fault_141_of_writers_to_one_table_each_gets_its_commit(
     shop: Shop, lake: str, tmp_path: Path, s3_server: S3Server
 ) -> None:
     """Several processes committed to a table at the same time, and lost the race for a version: I."""
@@ -250,7 +250,7 @@ def append_some(path: S3Path, writer: int) -> None:
         append_row(path, {"n": writer * 5 + number}, pa.schema([("n", pa.int64())]))
 
 
-def test_fault_142_a_second_load_of_a_table_is_refused_its_batch(
+def test_fault_141_a_second_load_of_a_table_is_refused_its_batch(
     shop: Shop, lake: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Two loads of a table, neither of which knew of the other, came to the same batch: F."""
