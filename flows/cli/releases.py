@@ -110,8 +110,8 @@ def prune_folder(folder: DataFolder, keep: int | None) -> str:
     from flows.lake.maintenance import compact_and_vacuum_lake
     from flows.learning.training_sets import needed_versions
     from flows.warehouse.clones import drop_unfinished
-    from flows.warehouse.release import RELEASES_KEPT, prune_releases
-    from flows.warehouse.releases import kept_releases
+    from flows.warehouse.release import prune_releases
+    from flows.warehouse.releases import RELEASES_KEPT, kept_releases
 
     keep = RELEASES_KEPT if keep is None else keep
     drop_unfinished(folder)
@@ -224,8 +224,7 @@ def uses_of_releases(folder: DataFolder, keep: int | None = None) -> dict[str, l
     A training set keeps the versions of the lake, not the file.
     """
     from flows.learning.training_sets import sets_by_release
-    from flows.warehouse.release import RELEASES_KEPT
-    from flows.warehouse.releases import clones_of, kept_releases, newest_release
+    from flows.warehouse.releases import RELEASES_KEPT, clones_of, kept_releases, newest_release
 
     uses: dict[str, list[str]] = {newest_release(folder): ["readers"]}
     keep = RELEASES_KEPT if keep is None else keep

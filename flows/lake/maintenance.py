@@ -90,10 +90,9 @@ def compact_and_vacuum_table(
     else:
         compacted = 0
     before = file_sizes(path)
-    if len(before) - len(table.file_uris()) < min(least, MANY):
-        return Housekeeping(compacted)
-    deleted = _prune(table, properties, named, age)
-    left = file_sizes(path)
+    is_worth_it = len(before) - len(table.file_uris()) >= min(least, MANY)
+    deleted = _prune(table, properties, named, age) if is_worth_it else 0
+    left = file_sizes(path) if deleted else before
     drop_copies(path, left)
     return Housekeeping(compacted, deleted, sum(size for file, size in before.items() if file not in left))
 
