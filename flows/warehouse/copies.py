@@ -16,7 +16,7 @@ from flows.warehouse.releases import require_release
 def copy_release(folder: DataFolder, release: str, place: str) -> tuple[S3Path, int]:
     """Copy the file of a release, and what lies beside it, below a place on S3; return where it is and its bytes.
 
-    The file comes last: where it is, the rest is, too. What is there already is not copied again. Raises UsageError for
+    The file comes last: where it is, the rest is, too. No file is copied twice. Raises UsageError for
     a release that is not kept and for another kind of place, StorageFailed if another file has the release's name.
     """
     if not place.startswith(SCHEME):

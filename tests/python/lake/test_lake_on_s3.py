@@ -23,8 +23,11 @@ from flows.ingest.load import load_table
 from flows.lake.damage import require_readable, require_whole
 from flows.lake.delta import append_row, open_table, query
 from flows.lake.maintenance import compact_and_vacuum_table
+from flows.lake.ops import record_release
 from flows.lake.raw import RawTable, raw_path
 from flows.lake.verify import verify_table
+from flows.learning.training_sets import needed_versions
+from flows.warehouse.releases import MadeOf
 from tests.services.s3 import BUCKET, SECRET, Fault, S3Server
 
 pytest_plugins = ["support.s3_fixtures"]
@@ -100,6 +103,14 @@ def test_compaction_and_vacuum_keep_rows_and_named_versions(
     assert copies <= files
     require_whole(path)
     assert verify_table(shop.lake, shop.name).faults == ()
+
+
+def test_versions_that_releases_of_other_machines_name_are_kept(shop: Shop, lake: str) -> None:
+    shop.drop_rows("1.jsonl", orders(1, 5))
+    shop.load()
+    made_of = MadeOf(None, "code", {}, {shop.name: 0}, {}, {})
+    record_release(shop.lake, "2026-01-01.1", made_of.text)
+    assert needed_versions(DataFolder.of("test")) == {shop.name: {0}}
 
 
 def test_damage_on_s3_is_found_and_named(shop: Shop, lake: str, s3_server: S3Server) -> None:
