@@ -7,6 +7,7 @@ import hashlib
 import shutil
 from pathlib import Path
 
+from flows.config.connections import PARQUET
 from flows.config.settings import DataFolder, command, prepare_s3
 from flows.core.errors import StorageFailed, UsageError
 from flows.core.object_store import SCHEME, S3Path
@@ -14,10 +15,10 @@ from flows.warehouse.releases import require_release
 
 
 def copy_release(folder: DataFolder, release: str, place: str) -> tuple[S3Path, int]:
-    """Copy the file of a release, and what lies beside it, below a place on S3; return where it is and its bytes.
+    """Copy the file of a release, and its Parquet files, below a place on S3; return where it is and the bytes copied.
 
-    The file comes last: where it is, the rest is, too. No file is copied twice. Raises UsageError for
-    a release that is not kept and for another kind of place, StorageFailed if another file has the release's name.
+    The file comes last: where it is, the rest is, too. No file is copied twice. Raises UsageError for a release that is
+    not kept and for another kind of place, StorageFailed if another file has the release's name.
     """
     if not place.startswith(SCHEME):
         raise UsageError(
@@ -26,7 +27,7 @@ def copy_release(folder: DataFolder, release: str, place: str) -> tuple[S3Path, 
     prepare_s3()
     file = require_release(folder, release)
     target = S3Path(place) / folder.path.name / release
-    beside = sorted(path for path in file.parent.rglob("*") if path.is_file() and path != file)
+    beside = sorted(path for path in (file.parent / PARQUET).rglob("*") if path.is_file())
     copied = 0
     for path in (*beside, file):
         one, size = target / path.relative_to(file.parent), path.stat().st_size

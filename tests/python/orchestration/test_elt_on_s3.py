@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 from support.command_line import run_command
-from support.flow_shop import SET, FlowShop, fingerprint_of, leave_out_unit_tests, make_shop
+from support.flow_shop import SET, FlowShop, bring_template, fingerprint_of, leave_out_unit_tests, make_shop
 
 from flows.config import settings
 from flows.core.errors import StorageFailed
@@ -122,8 +122,8 @@ def test_a_run_that_was_killed_on_s3_is_continued(
 ) -> None:
     """The whole command is killed as soon as a batch is in the lake; the next one begins at once, and loses nothing."""
     data, lake = tmp_path / "data", "killed"
-    shutil.copytree(shop[0].folder.path.parent / settings.TEMPLATE, data / settings.TEMPLATE, symlinks=True)
-    shutil.copy(shop[0].folder.path.parent / "code_tests.json", data)
+    data.mkdir()
+    bring_template(data)
     changed = {"ML_WAREHOUSE_DATA": str(data), "ML_WAREHOUSE_LAKE": f"s3://{BUCKET}/{lake}"}
     command = [sys.executable, "-m", "flows", "elt", "--connections", str(shop[0].connections), "--set", SET]
     with subprocess.Popen(command, cwd=settings.PROJECT, env={**os.environ, **changed}) as run:
