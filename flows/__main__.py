@@ -89,7 +89,8 @@ def query(
         Path | None, typer.Option("--output", "-o", help="Write all rows to this file: .csv, .json or .parquet.")
     ] = None,
     release: Annotated[
-        str | None, typer.Option("--release", help="Release or clone; default: the published one.", metavar="NAME")
+        str | None,
+        typer.Option("--release", help="Release, clone, or s3://… of a copy; default: the published.", metavar="NAME"),
     ] = None,
 ) -> None:
     """Run SQL on the published warehouse."""

@@ -18,9 +18,11 @@ import duckdb
 from flows.config.settings import DataFolder, shown_path
 from flows.core.errors import StorageFailed, UsageError
 from flows.core.names import identifier, literal
+from flows.core.object_store import SCHEME
 from flows.core.redaction import without_values
 from flows.core.storage import DAMAGED, REBUILD, open_release_file
 from flows.warehouse.clones import attach_release, database_of
+from flows.warehouse.copies import fetch_release
 
 OutputFormat = Literal["table", "csv", "json"]
 
@@ -123,14 +125,17 @@ def export_query(folder: DataFolder, sql: str, file: Path, release: str | None =
 
 @contextmanager
 def open_release(folder: DataFolder, name: str | None = None) -> Iterator[duckdb.DuckDBPyConnection]:
-    """Open the published release, or another release or clone, read-only and in UTC.
+    """Open the published release, or another release or clone, or one that was copied to S3, read-only and in UTC.
 
     Its tables and functions are found by their names alone. Raises UsageError if nothing is published yet, or if there
     is nothing of that name, StorageFailed if the release is damaged.
     """
-    if not folder.warehouse.exists():
+    if name is not None and name.startswith(SCHEME):
+        file = fetch_release(folder, name)
+    elif not folder.warehouse.exists():
         raise UsageError(f"Nothing is published in {folder.path.name} yet.", "Publish first: make run")
-    file = folder.warehouse.resolve() if name is None else database_of(folder, name)
+    else:
+        file = folder.warehouse.resolve() if name is None else database_of(folder, name)
     with open_release_file(file) as connection:
         attach_release(connection, file)
         found = connection.execute(

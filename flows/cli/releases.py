@@ -25,10 +25,19 @@ def releases(
     release: Release = None,
     connection_set: ConnectionSet = None,
     connections: ConnectionsFile = DEFAULT_CONNECTIONS,
+    to: Annotated[
+        str | None, typer.Option("--to", help="Copy the release below this place on S3.", metavar="s3://BUCKET/PATH")
+    ] = None,
 ) -> None:
-    """List the releases: when and of what each was made, its size, and for whom it is kept; or describe one."""
+    """List the releases: when and of what each was made, its size, and for whom it is kept; or describe one.
+
+    With --to, copy one, by default the published one.
+    """
     folder = published_folder(connection_set, connections)
-    say(list_releases(folder) if release is None else describe_release(folder, release))
+    if to is not None:
+        say(copy_to(folder, release, to))
+    else:
+        say(list_releases(folder) if release is None else describe_release(folder, release))
 
 
 def rollback(
@@ -101,8 +110,8 @@ def prune_folder(folder: DataFolder, keep: int | None) -> str:
     from flows.lake.maintenance import compact_and_vacuum_lake
     from flows.learning.training_sets import needed_versions
     from flows.warehouse.clones import drop_unfinished
-    from flows.warehouse.release import RELEASES_KEPT, prune_releases
-    from flows.warehouse.releases import kept_releases
+    from flows.warehouse.release import prune_releases
+    from flows.warehouse.releases import RELEASES_KEPT, kept_releases
 
     keep = RELEASES_KEPT if keep is None else keep
     drop_unfinished(folder)
@@ -168,6 +177,22 @@ def list_releases(folder: DataFolder) -> str:
     return "\n".join([*lines, "", "  * is what readers see", f"  more:   {command()} releases RELEASE"])
 
 
+def copy_to(folder: DataFolder, release: str | None, place: str) -> str:
+    """Copy a release, by default the published one, to a place on S3, and return how it is opened from there."""
+    from flows.warehouse.copies import copy_release
+    from flows.warehouse.releases import newest_release
+
+    name = release or newest_release(folder)
+    copy, size = copy_release(folder, name, place)
+    done = f"copied, {size / 1e6:,.1f} MB" if size else "there already"
+    return "\n".join(
+        [
+            f"  release {name} is {done}: {copy}",
+            f'  open:   {command()} query "from customer_360 limit 5" --release {copy.parent}',
+        ]
+    )
+
+
 def describe_release(folder: DataFolder, name: str) -> str:
     """Return all that a release is made of: its code, the set's vars, and the version of each raw table.
 
@@ -199,8 +224,7 @@ def uses_of_releases(folder: DataFolder, keep: int | None = None) -> dict[str, l
     A training set keeps the versions of the lake, not the file.
     """
     from flows.learning.training_sets import sets_by_release
-    from flows.warehouse.release import RELEASES_KEPT
-    from flows.warehouse.releases import clones_of, kept_releases, newest_release
+    from flows.warehouse.releases import RELEASES_KEPT, clones_of, kept_releases, newest_release
 
     uses: dict[str, list[str]] = {newest_release(folder): ["readers"]}
     keep = RELEASES_KEPT if keep is None else keep

@@ -102,7 +102,7 @@ class ConnectionOptions(ConfigModel):
     """One source: where it is, and how its tables are read."""
 
     url_template: Text = Field(
-        alias="url", description="Such as sqlite:///shop.sqlite, https://…, kafka://…, file:FOLDER"
+        alias="url", description="Such as sqlite:///shop.sqlite, https://…, kafka://…, file:FOLDER, s3://BUCKET/FOLDER"
     )
     auth: Auth = Field(default_factory=Auth.model_construct, description="REST: credentials")
     served_by: ServedBy = Field(default="", description="Function of the project that serves it: package.module:name")

@@ -9,6 +9,7 @@ import yaml
 from flows.config import settings
 from flows.core.errors import UsageError
 from flows.core.names import did_you_mean
+from flows.core.object_store import S3Path
 
 DEFAULT_FILE = "connections.yml"
 SET_NAME = r"^[A-Za-z0-9_-]+$"
@@ -20,11 +21,15 @@ def shown(path: Path) -> str:
 
 
 def sets_with_data() -> list[str]:
-    """Return the names of the sets that have a lake or a release."""
+    """Return the names of the sets that have a lake or a release; S3 is not asked, where a lake has left a catalog."""
     root = settings.data_root()
     folders = [settings.DataFolder(path) for path in sorted(root.iterdir())] if root.is_dir() else []
-    with_data = [folder.path.name for folder in folders if folder.lake.is_dir() or folder.warehouse.exists()]
-    return [name for name in with_data if name not in settings.RESERVED]
+    folders = [folder for folder in folders if folder.path.is_dir() and folder.path.name not in settings.RESERVED]
+    return [folder.path.name for folder in folders if folder.warehouse.exists() or _has_lake(folder)]
+
+
+def _has_lake(folder: settings.DataFolder) -> bool:
+    return folder.catalog.exists() if isinstance(folder.lake, S3Path) else folder.lake.is_dir()
 
 
 def read_set(path: Path, connection_set: str | None = None) -> tuple[str, Any]:

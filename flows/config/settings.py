@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from flows.core.errors import UsageError
+from flows.core.object_store import SCHEME, S3Path
 from flows.core.redaction import remember_secret
 
 PROJECT = Path(__file__).resolve().parents[2]
@@ -20,6 +21,7 @@ TEMPLATE, MLFLOW = "template", "mlflow"
 RESERVED = ("prefect", TEMPLATE, MLFLOW)
 """Folders beside those of the sets."""
 LOOPBACK = ("127.0.0.1", "localhost", "::1")
+S3_SECRETS = ("AWS_SECRET_ACCESS_KEY", "AWS_SESSION_TOKEN", "AWS_ACCESS_KEY_ID")
 MAKE_KEY = 'python -c "import secrets; print(secrets.token_hex(32))"'
 
 
@@ -45,6 +47,12 @@ def chosen_set() -> str | None:
 def data_root() -> Path:
     """Return the folder that holds everything the project writes."""
     return (PROJECT / (os.environ.get(DATA_VARIABLE) or "data")).resolve()
+
+
+def lake_copy(path: S3Path) -> Path:
+    """Return where this machine keeps a copy of a file or folder of a lake that is on S3."""
+    connection_set, *parts = path.relative_to(S3Path(os.environ[LAKE_VARIABLE])).parts
+    return data_root().joinpath(connection_set, "lake-files", *parts)
 
 
 def template_folder() -> "DataFolder":
@@ -88,6 +96,18 @@ def reach_loopback_directly() -> None:
     named = os.environ.get("no_proxy") or os.environ.get("NO_PROXY") or ""  # the first is the one that counts
     hosts = dict.fromkeys([*filter(None, (host.strip() for host in named.split(","))), *LOOPBACK])
     export(NO_PROXY=",".join(hosts), no_proxy=",".join(hosts))
+
+
+def prepare_s3() -> None:
+    """Give the libraries that reach S3 what the environment leaves open, and remember its secrets.
+
+    A write on a condition is what S3 itself offers: an entity tag. An address that begins with http is meant so.
+    """
+    for name in S3_SECRETS:
+        env_var(name, "")
+    os.environ.setdefault("AWS_CONDITIONAL_PUT", "etag")
+    if any(os.environ.get(name, "").startswith("http:") for name in ("AWS_ENDPOINT_URL", "AWS_ENDPOINT_URL_S3")):
+        os.environ.setdefault("AWS_ALLOW_HTTP", "true")
 
 
 def export(**variables: str) -> None:
@@ -142,8 +162,14 @@ class DataFolder:
     def lake(self) -> Path:
         """Delta tables: raw history, quarantine, operations."""
         moved = os.environ.get(LAKE_VARIABLE)
+        if moved and moved.startswith(SCHEME) and moved.removeprefix(SCHEME).strip("/"):
+            prepare_s3()
+            return S3Path(moved) / self.path.name
         if moved and "://" in moved:
-            raise UsageError(f"{LAKE_VARIABLE} is {moved!r}, and the lake must be a folder.", "Name a folder.")
+            raise UsageError(
+                f"{LAKE_VARIABLE} is {moved!r}, and the lake must be a folder, or be on S3.",
+                "Name a folder, or s3://BUCKET/PREFIX.",
+            )
         return PROJECT / moved / self.path.name if moved else self.path / "lake"
 
     @property

@@ -13,6 +13,7 @@ import duckdb
 from deltalake.exceptions import DeltaError
 
 from flows.core.errors import StorageFailed
+from flows.core.object_store import S3Path, describe_s3
 from flows.core.redaction import without_values
 
 logger = logging.getLogger(__name__)
@@ -44,17 +45,18 @@ def lake_table_name(path: Path) -> str:
 def lake_table_damaged(path: Path, cause: str) -> StorageFailed:
     """Return the error of a Delta table of the lake that cannot be read as it was written, and the way back."""
     name = lake_table_name(path)
-    return StorageFailed(
-        f"{name}: the lake's table {path} is damaged",
-        cause,
-        f"Restore that folder from a backup, or bring the table back: python -m flows reload {name}",
-    )
+    remedy = f"Restore that folder from a backup, or bring the table back: python -m flows reload {name}"
+    if isinstance(path, S3Path):
+        remedy = f"Restore the objects below {path} from the bucket's versions, or from a backup."
+    return StorageFailed(f"{name}: the lake's table {path} is damaged", cause, remedy)
 
 
 def storage_failure(error: BaseException, what: str = "the data folder") -> StorageFailed | None:
     """Return the error to tell if a failure is one of storage, else None."""
     if isinstance(error, StorageFailed):
         return error
+    if failure := s3_failure(error, what):
+        return failure
     if isinstance(error, OSError) and error.errno in OF_STORAGE:
         return StorageFailed(str(error.filename or what), error.strerror or type(error).__name__, TRY_AGAIN)
     if isinstance(error, DeltaError):
@@ -62,6 +64,12 @@ def storage_failure(error: BaseException, what: str = "the data folder") -> Stor
     if isinstance(error, duckdb.Error) and (isinstance(error, duckdb.IOException) or DAMAGED.search(str(error))):
         return StorageFailed(what, without_values(error), TRY_AGAIN)
     return None
+
+
+def s3_failure(error: BaseException, what: str = "the lake") -> StorageFailed | None:
+    """Return the error to tell if S3 failed, else None."""
+    failed = describe_s3(error, what) if isinstance(error, DeltaError | OSError) else None
+    return None if failed is None else StorageFailed(failed.place, failed.cause, failed.remedy)
 
 
 def open_database(path: Path, what: str, remedy: str) -> duckdb.DuckDBPyConnection:

@@ -12,8 +12,9 @@ from deltalake.exceptions import DeltaError
 
 from flows.core.errors import StorageFailed
 from flows.core.names import TableName, literal
-from flows.core.storage import lake_table_damaged
+from flows.core.storage import lake_table_damaged, s3_failure
 from flows.lake.content import stored_rows
+from flows.lake.copies import file_sizes, local_files
 from flows.lake.delta import carried, log_entries, open_table, query
 from flows.lake.quarantine import quarantine_path
 from flows.lake.raw import RawTable, raw_path
@@ -32,11 +33,12 @@ def require_whole(path: Path) -> None:
     table = open_table(path)
     if table is None:
         return
+    sizes = file_sizes(path)
     for file, size in data_files(table, path).items():
-        if not file.exists():
+        if file not in sizes:
             raise lake_table_damaged(path, f"its file {file.name} is not there")
-        if file.stat().st_size != size:
-            raise lake_table_damaged(path, f"its file {file.name} has {file.stat().st_size:,} bytes of {size:,}")
+        if sizes[file] != size:
+            raise lake_table_damaged(path, f"its file {file.name} has {sizes[file]:,} bytes of {size:,}")
     total = carried(table).get("total_rows")
     if total is not None and int(total) != (found := stored_rows(table)):
         raise lake_table_damaged(path, f"its log names {found:,} rows of {int(total):,}: an entry was cut short")
@@ -56,10 +58,11 @@ def require_readable_files(table: DeltaTable | None, path: Path) -> None:
 
 
 def is_readable(file: Path) -> bool:
-    """Tell whether a Parquet file can be read to its end."""
+    """Tell whether a Parquet file can be read to its end; one on S3 is fetched again, and its copy replaced."""
     with duckdb.connect() as connection:
         try:
-            connection.execute(f"select bit_xor(hash(stored)) from read_parquet([{literal(str(file))}]) as stored")
+            (local,) = local_files([file], again=True)
+            connection.execute(f"select bit_xor(hash(stored)) from read_parquet([{literal(str(local))}]) as stored")
         except duckdb.Error:
             return False
     return True
@@ -107,6 +110,8 @@ def damage_named(
     try:
         yield
     except of as error:
+        if failure := s3_failure(error):
+            raise failure from None
         for path in tables_of(lake, names):
             try:
                 require_readable(path)

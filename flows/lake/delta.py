@@ -4,11 +4,10 @@ import json
 import os
 import re
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from functools import cache
 from pathlib import Path
 from typing import Any
-from urllib.parse import unquote, urlparse
 
 import duckdb
 import pyarrow as pa
@@ -19,10 +18,16 @@ from deltalake.table import SUPPORTED_WRITER_FEATURES, ProtocolVersions
 
 from flows.core.errors import StorageFailed, UsageError
 from flows.core.names import literal
-from flows.core.storage import OF_THE_SYSTEM, TRY_AGAIN, lake_table_damaged, of_delta, storage_failure
+from flows.core.object_store import S3Failed, S3Path, retry_options
+from flows.core.storage import OF_THE_SYSTEM, TRY_AGAIN, lake_table_damaged, of_delta, s3_failure, storage_failure
+from flows.lake.copies import contents, local_files, place_of
+from flows.lake.lease import require_lease
 
 KEEP_LOG = {"delta.logRetentionDuration": "interval 36500 days"}
 """The log holds watermarks and counts of every batch; no clean-up may cut it."""
+
+FREQUENT_CHECKPOINTS = {"delta.checkpointInterval": "10"}
+"""On S3 each entry after the checkpoint is a request of its own, whenever the table is opened."""
 
 KEEP_COMMITS = PostCommitHookProperties(cleanup_expired_logs=False)
 
@@ -63,13 +68,16 @@ def open_table(path: Path | str, version: int | None = None) -> DeltaTable | Non
             "Name another folder for it: ML_WAREHOUSE_DATA, or ML_WAREHOUSE_LAKE.",
         )
     try:
-        table = DeltaTable(str(path), version=version)
+        table = DeltaTable(str(path), version=version, storage_options=_storage_options(path))
     except TableNotFoundError:
         return None
     except (DeltaError, OSError) as error:
+        if failure := s3_failure(error, str(path)):
+            raise failure from None
         if OF_THE_SYSTEM in str(error) and "Not a directory" not in str(error):
             raise storage_failure(error, str(path)) or StorageFailed(str(path), of_delta(error), TRY_AGAIN) from None
-        raise lake_table_damaged(Path(path), _damaged_entry(Path(path)) or of_delta(error)) from None
+        place = path if isinstance(path, Path) else Path(path)
+        raise lake_table_damaged(place, _damaged_entry(place) or of_delta(error)) from None
     _require_known_features(table.protocol(), path)
     return table
 
@@ -77,11 +85,11 @@ def open_table(path: Path | str, version: int | None = None) -> DeltaTable | Non
 def log_entries(path: Path) -> list[Path]:
     """Return the entries that a log's newest version is read from: the newest checkpoint, if any, and later ones."""
     log = path / "_delta_log"
-    names = sorted(entry.name for entry in os.scandir(log)) if log.is_dir() else []
-    checkpoints = [name for name in names if name.endswith(".checkpoint.parquet")]
+    entries = {entry.name: entry for entry in log.iterdir()} if log.is_dir() else {}
+    checkpoints = sorted(name for name in entries if name.endswith(".checkpoint.parquet"))
     newest = checkpoints[-1] if checkpoints else ""
-    commits = [name for name in names if ENTRY.fullmatch(name) and name[:20] > newest[:20]]
-    return [log / name for name in [*checkpoints[-1:], *commits]]
+    commits = sorted(name for name in entries if ENTRY.fullmatch(name) and name[:20] > newest[:20])
+    return [entries[name] for name in [*checkpoints[-1:], *commits]]
 
 
 def _damaged_entry(path: Path) -> str | None:
@@ -91,7 +99,7 @@ def _damaged_entry(path: Path) -> str | None:
         number = int(entry.name[:20])
         try:
             if entry.suffix == ".parquet":
-                pq.read_table(entry)
+                pq.read_table(pa.BufferReader(entry.read_bytes()))
             elif not [json.loads(line) for line in entry.read_bytes().splitlines()]:
                 return f"its log entry {entry.name} is empty"
             elif number != before + 1:
@@ -115,9 +123,20 @@ def _require_known_features(protocol: ProtocolVersions, path: Path | str) -> Non
 
 def relation_of(table: DeltaTable | None) -> str | None:
     """Return SQL that reads a table's files, or None if it has no files."""
-    uris = table.file_uris() if table is not None else []  # delta-rs escapes spaces and the like as in URLs
-    files = ", ".join(literal(unquote(uri)) for uri in uris)
+    files = readable_files(table.file_uris()) if table is not None else ""
     return f"read_parquet([{files}], union_by_name = true)" if files else None
+
+
+def readable_files(uris: Iterable[str]) -> str:
+    """Return an SQL list of files by the Delta library's URIs; raises StorageFailed for one that S3 does not give."""
+    places = [place_of(uri) for uri in uris]
+    try:
+        return ", ".join(literal(str(file)) for file in local_files(places))
+    except FileNotFoundError as error:
+        missing = place_of(str(error.filename))
+        raise lake_table_damaged(missing.parent, f"its file {missing.name} is not there") from None
+    except S3Failed as error:
+        raise s3_failure(error) or error from None
 
 
 def query(table: DeltaTable | None, sql: str, parameters: Sequence[Any] = ()) -> list[tuple[Any, ...]]:
@@ -156,13 +175,30 @@ def rows_version(table: DeltaTable) -> int:
 
 def commits(table: DeltaTable, limit: int | None = None) -> Iterator[Mapping[str, Any]]:
     """Yield what the commits of a table say of themselves, the newest first; one that cannot be read is left out."""
-    log = Path(unquote(urlparse(table.table_uri).path)) / "_delta_log"
-    for version in range(table.version(), -1 if limit is None else max(-1, table.version() - limit), -1):
+    log = place_of(table.table_uri) / "_delta_log"
+    versions = range(table.version(), -1 if limit is None else max(-1, table.version() - limit), -1)
+    for content in contents(log / f"{version:020}.json" for version in versions):
         try:
-            lines = (log / f"{version:020}.json").read_bytes().splitlines()
+            lines = content.splitlines()
             yield from (json.loads(line)["commitInfo"] for line in lines if line.startswith(b'{"commitInfo"'))
-        except (OSError, ValueError):
+        except ValueError:
             continue
+
+
+def write_rows(table: DeltaTable | None, path: Path, rows: Any, **options: Any) -> None:
+    """Commit rows to a table, or to a new one. On S3 the entry of a commit is written only if no other has its number.
+
+    Raises StorageFailed if this run has lost the lock of a lake on S3.
+    """
+    require_lease(path)
+    if table is None:
+        kept = KEEP_LOG | FREQUENT_CHECKPOINTS if isinstance(path, S3Path) else KEEP_LOG
+        options |= {"configuration": kept, "storage_options": _storage_options(path)}
+    write_deltalake(str(path) if table is None else table, rows, **options)
+
+
+def _storage_options(path: Path | str) -> dict[str, str] | None:
+    return retry_options() if isinstance(path, S3Path) else None
 
 
 def append_row(path: Path, row: Mapping[str, Any], schema: pa.Schema) -> None:
@@ -170,9 +206,7 @@ def append_row(path: Path, row: Mapping[str, Any], schema: pa.Schema) -> None:
     rows = pa.Table.from_pylist([dict(row)], schema=schema)
 
     def write() -> None:
-        table = open_table(path)
-        new = None if table else KEEP_LOG
-        write_deltalake(table or str(path), rows, mode="append", schema_mode="merge", configuration=new)
+        write_rows(open_table(path), path, rows, mode="append", schema_mode="merge")
 
     write_with_retries(write)
 
@@ -183,10 +217,9 @@ def replace_batch(path: Path, rows: pa.Table, predicate: str) -> None:
     def write() -> None:
         table = open_table(path)
         if query(table, f"select 1 from {{table}} where {predicate} limit 1"):
-            write_deltalake(table or str(path), rows, mode="overwrite", schema_mode="merge", predicate=predicate)
+            write_rows(table, path, rows, mode="overwrite", schema_mode="merge", predicate=predicate)
         elif rows.num_rows:
-            new = None if table else KEEP_LOG
-            write_deltalake(table or str(path), rows, mode="append", schema_mode="merge", configuration=new)
+            write_rows(table, path, rows, mode="append", schema_mode="merge")
 
     write_with_retries(write)
 

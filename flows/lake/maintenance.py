@@ -12,7 +12,9 @@ from deltalake.exceptions import DeltaError
 
 from flows.core.errors import StorageFailed
 from flows.core.names import TableName
+from flows.lake.copies import drop_copies, file_sizes
 from flows.lake.delta import KEEP_COMMITS, ROWS_VERSION, WRITTEN, carried, open_table, rows_version
+from flows.lake.lease import require_lease
 from flows.lake.raw import raw_path
 from flows.lake.snapshot_backup import snapshot_versions
 
@@ -76,6 +78,7 @@ def compact_and_vacuum_table(
     table = open_table(path)
     if table is None:
         return Housekeeping()
+    require_lease(path)
     properties = CommitProperties(custom_metadata={**carried(table), ROWS_VERSION: str(rows_version(table))})
     sizes = pa.table(table.get_add_actions()).column("size_bytes").to_pylist()
     compacted = sum(size < SMALL for size in sizes)
@@ -86,11 +89,12 @@ def compact_and_vacuum_table(
         table.create_checkpoint()
     else:
         compacted = 0
-    sizes_before = {file: file.stat().st_size for file in path.glob("*.parquet")}
-    if len(sizes_before) - len(table.file_uris()) < min(least, MANY):
-        return Housekeeping(compacted)
-    deleted = _prune(table, properties, named, age)
-    return Housekeeping(compacted, deleted, sum(size for file, size in sizes_before.items() if not file.exists()))
+    before = file_sizes(path)
+    is_worth_it = len(before) - len(table.file_uris()) >= min(least, MANY)
+    deleted = _prune(table, properties, named, age) if is_worth_it else 0
+    left = file_sizes(path) if deleted else before
+    drop_copies(path, left)
+    return Housekeeping(compacted, deleted, sum(size for file, size in before.items() if file not in left))
 
 
 def _prune(table: DeltaTable, properties: CommitProperties, named: Collection[int], age: timedelta) -> int:

@@ -5,14 +5,13 @@ from collections.abc import Iterable
 from pathlib import Path
 
 import pyarrow as pa
-from deltalake import write_deltalake
 
 from flows.config.contract import Contract
 from flows.core.errors import Finding, GateFailed
 from flows.core.names import TableName, identifier, literal
 from flows.core.relation import Relation
 from flows.lake.check import SEPARATOR, Checked
-from flows.lake.delta import as_table, open_table, relation_of, replace_batch, write_with_retries
+from flows.lake.delta import as_table, open_table, relation_of, replace_batch, write_rows, write_with_retries
 from flows.lake.raw import BatchMetadata, RawTable
 from flows.sources.batches import Rejected
 
@@ -109,7 +108,7 @@ def resolve(raw: RawTable, rechecked: Relation, load_id: str, predicate: str = "
             f"on quarantined._hash = rechecked._hash and quarantined._batch <= {raw.batch} "
             "where rechecked._hash is null or rechecked._reasons is not null"
         ).to_arrow_reader(10_000)
-        write_deltalake(table, rows, mode="overwrite")
+        write_rows(table, quarantine_path(raw.lake, raw.name), rows, mode="overwrite")
 
     write_with_retries(write)
 

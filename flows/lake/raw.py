@@ -13,7 +13,7 @@ from pathlib import Path
 
 import duckdb
 import pyarrow as pa
-from deltalake import CommitProperties, DeltaTable, Transaction, write_deltalake
+from deltalake import CommitProperties, DeltaTable, Transaction
 
 from flows.config.contract import Contract
 from flows.core.names import TableName, identifier
@@ -24,13 +24,13 @@ from flows.lake.counts import Counts
 from flows.lake.deduplicate import NewRows
 from flows.lake.delta import (
     KEEP_COMMITS,
-    KEEP_LOG,
     ROWS_VERSION,
     WRITTEN,
     carried,
     open_table,
     relation_of,
     rows_version,
+    write_rows,
 )
 
 ROWS_A_PIECE = 20_000
@@ -160,8 +160,9 @@ class RawTable:
         )
         rows = rows.project(listed)
         contents = content_metadata(hash_rows(rows, hashed_columns(rows)), hashed_columns(rows))
-        write_deltalake(
+        write_rows(
             self._delta,
+            self.path,
             rows.to_arrow_reader(ROWS_A_PIECE),
             mode="overwrite",
             schema_mode="overwrite",
@@ -193,12 +194,12 @@ class RawTable:
             },
             app_transactions=[Transaction(str(self.name), metadata.batch)],
         )
-        write_deltalake(
-            self._delta if self._delta is not None else str(self.path),
+        write_rows(
+            self._delta,
+            self.path,
             rows.to_arrow_reader(ROWS_A_PIECE),
             mode="append",
             schema_mode="merge",
-            configuration=KEEP_LOG if self._delta is None else None,
             commit_properties=properties,
             post_commithook_properties=KEEP_COMMITS,
             writer_properties=WRITTEN,

@@ -17,8 +17,9 @@ from deltalake import CommitProperties, DeltaTable, Transaction, write_deltalake
 
 from flows.config.contract import SYSTEM_COLUMNS, Contract
 from flows.core.clock import utc_now
-from flows.core.errors import StorageFailed
+from flows.core.errors import StorageFailed, UsageError
 from flows.core.names import TableName, identifier, literal
+from flows.core.object_store import S3Path
 from flows.lake.content import BATCHES, content_metadata, hash_rows, hashed_columns, stated_contents, unlike_batches
 from flows.lake.counts import Counts
 from flows.lake.damage import data_files, is_readable
@@ -44,6 +45,11 @@ MOVES = "moves.json"
 
 def begin_staging(lake: Path, label: str) -> Path:
     """Return an empty folder for a table that is made again; what an interrupted reload has left goes."""
+    if isinstance(lake, S3Path):
+        raise UsageError(
+            f"{label}: a table of a lake on S3 cannot be reloaded, since its folders cannot be renamed.",
+            f"Restore the objects below {lake} from the bucket's versions, or from a backup.",
+        )
     stage = lake / "reload" / f"{label.replace('/', '-of-')}.new"
     shutil.rmtree(stage, ignore_errors=True)
     stage.mkdir(parents=True)

@@ -4,10 +4,10 @@ from collections.abc import Collection, Iterable
 from pathlib import Path
 
 import duckdb
-from deltalake import CommitProperties, write_deltalake
+from deltalake import CommitProperties
 
 from flows.core.names import identifier
-from flows.lake.delta import KEEP_LOG, open_table, relation_of
+from flows.lake.delta import open_table, relation_of, write_rows
 
 RELEASE = "release"
 """The metadata of a commit that name the release whose snapshot it holds."""
@@ -19,12 +19,12 @@ def keep_snapshots(lake: Path, database: Path, snapshots: Iterable[tuple[str, st
         for schema, name in snapshots:
             rows = connection.sql(f"select * from {identifier(schema)}.{identifier(name)}").to_arrow_reader(100_000)
             path = _path(lake, name)
-            write_deltalake(
-                str(path),
+            write_rows(
+                open_table(path),
+                path,
                 rows,
                 mode="overwrite",
                 schema_mode="overwrite",
-                configuration=None if open_table(path) else KEEP_LOG,
                 commit_properties=CommitProperties(custom_metadata={RELEASE: release}),
             )
 

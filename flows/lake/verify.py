@@ -6,19 +6,18 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
-from urllib.parse import unquote
 
 import duckdb
 from deltalake import DeltaTable
 
 from flows.core.errors import StorageFailed
-from flows.core.names import TableName, literal
+from flows.core.names import TableName
 from flows.core.storage import lake_table_damaged
 from flows.lake.catalog import Pin, Verified
 from flows.lake.content import method, stated_contents, unlike_batches
 from flows.lake.counts import Counts
 from flows.lake.damage import damage_named, require_readable, require_readable_files
-from flows.lake.delta import commits, open_table, query, relation_of
+from flows.lake.delta import commits, open_table, query, readable_files, relation_of
 from flows.lake.quarantine import quarantine_path
 from flows.lake.raw import raw_path
 from flows.lake.reload import newest_readable
@@ -137,7 +136,7 @@ def _files_at(path: Path, before: Verified | None) -> set[str]:
 def _batches_of(uris: set[str]) -> set[int]:
     if not uris:
         return set()
-    files = ", ".join(literal(unquote(uri)) for uri in sorted(uris))
+    files = readable_files(sorted(uris))
     with duckdb.connect() as connection:
         return {
             batch for (batch,) in connection.execute(f"select distinct _batch from read_parquet([{files}])").fetchall()

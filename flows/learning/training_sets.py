@@ -11,20 +11,29 @@ from typing import TYPE_CHECKING, Any
 
 import duckdb
 import pyarrow as pa
-from deltalake import CommitProperties, write_deltalake
+from deltalake import CommitProperties
 
 from flows.config.settings import DataFolder, command
 from flows.core.errors import StorageFailed, TooFewRows, UsageError
 from flows.core.names import TableName, identifier
+from flows.core.object_store import S3Path
 from flows.lake.catalog import read_pins
-from flows.lake.delta import KEEP_COMMITS, KEEP_LOG, WRITTEN, open_table, relation_of
+from flows.lake.delta import KEEP_COMMITS, WRITTEN, open_table, relation_of, write_rows
 from flows.lake.ops import made_of_releases
 from flows.learning.content_hash import hash_table, lake_form
 from flows.learning.exposures import MlExposure, Split
 from flows.learning.frames import to_frame
 from flows.learning.project import DbtProject
 from flows.learning.releases import count_rows, read_code, read_table
-from flows.warehouse.releases import MadeOf, kept_releases, named_versions, newest_release, release_file
+from flows.warehouse.releases import (
+    RELEASES_KEPT,
+    MadeOf,
+    kept_releases,
+    named_versions,
+    newest_release,
+    release_file,
+    release_order,
+)
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -168,13 +177,19 @@ def sets_by_release(folder: DataFolder) -> dict[str, list[str]]:
 
 
 def needed_versions(folder: DataFolder) -> dict[TableName, set[int]]:
-    """Return the versions of raw tables that the catalog, a kept release, or the release of a training set names."""
+    """Return the versions of raw tables that the catalog, a kept release, or the release of a training set names.
+
+    Of a lake on S3 the newest releases of all machines count.
+    """
     needed = named_versions(folder)
     for name, pin in read_pins(folder.catalog).items():
         if pin.version is not None:
             needed.setdefault(name, set()).add(pin.version)
     recorded = made_of_releases(folder.lake)
-    for release in sets_by_release(folder).keys() & recorded.keys():
+    wanted = sets_by_release(folder).keys() & recorded.keys()
+    if isinstance(folder.lake, S3Path):  # releases of other machines, whose files this one does not see
+        wanted |= set(sorted(recorded, key=release_order)[-RELEASES_KEPT:])
+    for release in wanted:
         for name, version in MadeOf.parse(recorded[release]).versions.items():
             needed.setdefault(name, set()).add(version)
     return needed
@@ -200,13 +215,12 @@ def make_training_set(
         return last
     is_known = last is not None and last.record.content == record.content
     path = set_path(folder, exposure.name)
-    table = open_table(path)
-    write_deltalake(
-        table if table is not None else str(path),
+    write_rows(
+        open_table(path),
+        path,
         rows.slice(0, 0) if is_known else rows,
         mode="append" if is_known else "overwrite",
         schema_mode=None if is_known else "overwrite",
-        configuration=KEEP_LOG if table is None else None,
         commit_properties=CommitProperties(custom_metadata={KIND: record.text}),
         post_commithook_properties=KEEP_COMMITS,
         writer_properties=WRITTEN,

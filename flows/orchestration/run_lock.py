@@ -5,17 +5,20 @@ import json
 import logging
 import os
 import shutil
+import socket
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, fields, replace
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 from uuid import UUID
 
 from flows.config.settings import DataFolder
 from flows.core.errors import RunLocked
+from flows.core.object_store import S3Path
 from flows.core.storage import set_aside
+from flows.lake.lease import WATCHED, Held, holder, lease, new_token
 
 if TYPE_CHECKING:  # the replay command does without Prefect
     from prefect.client.orchestration import SyncPrefectClient
@@ -25,18 +28,29 @@ logger = logging.getLogger(__name__)
 LONGEST_OWNER = 10_000
 """Characters of a lock that are read; an owner has a few hundred."""
 
+LAKE_LOCK = "run.lock"
+"""The object that is the lock of a lake on S3."""
+
 
 @dataclass(frozen=True)
 class Owner:
-    """The run that holds a data folder: its process, command, start, and flow run in Prefect."""
+    """The run that holds a data folder: its process, command, start, and flow run in Prefect.
+
+    If the lake is on S3, machines share it: `host` names this one. `token` is in the lake's lock too, and `earlier` is
+    that of the dead run whose lock is being taken over.
+    """
 
     process: int
     command: str
     since: str
     flow_run: str | None = None
+    host: str | None = None
+    token: str | None = None
+    earlier: str | None = None
 
     def __str__(self) -> str:
-        return f"process {self.process}, {self.command or 'a flow'}, since {self.since}"
+        place = f" on {self.host}" if self.host else ""
+        return f"process {self.process}{place}, {self.command or 'a flow'}, since {self.since}"
 
 
 @contextmanager
@@ -44,7 +58,7 @@ def run_lock(folder: DataFolder, flow_run: str | None = None) -> Iterator[None]:
     """Hold a data folder for one run; raises RunLocked with the owner's name if another run has it.
 
     The kernel frees the lock when its owner dies, however that happens. Then this run takes over the folder, and, if it
-    is a flow run itself, closes the dead run in Prefect.
+    is a flow run itself, closes the dead run in Prefect. A lake on S3 has a lock of its own, which other machines see.
     """
     folder.path.mkdir(parents=True, exist_ok=True)
     if folder.lock.is_dir():
@@ -67,13 +81,38 @@ def run_lock(folder: DataFolder, flow_run: str | None = None) -> Iterator[None]:
         if folder.work.exists() and not folder.work.is_dir():
             set_aside(folder.work, "is no folder")
         shutil.rmtree(folder.work, ignore_errors=True)  # what the dead run had spilled and unpacked
-        _write(file.fileno(), Owner(os.getpid(), " ".join(sys.argv[1:4]), _now(), flow_run))
-        if flow_run is not None and dead is not None and dead.flow_run is not None:
-            _close_in_prefect(dead)
-        try:
+        owner = Owner(os.getpid(), " ".join(sys.argv[1:4]), _now(), flow_run)
+        with _lake_lock(folder, file.fileno(), owner, dead):
+            if flow_run is not None and dead is not None and dead.flow_run is not None:
+                _close_in_prefect(dead)
+            try:
+                yield
+            finally:
+                os.ftruncate(file.fileno(), 0)
+
+
+@contextmanager
+def _lake_lock(folder: DataFolder, file: int, owner: Owner, dead: Owner | None) -> Iterator[None]:
+    """Write the owner into the lock file, and hold the lock of a lake on S3; a refusal leaves the file as it was."""
+    lake = folder.lake
+    if not isinstance(lake, S3Path):
+        _write(file, owner)
+        yield
+        return
+    owner = replace(owner, host=socket.gethostname(), token=new_token(), earlier=dead.token if dead else None)
+    died = {dead.token, dead.earlier} - {None} if dead is not None else set()
+    _write(file, owner)
+    try:
+        with lease(lake / LAKE_LOCK, asdict(owner), str(owner.token), died):
+            _write(file, replace(owner, earlier=None))
             yield
-        finally:
-            os.ftruncate(file.fileno(), 0)
+    except Held as held:
+        if dead is not None:
+            _write(file, dead)
+        else:
+            os.ftruncate(file, 0)
+        who = _owner(json.dumps(held.owner)) or "a run that is just starting"
+        raise RunLocked(str(lake), f"{who}; it was alive {held.age:.0f} s ago") from None
 
 
 def find_owner(folder: DataFolder) -> tuple[Owner | None, bool]:
@@ -85,14 +124,19 @@ def find_owner(folder: DataFolder) -> tuple[Owner | None, bool]:
         with folder.lock.open(encoding="utf-8", errors="replace") as file:
             owner = _owner(file.read(LONGEST_OWNER))
             if owner is None:
-                return None, False
+                return _find_on_other_machine(folder)
             try:
                 fcntl.flock(file, fcntl.LOCK_SH | fcntl.LOCK_NB)
             except BlockingIOError:
                 return owner, True
             return owner, False
     except (FileNotFoundError, IsADirectoryError):
-        return None, False
+        return _find_on_other_machine(folder)
+
+
+def _find_on_other_machine(folder: DataFolder) -> tuple[Owner | None, bool]:
+    found = holder(folder.lake / LAKE_LOCK) if isinstance(folder.lake, S3Path) else None
+    return (None, False) if found is None else (_owner(json.dumps(found[0])), found[1] < WATCHED)
 
 
 def _close_in_prefect(dead: Owner) -> None:
@@ -114,8 +158,9 @@ def _write(handle: int, owner: Owner) -> None:
 def _owner(text: str) -> Owner | None:
     """Read the owner of a lock; None if it is free, or if its owner is just starting."""
     try:
-        owner = Owner(**json.loads(text))
-    except (ValueError, TypeError, RecursionError):
+        found: dict[str, Any] = json.loads(text)
+        owner = Owner(**{name: found[name] for name in found.keys() & {field.name for field in fields(Owner)}})
+    except (ValueError, TypeError, AttributeError, RecursionError):
         return None
     return owner if isinstance(owner.process, int) and isinstance(owner.command, str) else None
 

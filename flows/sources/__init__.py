@@ -22,7 +22,7 @@ def connect(connection: Connection, mapping: TableMapping) -> Connector:
         from flows.sources.rest.table import RestTable
 
         return RestTable(connection, mapping)
-    if scheme == "file":
+    if scheme in ("file", "s3"):
         from flows.sources.files.table import FileTable
 
         return FileTable(connection, mapping)

@@ -81,12 +81,13 @@ def _lookups(connection: Connection, mapping: TableMapping) -> Iterator[tuple[st
     """Yield lookups by name: files beside those of the source, or for an API files of a `file:` URL."""
     kind = urlsplit(connection.url()).scheme
     for name, origin in mapping.lookups.items():
-        if kind not in ("file", "http", "https") or (kind != "file" and not origin.startswith("file:")):
+        is_beside = kind in ("file", "s3")
+        if kind not in ("file", "s3", "http", "https") or (not is_beside and not origin.startswith("file:")):
             raise UsageError(
                 f"{mapping.place}.lookups.{name} cannot be read.",
                 "Lookups are files: a path below the source's folder, or for an API a URL such as file:FOLDER/x.csv. "
                 "A database joins its tables in its own query.",
             )
-        here = connection if kind == "file" else connection.model_copy(update={"url_template": "file:."})
+        here = connection if is_beside else connection.model_copy(update={"url_template": "file:."})
         place = mapping.model_copy(update={"origin": origin.removeprefix("file:").removeprefix("//")})
         yield name, FileTable(here, place)

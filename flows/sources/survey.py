@@ -17,6 +17,7 @@ from flows.config.connections import Connection, TableOptions
 from flows.config.rest_options import Auth
 from flows.config.validation import parse
 from flows.core.errors import SourceFailed, UsageError, WarehouseError
+from flows.core.object_store import S3Failed, S3Path
 from flows.core.redaction import scrub
 from flows.sources import connect
 from flows.sources.batches import Request, source_columns
@@ -52,8 +53,11 @@ def survey(url: str, auth: Mapping[str, Any]) -> Survey:
     scheme = url.partition(":")[0].lower()
     if scheme in ("http", "https"):
         return _survey_api(url, auth)
-    if scheme == "file" or (url and "://" not in url and Path(url).expanduser().exists()):
-        return _survey_files(Path(url.removeprefix("file:").removeprefix("//")))
+    if scheme in ("file", "s3") or (url and "://" not in url and Path(url).expanduser().exists()):
+        try:
+            return _survey_files(url)
+        except S3Failed as error:
+            raise SourceFailed(url, error.cause, error.remedy, is_unreachable=True) from None
     if scheme == "python":
         module, _, function = url.partition(":")[2].partition(":")
         if not function:  # a module's functions may do anything, so none is called unless it is named
@@ -65,13 +69,16 @@ def survey(url: str, auth: Mapping[str, Any]) -> Survey:
     return _survey_tables(url, {name: name for name in names})
 
 
-def _survey_files(path: Path) -> Survey:
+def _survey_files(url: str) -> Survey:
     """Survey a file, or a folder and its subfolders: files whose names differ by numbers alone are one table."""
+    from flows.sources.files.matching import root_of
     from flows.sources.files.table import DOCUMENT_READERS, reader_of
 
-    root = path.expanduser()
+    root, path = root_of(url), url.removeprefix("file:").removeprefix("//").rstrip("/")
+    scheme = "" if isinstance(root, S3Path) else "file:"
     if root.is_file():
-        return _survey_tables(f"file:{path.parent}", {_plain(path.name): path.name})
+        parent, _, name = path.rpartition("/")
+        return _survey_tables(f"{scheme}{parent or '.'}", {_plain(name): name})
     if not root.is_dir():
         raise UsageError(f"There is no file or folder {path}.", "Name one, such as file:data/inbox/tea.")
     groups: dict[str, list[str]] = defaultdict(list)
@@ -84,7 +91,7 @@ def _survey_files(path: Path) -> Survey:
             stem = f"{parent}/" * bool(parent) if is_document else NUMBERED.sub("", name.removesuffix(suffix))
             groups[f"{stem}*{suffix}"].append(name)
     origins = [names[0] if len(names) == 1 else pattern for pattern, names in groups.items()]
-    return _survey_tables(f"file:{path}", {_plain(origin): origin for origin in origins[:MOST_TABLES]})
+    return _survey_tables(f"{scheme}{path or '/'}", {_plain(origin): origin for origin in origins[:MOST_TABLES]})
 
 
 def _survey_tables(url: str, origins: Mapping[str, str]) -> Survey:

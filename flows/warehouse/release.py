@@ -29,12 +29,18 @@ from flows.warehouse.descriptions import BOOKKEEPING_TABLES, PublishedModel
 from flows.warehouse.node_states import hash_tables, note_file, write_states
 from flows.warehouse.parquet import write_parquet
 from flows.warehouse.release_format import open_to_close
-from flows.warehouse.releases import MadeOf, clones_of, newest_release, release_file, release_order, require_release
+from flows.warehouse.releases import (
+    RELEASES_KEPT,
+    MadeOf,
+    clones_of,
+    newest_release,
+    release_file,
+    release_order,
+    require_release,
+)
 
 logger = logging.getLogger(__name__)
 
-
-RELEASES_KEPT = 10
 
 VERIFIED = "struct(table_id varchar, version bigint, batch bigint, batches bigint)"
 

@@ -19,6 +19,8 @@ if TYPE_CHECKING:  # dbt and the Delta library take a second to import; a query 
     from flows.lake.catalog import Verified
     from flows.warehouse.node_states import NodeState
 
+RELEASES_KEPT = 10
+
 LINK = "release"
 """The link in a clone's folder to the release whose rows it reads."""
 

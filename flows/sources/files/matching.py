@@ -6,6 +6,9 @@ from collections.abc import Callable
 from glob import escape
 from pathlib import Path, PurePosixPath
 
+from flows.config.settings import prepare_s3
+from flows.core.object_store import SCHEME, S3Path
+
 DIGITS = re.compile(r"([0-9]+)")
 PATTERN = "*?["
 HIDDEN = re.compile(r"(?:^|/)(?:\.[^./]|~\$|__MACOSX/)")
@@ -23,11 +26,21 @@ def natural_key(name: str) -> tuple[object, ...]:
     return tuple(parts), name
 
 
+def root_of(url: str) -> Path:
+    """Return the folder or file that a URL names: on this machine, or on S3."""
+    if url[: len(SCHEME)].lower() == SCHEME:
+        prepare_s3()
+        return S3Path(url)
+    return Path(url.removeprefix("file:").removeprefix("//")).expanduser()
+
+
 def matching_files(root: Path, origin: str, is_known: Callable[[str], bool]) -> list[Path]:
     """Return the files below a root that a path, folder or glob names; without an extension, those of a known format.
 
-    A file of that very name comes first: a sign of a pattern may be a part of its name.
+    A file of that very name comes first: a sign of a pattern may be a part of its name. On S3 all lies below the root.
     """
+    if isinstance(root, S3Path):
+        origin = origin.strip("/")
     place, base = root / origin, root
     if place.is_file():
         return [place]

@@ -8,11 +8,13 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import ClassVar
+from uuid import uuid4
 
 import duckdb
 
 from flows.config.connections import Connection, TableMapping
 from flows.core.errors import SourceFailed
+from flows.core.object_store import S3Failed, S3Path
 from flows.sources.batches import Batch, Request, SourceFile
 from flows.sources.files.archives import RefusedError, members, opened, require_bounded
 from flows.sources.files.beginning import (
@@ -29,7 +31,7 @@ from flows.sources.files.encoding import as_utf_8
 from flows.sources.files.excel import read_excel
 from flows.sources.files.json import read_json_documents, read_json_lines
 from flows.sources.files.landing import Reader, Reading
-from flows.sources.files.matching import matching_files
+from flows.sources.files.matching import matching_files, root_of
 from flows.sources.files.parquet import read_parquet
 from flows.sources.files.sheets import WORKBOOK, split_origin
 
@@ -77,11 +79,12 @@ class FileTable:
             found += 1
             rows = request.known_rows(file)
             if rows is None:
+                file = self._fetched(file, request.work)
                 self._require_bounded(file)
                 waiting.append(file)
             else:
                 known_rows += rows
-                _remove_copy(file, request.work)
+                _remove_copy(file.path, request.work)
             if len(waiting) >= FILES_A_BATCH or sum(one.size for one in waiting) >= _most_bytes(file):
                 yield from self._read(connection, waiting, request)
                 waiting = []
@@ -93,14 +96,18 @@ class FileTable:
             yield Batch(None, read=known_rows, known_rows=known_rows)
 
     def files(self, work: Path) -> Iterator[SourceFile]:
-        """Yield all files in the natural order of their names; members of archives are copied to a folder."""
+        """Yield all files in the natural order of their names; members of archives are copied to a folder.
+
+        A file on S3 stays there: its size and entity tag say whether its content was read before.
+        """
         for path, name in self._named(work):
             yield _fingerprint(path, name)
 
     def _look(self, connection: duckdb.DuckDBPyConnection, request: Request, records: int) -> Iterator[Batch]:
         """Yield the first records of the first and last files, in one batch, with the columns of all these files."""
         found = list(self._named(request.work, MOST_FILES))
-        chosen = [SourceFile(name, "", path, path.stat().st_size) for path, name in choose(found)]
+        files = [SourceFile(name, "", path, path.stat().st_size) for path, name in choose(found)]
+        chosen = [self._fetched(file, request.work) for file in files]
         if not chosen:
             raise self._no_file()
         is_utf_8, cut = self.mapping.format.is_utf_8, list[Beginning]()
@@ -135,7 +142,16 @@ class FileTable:
 
     @property
     def _root(self) -> Path:
-        return Path(self.connection.url().removeprefix("file:").removeprefix("//")).expanduser()
+        return root_of(self.connection.url())
+
+    def _fetched(self, file: SourceFile, work: Path) -> SourceFile:
+        """Return a file that this machine has: a copy of one on S3."""
+        if not isinstance(file.path, S3Path):
+            return file
+        try:
+            return replace(file, path=_copy_to(file.path, work))
+        except FILE_ERRORS as error:
+            raise self._failed(file.name, error) from None
 
     def _named(self, work: Path, most: int | None = None) -> Iterator[tuple[Path, str]]:
         """Yield the paths and names of all files; of each archive `most` members at most."""
@@ -151,8 +167,10 @@ class FileTable:
                 if not name.isascii() and not _is_utf_8(name):
                     raise RefusedError("its name is no UTF-8; rename it")
                 if separator:
-                    for member, copy in members(path, pattern, work, most):
+                    archive = _copy_to(path, work) if isinstance(path, S3Path) else path
+                    for member, copy in members(archive, pattern, work, most):
                         yield copy, f"{name}!{member}"
+                    _remove_copy(archive, work)
                 else:
                     yield path, name
         except FILE_ERRORS as error:
@@ -165,6 +183,9 @@ class FileTable:
             raise self._failed(file.name, error) from None
 
     def _failed(self, name: str, error: Exception) -> SourceFailed:
+        if isinstance(error, S3Failed):
+            cause = f"{error.place}: {error.cause}"
+            return SourceFailed(str(self.mapping.name), cause, error.remedy, error.is_transient)
         cause = error.strerror if isinstance(error, OSError) and error.strerror else str(error)
         shown = name.encode(errors="replace").decode()
         return SourceFailed(str(self.mapping.name), f"{shown}: {cause}", "Fix the file, then run again.")
@@ -189,7 +210,7 @@ class FileTable:
                     raise self._failed(file.name, cause) from None
             raise
         for file in {*files, *prepared}:
-            _remove_copy(file, request.work)
+            _remove_copy(file.path, request.work)
 
     def _common_reader(self, files: Sequence[SourceFile]) -> Reader:
         """Return the reader of all files; raises SourceFailed for several kinds, and for a format that does not fit."""
@@ -228,16 +249,27 @@ def _most_bytes(file: SourceFile) -> int:
 
 def _fingerprint(path: Path, name: str) -> SourceFile:
     """Return a file with the hash of its content; the name counts too for a document, whose record holds it."""
-    with path.open("rb") as stream:
-        digest = hashlib.file_digest(stream, "sha256").hexdigest()
+    size = path.stat().st_size
+    if isinstance(path, S3Path):
+        digest = f"{path.etag} {size}"
+    else:
+        with path.open("rb") as stream:
+            digest = hashlib.file_digest(stream, "sha256").hexdigest()
     if reader_of(name) in DOCUMENT_READERS:
         digest = hashlib.sha256(f"{digest} {name}".encode()).hexdigest()
-    return SourceFile(name, digest, path, path.stat().st_size)
+    return SourceFile(name, digest, path, size)
 
 
-def _remove_copy(file: SourceFile, work: Path) -> None:
-    if work in file.path.parents:
-        file.path.unlink()
+def _copy_to(path: S3Path, work: Path) -> Path:
+    """Copy an object to a folder, under a name of our own with the endings of its own."""
+    copy = work / f"object-{uuid4().hex}{''.join(path.suffixes[-2:])}"
+    path.download(copy)
+    return copy
+
+
+def _remove_copy(path: Path, work: Path) -> None:
+    if work in path.parents:
+        path.unlink(missing_ok=True)
 
 
 def _damage(file: SourceFile) -> Exception | None:

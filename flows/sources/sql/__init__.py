@@ -11,8 +11,8 @@ from flows.sources.batches import Connector
 
 SQLITE = "sqlite:///"
 SCHEMES = (
-    "Schemes are sqlite:///, postgresql://, mysql://, https://, kafka://, file: for folders and archives, python: for "
-    "your own module, and those of SQLAlchemy's dialects, such as oracle://."
+    "Schemes are sqlite:///, postgresql://, mysql://, https://, kafka://, file: and s3:// for folders and archives, "
+    "python: for your own module, and those of SQLAlchemy's dialects, such as oracle://."
 )
 POSTGRESQL, MYSQL = ("postgresql", "postgres"), ("mysql", "mariadb")
 """Databases that are read by the driver of the set-up, whatever driver the URL names."""

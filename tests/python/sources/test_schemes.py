@@ -32,8 +32,8 @@ def broken() -> Iterator[str]:
     ("url", "message"),
     [
         (
-            "s3://bucket/folder",
-            "begins with s3:, a scheme that no connector reads.\nSchemes are sqlite:///, postgresql",
+            "gs://bucket/folder",
+            "begins with gs:, a scheme that no connector reads.\nSchemes are sqlite:///, postgresql",
         ),
         ("kafka://one:9092,two:9092/topic", r"is not valid.\nWrite kafka://HOST:PORT, and the topic under `from`"),
         ("mongodb+srv://me:hunter2@host/shop", r"begins with mongodb\+srv:, a scheme that no connector reads"),

@@ -12,16 +12,14 @@ from flows.warehouse import release
 
 def commit_watermark_first() -> None:
     """Commit a batch's number and the source's watermark before its rows (fault 2)."""
-    write = raw.write_deltalake
+    write = raw.write_rows
 
-    def write_watermark_first(table: Any, rows: Any, *, commit_properties: Any = None, **options: Any) -> None:
-        if commit_properties is None:
-            return write(table, rows, **options)
+    def write_watermark_first(table: Any, path: Any, rows: Any, **options: Any) -> None:
         gathered = rows.read_all()
-        write(table, gathered.schema.empty_table(), commit_properties=commit_properties, **options)
-        write(table, gathered, mode="append", schema_mode="merge")
+        write(table, path, gathered.schema.empty_table(), **options)
+        write(delta.open_table(path), path, gathered, mode="append", schema_mode="merge")
 
-    raw.write_deltalake = write_watermark_first
+    raw.write_rows = write_watermark_first
 
 
 def add_to_quarantine() -> None:
