@@ -165,9 +165,13 @@ def _outcomes(plan: LoadPlan, checked: Checked, landed: Relation) -> Relation:
     stored, contract = plan.stored(checked), plan.contract
     is_known = came_again = "false"
     if stored:
-        is_same = _same(checked.payload(contract))
-        is_later = f"known._batch > landed._came and {_by_arrival(contract)}"
-        is_known = f"exists (select 1 from {_with_successors(stored, contract)} as known where {is_same} and {STANDS})"
+        is_same, deletes = _same(checked.payload(contract)), "(known._deleted or checked._deleted)"
+        is_later = (
+            f"{_by_arrival(contract)} and (known._batch > landed._came or (known._batch = landed._came and {deletes}))"
+        )
+        was_deleted = f"checked._deleted and known._deleted and known._batch >= landed._came and {_same(contract.key)}"
+        is_same = f"({is_same} and not checked._deleted and {STANDS} or {was_deleted})"
+        is_known = f"exists (select 1 from {_with_successors(stored, contract)} as known where {is_same})"
         came_again = f"exists (select 1 from {stored} as known where {is_later})"
     query = f"""
         with compared as (
@@ -198,12 +202,16 @@ def _with_successors(stored: str, contract: Contract) -> str:
 
 
 def _by_arrival(contract: Contract) -> str:
-    """Return SQL for whether a stored row has the key of a checked one, and their order is that of arrival."""
+    """Return SQL for whether a stored row has the key of a checked one, and their order is that of arrival.
+
+    A tombstone and a state of its key have no other order.
+    """
     match contract.load:
         case "append":
             return "false"
         case "upsert":
-            return _same([*contract.key, *([contract.cursor] if contract.cursor else [])])
+            is_same_state = _same([contract.cursor]) if contract.cursor else "true"
+            return f"{_same(contract.key)} and (known._deleted or checked._deleted or {is_same_state})"
         case "full":
             return _same(contract.key)
 

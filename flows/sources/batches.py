@@ -21,6 +21,9 @@ LOOK_SECONDS = 5
 RECORD = "_record"
 """A further column for records that came as JSON text: that text."""
 
+TOMBSTONE = "kafka_is_tombstone"
+"""A column of records that is true for those that delete their key."""
+
 
 @dataclass(frozen=True)
 class Rejected:
