@@ -49,6 +49,13 @@ class TimeZone(ConfigModel):
     repeated: RepeatedHour = Field(default="quarantine", description="Which moment a time in the repeated hour is")
 
 
+class Ingest(ConfigModel):
+    """How often `ingest` commits what has come from a topic."""
+
+    seconds: float = Field(default=5, ge=0.5, description="The time from one commit to the next")
+    megabytes: int = Field(default=64, ge=1, le=64, description="The size of messages that one commit holds at most")
+
+
 class TableOptions(Endpoint):
     """How one contract table is read. Absent columns are read by the contract's own names."""
 
@@ -110,6 +117,7 @@ class ConnectionOptions(ConfigModel):
     auth: Auth = Field(default_factory=Auth.model_construct, description="REST: credentials")
     served_by: ServedBy = Field(default="", description="Function of the project that serves it: package.module:name")
     rate: Rate | None = Field(default=None, description="REST: the highest rate of requests")
+    ingest: Ingest = Field(default=Ingest(), description="Kafka: how often the command ingest commits")
     tables: Mapping[str, TableOptions | None] = Field(default={}, description="Contract tables; default: all of them")
 
 

@@ -76,21 +76,33 @@ def compact_and_vacuum_table(
     table = open_table(path)
     if table is None:
         return Housekeeping()
-    properties = CommitProperties(custom_metadata={**carried(table), ROWS_VERSION: str(rows_version(table))})
-    sizes = pa.table(table.get_add_actions()).column("size_bytes").to_pylist()
-    compacted = sum(size < SMALL for size in sizes)
-    if compacted >= MANY:
-        table.optimize.compact(
-            commit_properties=properties, post_commithook_properties=KEEP_COMMITS, writer_properties=WRITTEN
-        )
-        table.create_checkpoint()
-    else:
-        compacted = 0
+    compacted = compact_table(table)
+    properties = CommitProperties(custom_metadata=_unchanged(table))
     sizes_before = {file: file.stat().st_size for file in path.glob("*.parquet")}
     if len(sizes_before) - len(table.file_uris()) < min(least, MANY):
         return Housekeeping(compacted)
     deleted = _prune(table, properties, named, age)
     return Housekeeping(compacted, deleted, sum(size for file, size in sizes_before.items() if not file.exists()))
+
+
+def compact_table(table: DeltaTable) -> int:
+    """Merge the small files of a table if it has many; return how many there were, or 0. Nothing is deleted."""
+    sizes = pa.table(table.get_add_actions()).column("size_bytes").to_pylist()
+    compacted: int = sum(size < SMALL for size in sizes)
+    if compacted < MANY:
+        return 0
+    table.optimize.compact(
+        commit_properties=CommitProperties(custom_metadata=_unchanged(table)),
+        post_commithook_properties=KEEP_COMMITS,
+        writer_properties=WRITTEN,
+    )
+    table.create_checkpoint()
+    return compacted
+
+
+def _unchanged(table: DeltaTable) -> dict[str, str]:
+    """Return the metadata of a commit that changes no row."""
+    return {**carried(table), ROWS_VERSION: str(rows_version(table))}
 
 
 def _prune(table: DeltaTable, properties: CommitProperties, named: Collection[int], age: timedelta) -> int:

@@ -5,7 +5,6 @@ nothing. dlt has no source for Kafka in its own package: a resource of dlt yield
 """
 
 import json
-import os
 import subprocess
 import sys
 import tempfile
@@ -23,7 +22,7 @@ from tests.benchmarks.shop import ROWS, Bench
 from tests.python.support.memory import largest_resident_mb
 from tests.services.kafka import kafka
 
-MESSAGES, PARTITIONS = int(os.environ.get("BENCH_KAFKA_MESSAGES", 1_000_000)), 2
+MESSAGES, PARTITIONS, RUNS = 1_000_000, 2, 3
 TOPIC, LIMIT_MB = "order-lines", 1000
 DLT_PYTHON = PROJECT / ".venv" / "bench" / "bin" / "python"
 LOADED = {"from": TOPIC, "load": "append"}
@@ -34,9 +33,7 @@ def main() -> None:
     with kafka() as broker, tempfile.TemporaryDirectory(prefix="bench-") as folder:
         fill(broker.address)
         bench, url = Bench(Path(folder)), f"kafka://{broker.address}"
-        ours, theirs = run_alternately(
-            lambda: bench.load(url, LOADED), lambda: consume(broker.address), repeats=int(os.environ.get("REPEATS", 3))
-        )
+        ours, theirs = run_alternately(lambda: bench.load(url, LOADED), lambda: consume(broker.address), RUNS)
         what = f"Kafka, {MESSAGES:,} messages of JSON"
         report(Measure(what, "confluent-kafka, json.loads", ours, theirs, at_least=0.7))
         report(Measure(what, "dlt → Delta", ours, time_dlt(broker.address, Path(folder)), at_least=3))

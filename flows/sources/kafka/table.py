@@ -22,7 +22,6 @@ from flows.sources.json_records import land_json
 from flows.sources.kafka.records import Buffer, Decoder, present_fields, whole_record
 
 ROWS_A_BATCH = 200_000
-BYTES_A_BATCH = 64 * 1024 * 1024
 MESSAGES_A_FETCH, FETCH_SECONDS = 10_000, 0.1
 MEAN_SIZE = 4_096
 """The bytes that a message is taken to have at least, before any was read."""
@@ -73,6 +72,7 @@ class KafkaTable:
     mapping: TableMapping
     properties: Mapping[str, Any]
     message_schema: str | Mapping[int, str] | None = None
+    megabytes: int = 64
 
     @classmethod
     def of(cls, connection: Connection, mapping: TableMapping) -> "KafkaTable":
@@ -91,7 +91,7 @@ class KafkaTable:
                 "Write kafka://HOST:PORT, and the topic under `from`. Properties of the client follow a question mark.",
             )
         properties = {**named, "bootstrap.servers": servers, "log_level": 0}
-        return cls(mapping, properties, connection.message_schema(mapping.name.table))
+        return cls(mapping, properties, connection.message_schema(mapping.name.table), connection.ingest.megabytes)
 
     @property
     def has_schema_ids(self) -> bool:
@@ -138,6 +138,15 @@ class KafkaTable:
             finally:
                 consumer.close()
 
+    def lag(self, watermark: str | None) -> dict[int, int]:
+        """Return how many offsets each partition has after a watermark; raises SourceFailed."""
+        with self._failures():
+            consumer = Consumer({**self.properties, **FIXED})
+            try:
+                return _Reading(self, consumer, Watermark.parse(watermark), is_look=False).lag()
+            finally:
+                consumer.close()
+
     def failed(self, cause: str, *, is_transient: bool = False, is_unreachable: bool = False) -> SourceFailed:
         """Return the error of this table."""
         remedy = f"Fix the topic, or its url or mapping in {self.mapping.place}, then run again."
@@ -165,6 +174,7 @@ class _Reading:
         self._seconds, self._patience = (LOOK_SECONDS,) * 2 if is_look else (CONNECT_SECONDS, STALLED_SECONDS)
         self._notes: list[str] = []
         self._decode = table.decoder()
+        self._bytes = table.megabytes * 1024 * 1024
         self._buffer = self._new_buffer()
         self._topic_id, partitions = self._describe()
         if watermark.topic_id not in ("", self._topic_id):
@@ -190,11 +200,15 @@ class _Reading:
         most = ROWS_A_BATCH if request.look is None else request.look + 1
         for messages in self._messages(most):
             self._buffer.add(messages)
-            if self._buffer.read >= most or self._buffer.size >= BYTES_A_BATCH:
+            if self._buffer.read >= most or self._buffer.size >= self._bytes:
                 yield self._land(connection, request)
-                if request.look is not None:
+                if request.look is not None or request.is_enough():
                     return
         yield self._land(connection, request)
+
+    def lag(self) -> dict[int, int]:
+        """Return how many offsets each partition has that were not read."""
+        return {one: end - self._next[one] for one, end in self._ends.items()}
 
     def _new_buffer(self) -> Buffer:
         return Buffer(self._decode, has_schema_ids=self._table.has_schema_ids)
@@ -232,7 +246,7 @@ class _Reading:
         """Return how many messages to fetch next: of large ones few, so that a batch stays within its size."""
         read, size = self._buffer.read, self._buffer.size
         mean = max(size // max(read, 1), MEAN_SIZE)
-        return max(1, min(MESSAGES_A_FETCH, most - read, (BYTES_A_BATCH - size) // mean))
+        return max(1, min(MESSAGES_A_FETCH, most - read, (self._bytes - size) // mean))
 
     def _below_ends(self, found: list[Message], waiting: set[int]) -> list[Message]:
         """Return the messages below the ends, move the offsets, and take partitions from those that are waited for."""
