@@ -106,7 +106,7 @@ class Stream:
 
 
 def streams_of(sources: Connections, contracts: Mapping[TableName, Contract]) -> list[Stream]:
-    """Return the tables of a set that are topics; raises UsageError if there are none."""
+    """Return the tables of a set that are topics; raises UsageError for a set without topics."""
     for connection in sources:
         connection.require_environment()
     wanted = tables_to_load(sources, contracts)

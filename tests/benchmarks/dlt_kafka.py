@@ -1,5 +1,6 @@
-"""Load a topic into a Delta table by dlt, and print the seconds: dlt_kafka.py ADDRESS TOPIC PARTITIONS FOLDER. Needs the
-environment of dlt. Its resource yields what a bare consumer parses, a list of messages at a time.
+"""Load a topic into a Delta table by dlt, and print the seconds: dlt_kafka.py ADDRESS TOPIC PARTITIONS FOLDER.
+
+Needs the environment of dlt. Its resource yields what a bare consumer parses, a list of messages at a time.
 """
 
 import json
