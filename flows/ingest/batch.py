@@ -16,7 +16,7 @@ from flows.lake.file_ledger import record_files
 from flows.lake.null_spikes import count_nulls, require_filled
 from flows.lake.quarantine import quarantine_rejected, require_contract, require_kept
 from flows.lake.schema_evolution import fit_extras
-from flows.sources.batches import TOMBSTONE, Batch, SourceFile, source_columns
+from flows.sources.batches import RECORD, TOMBSTONE, Batch, SourceFile, source_columns
 from flows.sources.mapping import map_batch
 from flows.sources.suggestions import did_you_mean
 
@@ -52,9 +52,11 @@ def check_batch(plan: LoadPlan, batch: Batch, *, query_in_source: bool) -> tuple
 def _require_cursor(plan: LoadPlan, batch: Batch, missing: tuple[str, ...]) -> None:
     """Refuse rows without the cursor that orders a history: they would sort before all stored rows."""
     contract, cursor, records = plan.contract, plan.contract.cursor, batch.records
-    if contract.load != "upsert" or cursor not in missing or records is None or batch.may_lack_columns:
+    if contract.load != "upsert" or cursor not in missing or records is None:
         return
-    if TOMBSTONE in records.types:  # which have none
+    if TOMBSTONE in records.types or (
+        batch.may_lack_columns and RECORD in records.types
+    ):  # a message alone may lack it
         return
     stored = plan.raw.stored([cursor])
     if stored and records.connection.execute(f"select count({identifier(cursor)}) from {stored}").fetchall() != [(0,)]:

@@ -79,7 +79,7 @@ def map_batch(
     query fails, naming the file.
     """
     is_text = RECORD in records.types and (query_in_source or not mapping.query)
-    is_each_own = (may_lack and was_used) or TOMBSTONE in records.types
+    is_each_own = (may_lack and was_used and RECORD in records.types) or TOMBSTONE in records.types
     may_lack |= is_file or RECORD in records.types
     absent: tuple[str, ...] = ()
     if mapping.query and not query_in_source:

@@ -250,8 +250,12 @@ class _Reading:
 
     def _below_ends(self, found: list[Message], waiting: set[int]) -> list[Message]:
         """Return the messages below the ends, move the offsets, and take partitions from those that are waited for."""
-        taken = []
-        following, ends = self._next, self._ends
+        following, ends, taken = self._next, self._ends, list[Message]()
+        last = {message.partition() or 0: message.offset() or 0 for message in found}
+        is_plain = last.keys() <= waiting and all(message.error() is None for message in found)
+        if is_plain and all(offset < ends[partition] - 1 for partition, offset in last.items()):
+            following.update({partition: offset + 1 for partition, offset in last.items()})
+            return found
         for message in found:
             error, partition, offset = message.error(), message.partition(), message.offset()
             if error is not None and error.code() != KafkaError._PARTITION_EOF:
