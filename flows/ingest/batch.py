@@ -54,10 +54,8 @@ def _require_cursor(plan: LoadPlan, batch: Batch, missing: tuple[str, ...]) -> N
     contract, cursor, records = plan.contract, plan.contract.cursor, batch.records
     if contract.load != "upsert" or cursor not in missing or records is None:
         return
-    if TOMBSTONE in records.types or (
-        batch.may_lack_columns and RECORD in records.types
-    ):  # a message alone may lack it
-        return
+    if TOMBSTONE in records.types or (batch.may_lack_columns and RECORD in records.types):
+        return  # each message has its own fields
     stored = plan.raw.stored([cursor])
     if stored and records.connection.execute(f"select count({identifier(cursor)}) from {stored}").fetchall() != [(0,)]:
         raise SchemaMismatch(

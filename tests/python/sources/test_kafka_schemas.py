@@ -141,6 +141,7 @@ def test_fault_56_a_message_of_an_unknown_schema_id_waits_in_quarantine(
     map_with(shop, topic, {number: f"{tmp_path}/{file}.avsc" for number, file in ((7, 7), (9, 9), (12, 9))})
     load = shop.load()
     assert (load.counts.accepted, load.counts.known) == (1, 3)
+    assert [raw for raw, _ in shop.quarantine()] == [b"{}"]
 
 
 def test_protobuf_by_a_descriptor_set_is_read_as_its_own_json(
