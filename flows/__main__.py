@@ -26,6 +26,7 @@ from flows.cli.check import check, check_before_run
 from flows.cli.compare import clone, diff
 from flows.cli.completion import complete
 from flows.cli.features import app as features
+from flows.cli.ingest import ingest
 from flows.cli.init import init
 from flows.cli.learning import score, train, training_set
 from flows.cli.preview import preview
@@ -294,7 +295,7 @@ def main() -> int:
     gc.set_threshold(OBJECTS_BETWEEN_COLLECTIONS, 50, 100)
     app.add_typer(features, name="features")
     app.command("training-set")(training_set)
-    commands: list[Callable[..., None]] = [demo, check, preview, init, train, score]
+    commands: list[Callable[..., None]] = [demo, check, preview, init, ingest, train, score]
     commands += [releases, rollback, diff, clone, prune, rebuild]
     for command in commands:
         app.command()(command)

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 KEPT = ("--set", "--connections")
 COMMANDS = (
-    "check|clone|describe|diff|elt|features|preview|prune|query|quarantine|replay|rebuild|releases|reload|rollback|"
+    "check|clone|describe|diff|elt|features|ingest|preview|prune|query|quarantine|replay|rebuild|releases|reload|rollback|"
     "score|status|tables|train|training-set|verify"
 )
 NEXT_COMMAND = re.compile(rf"(-m flows (?:{COMMANDS})\b)(?![^\n]* --set )")

@@ -49,6 +49,13 @@ class TimeZone(ConfigModel):
     repeated: RepeatedHour = Field(default="quarantine", description="Which moment a time in the repeated hour is")
 
 
+class Ingest(ConfigModel):
+    """How often `ingest` commits what has come from a topic."""
+
+    seconds: float = Field(default=5, ge=0.5, description="The time from one commit to the next")
+    megabytes: int = Field(default=64, ge=1, le=64, description="The size of messages that one commit holds at most")
+
+
 class TableOptions(Endpoint):
     """How one contract table is read. Absent columns are read by the contract's own names."""
 
@@ -64,6 +71,9 @@ class TableOptions(Endpoint):
     )
     time_zone: str | TimeZone = Field(default="UTC", description="Of times without an offset")
     format: FileFormat = Field(default=FileFormat(), description="Files: how they are written")
+    message_schema: Text | dict[int, Text] | None = Field(
+        default=None, alias="schema", description="Kafka: file of an Avro or Protobuf schema, files by id, or registry"
+    )
 
     @model_validator(mode="after")
     def _require_query_or_columns(self) -> Self:
@@ -107,6 +117,7 @@ class ConnectionOptions(ConfigModel):
     auth: Auth = Field(default_factory=Auth.model_construct, description="REST: credentials")
     served_by: ServedBy = Field(default="", description="Function of the project that serves it: package.module:name")
     rate: Rate | None = Field(default=None, description="REST: the highest rate of requests")
+    ingest: Ingest = Field(default=Ingest(), description="Kafka: how often the command ingest commits")
     tables: Mapping[str, TableOptions | None] = Field(default={}, description="Contract tables; default: all of them")
 
 
@@ -153,6 +164,10 @@ class Connection(ConnectionOptions):
         place = {"name": TableName(self.source, table), "file": self.file, "connection_set": self.connection_set}
         return TableMapping.model_construct(**{**dict(options), **place, "origin": origin, "lookups": lookups})
 
+    def message_schema(self, table: str) -> Any:
+        """Return the file of a topic's schema, files by schema id, or a registry's URL; None for JSON."""
+        return self._render_all(f"tables.{table}.schema", self._options(table).message_schema)
+
     def body(self, table: str) -> Any:
         """Return the body to post to a table's endpoint, with the environment's values; None for a get."""
         options = self._options(table)
@@ -166,7 +181,7 @@ class Connection(ConnectionOptions):
     def environment_mistakes(self) -> list[UsageError]:
         """Return an error for each variable that is not set, and for each template that cannot be read."""
         uses: list[Callable[[], object]] = [self.url, self.credentials]
-        uses += [partial(use, table) for table in self.tables for use in (self.mapping, self.body)]
+        uses += [partial(use, table) for table in self.tables for use in (self.mapping, self.body, self.message_schema)]
         errors: dict[str, UsageError] = {}
         for use in uses:
             try:

@@ -16,7 +16,7 @@ from flows.lake.file_ledger import record_files
 from flows.lake.null_spikes import count_nulls, require_filled
 from flows.lake.quarantine import quarantine_rejected, require_contract, require_kept
 from flows.lake.schema_evolution import fit_extras
-from flows.sources.batches import Batch, SourceFile, source_columns
+from flows.sources.batches import RECORD, TOMBSTONE, Batch, SourceFile, source_columns
 from flows.sources.mapping import map_batch
 from flows.sources.suggestions import did_you_mean
 
@@ -54,6 +54,8 @@ def _require_cursor(plan: LoadPlan, batch: Batch, missing: tuple[str, ...]) -> N
     contract, cursor, records = plan.contract, plan.contract.cursor, batch.records
     if contract.load != "upsert" or cursor not in missing or records is None:
         return
+    if TOMBSTONE in records.types or (batch.may_lack_columns and RECORD in records.types):
+        return  # each message has its own fields
     stored = plan.raw.stored([cursor])
     if stored and records.connection.execute(f"select count({identifier(cursor)}) from {stored}").fetchall() != [(0,)]:
         raise SchemaMismatch(

@@ -3,7 +3,7 @@
 import logging
 import time
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from functools import partial
@@ -63,17 +63,24 @@ class LoadResult:
 
 
 def load_table(
-    connection: Connection, contract: Contract, lake: Path, *, run_id: str, connector: Connector | None = None
+    connection: Connection,
+    contract: Contract,
+    lake: Path,
+    *,
+    run_id: str,
+    connector: Connector | None = None,
+    is_enough: Callable[[], bool] = lambda: False,
 ) -> LoadResult:
     """Bring one table of the lake up to date with its source, and record the load, failed or not.
 
-    The source is read by the connector given, or the one for the connection's URL.
+    The source is read by the connector given, or the one for the connection's URL. A topic is read until that
+    `is_enough`, and no further than its ends.
 
     Raises SourceFailed, SchemaMismatch, or GateFailed if more records are rejected than the contract allows. Batches
     that were committed before stay, and the next load continues after them.
     """
     plan = plan_load(connection, contract, lake)
-    return run_recorded(plan, run_id, _load(plan, connector))
+    return run_recorded(plan, run_id, _load(plan, connector, is_enough))
 
 
 def run_recorded(plan: LoadPlan, run_id: str, steps: Iterator[Progress]) -> LoadResult:
@@ -119,11 +126,12 @@ def _committed(plan: LoadPlan, run_id: str, progress: Progress, seconds: float) 
     return LoadResult(name, plan.load_id, progress.counts, seconds, 0, is_complete=False)
 
 
-def _load(plan: LoadPlan, connector: Connector | None) -> Iterator[Progress]:
+def _load(plan: LoadPlan, connector: Connector | None, is_enough: Callable[[], bool]) -> Iterator[Progress]:
     """Take the contract, load all batches, then look at what the load as a whole shows."""
     with working_connection(plan) as (duck, work):
         plan, progress = take_contract(plan, duck)
-        raw, committed, request = plan.raw, plan.raw.batch, _request(plan, work, duck)
+        raw, committed = plan.raw, plan.raw.batch
+        request = replace(_request(plan, work, duck), is_enough=is_enough)
         if plan.mapping.lookups:
             load_lookups(duck, plan.connection, plan.mapping, work)
         connector = connector or connect(plan.connection, plan.mapping)

@@ -15,6 +15,7 @@ from flows.ingest.plan import LoadPlan, working_connection
 from flows.ingest.progress import Progress
 from flows.lake.casts import is_nested
 from flows.lake.check import SEPARATOR, Checked
+from flows.lake.delta import open_table, relation_of
 from flows.lake.quarantine import quarantined_rows, resolve
 from flows.lake.raw import RawTable
 from flows.lake.schema_evolution import fit_extras
@@ -107,6 +108,9 @@ def clear_quarantine(plan: LoadPlan) -> Progress:
     name, messages = plan.contract.name, []
     with working_connection(plan) as (duck, _):
         for group in quarantined_records(duck, plan.raw, plan.contract.key[0]):
+            if group.schema is None and (read := _read_again(plan, duck, group)).count():
+                resolve(plan.raw, read, plan.load_id)
+                messages.append(f"{name}: {read.count():,} left the quarantine, they can be read now")
             rechecked, _ = recheck(plan, duck, group)
             if rechecked is None:
                 continue
@@ -120,6 +124,14 @@ def clear_quarantine(plan: LoadPlan) -> Progress:
                     f"python -m flows replay {name} moves them"
                 )
     return Progress(messages=tuple(messages))
+
+
+def _read_again(plan: LoadPlan, duck: duckdb.DuckDBPyConnection, group: QuarantinedRecords) -> Relation:
+    """Return the malformed records in whose place the load has read a record, as `resolve` takes them."""
+    rows = relation_of(open_table(plan.raw.path))
+    read = f"select _position from {rows} where _load_id = {literal(plan.load_id)}" if rows else "select null"
+    query = f"select _hash, null::varchar[] as _reasons from {quarantined_rows(plan.raw)} where {group.where}"
+    return Relation.table(duck, "records_read_again", f"{query} and _position in ({read})")
 
 
 def _land(duck: duckdb.DuckDBPyConnection, raw: RawTable, group: QuarantinedRecords) -> Relation:
@@ -165,9 +177,13 @@ def _outcomes(plan: LoadPlan, checked: Checked, landed: Relation) -> Relation:
     stored, contract = plan.stored(checked), plan.contract
     is_known = came_again = "false"
     if stored:
-        is_same = _same(checked.payload(contract))
-        is_later = f"known._batch > landed._came and {_by_arrival(contract)}"
-        is_known = f"exists (select 1 from {_with_successors(stored, contract)} as known where {is_same} and {STANDS})"
+        is_same, deletes = _same(checked.payload(contract)), "(known._deleted or checked._deleted)"
+        is_later = (
+            f"{_by_arrival(contract)} and (known._batch > landed._came or (known._batch = landed._came and {deletes}))"
+        )
+        was_deleted = f"checked._deleted and known._deleted and known._batch >= landed._came and {_same(contract.key)}"
+        is_same = f"({is_same} and not checked._deleted and {STANDS} or {was_deleted})"
+        is_known = f"exists (select 1 from {_with_successors(stored, contract)} as known where {is_same})"
         came_again = f"exists (select 1 from {stored} as known where {is_later})"
     query = f"""
         with compared as (
@@ -198,12 +214,16 @@ def _with_successors(stored: str, contract: Contract) -> str:
 
 
 def _by_arrival(contract: Contract) -> str:
-    """Return SQL for whether a stored row has the key of a checked one, and their order is that of arrival."""
+    """Return SQL for whether a stored row has the key of a checked one, and their order is that of arrival.
+
+    A tombstone and a state of its key have no other order.
+    """
     match contract.load:
         case "append":
             return "false"
         case "upsert":
-            return _same([*contract.key, *([contract.cursor] if contract.cursor else [])])
+            is_same_state = _same([contract.cursor]) if contract.cursor else "true"
+            return f"{_same(contract.key)} and (known._deleted or checked._deleted or {is_same_state})"
         case "full":
             return _same(contract.key)
 

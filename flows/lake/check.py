@@ -8,11 +8,11 @@ import duckdb
 
 from flows.config.connections import RepeatedHour
 from flows.config.contract import Check, Column, Contract
-from flows.core.clock import utc_now
 from flows.core.errors import SchemaMismatch
 from flows.core.names import identifier, literal
 from flows.core.relation import Relation
 from flows.lake.casts import Cast, lossless_cast
+from flows.lake.rules import Rule, range_rules, tombstone_rules, unless_deleted
 from flows.lake.times import TIMES, ZONED, LocalTime, near_dst_change, record_dst_transitions
 from flows.sources.absent_columns import NOT_FOUND
 from flows.sources.batches import RecordSchema, source_columns
@@ -34,6 +34,7 @@ class Checked:
 
     `records` has the contract's columns typed and the extra columns as they came. Then come `_row` (the order within
     the batch, from 1), `_file`, `_position` and `_reasons` (null if the record passes, else joined by SEPARATOR).
+    `_deleted` is true for a tombstone, of which all contract columns but the key are null.
     `_raw` is a rejected record as it came, `_schema` its RecordSchema.
     """
 
@@ -56,7 +57,7 @@ def check(mapped: MappedBatch, contract: Contract) -> Checked:
     try:
         found = _mapped_types(mapped)
         local = _near_dst_changes(connection, contract, found)
-        rules = [*_range_rules(contract), *_year_rules(contract, mapped), *_dst_rules(local, mapped.repeated_hour)]
+        rules = [*range_rules(contract), *_year_rules(contract, mapped), *_dst_rules(local, mapped.repeated_hour)]
         moments = _moments(local, mapped.repeated_hour)
         try:
             read = connection.execute(f"{_source(mapped)} select count(*) from source{where}").fetchall()[0][0]
@@ -82,7 +83,8 @@ def check(mapped: MappedBatch, contract: Contract) -> Checked:
 def check_nothing(connection: duckdb.DuckDBPyConnection, contract: Contract) -> Checked:
     """Return what a check of no records gives, for a source that has no records and so no columns."""
     columns = ", ".join(f"cast(null as {kind}) as {identifier(name)}" for name, kind in contract.types.items())
-    further = "null::varchar as _file, null::bigint as _number, null::varchar as _reasons, null::varchar as _raw"
+    further = "null::varchar as _file, null::bigint as _number, false as _deleted, "
+    further += "null::varchar as _reasons, null::varchar as _raw"
     typed = Relation.table(connection, TYPED, f"select {columns}, {further} where false")
     return Checked(_numbered(typed, RecordSchema({})), (), 0)
 
@@ -138,14 +140,6 @@ def _mapped_types(mapped: MappedBatch) -> list[str]:
     return [kind for _, kind, *_ in mapped.records.connection.execute(sql).fetchall()]
 
 
-@dataclass(frozen=True)
-class Rule:
-    """SQL for whether a record keeps a rule (never null), and for the reason if it breaks it."""
-
-    holds: str
-    reason: str
-
-
 def _check_sql(
     contract: Contract,
     mapped: MappedBatch,
@@ -161,12 +155,7 @@ def _check_sql(
     """
     columns, where = contract.columns, mapped.where or "true"
     casts = _casts(contract, mapped, found)
-    rules = [
-        Rule("_where_holds", "case when not _where_holds then 'where cannot be evaluated' end"),
-        *(_type_rule(column, at, casts[at], is_careful=is_careful) for at, column in enumerate(columns)),
-        *(_check_rule(column, check, is_careful=is_careful) for column in columns for check in column.checks),
-        *further,
-    ]
+    rules = [*_rules(contract, mapped, casts, is_careful=is_careful), *further]
     typed_list = [
         f"{cast.typed} as {identifier(column.name)}, coalesce({cast.is_lossless}, false) as _l{at}"
         for at, (column, cast) in enumerate(zip(columns, casts, strict=True))
@@ -179,7 +168,8 @@ def _check_sql(
         {_source(mapped)},
         mapped as (
             select
-                {", ".join([*_mapped_list(mapped, is_careful=is_careful), *map(identifier, mapped.extras)])},
+                {", ".join([*_mapped_list(mapped, contract, is_careful=is_careful), *map(identifier, mapped.extras)])},
+                {mapped.deletes} as _deletes,
                 {f"not {_raises(where)}" if is_careful else "true"} as _where_holds,
                 _file,
                 _row as _number,
@@ -200,10 +190,24 @@ def _check_sql(
             {passed},
             _file,
             _number,
+            _deletes as _deleted,
             case when not _is_good then {reasons} end as _reasons,
             case when not _is_good then {raw} end as _raw
         from checked
     """
+
+
+def _rules(contract: Contract, mapped: MappedBatch, casts: list[Cast], *, is_careful: bool) -> list[Rule]:
+    """Return the rules of the columns; those that are not for the key do not apply to tombstones."""
+    columns = contract.columns
+    where = Rule("_where_holds", "case when not _where_holds then 'where cannot be evaluated' end")
+    types = [_type_rule(column, at, casts[at], is_careful=is_careful) for at, column in enumerate(columns)]
+    checks = [_check_rule(column, check, is_careful=is_careful) for column in columns for check in column.checks]
+    if mapped.deletes != "false":
+        pairs = zip(columns, types, strict=True)
+        types = [rule if column.name in contract.key else unless_deleted(rule) for column, rule in pairs]
+        checks = [*tombstone_rules(contract), *map(unless_deleted, checks)]
+    return [where, *types, *checks]
 
 
 def _casts(contract: Contract, mapped: MappedBatch, found: list[str]) -> list[Cast]:
@@ -213,10 +217,12 @@ def _casts(contract: Contract, mapped: MappedBatch, found: list[str]) -> list[Ca
     ]
 
 
-def _mapped_list(mapped: MappedBatch, *, is_careful: bool) -> list[str]:
+def _mapped_list(mapped: MappedBatch, contract: Contract, *, is_careful: bool) -> list[str]:
     """List the mapped columns; the careful form tells of each whether its expression raises."""
     mapped_list = []
-    for at, expression in enumerate(mapped.expressions.values()):
+    for at, (name, expression) in enumerate(mapped.expressions.items()):
+        if mapped.deletes != "false" and name not in contract.key:
+            expression = f"case when not {mapped.deletes} then {expression} end"
         mapped_list.append(f"{_tried(expression) if is_careful else expression} as _m{at}")
         if is_careful:
             mapped_list.append(f"{_raises(expression)} as _x{at}")
@@ -245,29 +251,6 @@ def _check_rule(column: Column, check: Check, *, is_careful: bool) -> Rule:
     tried = f"coalesce({_tried(f'({check.expression})')}, not {_raises(check.expression)})"
     holds = tried if is_careful else f"coalesce(({check.expression}), true)"
     return Rule(holds, f"case when not {holds} then {literal(f'{column.name}: {check.name}')} end")
-
-
-def _range_rules(contract: Contract) -> list[Rule]:
-    """Reject times from the future, and from before the earliest day, of columns that have happened and of the cursor.
-
-    Such a cursor spoils the order of a history for good. One order of the year 2062 would make all others look old,
-    and one of the year 1 a calendar of two thousand years.
-    """
-    rules = []
-    for column in contract.columns:
-        kind = column.data_type
-        if not (column.has_happened or column.name == contract.cursor) or kind not in (*TIMES, "date"):
-            continue
-        zone = "+00" if kind == ZONED else ""
-        value, latest = identifier(column.name), f"{utc_now() + contract.future_tolerance}{zone}"
-        ahead = f"coalesce({value} <= cast({ZONED if zone else 'timestamp'} '{latest}' as {kind}), true)"
-        since = f"coalesce({value} >= {kind} '{contract.earliest}{f' 00:00:00{zone}' if zone else ''}', true)"
-        for holds, reason in (
-            (ahead, "lies further ahead than future_tolerance allows"),
-            (since, f"lies before {contract.earliest}, the contract's earliest day"),
-        ):
-            rules.append(Rule(holds, f"case when not {holds} then {literal(f'{column.name}: {reason}')} end"))
-    return rules
 
 
 def _year_rules(contract: Contract, mapped: MappedBatch) -> list[Rule]:

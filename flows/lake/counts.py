@@ -3,6 +3,9 @@
 from collections.abc import Iterable
 from dataclasses import astuple, dataclass
 
+MADE_BY_A_RECORD = "(not _deleted or _row > 0)"
+"""SQL for rows that a record of the source made; a tombstone of a key that a full copy lacks has no record."""
+
 
 @dataclass(frozen=True)
 class Counts:
@@ -11,7 +14,7 @@ class Counts:
     `known` are those that the lake or the quarantine held, unchanged, before the load. `duplicate` are those that came
     more than once within the load, or under a stored key with another payload. `conflicts` are keys that came again
     with another payload; they are among the accepted or the duplicate.
-    `deleted` are tombstones, which were not read.
+    `deleted` are tombstones of keys that a full copy lacks, which were not read.
     """
 
     read: int = 0

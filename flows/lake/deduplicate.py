@@ -1,12 +1,12 @@
 """Deduplication: which checked records are new, by the key and the load mode of the contract."""
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 
 from flows.config.contract import Contract
 from flows.core.names import identifier, literal
 from flows.core.relation import Relation
 from flows.lake.check import Checked
+from flows.lake.states import has_no_cursor, has_tombstones, key_alone, listed, repeated_in_generations, same
 
 NEW_ROWS = "new_rows"
 
@@ -17,6 +17,8 @@ REPLACED = "replaced"
 @dataclass(frozen=True)
 class NewRows:
     """Rows to append: the contract's and the extra columns, then `_row`, `_position` and `_deleted`.
+
+    A tombstone of a key that a full copy lacks has no `_row`; one that the source sent has that of its record.
 
     A conflict is a key that came again with another payload and, for upserts, the same known cursor. `current` is how
     many keys a full copy was compared with. `known` counts the records that the lake held, unchanged, before the load.
@@ -29,11 +31,12 @@ class NewRows:
     known: int = 0
 
     def count(self) -> tuple[int, int]:
-        """Count the rows, and the tombstones of keys that disappeared."""
-        rows, tombstones = self.rows.count(), self.rows.count("_deleted")
+        """Count the rows that a record made, and the tombstones of keys that disappeared."""
+        rows, tombstones = self.rows.count(), self.rows.count("_deleted and _row is null")
         if not tombstones:  # to read positions takes longer than to count
             return rows, 0
-        return rows - tombstones, self.rows.count(f"_deleted and _position is distinct from '{REPLACED}'")
+        gone = f"_deleted and _row is null and _position is distinct from '{REPLACED}'"
+        return rows - tombstones, self.rows.count(gone)
 
 
 def deduplicate(
@@ -51,7 +54,11 @@ def deduplicate(
     payload, records, connection = checked.payload(contract), checked.records, checked.records.connection
     matches = _stored_matches(checked, contract, stored, last_batch)
     repeated = _batch_duplicates(records, contract)
-    passed = f"select {_listed(payload)}, _row, _position, false as _deleted from {records} where _reasons is null"
+    passed = f"select {listed(payload)}, _row, _position, _deleted from {records} where _reasons is null"
+    if contract.load == "upsert" and has_tombstones(records, contract, stored):
+        again = repeated_in_generations(checked, contract, stored, last_batch)
+        rows = Relation.view(connection, NEW_ROWS, f"{passed} and _row not in (select _row from {again})")
+        return NewRows(rows, checked.extras, _upsert_conflicts(contract, matches, rows), known=again.count("_is_known"))
     if not _has_rows(matches) and not _has_rows(repeated):
         return NewRows(Relation.view(connection, NEW_ROWS, passed), checked.extras)
     stored_again = _stored_again(checked, contract, matches)
@@ -87,7 +94,7 @@ def _stored_matches(checked: Checked, contract: Contract, stored: str | None, la
             f"{stored} as stored semi join (select {key} from {records} where _reasons is null) using ({key}) "
             f"where not _deleted{_lower_bound(records, contract)}"
         )
-    query = f"select {_listed(checked.payload(contract))}, {was_stored} as _was_stored from {matches}"
+    query = f"select {listed(checked.payload(contract))}, {was_stored} as _was_stored from {matches}"
     return Relation.table(records.connection, "stored_matches", query)
 
 
@@ -105,7 +112,7 @@ def _lower_bound(records: Relation, contract: Contract) -> str:
 
 def _batch_duplicates(records: Relation, contract: Contract) -> Relation:
     """Return keys, or for upserts states, of which the batch has more than one record."""
-    state = _listed(_state(contract))
+    state = listed(_state(contract))
     query = f"select {state}, min(_row) as _first from {records} where _reasons is null group by {state}"
     return Relation.table(records.connection, "batch_duplicates", f"{query} having count(*) > 1")
 
@@ -134,11 +141,11 @@ def _stored_again(checked: Checked, contract: Contract, matches: Relation) -> Re
 
     Those that nothing but their arrival orders are left out: the state before them decides.
     """
-    by_cursor = f"not ({_has_no_cursor(contract)})" if contract.load == "upsert" else "true"
+    by_cursor = f"not ({has_no_cursor(contract)})" if contract.load == "upsert" else "true"
     query = f"""
         select again._row, bool_or(stored._was_stored) as _was_stored
         from (from {checked.records} where _reasons is null and {by_cursor}) as again
-        inner join {matches} as stored on {_same("again", "stored", checked.payload(contract))}
+        inner join {matches} as stored on {same("again", "stored", checked.payload(contract))}
         group by again._row
     """
     return Relation.table(checked.records.connection, "stored_again", query)
@@ -158,9 +165,9 @@ def _known_records(
     """
     known = f"select _row from {stored_again} where _was_stored"
     if contract.load == "upsert":
-        by_arrival, payload = _has_no_cursor(contract), checked.payload(contract)
-        unchanged = f"_was_stored and not _deleted and {_same('again', 'stored', payload)}"
-        earlier = f"changed._row < again._row and {_same('again', 'changed', contract.key)}"
+        by_arrival, payload = has_no_cursor(contract), checked.payload(contract)
+        unchanged = f"_was_stored and not _deleted and {same('again', 'stored', payload)}"
+        earlier = f"changed._row < again._row and {same('again', 'changed', contract.key)}"
         known = f"""
             {known}
             union all
@@ -176,7 +183,7 @@ def _append_conflicts(
     checked: Checked, contract: Contract, matches: Relation, duplicates: Relation, known: Relation, rows: Relation
 ) -> int:
     payload, key = checked.payload(contract), contract.key_sql
-    columns = _listed(payload)
+    columns = listed(payload)
     others = f"select _row from {duplicates} anti join {known} using (_row)"
     again = f"(select {columns} from {checked.records} where _row in ({others}))"
     return _count(
@@ -189,7 +196,7 @@ def _append_conflicts(
                 union all
                 select {columns} from {rows} semi join {again} using ({key})
             ) as kept
-            where {_same("again", "kept", payload)}
+            where {same("again", "kept", payload)}
         )
         """,
     )
@@ -200,21 +207,21 @@ def _upsert_duplicates(checked: Checked, contract: Contract, repeated: Relation)
     payload, is_known = checked.payload(contract), f"{identifier(str(contract.cursor))} is not null"
     return f"""
         select _row from {checked.records} as candidate
-        semi join {repeated} as repeated on {_same("candidate", "repeated", _state(contract))}
+        semi join {repeated} as repeated on {same("candidate", "repeated", _state(contract))}
         where _reasons is null and {is_known}
-        qualify row_number() over (partition by {_listed(payload)} order by _row) > 1
+        qualify row_number() over (partition by {listed(payload)} order by _row) > 1
     """
 
 
 def _current_states(checked: Checked, contract: Contract, stored: str | None, last_batch: int) -> Relation:
     """Return the last stored row of each key of the batch, among those that nothing but their arrival orders."""
-    records, columns, key = checked.records, _listed(checked.payload(contract)), contract.key_sql
+    records, columns, key = checked.records, listed(checked.payload(contract)), contract.key_sql
     query = f"select {columns}, false as _deleted, false as _was_stored from {records} where false"
     if stored is not None:
         query = (
             f"select {columns}, _deleted, _batch <= {last_batch} as _was_stored from {stored} as stored "
             f"semi join (select {key} from {records} where _reasons is null) using ({key}) "
-            f"where {_has_no_cursor(contract)} "
+            f"where {has_no_cursor(contract)} "
             f"qualify row_number() over (partition by {key} order by _batch desc, _row desc) = 1"
         )
     return Relation.table(records.connection, "current_states", query)
@@ -226,12 +233,12 @@ def _states_that_stay(checked: Checked, contract: Contract, current: Relation, r
     A state that comes back after another one is a change: A, B, A are three rows.
     """
     payload, key = checked.payload(contract), contract.key_sql
-    columns, state = _listed(payload), f"struct_pack({', '.join(map(identifier, payload))})"
-    records = f"(from {checked.records} where _reasons is null and {_has_no_cursor(contract)})"
+    columns, state = listed(payload), f"struct_pack({', '.join(map(identifier, payload))})"
+    records = f"(from {checked.records} where _reasons is null and {has_no_cursor(contract)})"
     return f"""
         select _row from {records} as candidate anti join {repeated} as repeated using ({key})
         where exists (
-            select 1 from {current} as before where not _deleted and {_same("candidate", "before", payload)}
+            select 1 from {current} as before where not _deleted and {same("candidate", "before", payload)}
         )
         union
         select _row from (
@@ -251,10 +258,6 @@ def _states_that_stay(checked: Checked, contract: Contract, current: Relation, r
     """
 
 
-def _has_no_cursor(contract: Contract) -> str:
-    return f"{identifier(contract.cursor)} is null" if contract.cursor else "true"
-
-
 def _upsert_conflicts(contract: Contract, matches: Relation, rows: Relation) -> int:
     if contract.cursor is None:
         return 0
@@ -262,10 +265,10 @@ def _upsert_conflicts(contract: Contract, matches: Relation, rows: Relation) -> 
     return _count(
         rows,
         f"""
-        select {_listed(state)} from {rows} where {is_known} group by all having count(*) > 1
+        select {listed(state)} from {rows} where {is_known} group by all having count(*) > 1
         union
-        select {_listed(state)} from {rows} as new_rows
-        where {is_known} and exists (select 1 from {matches} as stored where {_same("new_rows", "stored", state)})
+        select {listed(state)} from {rows} as new_rows
+        where {is_known} and exists (select 1 from {matches} as stored where {same("new_rows", "stored", state)})
         """,
     )
 
@@ -278,21 +281,16 @@ def _full(checked: Checked, contract: Contract, stored: str | None, all_keys_see
     is ordered by cursor until the key disappears.
     """
     payload, records = checked.payload(contract), checked.records
-    connection, columns, key = records.connection, _listed(payload), contract.key_sql
-    latest = (
-        f"select {columns}, _deleted from {stored} "
-        f"qualify row_number() over (partition by {key} order by _batch desc, _row desc) = 1"
-        if stored
-        else f"select {columns}, false as _deleted from {records} where false"
-    )
-    query = f"select * exclude (_deleted) from ({latest}) where not _deleted"
-    current = Relation.table(connection, "current_rows", query)
+    connection, columns, key = records.connection, listed(payload), contract.key_sql
+    current = _current_rows(checked, contract, stored)
     last = Relation.table(
         connection,
         "last_rows",
         f"select {columns}, _row, _position from {records} "
-        f"where _reasons is null and _row in (select max(_row) from {records} where _reasons is null group by {key})",
+        f"where _reasons is null and not _deleted "
+        f"and _row in (select max(_row) from {records} where _reasons is null group by {key})",
     )
+    ended = f"select {key} from {records} where _reasons is null group by {key} having arg_max(_deleted, _row)"
     does_not_rise = "false"
     if contract.cursor:
         before, now = f"before.{identifier(contract.cursor)}", f"now.{identifier(contract.cursor)}"
@@ -300,49 +298,49 @@ def _full(checked: Checked, contract: Contract, stored: str | None, all_keys_see
     rows = f"""
         select {columns}, _row, _position, false as _deleted
         from {last} as seen
-        where not exists (select 1 from {current} as before where {_same("seen", "before", payload)})
+        where not exists (select 1 from {current} as before where {same("seen", "before", payload)})
         union all by name
-        select {_key_alone("gone", contract, payload)},
+        select {key_alone("gone", contract, payload)},
             null::bigint as _row, null::varchar as _position, true as _deleted
         from {current} as gone
         where {f"exists (select 1 from {last})" if all_keys_seen else "false"}
-            and not exists (select 1 from {records} as seen where {_same("seen", "gone", contract.key)})
+            and not exists (
+                select 1 from (from {records} anti join ({ended}) using ({key})) as seen
+                where {same("seen", "gone", contract.key)}
+            )
         union all by name
-        select {_key_alone("before", contract, payload)},
+        select {key_alone("before", contract, payload)},
             null::bigint as _row, {literal(REPLACED)} as _position, true as _deleted
         from {current} as before
-        inner join {last} as now on {_same("before", "now", contract.key)}
+        inner join {last} as now on {same("before", "now", contract.key)}
         where {does_not_rise}
     """
     overtaken = f"""
         select distinct {columns} from {records} as earlier
-        where _reasons is null and _row not in (select _row from {last})
-            and not exists (select 1 from {last} as seen where {_same("earlier", "seen", payload)})
+        where _reasons is null and not _deleted and _row not in (select _row from {last})
+            and not exists (select 1 from {last} as seen where {same("earlier", "seen", payload)})
     """
     known = f"""
-        select 1 from {records} as seen where _reasons is null
-            and exists (select 1 from {current} as before where {_same("seen", "before", payload)})
+        select 1 from {records} as seen where _reasons is null and not _deleted
+            and exists (select 1 from {current} as before where {same("seen", "before", payload)})
     """
     conflicts, keys = _count(records, overtaken), current.count()
     new_rows = Relation.table(connection, NEW_ROWS, rows)
     return NewRows(new_rows, checked.extras, conflicts, keys, _count(records, known))
 
 
+def _current_rows(checked: Checked, contract: Contract, stored: str | None) -> Relation:
+    """Return the last stored row of each key that is not deleted."""
+    columns = listed(checked.payload(contract))
+    latest = (
+        f"select {columns}, _deleted from {stored} "
+        f"qualify row_number() over (partition by {contract.key_sql} order by _batch desc, _row desc) = 1"
+        if stored
+        else f"select {columns}, false as _deleted from {checked.records} where false"
+    )
+    query = f"select * exclude (_deleted) from ({latest}) where not _deleted"
+    return Relation.table(checked.records.connection, "current_rows", query)
+
+
 def _count(relation: Relation, query: str) -> int:
     return int(relation.connection.execute(f"select count(*) from ({query})").fetchall()[0][0])
-
-
-def _key_alone(relation: str, contract: Contract, payload: Sequence[str]) -> str:
-    """List the payload as a tombstone has it: all but the key is null."""
-    return ", ".join(
-        f"{f'{relation}.{identifier(name)}' if name in contract.key else 'null'} as {identifier(name)}"
-        for name in payload
-    )
-
-
-def _same(one: str, other: str, names: Sequence[str]) -> str:
-    return " and ".join(f"{one}.{identifier(name)} is not distinct from {other}.{identifier(name)}" for name in names)
-
-
-def _listed(names: Sequence[str]) -> str:
-    return ", ".join(map(identifier, names))

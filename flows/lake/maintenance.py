@@ -79,22 +79,34 @@ def compact_and_vacuum_table(
     if table is None:
         return Housekeeping()
     require_lease(path)
-    properties = CommitProperties(custom_metadata={**carried(table), ROWS_VERSION: str(rows_version(table))})
-    sizes = pa.table(table.get_add_actions()).column("size_bytes").to_pylist()
-    compacted = sum(size < SMALL for size in sizes)
-    if compacted >= MANY:
-        table.optimize.compact(
-            commit_properties=properties, post_commithook_properties=KEEP_COMMITS, writer_properties=WRITTEN
-        )
-        table.create_checkpoint()
-    else:
-        compacted = 0
+    compacted = compact_table(table)
+    properties = CommitProperties(custom_metadata=_unchanged(table))
     before = file_sizes(path)
     is_worth_it = len(before) - len(table.file_uris()) >= min(least, MANY)
     deleted = _prune(table, properties, named, age) if is_worth_it else 0
     left = file_sizes(path) if deleted else before
     drop_copies(path, left)
     return Housekeeping(compacted, deleted, sum(size for file, size in before.items() if file not in left))
+
+
+def compact_table(table: DeltaTable) -> int:
+    """Merge the small files of a table if it has many; return how many there were, or 0. Nothing is deleted."""
+    sizes = pa.table(table.get_add_actions()).column("size_bytes").to_pylist()
+    compacted: int = sum(size < SMALL for size in sizes)
+    if compacted < MANY:
+        return 0
+    table.optimize.compact(
+        commit_properties=CommitProperties(custom_metadata=_unchanged(table)),
+        post_commithook_properties=KEEP_COMMITS,
+        writer_properties=WRITTEN,
+    )
+    table.create_checkpoint()
+    return compacted
+
+
+def _unchanged(table: DeltaTable) -> dict[str, str]:
+    """Return the metadata of a commit that changes no row."""
+    return {**carried(table), ROWS_VERSION: str(rows_version(table))}
 
 
 def _prune(table: DeltaTable, properties: CommitProperties, named: Collection[int], age: timedelta) -> int:

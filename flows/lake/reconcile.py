@@ -5,7 +5,7 @@ from pathlib import Path
 
 from flows.core.errors import Finding, GateFailed
 from flows.core.names import TableName
-from flows.lake.counts import Counts
+from flows.lake.counts import MADE_BY_A_RECORD, Counts
 from flows.lake.delta import open_table, query
 from flows.lake.quarantine import quarantine_path
 from flows.lake.raw import raw_path
@@ -14,11 +14,11 @@ from flows.lake.raw import raw_path
 def require_reconciliation(lake: Path, loads: Mapping[TableName, tuple[str, Counts]]) -> None:
     """Recount each load (its id and counts, by table) in raw history and quarantine; raises GateFailed if it differs.
 
-    Tombstones are not read from the source, so they do not count.
+    Tombstones of a full copy are not read from the source, so they do not count.
     """
     findings = []
     for name, (load_id, counts) in loads.items():
-        accepted = _count(raw_path(lake, name), "_load_id = $1 and not _deleted", load_id)
+        accepted = _count(raw_path(lake, name), f"_load_id = $1 and {MADE_BY_A_RECORD}", load_id)
         quarantined = _count(quarantine_path(lake, name), "_load_id = $1", load_id)
         if (accepted, quarantined) != (counts.accepted, counts.quarantined):
             counted = f"the load counted {counts.accepted:,} accepted and {counts.quarantined:,} quarantined"

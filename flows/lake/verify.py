@@ -15,7 +15,7 @@ from flows.core.names import TableName
 from flows.core.storage import lake_table_damaged
 from flows.lake.catalog import Pin, Verified
 from flows.lake.content import method, stated_contents, unlike_batches
-from flows.lake.counts import Counts
+from flows.lake.counts import MADE_BY_A_RECORD, Counts
 from flows.lake.damage import damage_named, require_readable, require_readable_files
 from flows.lake.delta import commits, open_table, query, readable_files, relation_of
 from flows.lake.quarantine import quarantine_path
@@ -82,7 +82,7 @@ def verify_table(lake: Path, name: TableName, path: Path | None = None, version:
     faults = [f"batch {batch}: {text}" for batch, text in sorted(unlike_batches(table, stated).items())]
     found = _count_by("_batch", table)
     accepted = {load: counts.accepted for load, counts in _counts_by_load(table).items()}
-    stored = _count_by("_load_id", table, "not _deleted")
+    stored = _count_by("_load_id", table, MADE_BY_A_RECORD)
     for load in accepted.keys() & stored.keys() | {load for load, count in accepted.items() if count}:
         if accepted[load] != stored.get(load, 0):
             faults.append(f"load {load}: it accepted {accepted[load]:,} rows, the lake holds {stored.get(load, 0):,}")

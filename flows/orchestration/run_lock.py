@@ -7,11 +7,12 @@ import os
 import shutil
 import socket
 import sys
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, fields, replace
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING, Any
+from typing import IO, TYPE_CHECKING, Any
 from uuid import UUID
 
 from flows.config.settings import DataFolder
@@ -32,12 +33,17 @@ LAKE_LOCK = "run.lock"
 """The object that is the lock of a lake on S3."""
 
 
+LONGEST_BRIEF_SECONDS, POLL_SECONDS = 60, 0.02
+"""How long an owner that is brief is waited for, and how often the lock is tried meanwhile."""
+
+
 @dataclass(frozen=True)
 class Owner:
     """The run that holds a data folder: its process, command, start, and flow run in Prefect.
 
-    If the lake is on S3, machines share it: `host` names this one. `token` is in the lake's lock too, and `earlier` is
-    that of the dead run whose lock is being taken over.
+    One that `is_brief` holds it for seconds, so that others wait for it. If the lake is on S3, machines share it: `host`
+    names this one. `token` is in the lake's lock too, and `earlier` is that of the dead run whose lock is being taken
+    over.
     """
 
     process: int
@@ -47,6 +53,7 @@ class Owner:
     host: str | None = None
     token: str | None = None
     earlier: str | None = None
+    is_brief: bool = False
 
     def __str__(self) -> str:
         place = f" on {self.host}" if self.host else ""
@@ -54,23 +61,18 @@ class Owner:
 
 
 @contextmanager
-def run_lock(folder: DataFolder, flow_run: str | None = None) -> Iterator[None]:
+def run_lock(folder: DataFolder, flow_run: str | None = None, *, is_brief: bool = False) -> Iterator[None]:
     """Hold a data folder for one run; raises RunLocked with the owner's name if another run has it.
 
-    The kernel frees the lock when its owner dies, however that happens. Then this run takes over the folder, and, if it
-    is a flow run itself, closes the dead run in Prefect. A lake on S3 has a lock of its own, which other machines see.
+    A run that holds it for seconds only, `is_brief`, is waited for. The kernel frees the lock when its owner dies,
+    however that happens. Then this run takes over the folder, and, if it is a flow run itself, closes the dead run in
+    Prefect. A lake on S3 has a lock of its own, which other machines see.
     """
     folder.path.mkdir(parents=True, exist_ok=True)
     if folder.lock.is_dir():
         set_aside(folder.lock, "is a folder")
     with folder.lock.open("a+", encoding="utf-8", errors="replace") as file:
-        try:
-            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            file.seek(0)
-            raise RunLocked(
-                folder.path.name, str(_owner(file.read(LONGEST_OWNER)) or "a run that is just starting")
-            ) from None
+        _take(file, folder.path.name)
         file.seek(0)
         left = file.read(LONGEST_OWNER)
         dead = _owner(left)
@@ -81,7 +83,7 @@ def run_lock(folder: DataFolder, flow_run: str | None = None) -> Iterator[None]:
         if folder.work.exists() and not folder.work.is_dir():
             set_aside(folder.work, "is no folder")
         shutil.rmtree(folder.work, ignore_errors=True)  # what the dead run had spilled and unpacked
-        owner = Owner(os.getpid(), " ".join(sys.argv[1:4]), _now(), flow_run)
+        owner = Owner(os.getpid(), " ".join(sys.argv[1:4]), _now(), flow_run, is_brief=is_brief)
         with _lake_lock(folder, file.fileno(), owner, dead):
             if flow_run is not None and dead is not None and dead.flow_run is not None:
                 _close_in_prefect(dead)
@@ -113,6 +115,33 @@ def _lake_lock(folder: DataFolder, file: int, owner: Owner, dead: Owner | None) 
             os.ftruncate(file, 0)
         who = _owner(json.dumps(held.owner)) or "a run that is just starting"
         raise RunLocked(str(lake), f"{who}; it was alive {held.age:.0f} s ago") from None
+
+
+@contextmanager
+def ingest_lock(folder: DataFolder) -> Iterator[None]:
+    """Hold the right to ingest into a set, from one round to the next; raises RunLocked if another ingest has it."""
+    folder.path.mkdir(parents=True, exist_ok=True)
+    with (folder.path / "ingest.lock").open("a+", encoding="utf-8", errors="replace") as file:
+        _take(file, folder.path.name)
+        _write(file.fileno(), Owner(os.getpid(), " ".join(sys.argv[1:4]), _now()))
+        try:
+            yield
+        finally:
+            os.ftruncate(file.fileno(), 0)
+
+
+def _take(file: IO[str], name: str) -> None:
+    """Lock a file, after waiting for an owner that is brief; raises RunLocked with the name of its owner."""
+    deadline = time.monotonic() + LONGEST_BRIEF_SECONDS
+    while True:
+        try:
+            return fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            file.seek(0)
+            owner = _owner(file.read(LONGEST_OWNER))
+            if owner is None or not owner.is_brief or time.monotonic() > deadline:
+                raise RunLocked(name, str(owner or "a run that is just starting")) from None
+            time.sleep(POLL_SECONDS)
 
 
 def find_owner(folder: DataFolder) -> tuple[Owner | None, bool]:

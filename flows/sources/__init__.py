@@ -46,8 +46,12 @@ def connect(connection: Connection, mapping: TableMapping) -> Connector:
 
 def usable_watermark(connection: Connection, watermark: str | None) -> str | None:
     """Return a table's watermark, or None if it was reached by a source of another kind than that of the URL."""
-    is_kafka = connection.url().lower().startswith("kafka:")
-    return watermark if watermark is not None and is_of_offsets(watermark) == is_kafka else None
+    return watermark if watermark is not None and is_of_offsets(watermark) == is_stream(connection) else None
+
+
+def is_stream(connection: Connection) -> bool:
+    """Tell whether a source goes on without an end: its tables are topics."""
+    return connection.url().lower().startswith("kafka:")
 
 
 def require_connectors(tables: Iterable[tuple[TableName, Connection]]) -> None:

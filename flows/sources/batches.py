@@ -21,6 +21,9 @@ LOOK_SECONDS = 5
 RECORD = "_record"
 """A further column for records that came as JSON text: that text."""
 
+TOMBSTONE = "kafka_is_tombstone"
+"""A column of records that is true for those that delete their key."""
+
 
 @dataclass(frozen=True)
 class Rejected:
@@ -81,7 +84,8 @@ class Request:
     """The request of a load to a connector; `identity` are the source's columns that tell one record from another.
 
     With a `look`, a connector yields the columns and so many records of its beginning, in one batch. It yields one
-    record more if there are more. It asks the source once, and gives up after LOOK_SECONDS.
+    record more if there are more. It asks the source once, and gives up after LOOK_SECONDS. A topic is asked after each
+    batch whether that `is_enough` for this load.
     """
 
     watermark: str | None
@@ -92,6 +96,7 @@ class Request:
     work: Path
     columns: ExpectedColumns = ExpectedColumns()
     look: int | None = None
+    is_enough: Callable[[], bool] = lambda: False
 
 
 class Connector(Protocol):

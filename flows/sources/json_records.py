@@ -1,6 +1,7 @@
 """Records that came as JSON text: they stay text until DuckDB reads them, so that no number is rounded."""
 
 import re
+from collections.abc import Iterator, Mapping
 from decimal import Decimal
 
 import duckdb
@@ -21,10 +22,42 @@ IS_OBJECT = "case when json_valid(_record) then json_type(_record) = 'OBJECT' el
 LONG_NUMBER = re.compile(r"[0-9][0-9.]{15}|[0-9][eE]-[0-9]{3}")
 """A first look at a text: only a number that is this long, or this small, may be none that a double holds."""
 
+LONG_FRACTION = re.compile(rb"[:,\[\s]-?(?:(?=[0-9.]{17})[0-9]*\.[0-9]|[0-9]{16,}[eE])")
+SMALL_NUMBER = re.compile(rb"[:,\[\s]-?[0-9]+(?:\.[0-9]+)?[eE]-[0-9]{3}")
+"""Numbers that a double may not hold; a digit within a text, such as an id in hexadecimal, begins none."""
+
+LONGEST_NUMBER = 400
+"""The characters of the longest number that is looked for: a double has 309 digits before its point at most."""
+
+OUTLINE = bytes.maketrans(b"123456789.E", b"0000000000e")
+"""Makes all digits alike, so that one search finds all numbers of a length."""
+
+ZEROS, SMALL = b"0" * 16, b"e-000"
+
 
 def keep_digits(text: str) -> str:
     """Write numbers that a double cannot hold as texts within a JSON text: DuckDB reads fractions as doubles."""
     return TEXTS_AND_FRACTIONS.sub(_exact, text) if LONG_NUMBER.search(text) else text
+
+
+def may_lose_digits(text: bytes) -> bool:
+    """Tell whether JSON texts, joined in any way, may hold a number that `keep_digits` would change.
+
+    Regexes are slow, so they run around the places where the outline of the bytes has such a number.
+    """
+    outline = text.translate(OUTLINE)
+    return any(
+        pattern.search(text, max(at - LONGEST_NUMBER, 0), at + LONGEST_NUMBER)
+        for sign, pattern in ((ZEROS, LONG_FRACTION), (SMALL, SMALL_NUMBER))
+        for at in _places(outline, sign)
+    )
+
+
+def _places(text: bytes, sign: bytes) -> Iterator[int]:
+    at = text.find(sign)
+    while at >= 0:
+        yield at
+        at = text.find(sign, at + len(sign))
 
 
 def _exact(match: re.Match[str]) -> str:
@@ -34,13 +67,16 @@ def _exact(match: re.Match[str]) -> str:
     return f'"{token}"'
 
 
-def land_json(records: Relation, table: str) -> tuple[Relation, tuple[Rejected, ...]]:
+def land_json(
+    records: Relation, table: str, further: Mapping[str, str] | None = None, whole: str = "_record"
+) -> tuple[Relation, tuple[Rejected, ...]]:
     """Give records (as RECORDS) columns; return them, and those that are no JSON object.
 
-    Every key that any record has becomes a text column; nested values stay JSON text.
+    Every key that any record has becomes a text column; nested values stay JSON text. `further` columns are no part of
+    the text, as SQL by name. With them, `whole` is SQL for the text of the whole record.
     Raises SchemaMismatch if two keys differ by case or Unicode form alone.
     """
-    objects, rejected = str(records), list[Rejected]()
+    objects, rejected, own = str(records), list[Rejected](), dict(further or {})
     try:
         found = _keys_of(records, objects)
     except duckdb.InvalidInputException:
@@ -49,19 +85,22 @@ def land_json(records: Relation, table: str) -> tuple[Relation, tuple[Rejected, 
         rejected = _reject(records, objects, f"not {IS_OBJECT}", "is no JSON object")
         objects = f"(from {records} where {IS_OBJECT})"
         found = _keys_of(records, objects)
-    if any(repeats for _, repeats in found):  # its true value is unknown
-        repeated = f"(select *, json_keys(_record) as keys from {objects})"
-        rejected += _reject(records, repeated, REPEATS, "has a key twice")
-        objects = f"(select * exclude (keys) from {repeated} where not {REPEATS})"
-    keys = [key for key in dict.fromkeys(key for key, _ in found) if key is not None]
-    refuse_colliding_names(table, keys)
+    taken = [key for key, _ in found if key in own]
+    for is_found, condition, reason in (
+        (any(repeats for _, repeats in found), REPEATS, "has a key twice"),  # its true value is unknown
+        (taken, f"list_has_any(keys, {taken})", f"has a key that names a field of the message: {', '.join(taken)}"),
+    ):
+        if is_found:
+            with_keys = f"(select *, json_keys(_record) as keys from {objects})"
+            rejected += _reject(records, with_keys, condition, reason)
+            objects = f"(select * exclude (keys) from {with_keys} where not {condition})"
+    keys = [key for key in dict.fromkeys(key for key, _ in found) if key is not None and key not in own]
+    refuse_colliding_names(table, [*keys, *own])
     paths = ", ".join(literal(json_pointer([key])) for key in keys)
     columns = "".join(f"_values[{at}] as {identifier(key)}, " for at, key in enumerate(keys, start=1))
+    columns += "".join(f"{sql} as {identifier(name)}, " for name, sql in own.items())
     values = f"json_extract_string(_record, [{paths}])" if keys else "[]"
-    query = (
-        f"select {columns}_file, _row, _record as {RECORD} "
-        f"from (select {values} as _values, _file, _row, _record from {objects})"
-    )
+    query = f"select {columns}_file, _row, {whole} as {RECORD} from (select *, {values} as _values from {objects})"
     return Relation.view(records.connection, JSON_RECORDS, query), tuple(rejected)
 
 

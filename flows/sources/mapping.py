@@ -1,7 +1,6 @@
 """Mappings: from a source's columns to the contract's; columns that a mapping does not name keep their name."""
 
 import json
-import re
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
@@ -10,18 +9,17 @@ import duckdb
 
 from flows.config.connections import RepeatedHour, TableMapping
 from flows.config.validation import suggest_key
-from flows.core.errors import SchemaMismatch, SourceFailed
-from flows.core.names import folded, identifier, literal
-from flows.core.redaction import without_values
+from flows.core.errors import SchemaMismatch
+from flows.core.names import folded, identifier
 from flows.core.relation import Relation
 from flows.sources.absent_columns import bind_with_nulls
-from flows.sources.batches import RECORD, SERVICE_COLUMNS, ExpectedColumns, RecordSchema, source_columns
+from flows.sources.batches import RECORD, SERVICE_COLUMNS, TOMBSTONE, ExpectedColumns, RecordSchema, source_columns
+from flows.sources.query import run_query
 from flows.sources.suggestions import count_like_data, did_you_mean, suggest_mapping
 
-QUERIED, RECORDED = "queried_records", "whole_records"
+RECORDED = "whole_records"
 NEEDED = ", and the contract requires what is made of it"
 NO_RECORD = ", so that where lets no record pass"
-CANDIDATES = re.compile(r"\s*Candidate (bindings|tables): .*", re.DOTALL)
 
 UNTYPED = '"NULL"'
 """The DuckDB type of a column without any value."""
@@ -38,7 +36,7 @@ class MappedBatch:
     and `absent` columns that the mapping names and no record has.
     `is_text` tells whether each record came as a text, RECORD; otherwise it came as columns, by its `schema`.
     `place` is where a user finds the mapping. With `hides_names`, errors show no names of the source's columns: those
-    of a file without a header are values.
+    of a file without a header are values. `deletes` is SQL for whether a record deletes its key.
     """
 
     records: Relation
@@ -53,6 +51,7 @@ class MappedBatch:
     absent: tuple[str, ...] = ()
     hides_names: bool = False
     repeated_hour: RepeatedHour = "quarantine"
+    deletes: str = "false"
 
     @property
     def record(self) -> str:
@@ -80,10 +79,11 @@ def map_batch(
     query fails, naming the file.
     """
     is_text = RECORD in records.types and (query_in_source or not mapping.query)
+    is_each_own = (may_lack and was_used and RECORD in records.types) or TOMBSTONE in records.types
     may_lack |= is_file or RECORD in records.types
     absent: tuple[str, ...] = ()
     if mapping.query and not query_in_source:
-        records, absent = _run_query(records, mapping, columns, may_lack=may_lack, was_used=was_used)
+        records, absent = run_query(records, mapping, columns, may_lack=may_lack, was_used=was_used)
     referenced = _referenced(records.connection, [*mapping.columns.values(), mapping.where])
     if RECORD in referenced:
         records = _with_record(records)
@@ -102,18 +102,20 @@ def map_batch(
             shown,
             f"Add the column to the contract, or fix {mapping.place}.",
         )
-    expressions, missing = _expressions(mapping, columns, offered, referenced, shown)
+    expressions, missing = _expressions(mapping, columns, offered, referenced, None if is_each_own else shown)
     if may_lack:
-        records, lacking = _complete(records, mapping, columns, shown, was_used=was_used)
+        needed = {name: is_required and not is_each_own for name, is_required in columns.items()}
+        records, lacking = _complete(records, mapping, needed, shown, was_used=was_used)
         absent += lacking
     used = referenced | {name.casefold() for name in (*columns, *absent)}
     is_kept_whole = any(expression.strip() == RECORD for expression in mapping.columns.values())
-    known = {name: kind for name, kind in schema.columns.items() if kind != UNTYPED}
+    known = {name: kind for name, kind in schema.columns.items() if kind != UNTYPED and name != TOMBSTONE}
     further = () if is_kept_whole else tuple(name for name in known if name.casefold() not in used)
     _require_extras_allowed(mapping, tuple(offered.values()), further, on_extra_column)
     evolving = further if on_extra_column == "evolve" else ()
     ignored = further if on_extra_column == "ignore" else ()
-    told = (evolving, ignored, tuple(missing), mapping.place, absent, not is_header, mapping.repeated_hour)
+    deletes = f"coalesce(try_cast({TOMBSTONE} as boolean), false)" if TOMBSTONE in schema.columns else "false"
+    told = (evolving, ignored, tuple(missing), mapping.place, absent, not is_header, mapping.repeated_hour, deletes)
     return MappedBatch(records, schema, is_text, mapping.where, expressions, *told)
 
 
@@ -122,9 +124,12 @@ def _expressions(
     columns: Mapping[str, bool],
     offered: Mapping[str, str],
     referenced: set[str],
-    shown: tuple[str, ...],
+    shown: tuple[str, ...] | None,
 ) -> tuple[dict[str, str], list[str]]:
-    """Return SQL for each contract column, and the columns that are null because the source does not have them."""
+    """Return SQL for each contract column, and the columns that are null because the source does not have them.
+
+    The columns that the source has are `shown`; None if each record has its own, so that all may lack a required one.
+    """
     expressions: dict[str, str] = {}
     missing: list[str] = []
     lacking: list[str] = []
@@ -133,12 +138,12 @@ def _expressions(
             expressions[column] = f"({mapping.columns[column]})"
         elif column.casefold() in offered:
             expressions[column] = identifier(offered[column.casefold()])
-        elif is_required:
+        elif is_required and shown is not None:
             lacking.append(column)
         else:
             expressions[column] = "null"
             missing.append(column)
-    if lacking:
+    if lacking and shown is not None:
         unused = _unused(offered, columns, referenced)
         named = ", ".join(map(repr, lacking))
         raise SchemaMismatch(
@@ -190,8 +195,7 @@ def _complete(
 
 def _unused(offered: Mapping[str, str], columns: Mapping[str, bool], referenced: set[str]) -> list[str]:
     """Return the source's columns that neither the contract nor the mapping names."""
-    named = referenced | {column.casefold() for column in columns}
-    return [name for folded, name in offered.items() if folded not in named]
+    return [name for one, name in offered.items() if one not in referenced | {*map(str.casefold, columns)}]
 
 
 def _require_extras_allowed(
@@ -220,8 +224,7 @@ def mapped_cursor(mapping: TableMapping, cursor: str | None) -> str | None:
     if cursor is None or mapping.query:
         return cursor
     expression = mapping.columns.get(cursor, cursor).strip()
-    quoted = expression.startswith('"') and expression.endswith('"') and '"' not in expression[1:-1]
-    if quoted:
+    if expression.startswith('"') and expression.endswith('"') and '"' not in expression[1:-1]:
         return expression[1:-1]
     return expression if expression.replace("_", "").isalnum() and not expression[0].isdigit() else None
 
@@ -242,68 +245,12 @@ def _with_record(records: Relation) -> Relation:
     return Relation.view(records.connection, RECORDED, query)
 
 
-def _run_query(
-    records: Relation, mapping: TableMapping, columns: Mapping[str, bool], *, may_lack: bool, was_used: bool
-) -> tuple[Relation, tuple[str, ...]]:
-    """Run the query of a mapping, and give its rows the service columns that they lack.
-
-    Return the names of columns that the query reads and no record has as well.
-    """
-    connection, sql = records.connection, mapping.query.strip().rstrip(";")
-    absent: tuple[str, ...] = ()
-    try:
-        if may_lack:
-            queried, _, absent = bind_with_nulls(records, lambda completed: _query_source(completed, "true", sql))
-        else:
-            queried = _query_source(records, "true", sql)
-    except duckdb.Error as error:
-        cause = CANDIDATES.sub("", without_values(error)) if may_lack else without_values(error)
-        where = _first_failing_file(records, sql)
-        raise _query_failed(mapping, f"{where}: {cause}") from None
-    if absent and (queried.count() or not was_used):
-        yielded = {name.casefold() for name in queried.types}
-        for name in (name for name, is_required in columns.items() if is_required):
-            if name.casefold() not in yielded or queried.count(f"{identifier(name)} is not null") == 0:
-                cause = f': column "{absent[0]}" not found in any record, and the contract requires {name}'
-                raise _query_failed(mapping, cause, did_you_mean(absent[0], records))
-    for column, kind in zip(SERVICE_COLUMNS, ("varchar", "bigint"), strict=True):
-        connection.execute(f"alter table {queried} add column if not exists {column} {kind}")
-    return queried, absent
-
-
-def _query_failed(mapping: TableMapping, cause: str, hint: str = "") -> SourceFailed:
-    what = f"the query of its mapping fails{cause}"
-    return SourceFailed(str(mapping.name), what, f"Fix the query in {mapping.place}.{hint}")
-
-
-def _query_source(records: Relation, predicate: str, sql: str) -> Relation:
-    """Run a query that reads records from `source`, a view that exists only meanwhile."""
-    source = Relation.view(records.connection, "source", f"from {records} where {predicate}")
-    try:
-        return Relation.table(records.connection, QUERIED, sql)
-    finally:
-        records.connection.execute(f"drop view {source}")
-
-
-def _first_failing_file(records: Relation, sql: str) -> str:
-    files = records.connection.execute(f"select distinct _file from {records} order by 1").fetchall()
-    for (file,) in files:
-        try:
-            _query_source(records, f"_file = {literal(file)}", sql)
-        except duckdb.BinderException:
-            return ""
-        except duckdb.Error:
-            return f" on {file}"
-    return ""
-
-
 def names_are_known(offered: Sequence[str], wanted: Collection[str], *, is_file: bool) -> bool:
     """Tell whether errors may show the names of a source's columns: those of a file without a header are values.
 
     A header has a column that mapping or contract name (`wanted`, folded), and no name that looks like a value.
     """
-    is_header = not {folded(name) for name in offered}.isdisjoint(wanted) and not count_like_data(offered)
-    return not is_file or is_header
+    return not is_file or (not {*map(folded, offered)}.isdisjoint(wanted) and not count_like_data(offered))
 
 
 def read_columns(connection: duckdb.DuckDBPyConnection, mapping: TableMapping) -> dict[str, set[str]]:

@@ -48,12 +48,14 @@
 
         select
             *,
-            count(case when _is_tombstone then 1 end) over (
-                partition by {{ key_columns }}
-                order by _batch, _row
-                rows between unbounded preceding and current row
-            ) as _generation
+            count(case when _is_tombstone then 1 end) over by_arrival
+            - case when first_value(_is_tombstone) over by_arrival then 1 else 0 end as _generation
         from arrivals_that_stand
+        window by_arrival as (
+            partition by {{ key_columns }}
+            order by _batch, _row
+            rows between unbounded preceding and current row
+        )
 
     ),
 
@@ -74,6 +76,7 @@
                 else _cursor
             end as _seen_at
         from generations_counted
+        where not (_is_tombstone and _generation = 0)
 
     )
 

@@ -12,6 +12,7 @@ from tests.benchmarks.measures import Measure, as_table
 
 CASES = (
     "loads",
+    "kafka",
     "memory",
     "databases",
     "known_keys",

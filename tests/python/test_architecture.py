@@ -18,7 +18,7 @@ ROOMS = (
     ("learning",),
     ("outcome",),
     ("orchestration",),
-    ("elt", "train", "reproduce"),
+    ("elt", "train", "reproduce", "stream"),
     ("score",),
     ("cli",),
     ("__main__",),

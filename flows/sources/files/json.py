@@ -23,7 +23,7 @@ from flows.sources.files.landing import (
     packed_paths_of,
 )
 from flows.sources.files.lines import count_lines, split_lines
-from flows.sources.json_records import LONG_NUMBER, keep_digits, land_json
+from flows.sources.json_records import LONG_NUMBER, LONGEST_NUMBER, keep_digits, land_json, may_lose_digits
 
 LINES_A_PIECE = 50_000
 ONE_COLUMN = (
@@ -32,19 +32,8 @@ ONE_COLUMN = (
 )
 """Makes a CSV reader split a file into lines, several threads at once: a line with such a delimiter is refused."""
 
-LONG_FRACTION = re.compile(rb"[:,\[\s]-?(?:(?=[0-9.]{17})[0-9]*\.[0-9]|[0-9]{16,}[eE])")
-SMALL_NUMBER = re.compile(rb"[:,\[\s]-?[0-9]+(?:\.[0-9]+)?[eE]-[0-9]{3}")
-"""Numbers that a double may not hold; a digit within a text, such as an id in hexadecimal, begins none."""
-
 FIRST_LINE = re.compile(r"[\r\n]")
-LONGEST_NUMBER = 400
-"""The characters of the longest number that is looked for: a double has 309 digits before its point at most."""
-
 CHUNK_BYTES = 1024 * 1024
-OUTLINE = bytes.maketrans(b"123456789.E", b"0000000000e")
-"""Makes all digits alike, so that one search finds all numbers of a length."""
-
-ZEROS, SMALL = b"0" * 16, b"e-000"
 
 
 def read_json_lines(reading: Reading, files: Sequence[SourceFile]) -> Iterator[FileRecords]:
@@ -103,27 +92,10 @@ def _has_long_fraction(file: SourceFile) -> bool:
     before = b""
     with opened(file.path) as stream:
         while chunk := stream.read(CHUNK_BYTES):
-            if _may_hold_long_fraction(chunk) or _may_hold_long_fraction(before + chunk[:LONGEST_NUMBER]):
+            if may_lose_digits(chunk) or may_lose_digits(before + chunk[:LONGEST_NUMBER]):
                 return True
             before = chunk[-LONGEST_NUMBER:]
     return False
-
-
-def _may_hold_long_fraction(text: bytes) -> bool:
-    """Run the regexes around the places where the text's outline has such a number: they are slow."""
-    outline = text.translate(OUTLINE)
-    return any(
-        pattern.search(text, max(at - LONGEST_NUMBER, 0), at + LONGEST_NUMBER)
-        for sign, pattern in ((ZEROS, LONG_FRACTION), (SMALL, SMALL_NUMBER))
-        for at in _places(outline, sign)
-    )
-
-
-def _places(text: bytes, sign: bytes) -> Iterator[int]:
-    at = text.find(sign)
-    while at >= 0:
-        yield at
-        at = text.find(sign, at + len(sign))
 
 
 def _read_again(

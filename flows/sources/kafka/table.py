@@ -5,6 +5,7 @@ import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Any, ClassVar
 from urllib.parse import parse_qsl, unquote, urlsplit
 
@@ -18,13 +19,16 @@ from flows.core.redaction import remember_secret, scrub
 from flows.core.relation import Relation
 from flows.sources.batches import LOOK_SECONDS, Batch, Request
 from flows.sources.json_records import land_json
-from flows.sources.kafka.records import Buffer
+from flows.sources.kafka.records import Buffer, Decoder, present_fields, whole_record
 
 ROWS_A_BATCH = 200_000
-BYTES_A_BATCH = 64 * 1024 * 1024
 MESSAGES_A_FETCH, FETCH_SECONDS = 10_000, 0.1
+MEAN_SIZE = 4_096
+"""The bytes that a message is taken to have at least, before any was read."""
+
 CONNECT_SECONDS, STALLED_SECONDS = 20, 60
 LANDED = "landed_messages"
+REGISTRIES = ("http://", "https://")
 UNREACHABLE = (KafkaError._TRANSPORT, KafkaError._TIMED_OUT, KafkaError._ALL_BROKERS_DOWN, KafkaError._RESOLVE)
 FIXED = {
     "group.id": "ml-warehouse",  # the client requires one; it commits nothing and joins no group
@@ -67,6 +71,8 @@ class KafkaTable:
 
     mapping: TableMapping
     properties: Mapping[str, Any]
+    message_schema: str | Mapping[int, str] | None = None
+    megabytes: int = 64
 
     @classmethod
     def of(cls, connection: Connection, mapping: TableMapping) -> "KafkaTable":
@@ -84,7 +90,34 @@ class KafkaTable:
                 f"{connection.file}: the url of {connection.title} {what}.",
                 "Write kafka://HOST:PORT, and the topic under `from`. Properties of the client follow a question mark.",
             )
-        return cls(mapping, {**named, "bootstrap.servers": servers, "log_level": 0})
+        properties = {**named, "bootstrap.servers": servers, "log_level": 0}
+        return cls(mapping, properties, connection.message_schema(mapping.name.table), connection.ingest.megabytes)
+
+    @property
+    def has_schema_ids(self) -> bool:
+        """Whether values begin with the id of their schema (Confluent's wire format)."""
+        schema = self.message_schema
+        return schema is not None and (not isinstance(schema, str) or schema.startswith(REGISTRIES))
+
+    def decoder(self) -> Decoder | None:
+        """Return what makes JSON of a message's value; None if it is JSON. Raises UsageError for an unusable schema."""
+        schema = self.message_schema
+        if schema is None:
+            return None
+        from flows.sources.kafka.registry import Registry
+        from flows.sources.kafka.schemas import framed, read_schema
+
+        if isinstance(schema, str) and self.has_schema_ids:
+            return framed(Registry(schema, partial(self.failed, is_transient=True)).find)
+        try:
+            return (
+                read_schema(schema).to_json
+                if isinstance(schema, str)
+                else framed({number: read_schema(place) for number, place in schema.items()}.get)
+            )
+        except ValueError as error:
+            remedy = "Fix it; CONTRIBUTING.md, «Topics of Kafka», has an example."
+            raise UsageError(f"{self.mapping.place}: its schema {error}.", remedy) from None
 
     def table_names(self) -> list[str]:
         """Return the topics that are not Kafka's own; raises SourceFailed."""
@@ -102,6 +135,15 @@ class KafkaTable:
             try:
                 reading = _Reading(self, consumer, Watermark.parse(request.watermark), is_look=request.look is not None)
                 yield from reading.batches(connection, request)
+            finally:
+                consumer.close()
+
+    def lag(self, watermark: str | None) -> dict[int, int]:
+        """Return how many offsets each partition has after a watermark; raises SourceFailed."""
+        with self._failures():
+            consumer = Consumer({**self.properties, **FIXED})
+            try:
+                return _Reading(self, consumer, Watermark.parse(watermark), is_look=False).lag()
             finally:
                 consumer.close()
 
@@ -131,6 +173,9 @@ class _Reading:
         self._topic = table.mapping.origin
         self._seconds, self._patience = (LOOK_SECONDS,) * 2 if is_look else (CONNECT_SECONDS, STALLED_SECONDS)
         self._notes: list[str] = []
+        self._decode = table.decoder()
+        self._bytes = table.megabytes * 1024 * 1024
+        self._buffer = self._new_buffer()
         self._topic_id, partitions = self._describe()
         if watermark.topic_id not in ("", self._topic_id):
             self._notes.append(
@@ -152,15 +197,21 @@ class _Reading:
 
     def batches(self, connection: duckdb.DuckDBPyConnection, request: Request) -> Iterator[Batch]:
         """Yield batches, the last of which may have no records but moves the watermark."""
-        buffer, most = Buffer(), ROWS_A_BATCH if request.look is None else request.look + 1
-        for message in self._messages():
-            buffer.add(message)
-            if buffer.read >= most or buffer.size >= BYTES_A_BATCH:
-                yield self._land(connection, buffer, request)
-                if request.look is not None:
+        most = ROWS_A_BATCH if request.look is None else request.look + 1
+        for messages in self._messages(most):
+            self._buffer.add(messages)
+            if self._buffer.read >= most or self._buffer.size >= self._bytes:
+                yield self._land(connection, request)
+                if request.look is not None or request.is_enough():
                     return
-                buffer = Buffer()
-        yield self._land(connection, buffer, request)
+        yield self._land(connection, request)
+
+    def lag(self) -> dict[int, int]:
+        """Return how many offsets each partition has that were not read."""
+        return {one: end - self._next[one] for one, end in self._ends.items()}
+
+    def _new_buffer(self) -> Buffer:
+        return Buffer(self._decode, has_schema_ids=self._table.has_schema_ids)
 
     def _describe(self) -> tuple[str, list[int]]:
         """Return the id and the partitions of the topic, by its own description."""
@@ -174,33 +225,59 @@ class _Reading:
             raise
         return str(found.topic_id), sorted(one.id for one in found.partitions)
 
-    def _messages(self) -> Iterator[Message]:
-        """Yield messages below the ends; an offset of a transaction that was aborted has none."""
+    def _messages(self, most: int) -> Iterator[list[Message]]:
+        """Yield messages below the ends, as many at a time as the batch has room for.
+
+        An offset of a transaction that was aborted has none.
+        """
         waiting = {one for one, end in self._ends.items() if self._next[one] < end}
         self._consumer.assign([TopicPartition(self._topic, one, self._next[one]) for one in sorted(waiting)])
         moved = time.monotonic()
         while waiting:
-            for message in self._consumer.consume(MESSAGES_A_FETCH, FETCH_SECONDS):
-                error, partition, offset = message.error(), message.partition() or 0, message.offset() or 0
-                if error is not None and error.code() != KafkaError._PARTITION_EOF:
-                    raise KafkaException(error)
+            found = self._consumer.consume(self._room(most), FETCH_SECONDS)
+            if found:
                 moved = time.monotonic()
-                if partition not in waiting:
-                    continue
-                end = self._ends[partition]
-                is_message = error is None and offset < end
-                self._next[partition] = min(offset + 1 if is_message else offset, end)
-                if error is not None or self._next[partition] >= end:  # an open transaction may hide the rest
-                    waiting.discard(partition)
-                if is_message:
-                    yield message
-            if time.monotonic() - moved > self._patience:
+            elif time.monotonic() - moved > self._patience:
                 raise self._table.failed(f"no message of {self._topic} came for a while", is_transient=True)
+            if taken := self._below_ends(found, waiting):
+                yield taken
 
-    def _land(self, connection: duckdb.DuckDBPyConnection, buffer: Buffer, request: Request) -> Batch:
-        records, rejected = land_json(
-            Relation.from_arrow(connection, LANDED, buffer.table()), str(self._table.mapping.name)
-        )
+    def _room(self, most: int) -> int:
+        """Return how many messages to fetch next: of large ones few, so that a batch stays within its size."""
+        read, size = self._buffer.read, self._buffer.size
+        mean = max(size // max(read, 1), MEAN_SIZE)
+        return max(1, min(MESSAGES_A_FETCH, most - read, (self._bytes - size) // mean))
+
+    def _below_ends(self, found: list[Message], waiting: set[int]) -> list[Message]:
+        """Return the messages below the ends, move the offsets, and take partitions from those that are waited for."""
+        following, ends, taken = self._next, self._ends, list[Message]()
+        last = {message.partition() or 0: message.offset() or 0 for message in found}
+        is_plain = last.keys() <= waiting and all(message.error() is None for message in found)
+        if is_plain and all(offset < ends[partition] - 1 for partition, offset in last.items()):
+            following.update({partition: offset + 1 for partition, offset in last.items()})
+            return found
+        for message in found:
+            error, partition, offset = message.error(), message.partition(), message.offset()
+            if error is not None and error.code() != KafkaError._PARTITION_EOF:
+                raise KafkaException(error)
+            if partition is None or offset is None or partition not in waiting:
+                continue
+            end = ends[partition]
+            if error is None and offset < end:
+                taken.append(message)
+                offset += 1
+            following[partition] = min(offset, end)
+            if error is not None or offset >= end:  # an open transaction may hide the rest
+                waiting.discard(partition)
+        return taken
+
+    def _land(self, connection: duckdb.DuckDBPyConnection, request: Request) -> Batch:
+        """Return what was gathered as a batch, and begin the next one."""
+        buffer, self._buffer = self._buffer, self._new_buffer()
+        messages = buffer.table()
+        fields = present_fields(messages)
+        landed = Relation.from_arrow(connection, LANDED, messages)
+        records, rejected = land_json(landed, str(self._table.mapping.name), fields, whole_record(fields))
         notes, self._notes = tuple(self._notes), []
         is_whole = all(self._next[one] >= end for one, end in self._ends.items())
         return Batch(
@@ -211,4 +288,5 @@ class _Reading:
             notes=notes,
             is_whole=is_whole and request.look is not None,
             has_all_columns=is_whole,
+            may_lack_columns=True,
         )

@@ -3,18 +3,16 @@
 import json
 import sqlite3
 import threading
-import time
-from collections.abc import Iterator
 from contextlib import closing
 from datetime import datetime
 from decimal import Decimal
 from typing import Any
-from uuid import uuid4
 
 import pytest
 from confluent_kafka import Consumer, Producer, TopicPartition
-from confluent_kafka.admin import AdminClient, NewTopic
+from confluent_kafka.admin import AdminClient
 from support.shop import Shop
+from support.topics import COLUMNS, create, delete, produce
 
 import flows.ingest.load as loading
 from flows.core.errors import SourceFailed, UsageError
@@ -22,49 +20,11 @@ from flows.ingest.mistakes import inspect_table
 from flows.ingest.preview import preview_table
 from flows.ingest.replay import replay_table
 from flows.sources.survey import survey
-from tests.services.kafka import KafkaBroker, kafka
+from tests.services.kafka import KafkaBroker
 
 pytestmark = pytest.mark.services
 
-COLUMNS = {"id": "varchar not null", "amount": "decimal(18, 4)", "paid_at": "timestamp"}
 MAPPING = {"id": "coalesce(id, kafka_key)"}
-
-
-@pytest.fixture(scope="module")
-def broker() -> Iterator[KafkaBroker]:
-    with kafka() as running:
-        yield running
-
-
-@pytest.fixture
-def topic(broker: KafkaBroker, shop: Shop) -> str:
-    """A new topic of two partitions, which is the shop's source."""
-    name = f"payments-{uuid4().hex[:8]}"
-    create(broker, name)
-    shop.declare("sales.payments", COLUMNS, key=["id"], load="append")
-    shop.connect(f"kafka://{broker.address}")
-    shop.map(**{"from": name})
-    return name
-
-
-def create(broker: KafkaBroker, name: str, partitions: int = 2, **config: str) -> None:
-    admin = AdminClient({"bootstrap.servers": broker.address})
-    admin.create_topics([NewTopic(name, partitions, 1, config=config)])[name].result()
-
-
-def delete(broker: KafkaBroker, name: str) -> None:
-    admin = AdminClient({"bootstrap.servers": broker.address})
-    admin.delete_topics([name])[name].result()
-    while name in admin.list_topics(timeout=5).topics:
-        time.sleep(0.05)
-
-
-def produce(broker: KafkaBroker, topic: str, *values: Any, partition: int = 0, **further: Any) -> None:
-    producer = Producer({"bootstrap.servers": broker.address})
-    for value in values:
-        raw = value if isinstance(value, bytes) or value is None else json.dumps(value).encode()
-        producer.produce(topic, value=raw, partition=partition, **further)
-    assert producer.flush(20) == 0
 
 
 def payments(first: int, last: int) -> list[dict[str, Any]]:
@@ -130,17 +90,58 @@ def test_fault_52_malformed_messages_wait_and_the_partition_goes_on(
     shop: Shop, broker: KafkaBroker, topic: str
 ) -> None:
     """A poison message stopped all that came after it: Q."""
-    # Given a tombstone, texts that are no JSON object, bytes that are no text, and an empty message
-    shop.map(**{"from": topic, "columns": {"id": "coalesce(id, kafka_key)"}})
+    # Given texts that are no JSON object, bytes that are no text, an empty message, and one with a field of our own
     shop.change(quarantine_limit_pct=100.0)
-    malformed = [b"", b"[1]", b"no json", b'{"id": ', b"{bad}", b"\xff\x00"]
-    produce(broker, topic, {"id": "1"}, None, *malformed, key="K")
+    own = b'{"id": "2", "kafka_key": "K2"}'
+    malformed = [b"", b"[1]", b"no json", b'{"id": ', b"{bad}", b"\xff\x00", b'{"x": 1.12345678901234567890', own]
+    produce(broker, topic, {"id": "1"}, *malformed, {"id": "3"}, key="K")
     load = shop.load()
 
-    # Then the tombstone is a record of its key, and the others wait in quarantine as they came
-    assert shop.rows("id", "kafka_is_tombstone") == [("1", None), ("K", "true")]
+    # Then they wait in quarantine as they came, and the others are loaded
+    assert shop.rows("id") == ["1", "3"]
     assert sorted(raw for raw, _ in shop.quarantine()) == sorted(malformed)
-    assert (load.counts.read, load.counts.quarantined) == (8, 6)
+    assert (load.counts.read, load.counts.quarantined) == (10, 8)
+
+
+def test_fault_53_a_tombstone_deletes_the_key_of_its_message(shop: Shop, broker: KafkaBroker, topic: str) -> None:
+    """A tombstone became a row of nulls, and the key was still there: I."""
+    # Given states of three keys in two partitions, of which one is deleted, and one comes back
+    shop.declare("sales.payments", COLUMNS, key=["id"], load="upsert", cursor="paid_at")
+    shop.map(**{"from": topic, "columns": MAPPING})
+    for key, value in (("1", {"amount": 1}), ("2", {"amount": 2}), ("2", None), ("3", None), ("3", {"amount": 3})):
+        produce(broker, topic, value, key=key, partition=int(key) % 2, headers=[("by", b"test")])
+    load = shop.load()
+    assert (load.counts.read, load.counts.accepted) == (5, 5)
+    produce(broker, topic, None, key="1", partition=1)
+
+    # When a load brings a tombstone alone, then it is one row, which has the key and says that it is deleted
+    load = shop.load()
+    assert (load.counts.read, load.counts.accepted) == (1, 1)
+    assert shop.rows("id", "amount", "_deleted", where="id = '1'") == [("1", 1, False), ("1", None, True)]
+    assert shop.rows("amount", "_deleted", where="id = '2'") == [(2, False), (None, True)]
+    assert shop.rows("amount", "_deleted", where="id = '3'") == [(None, True), (3, False)]
+    assert json.loads(shop.rows("kafka_headers", where="_deleted and id = '2'")[0]) == {"by": "test"}
+    assert shop.load().counts.read == 0
+
+
+def test_keys_of_numbers_are_hexadecimal_and_a_mapping_reads_them(shop: Shop, broker: KafkaBroker, topic: str) -> None:
+    shop.map(**{"from": topic, "columns": {"id": "cast(cast(kafka_key as bigint) as varchar)"}})
+    produce(broker, topic, {"amount": 1}, key=(42).to_bytes(4, "big"))
+    produce(broker, topic, {"amount": 2}, key=(2**40).to_bytes(8, "big"), partition=1)
+    shop.load()
+    assert sorted(shop.rows("id")) == [str(2**40), "42"]
+
+
+def test_a_message_without_a_required_field_waits_also_if_it_is_alone(
+    shop: Shop, broker: KafkaBroker, topic: str
+) -> None:
+    produce(broker, topic, {"id": "1", "amount": 1})
+    shop.load()
+    produce(broker, topic, {"amount": 2})
+    load = shop.load()
+    assert (load.counts.read, load.counts.quarantined) == (1, 1)
+    produce(broker, topic, {"id": "3", "amount": 3})
+    assert shop.load().counts.accepted == 1
 
 
 def test_a_quarantined_message_keeps_its_key_for_a_replay(shop: Shop, broker: KafkaBroker, topic: str) -> None:
