@@ -41,9 +41,9 @@ LONGEST_BRIEF_SECONDS, POLL_SECONDS = 60, 0.02
 class Owner:
     """The run that holds a data folder: its process, command, start, and flow run in Prefect.
 
-    One that `is_brief` holds it for seconds, so that others wait for it. If the lake is on S3, machines share it: `host`
-    names this one. `token` is in the lake's lock too, and `earlier` is that of the dead run whose lock is being taken
-    over.
+    One that `is_brief` holds it for seconds, so that others wait for it. If the lake is on S3, machines share it:
+    `host` names this one. `token` is in the lake's lock too, and `earlier` is that of the dead run whose lock is being
+    taken over.
     """
 
     process: int
