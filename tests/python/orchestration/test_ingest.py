@@ -296,7 +296,7 @@ def test_the_command_ingests_a_topic_of_the_project_until_it_is_interrupted(
         lines.append(line)
         if "lag by partition 0: 0, 1: 0" in line:
             break
-    process.send_signal(signal.SIGINT)
+    process.send_signal(signal.SIGTERM)
     lines += list(process.stderr or ())
     assert process.wait() == 0, "".join(lines)
     assert any("payments.transactions: 3 read = 3 accepted" in line for line in lines), "".join(lines)
