@@ -32,9 +32,11 @@ LONGEST_OWNER = 10_000
 LAKE_LOCK = "run.lock"
 """The object that is the lock of a lake on S3."""
 
+LONGEST_BRIEF_SECONDS, NAMELESS_SECONDS, POLL_SECONDS = 60, 2, 0.02
+"""How long an owner that is brief is waited for, and one without a name, which is just starting or ending.
 
-LONGEST_BRIEF_SECONDS, POLL_SECONDS = 60, 0.02
-"""How long an owner that is brief is waited for, and how often the lock is tried meanwhile."""
+The last is how often the lock is tried meanwhile.
+"""
 
 
 @dataclass(frozen=True)
@@ -83,7 +85,7 @@ def run_lock(folder: DataFolder, flow_run: str | None = None, *, is_brief: bool 
         if folder.work.exists() and not folder.work.is_dir():
             set_aside(folder.work, "is no folder")
         shutil.rmtree(folder.work, ignore_errors=True)  # what the dead run had spilled and unpacked
-        owner = Owner(os.getpid(), " ".join(sys.argv[1:4]), _now(), flow_run, is_brief=is_brief)
+        owner = _this_process(flow_run, is_brief=is_brief)
         with _lake_lock(folder, file.fileno(), owner, dead):
             if flow_run is not None and dead is not None and dead.flow_run is not None:
                 _close_in_prefect(dead)
@@ -123,7 +125,7 @@ def ingest_lock(folder: DataFolder) -> Iterator[None]:
     folder.path.mkdir(parents=True, exist_ok=True)
     with (folder.path / "ingest.lock").open("a+", encoding="utf-8", errors="replace") as file:
         _take(file, folder.path.name)
-        _write(file.fileno(), Owner(os.getpid(), " ".join(sys.argv[1:4]), _now()))
+        _write(file.fileno(), _this_process())
         try:
             yield
         finally:
@@ -132,14 +134,15 @@ def ingest_lock(folder: DataFolder) -> Iterator[None]:
 
 def _take(file: IO[str], name: str) -> None:
     """Lock a file, after waiting for an owner that is brief; raises RunLocked with the name of its owner."""
-    deadline = time.monotonic() + LONGEST_BRIEF_SECONDS
+    started = time.monotonic()
     while True:
         try:
             return fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
             file.seek(0)
             owner = _owner(file.read(LONGEST_OWNER))
-            if owner is None or not owner.is_brief or time.monotonic() > deadline:
+            patience = NAMELESS_SECONDS if owner is None else LONGEST_BRIEF_SECONDS if owner.is_brief else 0
+            if time.monotonic() - started >= patience:
                 raise RunLocked(name, str(owner or "a run that is just starting")) from None
             time.sleep(POLL_SECONDS)
 
@@ -192,6 +195,10 @@ def _owner(text: str) -> Owner | None:
     except (ValueError, TypeError, AttributeError, RecursionError):
         return None
     return owner if isinstance(owner.process, int) and isinstance(owner.command, str) else None
+
+
+def _this_process(flow_run: str | None = None, *, is_brief: bool = False) -> Owner:
+    return Owner(os.getpid(), " ".join(sys.argv[1:4]), _now(), flow_run, is_brief=is_brief)
 
 
 def _now() -> str:
