@@ -4,6 +4,7 @@ import threading
 import time
 from collections.abc import Iterator
 from http.server import ThreadingHTTPServer
+from types import SimpleNamespace
 
 import pytest
 from support.rest_api import Answering, Api, Serve, handler_of
@@ -30,6 +31,9 @@ def serve() -> Iterator[Serve]:
 
 @pytest.fixture(autouse=True)
 def no_time_to_lose(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Shorten the client's waits to a twentieth; the full wait is still recorded."""
-    slept = time.sleep
-    monkeypatch.setattr("tenacity.nap.time.sleep", lambda seconds: slept(min(seconds, 60) / 20))
+    """Shorten the client's waits to a twentieth; the full wait is still recorded.
+
+    Pytest uses this fixture in every test of a run that reads this file, so it leaves `time.sleep` as it is.
+    """
+    shorter = SimpleNamespace(sleep=lambda seconds: time.sleep(min(seconds, 60) / 20))
+    monkeypatch.setattr("tenacity.nap.time", shorter)

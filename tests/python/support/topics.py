@@ -35,10 +35,11 @@ def topic(broker: "KafkaBroker", shop: Shop) -> str:
 
 
 def create(broker: "KafkaBroker", name: str, partitions: int = 2, **config: str) -> None:
+    """Create a topic that keeps messages of any age, unless its config says otherwise."""
     from confluent_kafka.admin import AdminClient, NewTopic
 
     admin = AdminClient({"bootstrap.servers": broker.address})
-    admin.create_topics([NewTopic(name, partitions, 1, config=config)])[name].result()
+    admin.create_topics([NewTopic(name, partitions, 1, config={"retention.ms": "-1", **config})])[name].result()
 
 
 def delete(broker: "KafkaBroker", name: str) -> None:
