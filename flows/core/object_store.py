@@ -167,8 +167,9 @@ class S3Path(PosixPath):
 
     def stat(self, *, follow_symlinks: bool = True) -> os.stat_result:
         """Return its size and time; raises FileNotFoundError if it is no object."""
-        moment = self.changed_at.timestamp()
-        return os.stat_result((stat.S_IFREG, 0, 0, 1, 0, 0, self._meta()["size"], moment, moment, moment))
+        meta = self._meta()
+        moment = meta["last_modified"].timestamp()
+        return os.stat_result((stat.S_IFREG, 0, 0, 1, 0, 0, meta["size"], moment, moment, moment))
 
     def iterdir(self) -> Generator["S3Path", None, None]:
         """Yield the objects and folders right below it."""

@@ -19,6 +19,7 @@ from flows.lake.delta import open_table, relation_of
 from flows.lake.quarantine import quarantined_rows, resolve
 from flows.lake.raw import RawTable
 from flows.lake.schema_evolution import fit_extras
+from flows.lake.states import same
 from flows.sources.batches import Batch, RecordSchema
 from flows.sources.json_records import json_pointer, keep_digits
 
@@ -229,4 +230,4 @@ def _by_arrival(contract: Contract) -> str:
 
 
 def _same(names: Sequence[str]) -> str:
-    return " and ".join(f"known.{identifier(name)} is not distinct from checked.{identifier(name)}" for name in names)
+    return same("known", "checked", names)

@@ -82,7 +82,7 @@ def _lookups(connection: Connection, mapping: TableMapping) -> Iterator[tuple[st
     kind = urlsplit(connection.url()).scheme
     for name, origin in mapping.lookups.items():
         is_beside = kind in ("file", "s3")
-        if kind not in ("file", "s3", "http", "https") or (not is_beside and not origin.startswith("file:")):
+        if not is_beside and not (kind in ("http", "https") and origin.startswith("file:")):
             raise UsageError(
                 f"{mapping.place}.lookups.{name} cannot be read.",
                 "Lookups are files: a path below the source's folder, or for an API a URL such as file:FOLDER/x.csv. "

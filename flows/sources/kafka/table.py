@@ -130,27 +130,28 @@ class KafkaTable:
 
         Each batch moves the watermark, since messages of a partition come in the order of their offsets.
         """
-        with self._failures():
-            consumer = Consumer({**self.properties, **FIXED})
-            try:
-                reading = _Reading(self, consumer, Watermark.parse(request.watermark), is_look=request.look is not None)
-                yield from reading.batches(connection, request)
-            finally:
-                consumer.close()
+        with self._reading(request.watermark, is_look=request.look is not None) as reading:
+            yield from reading.batches(connection, request)
 
     def lag(self, watermark: str | None) -> dict[int, int]:
         """Return how many offsets each partition has after a watermark; raises SourceFailed."""
-        with self._failures():
-            consumer = Consumer({**self.properties, **FIXED})
-            try:
-                return _Reading(self, consumer, Watermark.parse(watermark), is_look=False).lag()
-            finally:
-                consumer.close()
+        with self._reading(watermark) as reading:
+            return reading.lag()
 
     def failed(self, cause: str, *, is_transient: bool = False, is_unreachable: bool = False) -> SourceFailed:
         """Return the error of this table."""
         remedy = f"Fix the topic, or its url or mapping in {self.mapping.place}, then run again."
         return SourceFailed(str(self.mapping.name), scrub(cause), remedy, is_transient, is_unreachable)
+
+    @contextmanager
+    def _reading(self, watermark: str | None, *, is_look: bool = False) -> Iterator["_Reading"]:
+        """Open a reading of the topic from a watermark on; raises SourceFailed for errors within the context."""
+        with self._failures():
+            consumer = Consumer({**self.properties, **FIXED})
+            try:
+                yield _Reading(self, consumer, Watermark.parse(watermark), is_look=is_look)
+            finally:
+                consumer.close()
 
     @contextmanager
     def _failures(self) -> Iterator[None]:
