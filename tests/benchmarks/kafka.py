@@ -4,20 +4,18 @@ The bare consumer has the same properties and assigned partitions. It parses eac
 nothing. dlt has no source for Kafka in its own package: a resource of dlt yields what the bare consumer parses.
 """
 
-import json
 import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
 import duckdb
-from confluent_kafka import Consumer, Producer, TopicPartition
+from confluent_kafka import Producer
 from confluent_kafka.admin import AdminClient, NewTopic
 
 from flows.config.settings import PROJECT
+from tests.benchmarks.bare_consumer import parsed
 from tests.benchmarks.measures import Measure, report, run_alternately
 from tests.benchmarks.shop import ROWS, Bench
 from tests.python.support.memory import largest_resident_mb
@@ -65,29 +63,8 @@ def fill(address: str) -> None:
 
 def consume(address: str) -> None:
     """Read the topic to its ends, and parse each value."""
-    for _ in parsed(address):
+    for _ in parsed(address, TOPIC, PARTITIONS):
         pass
-
-
-def parsed(address: str) -> Iterator[list[Any]]:
-    """Yield the parsed values of the topic, up to the ends that it has now."""
-    consumer = Consumer(
-        {
-            "bootstrap.servers": address,
-            "group.id": "bare",
-            "enable.auto.commit": False,
-            "isolation.level": "read_committed",
-            "queued.max.messages.kbytes": 32 * 1024,
-        }
-    )
-    places = [TopicPartition(TOPIC, partition, 0) for partition in range(PARTITIONS)]
-    left = sum(consumer.get_watermark_offsets(place, timeout=20)[1] for place in places)
-    consumer.assign(places)
-    while left > 0:
-        messages = consumer.consume(10_000, 0.1)
-        left -= len(messages)
-        yield [json.loads(message.value()) for message in messages]
-    consumer.close()
 
 
 def time_dlt(address: str, work: Path) -> float:
