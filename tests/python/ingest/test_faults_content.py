@@ -5,12 +5,9 @@ import gzip
 import io
 import json
 import sqlite3
-import stat
 import subprocess
 import sys
 import tarfile
-import zipfile
-from collections.abc import Mapping
 from decimal import Decimal
 from pathlib import Path
 
@@ -18,6 +15,7 @@ import duckdb
 import pyarrow as pa
 import pytest
 from pyarrow import parquet
+from support.files import packed
 from support.shop import Shop
 
 from flows.cli.query import run_query
@@ -321,28 +319,6 @@ def test_fault_62_names_of_a_source_cannot_run_in_the_docs(tmp_path: Path) -> No
 
 
 # Archives
-
-
-def packed(members: Mapping[str, bytes], kind: str, *further: tarfile.TarInfo) -> bytes:
-    """Return an archive of files; for tar, with additional entries without content."""
-    file = io.BytesIO()
-    if kind == "zip":
-        with zipfile.ZipFile(file, "w", zipfile.ZIP_DEFLATED) as zipped:
-            for name, content in members.items():
-                zipped.writestr(name, content)
-            for entry in further:
-                link = zipfile.ZipInfo(entry.name)
-                link.external_attr = (stat.S_IFLNK | 0o777) << 16
-                zipped.writestr(link, entry.linkname)
-        return file.getvalue()
-    with tarfile.open(fileobj=file, mode="w:gz" if kind == "tar.gz" else "w") as tarred:
-        for name, content in members.items():
-            entry = tarfile.TarInfo(name)
-            entry.size = len(content)
-            tarred.addfile(entry, io.BytesIO(content))
-        for entry in further:
-            tarred.addfile(entry)
-    return file.getvalue()
 
 
 def link(name: str, to: str, kind: bytes = tarfile.SYMTYPE) -> tarfile.TarInfo:

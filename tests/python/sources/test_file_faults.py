@@ -4,8 +4,6 @@ import gzip
 import io
 import itertools
 import struct
-import tarfile
-import zipfile
 from datetime import UTC, datetime
 from decimal import Decimal
 from pathlib import Path
@@ -14,6 +12,7 @@ from typing import Any
 import pyarrow as pa
 import pytest
 from pyarrow import parquet
+from support.files import packed
 from support.shop import Shop
 
 from flows.core.errors import SchemaMismatch, SourceFailed, UsageError
@@ -231,21 +230,6 @@ def states(number: int, kind: str) -> bytes:
     return buffer.getvalue()
 
 
-def pack(names: dict[str, bytes], kind: str) -> bytes:
-    buffer = io.BytesIO()
-    if kind == "zip":
-        with zipfile.ZipFile(buffer, "w") as zipped:
-            for name, content in names.items():
-                zipped.writestr(name, content)
-    else:
-        with tarfile.open(fileobj=buffer, mode="w:gz") as tarred:
-            for name, content in names.items():
-                entry = tarfile.TarInfo(name)
-                entry.size = len(content)
-                tarred.addfile(entry, io.BytesIO(content))
-    return buffer.getvalue()
-
-
 @pytest.mark.parametrize(
     ("load", "kind", "place", "files_a_batch"),
     [
@@ -267,10 +251,10 @@ def test_fault_82_files_are_taken_in_the_natural_order_of_their_names(
             items.drop(name, content)
     elif place == "archives":
         for name, content in months.items():
-            items.drop(f"{Path(name).stem}.zip", pack({"state": content, f"state.{kind}": content}, "zip"))
+            items.drop(f"{Path(name).stem}.zip", packed({"state": content, f"state.{kind}": content}, "zip"))
         items.map(**{"from": f"*.zip!*.{kind}"})
     else:
-        items.drop(f"all.{place}", pack(months, place))
+        items.drop(f"all.{place}", packed(months, place))
         items.map(**{"from": f"all.{place}!*"})
 
     # When they are loaded
@@ -366,7 +350,7 @@ def test_fault_84_a_file_name_that_is_no_text_is_told(items: Shop) -> None:
 def test_fault_84_a_member_of_an_archive_may_be_named_like_a_pattern(items: Shop) -> None:
     """A member of an archive was called like a pattern: I."""
     members = {"export[1].csv": b"id\n1\n", "export1.csv": b"id\n2\n"}
-    items.drop("all.ZIP", pack(members, "zip"))
+    items.drop("all.ZIP", packed(members, "zip"))
     items.map(**{"from": "all.ZIP!export[[]1].csv"})
     items.load()
     assert items.rows("id") == ["1"]
@@ -382,7 +366,7 @@ def test_fault_84_extensions_may_have_capitals(items: Shop, name: str) -> None:
         items.drop(name, gzip.compress(content) if name.lower().endswith("gz") else content)
     items.load()
     assert items.rows("id") == ["1"]
-    items.drop(name.upper() + ".tar", pack({name: (items.exports / name).read_bytes()}, "tar"))
+    items.drop(name.upper() + ".tar", packed({name: (items.exports / name).read_bytes()}, "tar"))
     items.map(**{"from": "*.tar!*"})
     assert items.load().counts.read == 1
 
@@ -592,7 +576,7 @@ def test_fault_87_an_encoding_is_never_guessed(items: Shop, kind: str, encoding:
 def test_fault_87_a_packed_file_of_another_encoding_may_have_capitals(items: Shop, place: str) -> None:
     """A packed file of another encoding had an extension in capitals, in a folder and in an archive: I."""
     content = gzip.compress(TEXT.encode("cp1250"))
-    items.drop(*(("1.CSV.GZ", content) if place == "folder" else ("1.zip", pack({"1.CSV.GZ": content}, "zip"))))
+    items.drop(*(("1.CSV.GZ", content) if place == "folder" else ("1.zip", packed({"1.CSV.GZ": content}, "zip"))))
     items.map(**{"from": "*.GZ" if place == "folder" else "1.zip!*", "format": {"encoding": "cp1250"}})
     items.load()
     assert items.rows("id", "name") == [("1", "Zoë"), ("2", "Łódź")]

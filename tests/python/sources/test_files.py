@@ -4,13 +4,13 @@ import gzip
 import io
 import json
 import tarfile
-import zipfile
 from decimal import Decimal
 from pathlib import Path
 
 import pyarrow as pa
 import pytest
 from pyarrow import parquet
+from support.files import packed
 from support.shop import Shop
 
 from flows.core.errors import SchemaMismatch, SourceFailed
@@ -312,30 +312,12 @@ def test_json_keeps_every_digit_key_and_value(items: Shop) -> None:
 # Archives
 
 
-def tar_of(members: dict[str, bytes]) -> bytes:
-    buffer = io.BytesIO()
-    with tarfile.open(fileobj=buffer, mode="w:gz") as archive:
-        for name, content in members.items():
-            entry = tarfile.TarInfo(name)
-            entry.size = len(content)
-            archive.addfile(entry, io.BytesIO(content))
-    return buffer.getvalue()
-
-
-def zip_of(members: dict[str, bytes]) -> bytes:
-    buffer = io.BytesIO()
-    with zipfile.ZipFile(buffer, "w") as archive:
-        for name, content in members.items():
-            archive.writestr(name, content)
-    return buffer.getvalue()
-
-
 @pytest.mark.parametrize("kind", ["tar.gz", "zip"])
 def test_members_of_an_archive_are_read_by_their_glob(items: Shop, kind: str) -> None:
     # Given an archive
     members = {"b/2.csv.gz": gzip.compress(b"id,name,size\n2,Bob,20\n"), "a/1.csv": b"id,name,size\n1,Ada,10\n"}
     members |= {"a/notes.md": b"# notes", "a/[x] {y}'s.csv": b"id,name,size\n3,Cyd,30\n"}
-    items.drop(f"all.{kind}", tar_of(members) if kind == "tar.gz" else zip_of(members))
+    items.drop(f"all.{kind}", packed(members, kind))
 
     # When the matching members are loaded, twice
     items.map(**{"from": f"all.{kind}!*.csv*"})
@@ -360,7 +342,7 @@ def test_hidden_files_are_no_data_unless_a_pattern_names_them(items: Shop, kind:
         for name, content in members.items():
             items.drop(f"all/{name}", content)
     else:
-        items.drop(f"all.{kind}", tar_of(members) if kind == "tar.gz" else zip_of(members))
+        items.drop(f"all.{kind}", packed(members, kind))
     within = "all/" if kind == "folder" else f"all.{kind}!"
 
     # When files are loaded by a pattern, then those alone that are not hidden are there
@@ -383,7 +365,7 @@ def test_archives_whose_members_are_called_alike_do_not_get_in_each_others_way(i
             entry.size = len(content)
             archive.addfile(entry, io.BytesIO(content))
     items.drop("a/all.tar", buffer.getvalue())
-    items.drop("b/all.tar", tar_of({"day.csv": b"id,name,size\n3,Cyd,30\n"}))
+    items.drop("b/all.tar", packed({"day.csv": b"id,name,size\n3,Cyd,30\n"}, "tar.gz"))
     items.map(**{"from": "*/all.tar!*.csv"})
 
     # When they are loaded, then all of them are there
@@ -396,7 +378,7 @@ def test_archives_whose_members_are_called_alike_do_not_get_in_each_others_way(i
 @pytest.mark.parametrize(
     ("name", "content", "pattern"),
     [
-        ("cut.tar.gz", tar_of({"1.csv": b"id,name,size\n" + b"1,Ada,10\n" * 9999})[:-40], "cut.tar.gz!*"),
+        ("cut.tar.gz", packed({"1.csv": b"id,name,size\n" + b"1,Ada,10\n" * 9999}, "tar.gz")[:-40], "cut.tar.gz!*"),
         ("none.zip", b"PK\x03\x04 nonsense", "none.zip!*"),
         ("cut.csv.gz", gzip.compress(b"id,name,size\n" + b"1,Ada,10\n" * 9999)[:-40], "*"),
         ("none.csv.gz", b"nonsense", "*"),

@@ -2,14 +2,13 @@
 
 import gzip
 import io
-import tarfile
-from collections.abc import Mapping
 from pathlib import Path
 from uuid import uuid4
 
 import pyarrow as pa
 import pytest
 from pyarrow import parquet
+from support.files import packed
 from support.shop import Shop
 
 from flows.core.errors import SourceFailed
@@ -28,22 +27,12 @@ def lines(*numbers: int, customer: str = "Ada") -> bytes:
     return (HEADER + rows).encode()
 
 
-def archive(members: Mapping[str, bytes]) -> bytes:
-    packed = io.BytesIO()
-    with tarfile.open(fileobj=packed, mode="w:gz") as tarred:
-        for name, content in members.items():
-            info = tarfile.TarInfo(name)
-            info.size = len(content)
-            tarred.addfile(info, io.BytesIO(content))
-    return packed.getvalue()
-
-
 def as_parquet(*numbers: int) -> bytes:
-    packed = io.BytesIO()
+    written = io.BytesIO()
     parquet.write_table(
-        pa.table({"order_id": [str(number) for number in numbers], "customer": ["Ada"] * len(numbers)}), packed
+        pa.table({"order_id": [str(number) for number in numbers], "customer": ["Ada"] * len(numbers)}), written
     )
-    return packed.getvalue()
+    return written.getvalue()
 
 
 FILES = {
@@ -54,7 +43,7 @@ FILES = {
     "old/deep/2023 é.csv.gz": gzip.compress(lines(6)),
     "old/.hidden.csv": lines(7),
     "latin.txt": HEADER.encode() + "8,Zoë,1,1.50,2026-01-01\n".encode("latin-1"),
-    "all.tar.gz": archive({"in/9.csv": lines(9), "in/10.csv": lines(10), "note.md": b"no"}),
+    "all.tar.gz": packed({"in/9.csv": lines(9), "in/10.csv": lines(10), "note.md": b"no"}, "tar.gz"),
     "typed.parquet": as_parquet(11, 12),
     "broken.csv": lines(13) + b"14,Eve,many,1.50,2026-01-01\n",
 }
