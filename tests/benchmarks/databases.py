@@ -5,7 +5,6 @@ import subprocess
 import sys
 import tempfile
 from pathlib import Path
-from urllib.parse import quote
 
 import adbc_driver_postgresql.dbapi
 from deltalake import write_deltalake
@@ -15,8 +14,8 @@ from tests.benchmarks.measures import Measure, report, run_alternately
 from tests.benchmarks.memory import LIMIT_MB
 from tests.benchmarks.shop import Bench
 from tests.python.support.memory import largest_resident_mb
-from tests.services.mariadb import MariadbServer, mariadb
-from tests.services.postgresql import PASSWORD, PostgresqlServer, postgresql
+from tests.services.mariadb import mariadb
+from tests.services.postgresql import PostgresqlServer, postgresql
 
 ROWS, LARGE_ROWS, MYSQL_ROWS = 2_000_000, 8_000_000, 1_000_000
 COLUMNS = """
@@ -38,10 +37,10 @@ def main() -> None:
     with postgresql() as server, tempfile.TemporaryDirectory(prefix="bench-") as folder:
         measure_postgresql(server, Bench(Path(folder)))
         make_lines(server, LARGE_ROWS)
-        measure_memory(url_of(server), "PostgreSQL", LARGE_ROWS, Path(folder))
+        measure_memory(server.url(), "PostgreSQL", LARGE_ROWS, Path(folder))
     with mariadb() as server, tempfile.TemporaryDirectory(prefix="bench-") as folder:
         server.execute(f"create table order_lines as select {MYSQL_COLUMNS} from seq_1_to_{MYSQL_ROWS}")
-        measure_memory(url_of(server), "MariaDB", MYSQL_ROWS, Path(folder))
+        measure_memory(server.url(), "MariaDB", MYSQL_ROWS, Path(folder))
 
 
 def make_lines(server: PostgresqlServer, rows: int) -> None:
@@ -52,16 +51,10 @@ def make_lines(server: PostgresqlServer, rows: int) -> None:
     )
 
 
-def url_of(server: PostgresqlServer | MariadbServer) -> str:
-    """Return the URL of a server."""
-    scheme = "postgresql" if isinstance(server, PostgresqlServer) else "mysql"
-    return f"{scheme}://{server.user}:{quote(PASSWORD, safe='')}@127.0.0.1:{server.port}/{server.database}"
-
-
 def measure_postgresql(server: PostgresqlServer, bench: Bench) -> None:
     """Load two million rows of PostgreSQL, beside a bare copy and beside dlt."""
     make_lines(server, ROWS)
-    url = url_of(server)
+    url = server.url()
 
     def bare() -> None:
         shutil.rmtree(bench.work / "bare", ignore_errors=True)

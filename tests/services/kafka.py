@@ -3,19 +3,16 @@
 `python -m tests.services.kafka` starts one, prints its URL, and stops it at Ctrl-C or SIGTERM.
 """
 
-import os
 import shutil
-import signal
-import socket
 import subprocess
-import sys
 import tempfile
-import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
-READY_SECONDS, STOP_SECONDS, INSTALL_SECONDS = 60, 30, 600
+from tests.services.server import Server, free_ports, install_packages, serve
+
+INSTALL_SECONDS = 600
 POM = Path(__file__).with_name("pom.xml")
 PACKAGES = {"java": "openjdk-17-jre-headless", "mvn": "maven"}
 """Debian packages by the program that each brings."""
@@ -56,13 +53,15 @@ def kafka() -> Iterator["KafkaBroker"]:
             broker.stop()
 
 
-class KafkaBroker:
+class KafkaBroker(Server):
     """One node that is broker and controller (KRaft), without passwords."""
 
+    title = "Kafka"
+
     def __init__(self, jars: str, folder: Path) -> None:
-        self.port, self._controller = _free_ports(2)
-        self._jars, self._folder = jars, folder
-        self._process: subprocess.Popen[bytes] | None = None
+        port, self._controller = free_ports(2)
+        super().__init__(folder, port)
+        self._jars = jars
 
     @property
     def address(self) -> str:
@@ -80,25 +79,7 @@ class KafkaBroker:
 
     def start(self) -> None:
         """Start the broker, on the data that it has, and wait until it answers."""
-        with (self._folder / "log").open("ab") as log:
-            self._process = subprocess.Popen(self._java("kafka.Kafka"), cwd=self._folder, stdout=log, stderr=log)
-        deadline = time.monotonic() + READY_SECONDS
-        while not self._answers():
-            if self._process.poll() is not None or time.monotonic() > deadline:
-                raise RuntimeError(f"Kafka did not start:\n{(self._folder / 'log').read_text()}")
-            time.sleep(0.1)
-
-    def stop(self, *, is_kill: bool = False) -> None:
-        """Stop the broker by its process id, or kill it; its data stay."""
-        if self._process is None:
-            return
-        self._process.send_signal(signal.SIGKILL if is_kill else signal.SIGTERM)
-        try:
-            self._process.wait(STOP_SECONDS)
-        except subprocess.TimeoutExpired:
-            self._process.kill()
-            self._process.wait()
-        self._process = None
+        self._run(self._java("kafka.Kafka"), self._answers, cwd=self._folder)
 
     def _java(self, program: str, *arguments: str) -> list[str]:
         options = ["-Xmx512m", "-XX:+UseSerialGC", "-XX:TieredStopAtLevel=1"]
@@ -118,11 +99,7 @@ class KafkaBroker:
 def _find_jars() -> str:
     """Return the class path of the broker; Maven fetches jars that are missing, Debian's packages bring Maven."""
     if missing := [package for program, package in PACKAGES.items() if shutil.which(program) is None]:
-        if os.geteuid() != 0:
-            raise RuntimeError(f"Kafka needs Java and Maven. Fix: apt-get install {' '.join(missing)}")
-        environment = {**os.environ, "DEBIAN_FRONTEND": "noninteractive"}
-        for step in (["update"], ["install", "--yes", "--no-install-recommends", *missing]):
-            subprocess.run(["apt-get", "-qq", *step], check=True, capture_output=True, env=environment)
+        install_packages(*missing)
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "classpath"
         command = ["mvn", "-q", "-B", "-f", str(POM), "dependency:build-classpath", f"-Dmdep.outputFile={path}"]
@@ -132,20 +109,5 @@ def _find_jars() -> str:
         return path.read_text()
 
 
-def _free_ports(count: int) -> list[int]:
-    """Return ports that are free now, all of them different."""
-    probes = [socket.socket() for _ in range(count)]
-    try:
-        for probe in probes:
-            probe.bind(("127.0.0.1", 0))
-        return [probe.getsockname()[1] for probe in probes]
-    finally:
-        for probe in probes:
-            probe.close()
-
-
 if __name__ == "__main__":
-    signal.signal(signal.SIGTERM, lambda *_: sys.exit())
-    with kafka() as broker, suppress(KeyboardInterrupt):
-        print(f"kafka://{broker.address}", flush=True)  # noqa: T201
-        signal.pause()
+    serve(kafka(), lambda broker: f"kafka://{broker.address}")

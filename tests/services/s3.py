@@ -6,22 +6,21 @@ or SIGTERM. A test can have requests refused.
 
 import json
 import re
-import signal
 import socket
-import subprocess
 import sys
 import tempfile
 import threading
-import time
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager, nullcontext, suppress
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-READY_SECONDS, STOP_SECONDS = 60, 30
+from tests.services.server import Server, free_ports, serve
+
+PROJECT = Path(__file__).parents[2]
 BUCKET = "warehouse"
-SECRET = "s3cret/k3y+of=tests"
+KEY, SECRET = "key-of-tests", "s3cret/k3y+of=tests"
 
 
 @dataclass(frozen=True)
@@ -50,15 +49,13 @@ def s3() -> Iterator["S3Server"]:
             server.stop()
 
 
-class S3Server:
+class S3Server(Server):
     """A server of one user, who may do everything, with the bucket `warehouse`."""
 
+    title = "The S3 server"
+
     def __init__(self, folder: Path) -> None:
-        with socket.socket() as probe:
-            probe.bind(("127.0.0.1", 0))
-            self.port = int(probe.getsockname()[1])
-        self._folder = folder
-        self._process: subprocess.Popen[bytes] | None = None
+        super().__init__(folder, *free_ports(1))
 
     @property
     def url(self) -> str:
@@ -69,7 +66,7 @@ class S3Server:
         """The variables by which every S3 client finds the server."""
         return {
             "AWS_ENDPOINT_URL": self.url,
-            "AWS_ACCESS_KEY_ID": "tester",
+            "AWS_ACCESS_KEY_ID": KEY,
             "AWS_SECRET_ACCESS_KEY": SECRET,
             "AWS_REGION": "us-east-1",
         }
@@ -77,27 +74,9 @@ class S3Server:
     def start(self) -> None:
         """Start the server, wait until it answers, and make the bucket."""
         self.refuse()
-        command = [sys.executable, str(Path(__file__)), str(self.port), str(self._folder)]
-        with (self._folder / "log").open("wb") as log:
-            self._process = subprocess.Popen(command, stdout=log, stderr=log)
-        deadline = time.monotonic() + READY_SECONDS
-        while not self._answers():
-            if self._process.poll() is not None or time.monotonic() > deadline:
-                raise RuntimeError(f"The S3 server did not start:\n{(self._folder / 'log').read_text()}")
-            time.sleep(0.1)
+        command = [sys.executable, "-m", "tests.services.s3", str(self.port), str(self._folder)]
+        self._run(command, self._answers, cwd=PROJECT)
         self.client().create_bucket(Bucket=BUCKET)
-
-    def stop(self) -> None:
-        """Stop the server by its process id."""
-        if self._process is None:
-            return
-        self._process.send_signal(signal.SIGTERM)
-        try:
-            self._process.wait(STOP_SECONDS)
-        except subprocess.TimeoutExpired:
-            self._process.kill()
-            self._process.wait()
-        self._process = None
 
     def refuse(self, *faults: Fault) -> None:
         """Answer with faults from now on, instead of those before; with none, as a server does that is well."""
@@ -114,7 +93,7 @@ class S3Server:
         """Return a client of another library than the project's, to put and look at objects."""
         import boto3
 
-        keys = {"aws_access_key_id": "tester", "aws_secret_access_key": SECRET}
+        keys = {"aws_access_key_id": KEY, "aws_secret_access_key": SECRET}
         return boto3.client("s3", endpoint_url=self.url, region_name="us-east-1", **keys)
 
     def put(self, key: str, content: bytes) -> None:
@@ -178,8 +157,8 @@ if __name__ == "__main__" and len(sys.argv) > 1:
 
     run_simple("127.0.0.1", int(sys.argv[1]), Faulty(Path(sys.argv[2])), threaded=True)
 elif __name__ == "__main__":
-    signal.signal(signal.SIGTERM, lambda *_: sys.exit())
-    with s3() as server, suppress(KeyboardInterrupt):
-        for name, value in {**server.environment, "ML_WAREHOUSE_LAKE": f"s3://{BUCKET}/lake"}.items():
-            print(f"export {name}='{value}'", flush=True)  # noqa: T201
-        signal.pause()
+    lake = {"ML_WAREHOUSE_LAKE": f"s3://{BUCKET}/lake"}
+    serve(
+        s3(),
+        lambda server: "\n".join(f"export {name}='{value}'" for name, value in {**server.environment, **lake}.items()),
+    )

@@ -5,7 +5,6 @@ from contextlib import AbstractContextManager
 from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
-from urllib.parse import quote
 
 import duckdb
 import pytest
@@ -22,7 +21,8 @@ from flows.ingest.load import load_table
 from flows.ingest.tables import tables_to_load
 from flows.lake.delta import open_table, relation_of
 from tests.services.mariadb import MariadbServer, mariadb
-from tests.services.postgresql import PASSWORD, PostgresqlServer, postgresql
+from tests.services.postgresql import PostgresqlServer, postgresql
+from tests.services.server import ESCAPED
 
 Server = MariadbServer | PostgresqlServer
 SERVERS: dict[str, Callable[[], AbstractContextManager[Server]]] = {"postgresql": postgresql, "mysql": mariadb}
@@ -33,7 +33,7 @@ SCALE = 0.01
 @pytest.fixture(scope="module", params=SERVERS)
 def url(request: pytest.FixtureRequest) -> Iterator[str]:
     with SERVERS[request.param]() as server:
-        yield f"{request.param}://{server.user}:{quote(PASSWORD, safe='')}@127.0.0.1:{server.port}/{server.database}"
+        yield server.url()
 
 
 def load_all(folder: DataFolder, connections: Path, lake: Path) -> dict[str, list[Any]]:
@@ -70,7 +70,7 @@ def test_the_rows_of_a_database_are_those_of_the_pharmacys_own_sources(
         assert moved == own
     assert len(moved) == 8
     assert all(moved.values())
-    assert quote(PASSWORD, safe="") not in connections.read_text()
+    assert ESCAPED not in connections.read_text()
 
 
 @pytest.mark.services
@@ -79,7 +79,7 @@ def test_a_database_that_takes_no_tables_says_why_without_the_password(
 ) -> None:
     folder = DataFolder.of("demo")
     advance(folder.path / "source", scale=SCALE, today=FIRST_DAY + timedelta(days=1))
-    monkeypatch.setenv(variable_of(url), url.replace(quote(PASSWORD, safe=""), "hunter%402"))
+    monkeypatch.setenv(variable_of(url), url.replace(ESCAPED, "hunter%402"))
     with pytest.raises(SourceFailed, match=r"takes no tables: .*(authentication failed|Access denied)") as failure:
         feed(folder, "demo", [variable_of(url)])
     assert "hunter" not in str(failure.value)
@@ -101,8 +101,7 @@ def test_marts_of_a_database_equal_those_of_the_pharmacys_own_sources(
 
     releases = {}
     with postgresql() as server:
-        address = f"{quote(PASSWORD, safe='')}@127.0.0.1:{server.port}/{server.database}"
-        monkeypatch.setenv("DEMO_POSTGRESQL_URL", f"postgresql://{server.user}:{address}")
+        monkeypatch.setenv("DEMO_POSTGRESQL_URL", server.url())
         for name, into in (("own", []), ("moved", ["DEMO_POSTGRESQL_URL"])):
             monkeypatch.setenv("ML_WAREHOUSE_DATA", str(tmp_path / name))
             bring_template(tmp_path / name)

@@ -5,11 +5,11 @@ from datetime import timedelta
 from pathlib import Path
 from threading import Thread
 from typing import Any
-from urllib.parse import quote
 
 import duckdb
 import pytest
 import yaml
+from support.databases import VARIABLE
 from support.shop import Shop, make_contract
 
 from flows.config.connections import Connection, read_connections
@@ -23,7 +23,8 @@ from flows.sources.sql import mysql
 from flows.sources.sql import postgresql as adbc_postgresql
 from flows.sources.survey import survey
 from tests.services.mariadb import MariadbServer, mariadb
-from tests.services.postgresql import PASSWORD, PostgresqlServer, postgresql
+from tests.services.postgresql import PostgresqlServer, postgresql
+from tests.services.server import PASSWORD
 
 pytestmark = pytest.mark.services
 
@@ -48,18 +49,10 @@ def server(running: Server, monkeypatch: pytest.MonkeyPatch) -> Server:
     return running
 
 
-def scheme_of(server: Server) -> str:
-    return "mysql" if isinstance(server, MariadbServer) else "postgresql"
-
-
-def url_of(server: Server, password: str = "{{ env_var('CRM_PASSWORD') | urlencode }}") -> str:
-    return f"{scheme_of(server)}://{server.user}:{password}@127.0.0.1:{server.port}/{server.database}"
-
-
 @pytest.fixture
 def tables(shop: Shop, server: Server) -> list[tuple[TableName, Connection]]:
     """The tables of the source `sales`, of which each is loaded from a watermark on."""
-    text = yaml.safe_dump({"test": {"sales": {"url": url_of(server)}}})
+    text = yaml.safe_dump({"test": {"sales": {"url": server.url(VARIABLE)}}})
     shop.connections_file.write_text(text)
     connection = read_connections(shop.connections_file).sources["sales"]
     return [(TableName("sales", name), connection) for name in TABLES]
@@ -229,9 +222,9 @@ def test_fault_49_a_statement_that_takes_too_long_is_ended(
         adbc_postgresql, "SESSION", tuple(sql.replace("'6h'", "'300ms'") for sql in adbc_postgresql.SESSION)
     )
     monkeypatch.setattr(mysql, "STATEMENT_SECONDS", 1)
-    sleep = "sleep(5)" if scheme_of(server) == "mysql" else "pg_sleep(5)"
+    sleep = "sleep(5)" if isinstance(server, MariadbServer) else "pg_sleep(5)"
     query = f"select id, changed_at, {sleep} as slept from orders"
-    text = {"test": {"sales": {"url": url_of(server), "tables": {"orders": {"query": query}}}}}
+    text = {"test": {"sales": {"url": server.url(VARIABLE), "tables": {"orders": {"query": query}}}}}
     shop.connections_file.write_text(yaml.safe_dump(text))
     connection = read_connections(shop.connections_file).sources["sales"]
     with pytest.raises(SourceFailed, match=r"(statement timeout|max_statement_time)") as failure:
@@ -243,7 +236,7 @@ def test_a_table_is_looked_at_and_a_database_is_surveyed_by_its_url(
     shop: Shop, server: Server, tables: list[tuple[TableName, Connection]]
 ) -> None:
     # Given the URL of a database, when it is surveyed, then its tables and columns are found
-    found = survey(url_of(server, quote(PASSWORD, safe="")), {})
+    found = survey(server.url(), {})
     assert [one.name for one in found.tables] == list(TABLES)
     assert list(found.tables[0].columns) == ["id", "changed_at"]
 

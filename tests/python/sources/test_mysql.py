@@ -9,6 +9,7 @@ from typing import Any
 
 import duckdb
 import pytest
+from support.databases import COLUMNS, VARIABLE, connect_people
 from support.nursery import Bad, Plant, as_bad, as_texts, check_three_rounds
 from support.shop import Shop
 
@@ -16,13 +17,12 @@ from flows.core.errors import SchemaMismatch, SourceFailed, UsageError
 from flows.core.names import literal
 from flows.sources import connect
 from flows.sources.batches import Request
-from tests.services.mariadb import PASSWORD, MariadbServer, mariadb
+from tests.services.mariadb import MariadbServer, mariadb
+from tests.services.server import PASSWORD
 
 pytestmark = pytest.mark.services
 
-COLUMNS = {"id": "varchar not null", "name": "varchar", "updated_at": "timestamp"}
 PEOPLE = "create table people (id int primary key, name text, updated_at timestamp(6) null)"
-VARIABLE = "{{ env_var('CRM_PASSWORD') | urlencode }}"
 
 
 @pytest.fixture(scope="module")
@@ -39,16 +39,9 @@ def server(running: MariadbServer, monkeypatch: pytest.MonkeyPatch) -> MariadbSe
     return running
 
 
-def url_of(server: MariadbServer, scheme: str = "mysql", password: str = VARIABLE) -> str:
-    return f"{scheme}://{server.user}:{password}@127.0.0.1:{server.port}/{server.database}"
-
-
 @pytest.fixture
 def people(shop: Shop, server: MariadbServer) -> Shop:
-    shop.declare("crm.people", COLUMNS, key=["id"], load="upsert", cursor="updated_at")
-    shop.connect(url_of(server))
-    server.execute(PEOPLE)
-    return shop
+    return connect_people(shop, server, PEOPLE)
 
 
 def insert(server: MariadbServer, *rows: tuple[int, str, str | None]) -> None:
@@ -77,7 +70,7 @@ def read(shop: Shop, work: Path, *columns: str) -> list[tuple[Any, ...]]:
 @pytest.mark.parametrize("scheme", ["mysql", "mariadb", "mysql+pymysql", "mysql+mysqldb"])
 def test_rows_are_read_once_and_then_from_the_watermark_on(people: Shop, server: MariadbServer, scheme: str) -> None:
     # Given a table, a password with every character that a URL escapes, and no driver that must be compiled
-    people.connect(url_of(server, scheme))
+    people.connect(server.url(VARIABLE, scheme))
     insert(server, (1, "Ada", "2026-03-01 10:00"), (2, "Bob", "2026-03-02 10:00"), (3, "Cyd", None))
     assert people.load().counts.accepted == 3
     assert "MySQLdb" not in sys.modules
@@ -375,8 +368,8 @@ def test_errors_show_neither_values_nor_the_url(people: Shop, server: MariadbSer
         people.load()
     assert not failure.value.is_transient
     for url, message, is_transient in (
-        (url_of(server, password="hunter%402"), "Access denied for user 'tester'@'127.0.0.1'", False),
-        (url_of(server).replace("/shop", "/other"), "Unknown database 'other'", False),
+        (server.url("hunter%402"), "Access denied for user 'tester'@'127.0.0.1'", False),
+        (server.url(VARIABLE).replace("/shop", "/other"), "Unknown database 'other'", False),
         ("mysql://tester:hunter%402@127.0.0.1:1/shop", "Connection refused", True),
     ):
         people.connect(url)
@@ -398,7 +391,7 @@ def test_errors_show_neither_values_nor_the_url(people: Shop, server: MariadbSer
 def test_three_loads_of_another_trade_hold_what_the_server_held(shop: Shop, server: MariadbServer, load: str) -> None:
     # Given a table with values that Python cannot hold, in mapped columns and in others
     def write(shop: Shop, plants: Sequence[Plant], bad: Sequence[Bad]) -> None:
-        shop.connect(url_of(server))
+        shop.connect(server.url(VARIABLE))
         server.execute(
             "drop table if exists plants; create table plants (plant_code varchar(40), species text, girth_cm text, "
             "seedlings bigint, planted_on date, is_grafted boolean, seen datetime, "

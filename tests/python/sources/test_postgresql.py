@@ -9,6 +9,7 @@ from typing import Any
 
 import duckdb
 import pytest
+from support.databases import COLUMNS, VARIABLE, connect_people
 from support.nursery import Bad, Plant, as_bad, as_texts, check_three_rounds
 from support.shop import Shop
 
@@ -17,13 +18,12 @@ from flows.core.names import literal
 from flows.sources import connect
 from flows.sources.batches import Request
 from flows.sources.sql.postgresql import SESSION
-from tests.services.postgresql import PASSWORD, PostgresqlServer, postgresql
+from tests.services.postgresql import PostgresqlServer, postgresql
+from tests.services.server import PASSWORD
 
 pytestmark = pytest.mark.services
 
-COLUMNS = {"id": "varchar not null", "name": "varchar", "updated_at": "timestamp"}
 PEOPLE = "create table people (id int primary key, name text, updated_at timestamptz)"
-VARIABLE = "{{ env_var('CRM_PASSWORD') | urlencode }}"
 
 
 @pytest.fixture(scope="module")
@@ -40,16 +40,9 @@ def server(running: PostgresqlServer, monkeypatch: pytest.MonkeyPatch) -> Postgr
     return running
 
 
-def url_of(server: PostgresqlServer, scheme: str = "postgresql", password: str = VARIABLE) -> str:
-    return f"{scheme}://{server.user}:{password}@127.0.0.1:{server.port}/{server.database}"
-
-
 @pytest.fixture
 def people(shop: Shop, server: PostgresqlServer) -> Shop:
-    shop.declare("crm.people", COLUMNS, key=["id"], load="upsert", cursor="updated_at")
-    shop.connect(url_of(server))
-    server.execute(PEOPLE)
-    return shop
+    return connect_people(shop, server, PEOPLE)
 
 
 def insert(server: PostgresqlServer, *rows: tuple[int, str, str | None]) -> None:
@@ -64,7 +57,7 @@ def insert(server: PostgresqlServer, *rows: tuple[int, str, str | None]) -> None
 @pytest.mark.parametrize("scheme", ["postgresql", "postgres", "postgresql+psycopg", "postgresql+adbc"])
 def test_rows_are_read_once_and_then_from_the_watermark_on(people: Shop, server: PostgresqlServer, scheme: str) -> None:
     # Given a table, a password with every character that a URL escapes, and no psycopg
-    people.connect(url_of(server, scheme))
+    people.connect(server.url(VARIABLE, scheme))
     insert(server, (1, "Ada", "2026-03-01 10:00Z"), (2, "Bob", "2026-03-02 10:00Z"), (3, "Cyd", None))
     assert people.load().counts.accepted == 3
     assert "psycopg" not in sys.modules
@@ -227,7 +220,7 @@ def test_texts_of_another_encoding_are_read_as_they_are(people: Shop, server: Po
     server.execute("drop database if exists old")
     server.execute("create database old encoding 'LATIN1' locale 'C' template template0")
     server.execute(f"{PEOPLE}; insert into people values (1, 'Zoë', now())", database="old")
-    people.connect(url_of(server).replace("/shop", "/old"))
+    people.connect(server.url(VARIABLE).replace("/shop", "/old"))
 
     # When it is loaded, then its texts are right
     people.load()
@@ -335,7 +328,7 @@ def test_fault_35_bytes_of_a_database_without_encoding_are_quarantined(people: S
     server.execute("create database bytes encoding 'SQL_ASCII' locale 'C' template template0")
     server.execute(f"{PEOPLE}; insert into people values (1, 'Zoë', '2026-03-01 10:00Z')", database="bytes")
     server.execute("insert into people values (2, E'Zo\\xeb', null), (3, 'Ada', null)", database="bytes")
-    people.connect(url_of(server).replace("/shop", "/bytes"))
+    people.connect(server.url(VARIABLE).replace("/shop", "/bytes"))
 
     # When it is loaded, then the row that is not UTF-8 is in quarantine with its bytes
     load = people.load()
@@ -483,7 +476,7 @@ def test_errors_show_neither_values_nor_the_url(people: Shop, server: Postgresql
         assert "Hunter" not in str(failure.value)
 
     # When the password is wrong, or no server listens, then the error says so, without the password
-    people.connect(url_of(server, password="hunter%402"))
+    people.connect(server.url("hunter%402"))
     with pytest.raises(SourceFailed, match="password authentication failed") as failure:
         people.load()
     assert "hunter" not in str(failure.value)
@@ -533,7 +526,7 @@ def test_three_loads_of_another_trade_hold_what_the_server_held(
 ) -> None:
     # Given a table with values that Python cannot hold, in mapped columns and in others
     def write(shop: Shop, plants: Sequence[Plant], bad: Sequence[Bad]) -> None:
-        shop.connect(url_of(server))
+        shop.connect(server.url(VARIABLE))
         server.execute(
             "drop table if exists plants; create table plants (plant_code text, species text, girth_cm numeric, "
             "seedlings bigint, planted_on date, is_grafted boolean, seen timestamptz, "
