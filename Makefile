@@ -59,7 +59,7 @@ test-proofs: setup  ## run more rounds by chance, and larger data, of what the o
 	@$(BIN)/python -m pytest -n 2 -m proof
 
 test-services: setup  ## run the tests against real services; those that are missing are installed
-	@$(BIN)/python -m pytest -m services
+	@$(BIN)/python -m pytest -n 2 -m services
 
 faults: setup  ## run the tests of known faults and print a table of their outcomes
 	@$(BIN)/python -m pytest -n 2 -m "not services" -k test_fault_ --faults

@@ -106,17 +106,27 @@ class Stream:
 
 
 def streams_of(sources: Connections, contracts: Mapping[TableName, Contract]) -> list[Stream]:
-    """Return the tables of a set that are topics; raises UsageError for a set without topics."""
+    """Return the tables of a set that are topics.
+
+    Only what topics need has to be there: other sources are not read. Raises UsageError for a set without topics.
+    """
+    unknown = []
+    topics = set()
     for connection in sources:
-        connection.require_environment()
-    wanted = tables_to_load(sources, contracts)
-    streams = [Stream(connection, contracts[name]) for name, connection in wanted if is_stream(connection)]
-    if not streams:
+        try:
+            if is_stream(connection):
+                topics.add(connection.source)
+        except UsageError as error:
+            unknown.append(error.what)
+    wanted = [(name, one) for name, one in tables_to_load(sources, contracts) if one.source in topics]
+    for source in topics:
+        sources.sources[source].require_environment()
+    if not wanted:
         raise UsageError(
-            f"The set {sources.name} has no topic to ingest.",
+            "\n".join([f"The set {sources.name} has no topic to ingest.", *unknown]),
             "Name one, such as url: kafka://localhost:9092. Other sources are loaded by elt.",
         )
-    return streams
+    return [Stream(connection, contracts[name]) for name, connection in wanted]
 
 
 def keep_loading(folder: DataFolder, streams: Sequence[Stream], stop: threading.Event) -> None:

@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
-from tests.services.server import Server, free_ports, install_packages, serve
+from tests.services.server import Server, free_ports, install_packages, one_installs, serve
 
 INSTALL_SECONDS = 600
 POM = Path(__file__).with_name("pom.xml")
@@ -42,7 +42,8 @@ file.delete.delay.ms=100
 @contextmanager
 def kafka() -> Iterator["KafkaBroker"]:
     """Yield a running broker; afterwards stop it and remove its data."""
-    jars = _find_jars()
+    with one_installs():
+        jars = _find_jars()
     with tempfile.TemporaryDirectory(prefix="kafka-") as folder:
         broker = KafkaBroker(jars, Path(folder))
         try:

@@ -11,7 +11,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from tests.services.server import PASSWORD, DatabaseServer, free_ports, install_packages, serve
+from tests.services.server import PASSWORD, DatabaseServer, free_ports, install_packages, one_installs, serve
 
 SEARCHED = os.pathsep.join([os.environ.get("PATH", ""), "/usr/sbin"])
 
@@ -19,8 +19,9 @@ SEARCHED = os.pathsep.join([os.environ.get("PATH", ""), "/usr/sbin"])
 @contextmanager
 def mariadb() -> Iterator["MariadbServer"]:
     """Yield a running server; afterwards stop it and remove its data."""
-    if shutil.which("mariadbd", path=SEARCHED) is None:
-        install_packages("mariadb-server")
+    with one_installs():
+        if shutil.which("mariadbd", path=SEARCHED) is None:
+            install_packages("mariadb-server")
     with tempfile.TemporaryDirectory(prefix="mariadb-") as folder:
         server = MariadbServer(Path(folder))
         try:

@@ -13,7 +13,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, ClassVar
 
-from tests.services.server import PASSWORD, DatabaseServer, free_ports, install_packages, serve
+from tests.services.server import PASSWORD, DatabaseServer, free_ports, install_packages, one_installs, serve
 
 
 @contextmanager
@@ -96,8 +96,9 @@ class PostgresqlServer(DatabaseServer):
 
 def _find_programs() -> Path:
     """Return the program folder of the newest server; install Debian's package if there is no server."""
-    if not _installed():
-        install_packages("postgresql")
+    with one_installs():
+        if not _installed():
+            install_packages("postgresql")
     return _installed()[-1]
 
 

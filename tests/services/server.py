@@ -1,10 +1,12 @@
 """Steps that the scripts of services share: missing Debian packages, free ports, and a process that serves."""
 
+import fcntl
 import os
 import signal
 import socket
 import subprocess
 import sys
+import tempfile
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager, suppress
@@ -20,6 +22,14 @@ ESCAPED = quote(PASSWORD, safe="")
 READY_SECONDS, STOP_SECONDS = 60, 30
 
 S = TypeVar("S", bound="Server")
+
+
+@contextmanager
+def one_installs() -> Iterator[None]:
+    """Let one process at a time look for what is missing and install it; two workers may need the same."""
+    with Path(tempfile.gettempdir(), "services-of-tests.lock").open("a") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        yield
 
 
 def install_packages(*names: str) -> None:

@@ -9,7 +9,7 @@ import pytest
 import yaml
 from support.flow_shop import FlowShop, make_shop
 
-pytestmark = [pytest.mark.slow, pytest.mark.usefixtures("unit_tests_passed_before")]
+pytestmark = [pytest.mark.proof, pytest.mark.usefixtures("unit_tests_passed_before")]
 
 CARDS = ["nr", "kunde", "kredit", "offen_seit", "stand"]
 BILLS = ["Konto", "Vom", "Saldo", "Mindestens", "Bis", "Bezahlt", "Bezahlt_am", "Gebucht"]

@@ -123,7 +123,7 @@ def unit_rows(warehouse: Warehouse) -> dict[tuple[str, datetime], tuple[Any, ...
     return {(unit, hour): tuple(values) for unit, hour, *values in rows}
 
 
-@pytest.mark.parametrize("seed", [0, pytest.param(1, marks=pytest.mark.slow), pytest.param(2, marks=pytest.mark.proof)])
+@pytest.mark.parametrize("seed", [0, *(pytest.param(seed, marks=pytest.mark.proof) for seed in (1, 2))])
 def test_later_loads_change_no_row_of_features(seed: int, incremental: Warehouse) -> None:
     # Given six days of a first load, and then a load a day with late values, failures that are entered days after they
     # began, corrected and deleted, and a move

@@ -85,7 +85,7 @@ def labels_as_of(warehouse: Warehouse, as_of: datetime) -> dict[str, Label]:
     return {transaction: (status, state) for transaction, status, state, _ in rows}
 
 
-@pytest.mark.parametrize("seed", [0, pytest.param(1, marks=pytest.mark.slow), pytest.param(2, marks=pytest.mark.proof)])
+@pytest.mark.parametrize("seed", [0, *(pytest.param(seed, marks=pytest.mark.proof) for seed in (1, 2))])
 def test_labels_as_of_a_past_day_are_those_of_that_day_after_every_load(seed: int, incremental: Warehouse) -> None:
     # Given a rental whose deposits and reports arrive over months
     lake = Lake()

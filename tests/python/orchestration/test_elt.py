@@ -172,7 +172,7 @@ def test_a_shop_of_another_shape_is_published_and_grows_by_what_is_new(
     assert "nothing is new, so nothing is published" in summarise(third)
 
 
-@pytest.mark.slow
+@pytest.mark.proof
 def test_a_lost_warehouse_is_built_again_as_it_was_with_the_template_and_without_it(published: FlowShop) -> None:
     # Given a release that has grown by a day
     shop = published

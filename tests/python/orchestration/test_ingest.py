@@ -18,6 +18,7 @@ from support.shop import Shop
 from support.topics import COLUMNS, produce
 
 from flows.config.connections import read_connections
+from flows.config.declared import declared_contracts
 from flows.config.settings import PROJECT, DataFolder
 from flows.core.errors import RunLocked, UsageError
 from flows.lake.counts import Counts
@@ -38,6 +39,7 @@ from support.topics import COLUMNS
 import flows.ingest.batch as batch
 from flows.cli.ingest import stop_when_asked
 from flows.config.connections import read_connections
+from flows.config.declared import declared_contracts
 from flows.stream import keep_loading, streams_of
 
 write = batch.quarantine_rejected
@@ -244,6 +246,22 @@ def test_a_set_without_topics_has_nothing_to_ingest(shop: Shop) -> None:
     shop.read_connection()
     with pytest.raises(UsageError, match="The set test has no topic to ingest"):
         streams_of(read_connections(shop.connections_file), {shop.name: shop.contract})
+
+
+def test_only_what_topics_need_has_to_be_there(tmp_path: Path) -> None:
+    # Given a set of a topic, and of an API whose address is not set
+    connections = tmp_path / "connections.yml"
+    api = {"url": "{{ env_var('NOT_SET_HERE') }}"}
+    connections.write_text(json.dumps({"mixed": {"payments": {"url": "kafka://localhost:9092"}, "sales": api}}))
+
+    # Then the tables of the topic alone are ingested
+    streams = streams_of(read_connections(connections, "mixed"), declared_contracts())
+    assert {stream.connection.source for stream in streams} == {"payments"}
+
+    # And without topics, the message says which address is not known
+    connections.write_text(json.dumps({"mixed": {"sales": api}}))
+    with pytest.raises(UsageError, match=r"(?s)has no topic to ingest.*NOT_SET_HERE"):
+        streams_of(read_connections(connections, "mixed"), declared_contracts())
 
 
 def test_fault_57_a_burst_is_read_in_bounded_batches_and_a_clock_that_was_reset_waits(

@@ -300,7 +300,7 @@ def without_vars(begin: Callable[..., None]) -> Callable[..., None]:
     return begin_without
 
 
-@pytest.mark.slow
+@pytest.mark.proof
 @pytest.mark.parametrize("mutant", MUTANTS)
 def test_a_mutant_of_the_fingerprints_is_caught(
     mutant: str, tmp_path: Path, manifest: Manifest, monkeypatch: pytest.MonkeyPatch
