@@ -5,6 +5,7 @@ from decimal import Decimal
 from typing import TYPE_CHECKING, Any
 
 import duckdb
+import pytest
 from dbt.contracts.graph.manifest import Manifest
 from support.lake_by_hand import Lake, Warehouse
 
@@ -51,6 +52,7 @@ def test_a_function_reads_the_file_it_stands_in_whatever_that_is_called(pharmacy
         assert session.execute("from finance.sales_between('2026-01-01', '2026-01-31')").fetchall()
 
 
+@pytest.mark.slow
 def test_the_worked_results_hold(incremental: Warehouse) -> None:
     # Given an order before midnight and two after it: one partly returned, one with a discount only, one after the
     # horizon

@@ -7,7 +7,7 @@ from datetime import date, datetime, timedelta
 from typing import Any
 
 import pytest
-from support.lake_by_hand import SEEDS, Lake, Row, Warehouse
+from support.lake_by_hand import SEEDS_OF_LONG_TESTS, Lake, Row, Warehouse
 
 pytest_plugins = ["support.warehouse_fixtures"]
 
@@ -93,7 +93,7 @@ def known_labels(warehouse: Warehouse) -> dict[str, dict[tuple[Any, ...], tuple[
     return found
 
 
-@pytest.mark.parametrize("seed", SEEDS)
+@pytest.mark.parametrize("seed", SEEDS_OF_LONG_TESTS)
 def test_a_known_label_is_the_outcome_and_no_later_load_changes_it(seed: int, incremental: Warehouse) -> None:
     # Given a rental that is loaded each week, except in an outage
     rental, lake = Rental(seed), Lake()

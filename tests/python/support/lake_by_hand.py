@@ -41,6 +41,11 @@ ROUNDS = int(os.environ.get("INCREMENTAL_ROUNDS", "3"))
 SEEDS = [pytest.param(seed, marks=pytest.mark.proof if seed else []) for seed in range(ROUNDS)]
 """Random seeds for tests that compare an incremental build with a full refresh; from the second on they are proofs."""
 
+SEEDS_OF_LONG_TESTS = [
+    pytest.param(seed, marks=pytest.mark.proof if seed else pytest.mark.slow) for seed in range(ROUNDS)
+]
+"""Random seeds for tests whose first round takes more than ten seconds."""
+
 SEEDS_OF_WHOLE_BUILDS = [
     pytest.param(seed, marks=[[], pytest.mark.slow, pytest.mark.proof][min(seed, 2)]) for seed in range(ROUNDS)
 ]

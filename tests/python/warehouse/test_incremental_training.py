@@ -6,7 +6,7 @@ from collections.abc import Callable
 from datetime import datetime, timedelta
 
 import pytest
-from support.lake_by_hand import SEEDS, Lake, Row, Warehouse
+from support.lake_by_hand import SEEDS_OF_LONG_TESTS, Lake, Row, Warehouse
 
 pytest_plugins = ["support.warehouse_fixtures"]
 
@@ -176,7 +176,7 @@ class Till:
         self.lake.rewrite("payments.transactions", rows)
 
 
-@pytest.mark.parametrize("seed", SEEDS)
+@pytest.mark.parametrize("seed", SEEDS_OF_LONG_TESTS)
 @pytest.mark.parametrize("business", [Kiosk, Till])
 def test_kept_rows_equal_a_full_refresh(
     business: type[Kiosk | Till], seed: int, incremental: Warehouse, full: Warehouse

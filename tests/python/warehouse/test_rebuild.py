@@ -231,17 +231,22 @@ def codes_by_name(manifest: Manifest) -> dict[str, str]:
     return {manifest.nodes[key].name: code for key, code in codes_of(manifest).items()}
 
 
+@pytest.fixture(scope="module")
+def codes(manifest: Manifest) -> dict[str, str]:
+    """The fingerprints of the code of all nodes, by name."""
+    return codes_by_name(manifest)
+
+
 @pytest.mark.parametrize("change", CHANGES)
-def test_the_code_of_a_node_is_all_that_it_uses(change: str, manifest: Manifest) -> None:
+def test_the_code_of_a_node_is_all_that_it_uses(change: str, manifest: Manifest, codes: dict[str, str]) -> None:
     # Given the fingerprints of all nodes
     changed = manifest.deepcopy()
     make, touched, untouched = CHANGES[change]
-    before = codes_by_name(manifest)
 
     # When something changes, then the fingerprints of what uses it change, and no others
     make(changed)
     after = codes_by_name(changed)
-    differing = {name for name in before if before[name] != after[name]}
+    differing = {name for name in codes if codes[name] != after[name]}
     assert touched <= differing
     assert not differing & untouched
 
