@@ -22,6 +22,7 @@ CASES = (
     "build_step",
     "full_build",
     "what_changed",
+    "publishing",
     "day",
     "training_day",
     "features",
