@@ -2,25 +2,20 @@
 
 import logging
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from functools import partial
-from typing import Any
 
 import duckdb
-from prefect import flow, task
-from prefect.cache_policies import NO_CACHE
-from prefect.client.schemas.objects import State, TaskRun
-from prefect.futures import wait
+from prefect import flow
 from prefect.runtime import flow_run
 
 from flows.config.connections import Connections, read_connections
 from flows.config.contract import Contract, contracts_of
 from flows.config.settings import PROJECT, DataFolder
-from flows.core.errors import GateFailed, SourceFailed
+from flows.core.errors import GateFailed
 from flows.core.names import TableName
 from flows.core.redaction import scrub, without_values
 from flows.core.storage import storage_faults_named
-from flows.core.unforeseen import exceptions_named
 from flows.ingest.derived_tables import derive_table, derived_tables
 from flows.ingest.load import LoadResult, load_table
 from flows.ingest.tables import tables_to_load
@@ -38,12 +33,11 @@ from flows.learning.training_sets import needed_versions
 from flows.orchestration.artifacts import failed_gate_shown, failed_run_told, show_changes, show_outcome
 from flows.orchestration.dbt_task_runs import shown_models
 from flows.orchestration.events import emit_release_published, emit_rows_accepted
+from flows.orchestration.loads import load, run_loads
 from flows.orchestration.run_lock import run_lock
 from flows.orchestration.steps import RUNNER, RecordedRun, step
 from flows.outcome import Outcome
-from flows.sources import require_connectors
 from flows.sources.served import served
-from flows.sources.snapshots import shared_snapshots
 from flows.warehouse.build import (
     Build,
     build_candidate,
@@ -56,9 +50,8 @@ from flows.warehouse.build import (
 from flows.warehouse.dbt import Dbt
 from flows.warehouse.descriptions import published_models
 from flows.warehouse.docs import write_docs
-from flows.warehouse.gates import Verdict, require_freshness, require_gates
+from flows.warehouse.gates import Verdict, require_freshness, require_sound_build
 from flows.warehouse.pseudonyms import require_pseudonym_key
-from flows.warehouse.rebuild import BUILT
 from flows.warehouse.release import (
     Release,
     describe_candidate,
@@ -68,8 +61,6 @@ from flows.warehouse.release import (
     publish_candidate,
 )
 from flows.warehouse.releases import kept_releases
-from flows.warehouse.unkeyed_hashes import require_no_unkeyed_hashes
-from flows.warehouse.volatile import require_no_volatile_sql
 
 logger = logging.getLogger(__name__)
 
@@ -151,25 +142,10 @@ def load_tables(
     Raises the first failure once all have ended.
     """
     wanted = tables_to_load(sources, contracts)
-    for connection in sources:
-        connection.require_environment()
-    require_connectors(wanted)
-    loading = partial(load_table, lake=sources.folder.lake, run_id=run_id)
-    with shared_snapshots(wanted) as connectors:
-        futures = [
-            load.submit(str(name), partial(loading, one, contracts[name], connector=connectors.get(name)))
-            for name, one in wanted
-        ]
-        wait(futures)
-    emit_rows_accepted(sources.folder, (future.result() for future in futures if future.state.is_completed()))
-    failures = [future.state.result(raise_on_failure=False) for future in futures if not future.state.is_completed()]
-    results = [future.state.result(raise_on_failure=False) for future in futures]
-    done = [result if isinstance(result, LoadResult) else getattr(result, "committed", None) for result in results]
-    loads += [result for result in done if isinstance(result, LoadResult)]
-    for failure in failures[1:]:
-        logger.error("%s", scrub(str(failure)))
-    if failures:
-        raise failures[0] if isinstance(failures[0], BaseException) else RuntimeError(str(failures[0]))
+    try:
+        run_loads(wanted, contracts, partial(load_table, lake=sources.folder.lake, run_id=run_id), loads)
+    finally:
+        emit_rows_accepted(sources.folder, [load for load in loads if load.is_complete])
 
 
 def derive_tables(sources: Connections, contracts: Mapping[TableName, Contract], run_id: str) -> list[LoadResult]:
@@ -180,28 +156,6 @@ def derive_tables(sources: Connections, contracts: Mapping[TableName, Contract],
         for contract in derived_tables(contracts)
         if contract.derivation and raw_path(lake, contract.derivation.of).exists()
     ]
-
-
-def is_transient(_task: object, _run: TaskRun, state: State[Any]) -> bool:
-    """Tell whether a failed load is worth another try: only the outside heals by itself."""
-    failure = state.result(raise_on_failure=False)
-    return isinstance(failure, SourceFailed) and failure.is_transient
-
-
-@task(
-    name="load",
-    task_run_name="load {table}",
-    cache_policy=NO_CACHE,
-    retries=2,
-    retry_delay_seconds=[2, 10],
-    retry_condition_fn=is_transient,
-)
-def load(table: str, call: Callable[[], LoadResult]) -> LoadResult:
-    """Extract a table, check it against its contract and commit what is new to the lake."""
-    with exceptions_named(table):
-        result = call()
-    logger.info("%s: %s read = %s", table, f"{result.total.read:,}", result.total)
-    return result
 
 
 def check_key(dbt: Dbt, sources: Connections, contracts: Mapping[TableName, Contract]) -> tuple[str, ...]:
@@ -285,11 +239,7 @@ def build_models(dbt: Dbt, full_refresh: bool, select: str | None) -> Build:
 @step("check gates")
 def check_gates(dbt: Dbt, build: Build) -> Verdict:
     """Stop the run if a test failed."""
-    verdict = require_gates(dbt, build)
-    models = [result.node for result in build.results if result.node.resource_type == "model"]
-    require_no_unkeyed_hashes(dbt.manifest, models)
-    require_no_volatile_sql(result.node for result in build.results if result.node.resource_type in BUILT)
-    return verdict
+    return require_sound_build(dbt, build)
 
 
 @step("publish")

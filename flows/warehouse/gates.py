@@ -14,7 +14,10 @@ from flows.core.storage import DAMAGED, REBUILD
 from flows.warehouse.build import Build, require_closed
 from flows.warehouse.dbt import GOOD, TESTS, Dbt, tested_node
 from flows.warehouse.orphans import describe_orphans
+from flows.warehouse.rebuild import BUILT
 from flows.warehouse.release import released_tests
+from flows.warehouse.unkeyed_hashes import require_no_unkeyed_hashes
+from flows.warehouse.volatile import require_no_volatile_sql
 
 ROWS_SHOWN = 5
 
@@ -67,6 +70,15 @@ def require_freshness(dbt: Dbt, loaded: Collection[TableName]) -> tuple[str, ...
             "Load newer data, or change `freshness` in the source's contract if older data is good enough.",
         )
     return tuple(warnings)
+
+
+def require_sound_build(dbt: Dbt, build: Build) -> Verdict:
+    """Pass a build that was tested, without unkeyed hashes and volatile calls in its SQL; raises GateFailed."""
+    verdict = require_gates(dbt, build)
+    nodes = [result.node for result in build.results if result.node.resource_type in BUILT]
+    require_no_unkeyed_hashes(dbt.manifest, [node for node in nodes if node.resource_type == "model"])
+    require_no_volatile_sql(nodes)
+    return verdict
 
 
 def require_gates(dbt: Dbt, build: Build) -> Verdict:
