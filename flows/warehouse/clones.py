@@ -18,10 +18,14 @@ from flows.core.errors import UsageError
 from flows.core.files import share_blocks
 from flows.core.names import did_you_mean, identifier, literal
 from flows.warehouse.annotate import drop_main_views, functions_in, tables_in
+from flows.warehouse.descriptions import BOOKKEEPING
 from flows.warehouse.dev import TRIGGERS_FROM
 from flows.warehouse.releases import LINK, kept_releases, release_file
 
 NAME = re.compile(r"[a-z][a-z0-9_]*")
+
+OF_COMMANDS = ("last_backfill", "last_preview")
+"""Clones that commands make of what they have tried, each in place of the one before."""
 
 IsChosen = Callable[[str, str], bool]
 """Tells by schema and name whether a table or function is to be in a clone."""
@@ -81,6 +85,8 @@ def clone_release(folder: DataFolder, name: str, release: str, is_chosen: IsChos
     file = clone_file(folder, name)
     if not NAME.fullmatch(name):
         raise UsageError(f"{name!r} is no name for a clone.", "Use lower-case letters, digits and _: my_experiment")
+    if name in OF_COMMANDS:
+        raise UsageError(f"{name} is the name that a command gives to what it has tried.", "Take another name.")
     if file.parent.exists():
         raise UsageError(
             f"There is a clone {name} already. Nothing was done.",
@@ -103,6 +109,15 @@ def clone_release(folder: DataFolder, name: str, release: str, is_chosen: IsChos
     finally:
         shutil.rmtree(begun, ignore_errors=True)
     return Clone(name, file, release, tables, is_copy)
+
+
+def keep_as_clone(folder: DataFolder, candidate: Path, name: str) -> Path:
+    """Keep a candidate as a clone with all rows of its own, in place of an earlier one, and return its file."""
+    kept = clone_file(folder, name)
+    shutil.rmtree(kept.parent, ignore_errors=True)
+    kept.parent.mkdir(parents=True)
+    candidate.rename(kept)
+    return kept
 
 
 def release_read_by(database: Path) -> str | None:
@@ -139,7 +154,10 @@ def _narrow_copy(copy: Path, source: Path, release: str, is_chosen: IsChosen) ->
 
 
 def _make_views(clone: Path, source: Path, release: str, is_chosen: IsChosen) -> int:
-    """Make a database with a view of each chosen table of a release, and its functions; return the number of views."""
+    """Make a database with a view of each chosen table of a release, and its functions; return the number of views.
+
+    Tables that say of what others were built are left out: in the clone, dbt makes and writes its own.
+    """
     of = identifier(release)
     with duckdb.connect() as connection:
         connection.execute(f"attach {literal(str(source))} as {of} (read_only)")
@@ -154,7 +172,7 @@ def _make_views(clone: Path, source: Path, release: str, is_chosen: IsChosen) ->
             "where database_name = ? and function_type = 'table_macro' and schema_name <> 'main'",
             [release],
         ).fetchall()
-        tables = [row for row in tables if is_chosen(*row[:2])]
+        tables = [row for row in tables if is_chosen(*row[:2]) and row[:2] not in BOOKKEEPING]
         functions = [row for row in functions if is_chosen(*row[:2])]
         connection.execute("use clone; begin")
         for schema in {row[0] for row in (*tables, *functions)}:

@@ -161,6 +161,9 @@ BOOKKEEPING_TABLES = (
 )
 """The tables that no model makes."""
 
+BOOKKEEPING = {(table.schema, table.name) for table in BOOKKEEPING_TABLES}
+"""Schema and name of each of them: they say of what other tables were built."""
+
 
 def published_models(manifest: "Manifest") -> list[PublishedModel]:
     """Return the tables and functions that a release of the project holds."""

@@ -2,7 +2,7 @@
 
 import json
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -15,12 +15,9 @@ from flows.core.names import identifier, literal
 from flows.core.storage import open_release_file
 from flows.warehouse.annotate import INTERMEDIATE, tables_in
 from flows.warehouse.clones import attach_release, release_read_by
-from flows.warehouse.descriptions import BOOKKEEPING_TABLES, Description, split_class
+from flows.warehouse.descriptions import BOOKKEEPING, Description, split_class
 from flows.warehouse.node_states import is_as_published
 from flows.warehouse.releases import read_made_of
-
-BOOKKEEPING = {(table.schema, table.name) for table in BOOKKEEPING_TABLES}
-"""Tables that no model makes: they tell of a build, and differ after each."""
 
 BEFORE, AFTER = "before", "after"
 SIDES = (BEFORE, AFTER)
@@ -92,14 +89,16 @@ class Comparison:
         return replace(self, differences=[one for one in self.differences if not one.name.startswith(INTERMEDIATE)])
 
 
-def compare_databases(before: Path, after: Path, *, only: str | None = None, keys: int = 3) -> Comparison:
+def compare_databases(
+    before: Path, after: Path, *, only: str | None = None, keys: int = 3, known: Collection[str] = ()
+) -> Comparison:
     """Compare the tables and functions of two releases, or of a release and a clone.
 
     `only` names one table, as `name` or `schema.name`. Of each kind of row so many `keys` are given. A table is not
-    read that both releases hold under the same hash of its rows, or that a clone shows of the release before. Tables
-    that a clone leaves out are no difference.
+    read that both releases hold under the same hash of its rows, or that a clone shows of the release before. So are
+    tables whose rows are `known` to be equal, by name. Tables that a clone leaves out are no difference.
     """
-    known = _equal_hashes(before, after)
+    known = _equal_hashes(before, after).union(known)
     with _both(before, after) as connection:
         files = zip(SIDES, (before, after), strict=True)
         tables = [_tables(connection, side, release_read_by(file)) for side, file in files]
