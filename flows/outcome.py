@@ -21,7 +21,8 @@ class Outcome:
     `release` is None if nothing was new, or if only a selection was built and tested: then `is_whole` is false.
     `example` is a query on the result, `notes` are remarks
     on the sources, `seconds` is the time of the whole run. `options` name the set, and its file, in a next command.
-    `quarantine` counts all records in quarantine by table.
+    `quarantine` counts all records in quarantine by table. `unpublished` is what to say if only a selection was built,
+    or if all of it was a trial.
     """
 
     folder: DataFolder
@@ -35,6 +36,9 @@ class Outcome:
     quarantine: Mapping[TableName, int]
     options: str
     is_whole: bool = True
+    unpublished: str = (
+        "the selection was built and tested in the candidate; nothing is published, a release holds every model"
+    )
 
     @property
     def headline(self) -> str:
@@ -88,9 +92,7 @@ class Outcome:
         if self.release is None and self.is_whole:
             return f"nothing is new, so nothing is published: the last release holds it all, {self.seconds:.0f} s"
         if self.release is None:
-            return (
-                "the selection was built and tested in the candidate; nothing is published, a release holds every model"
-            )
+            return self.unpublished
         return f"release {self.release.name} is published, {self.seconds:.0f} s"
 
 

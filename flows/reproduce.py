@@ -14,7 +14,7 @@ from flows.lake.ops import made_of_releases
 from flows.lake.raw import RawTable
 from flows.lake.snapshot_backup import restore_snapshots
 from flows.warehouse.build import build_candidate, prepare_candidate
-from flows.warehouse.clones import clone_file
+from flows.warehouse.clones import keep_as_clone
 from flows.warehouse.code_hash import hash_code
 from flows.warehouse.dbt import GOOD, Dbt, without_tests
 from flows.warehouse.descriptions import published_models
@@ -51,7 +51,7 @@ def rebuild_release(folder: DataFolder, name: str) -> Rebuilt:
     made_of = find_made_of(folder, name)
     if hash_code(made_of.variables) != made_of.code:
         raise _other_code(folder, name, made_of)
-    _require_tables(folder, name, made_of)
+    require_tables(folder, name, made_of)
     place = DataFolder(folder.work / "rebuild" / folder.path.name)
     shutil.rmtree(place.path, ignore_errors=True)
     place.path.mkdir(parents=True)
@@ -73,7 +73,7 @@ def rebuild_release(folder: DataFolder, name: str) -> Rebuilt:
     unlike = [key for key in compared if contents[key] != made_of.contents.get(key)]
     is_gone = not release_file(folder, name).exists()
     if unlike:
-        _keep_to_compare(folder, place, name)
+        keep_as_clone(folder, place.candidate, clone_of_rebuilt(name))
     elif is_gone:
         put_back(folder, place.candidate, name, build, made_of, models)
     shutil.rmtree(folder.work / "rebuild", ignore_errors=True)
@@ -84,14 +84,6 @@ def rebuild_release(folder: DataFolder, name: str) -> Rebuilt:
 def clone_of_rebuilt(name: str) -> str:
     """Return the name of the clone that keeps a rebuilt release whose rows are others."""
     return f"rebuilt_{name.replace('-', '_').replace('.', '_')}"
-
-
-def _keep_to_compare(folder: DataFolder, place: DataFolder, name: str) -> None:
-    """Keep a rebuilt release as a clone, in place of one of an earlier try."""
-    kept = clone_file(folder, clone_of_rebuilt(name))
-    shutil.rmtree(kept.parent, ignore_errors=True)
-    kept.parent.mkdir(parents=True)
-    place.candidate.rename(kept)
 
 
 def find_made_of(folder: DataFolder, name: str) -> MadeOf:
@@ -107,7 +99,7 @@ def find_made_of(folder: DataFolder, name: str) -> MadeOf:
     )
 
 
-def _require_tables(folder: DataFolder, name: str, made_of: MadeOf) -> None:
+def require_tables(folder: DataFolder, name: str, made_of: MadeOf) -> None:
     """Require that the lake has each version that a release names, of the same Delta table."""
     for table, version in made_of.versions.items():
         raw = RawTable(folder.lake, table)

@@ -6,8 +6,8 @@ from collections.abc import Sequence
 
 KEPT = ("--set", "--connections")
 COMMANDS = (
-    "check|clone|describe|diff|elt|features|ingest|preview|prune|query|quarantine|replay|rebuild|releases|reload|rollback|"
-    "score|status|tables|train|training-set|verify"
+    "backfill|check|clone|describe|diff|elt|features|ingest|preview|prune|query|quarantine|replay|rebuild|releases|"
+    "reload|rollback|score|status|tables|train|training-set|verify"
 )
 NEXT_COMMAND = re.compile(rf"(-m flows (?:{COMMANDS})\b)(?![^\n]* --set )")
 

@@ -19,7 +19,7 @@ def summarise(outcome: Outcome) -> str:
     """Return a run's summary: one row per source table, what was built and tested, the release, next steps."""
     return "\n".join(
         [
-            *_loads(outcome.loads),
+            *list_loads(outcome.loads),
             "",
             f"  {outcome.headline}",
             *(f"    {warning}" for warning in (*outcome.new_warnings, outcome.standing) if warning),
@@ -35,7 +35,9 @@ def summarise(outcome: Outcome) -> str:
 
 def summarise_failure(failed: FailedRun) -> str:
     """Return what a failed run had loaded before it failed: one row per source table, and what there is to say."""
-    return "\n".join([*(_loads(failed.loads) if failed.loads else ()), "", *(f"    {one}" for one in failed.warnings)])
+    return "\n".join(
+        [*(list_loads(failed.loads) if failed.loads else ()), "", *(f"    {one}" for one in failed.warnings)]
+    )
 
 
 def summarise_replay(loads: "Sequence[LoadResult]", options: str) -> str:
@@ -43,7 +45,7 @@ def summarise_replay(loads: "Sequence[LoadResult]", options: str) -> str:
     if not loads:
         return "Nothing is in quarantine."
     notes = [f"  {note}" for load in loads for note in load.notes]
-    return "\n".join([*_loads(loads), "", *notes, f"  next:   {command()} elt {options}"])
+    return "\n".join([*list_loads(loads), "", *notes, f"  next:   {command()} elt {options}"])
 
 
 def list_reasons(reasons: "Sequence[Reason]") -> str:
@@ -70,6 +72,7 @@ def draw_table(columns: Sequence[str], rows: Iterable[Sequence[str]], *, numbers
     return [f"  {line.rstrip()}" for line in drawn.getvalue().splitlines()]
 
 
-def _loads(loads: "Sequence[LoadResult]") -> list[str]:
+def list_loads(loads: "Sequence[LoadResult]") -> list[str]:
+    """Return the lines of a table of what was loaded, one row per source table."""
     rows = [tuple(row.values()) for row in load_rows(loads)]
     return draw_table(("", "read", "accepted", "quarantined", "known", "duplicate", "seconds"), rows, numbers=True)

@@ -149,9 +149,10 @@ class PseudonymKey:
 
 @dataclass(frozen=True)
 class DataFolder:
-    """Where the files of one set of connections are."""
+    """Where the files of one set of connections are; `has_own_lake` tells that the lake is in it in any case."""
 
     path: Path
+    has_own_lake: bool = False
 
     @classmethod
     def of(cls, connection_set: str) -> "DataFolder":
@@ -161,7 +162,7 @@ class DataFolder:
     @property
     def lake(self) -> Path:
         """Delta tables: raw history, quarantine, operations."""
-        moved = os.environ.get(LAKE_VARIABLE)
+        moved = None if self.has_own_lake else os.environ.get(LAKE_VARIABLE)
         if moved and moved.startswith(SCHEME) and moved.removeprefix(SCHEME).strip("/"):
             prepare_s3()
             return S3Path(moved) / self.path.name

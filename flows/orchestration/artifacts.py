@@ -17,7 +17,7 @@ from flows.ingest.load import LoadResult
 from flows.lake.quarantine_report import count_quarantine
 from flows.orchestration.steps import step
 from flows.outcome import FailedRun, Outcome, load_rows
-from flows.warehouse.diff import compare_databases
+from flows.warehouse.diff import Comparison, compare_databases
 from flows.warehouse.releases import previous_release, release_file
 
 logger = logging.getLogger(__name__)
@@ -78,12 +78,17 @@ def show_changes(folder: DataFolder, release: str) -> None:
     if before is None:
         return
     try:
-        found = compare_databases(release_file(folder, before), release_file(folder, release), keys=0).without_steps
+        found = compare_databases(release_file(folder, before), release_file(folder, release), keys=0)
     except (duckdb.Error, WarehouseError) as error:
         logger.warning("the release could not be compared with %s: %s", before, type(error).__name__)
         return
-    rows = [one.row for one in found.differences]
-    text = f"**{before} → {release}**\n\n{len(rows)} tables and functions differ, {found.equal} tables are equal."
+    show_comparison(folder, before, release, found)
+
+
+def show_comparison(folder: DataFolder, before: str, after: str, found: Comparison) -> None:
+    """Show what differs between two databases, intermediate tables left out."""
+    rows = [one.row for one in found.without_steps.differences]
+    text = f"**{before} → {after}**\n\n{len(rows)} tables and functions differ, {found.equal} tables are equal."
     show_rows(f"diff-{folder.path.name}", rows, text)
 
 

@@ -71,7 +71,7 @@ def largest_cursor(records: Relation, column: str, *, in_source_order: bool = Fa
     ).fetchall()[0]
     if not isinstance(largest, str) or kind != "VARCHAR":
         return Largest(largest if largest is None or isinstance(largest, Cursor) else str(largest))
-    if sorts_as_text and _moment(largest) is not None:
+    if sorts_as_text and moment_of(largest) is not None:
         return Largest(largest)
     as_time, as_number, written = AS_TIME.format(name), AS_NUMBER.format(name), FORMAT.format(name)
     as_time = f"case when {FINITE['TIMESTAMP WITH TIME ZONE'].format(as_time)} then {as_time} end"
@@ -123,7 +123,7 @@ def from_watermark(watermark: str, lookback: Lookback) -> Cursor:
     if _is_time(cursor):
         lookback = lookback if isinstance(lookback, timedelta) else timedelta(0)
         if json.loads(watermark).get("mixed"):
-            moment = _moment(str(cursor)) or datetime.min
+            moment = moment_of(str(cursor)) or datetime.min
             utc = moment.astimezone(UTC) if moment.tzinfo and 1 < moment.year < 9999 else moment
             return _earlier(utc, lookback + HALF_A_DAY).date().isoformat()
         return _less_time(cursor, lookback)
@@ -147,7 +147,7 @@ def lookback_mistake(cursor: Cursor, lookback: Lookback) -> str:
 
 
 def _is_time(cursor: Cursor) -> bool:
-    return isinstance(cursor, date) or (isinstance(cursor, str) and _moment(cursor) is not None)
+    return isinstance(cursor, date) or (isinstance(cursor, str) and moment_of(cursor) is not None)
 
 
 def _less_time(cursor: Cursor, lookback: timedelta) -> Cursor:
@@ -156,9 +156,9 @@ def _less_time(cursor: Cursor, lookback: timedelta) -> Cursor:
     if isinstance(cursor, date):
         return _earlier(datetime.combine(cursor, datetime.min.time()), max(lookback, DAY)).date()
     text = str(cursor)
-    moment = _moment(text) or datetime.min
+    moment = moment_of(text) or datetime.min
     is_date = len(text) == len("2026-01-01")
-    return _in_format_of(text, _earlier(moment, max(lookback, DAY) if is_date else lookback))
+    return in_format_of(text, _earlier(moment, max(lookback, DAY) if is_date else lookback))
 
 
 def _less_number(cursor: str | float | Decimal, lookback: float) -> Cursor:
@@ -218,9 +218,9 @@ def _not_past_now(cursor: Cursor) -> Cursor:
     """Return a cursor value, at the latest now; a local time may be half a day earlier than UTC."""
     now = datetime.now(UTC)
     if isinstance(cursor, str):
-        moment = _moment(cursor)
+        moment = moment_of(cursor)
         if moment is None or not _is_past(moment, now):
-            return cursor if moment is None else _in_format_of(cursor, _now_like(moment, now))
+            return cursor if moment is None else in_format_of(cursor, _now_like(moment, now))
         return cursor
     if isinstance(cursor, datetime):
         return cursor if _is_past(cursor, now) else _now_like(cursor, now)
@@ -258,7 +258,7 @@ def _comparable(watermark: str) -> Any:
     if isinstance(value, date) and not isinstance(value, datetime):
         return datetime.combine(value, datetime.min.time(), UTC)
     if isinstance(value, str):
-        value = next((one for one in (_moment(value), _number(value)) if one is not None), value)
+        value = next((one for one in (moment_of(value), _number(value)) if one is not None), value)
     if isinstance(value, datetime):
         return value if value.tzinfo else value.replace(tzinfo=UTC)
     return value
@@ -272,7 +272,7 @@ def _number(text: str) -> Decimal | None:
     return number if number.is_finite() else None
 
 
-def _moment(text: str) -> datetime | None:
+def moment_of(text: str) -> datetime | None:
     """Read a text with dashes as a time, as DuckDB does: 20260101 is a number."""
     try:
         return datetime.fromisoformat(text) if text[4:5] == "-" else None
@@ -285,7 +285,7 @@ def _offset(text: str) -> str:
     return found[0] if found else ""
 
 
-def _in_format_of(example: str, moment: datetime) -> str:
+def in_format_of(example: str, moment: datetime) -> str:
     """Write a time as an example writes its own: separator, fraction and offset."""
     if len(example) == len("2026-01-01"):
         return moment.date().isoformat()

@@ -5,6 +5,7 @@ Their results are kept for the project, beside the data of its sets, so a new se
 
 import json
 import os
+import shutil
 from collections.abc import Iterable, Mapping
 from contextlib import suppress
 from pathlib import Path
@@ -55,6 +56,12 @@ def write_passed(folder: DataFolder, passed: Iterable[tuple[str, str]]) -> None:
     newest = place.with_name(f"{place.name}.{os.getpid()}.new")
     newest.write_text(json.dumps(dict(list(kept.items())[-RESULTS_KEPT:]), indent=0))
     os.replace(newest, place)
+
+
+def bring_passed(folder: DataFolder, trial: DataFolder) -> None:
+    """Let the tests that passed before count in a folder of which nothing is kept."""
+    if _place(folder).exists():
+        shutil.copyfile(_place(folder), _place(trial))
 
 
 def _place(folder: DataFolder) -> Path:

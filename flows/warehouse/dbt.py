@@ -45,7 +45,7 @@ class Dbt:
         A new set begins with what the template's parse knows; dbt parses again only what differs.
         """
         variables = variables or {}
-        _bring_parsed(folder)
+        bring_parsed(template_folder(), folder)
         result = _invoke(dbtRunner(), folder, ["parse"], "candidate", variables)
         if not isinstance(result.result, Manifest):
             raise UsageError(f"The dbt project does not parse: {scrub(str(result.exception))}", "Fix it: dbt parse")
@@ -100,13 +100,13 @@ class Dbt:
         ]
 
 
-def _bring_parsed(folder: DataFolder) -> None:
-    """Copy the template's parsed project into a folder that has none."""
-    parsed, known = folder.target / PARTIAL_PARSE_FILE_NAME, template_folder().target / PARTIAL_PARSE_FILE_NAME
-    if known.exists() and not parsed.exists():
+def bring_parsed(known: DataFolder, folder: DataFolder) -> None:
+    """Copy the parsed project of another folder into one that has none."""
+    parsed, there = folder.target / PARTIAL_PARSE_FILE_NAME, known.target / PARTIAL_PARSE_FILE_NAME
+    if there.exists() and not parsed.exists():
         folder.target.mkdir(parents=True, exist_ok=True)
         copied = parsed.with_suffix(f".{os.getpid()}")
-        shutil.copy(known, copied)
+        shutil.copy(there, copied)
         copied.replace(parsed)
 
 
