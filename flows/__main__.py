@@ -22,6 +22,7 @@ import typer
 
 from flows.cli.about import InstallCompletion, ShowCompletion, ShowVersion
 from flows.cli.arguments import DEFAULT_CONNECTIONS, ConnectionSet, ConnectionsFile, say, set_folder
+from flows.cli.backfill import backfill
 from flows.cli.check import check, check_before_run
 from flows.cli.compare import clone, diff
 from flows.cli.completion import complete
@@ -295,7 +296,7 @@ def main() -> int:
     gc.set_threshold(OBJECTS_BETWEEN_COLLECTIONS, 50, 100)
     app.add_typer(features, name="features")
     app.command("training-set")(training_set)
-    commands: list[Callable[..., None]] = [demo, check, preview, init, ingest, train, score]
+    commands: list[Callable[..., None]] = [demo, check, preview, init, ingest, backfill, train, score]
     commands += [releases, rollback, diff, clone, prune, rebuild]
     for command in commands:
         app.command()(command)

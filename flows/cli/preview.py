@@ -1,6 +1,10 @@
-"""`python -m flows preview`: records of a source beside what would become of them; nothing is written."""
+"""`python -m flows preview`: what a mapping makes of records, or the working tree of the last release.
+
+Nothing is written to lake and release.
+"""
 
 from collections.abc import Iterator
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -14,12 +18,34 @@ MOST_ROWS = 100
 
 
 def preview(
-    table: Annotated[str, typer.Argument(help="Source table, such as crm.customers.")],
-    rows: Annotated[int, typer.Option(help="Records that are shown.", min=1, max=MOST_ROWS)] = 10,
+    table: Annotated[
+        str | None, typer.Argument(help="Source table, such as crm.customers; default: the working tree.")
+    ] = None,
+    rows: Annotated[int, typer.Option(help="Records that are shown of a table.", min=1, max=MOST_ROWS)] = 10,
+    markdown: Annotated[
+        Path | None,
+        typer.Option("--markdown", help="Write the working tree's differences to this file, too.", metavar="PATH"),
+    ] = None,
     connection_set: ConnectionSet = None,
     connections: ConnectionsFile = DEFAULT_CONNECTIONS,
 ) -> None:
-    """Show a source's first records, before and after mapping and contract, without personal data."""
+    """Show a source's first records, before and after mapping and contract, without personal data.
+
+    Without a table, show what the working tree changes: build and test it over the last release, and compare the two.
+    """
+    if table is None:
+        from flows.cli.changes import preview_project
+
+        raise typer.Exit(preview_project(connection_set, connections, markdown))
+    if markdown is not None:
+        from flows.core.errors import UsageError
+
+        raise UsageError("--markdown is for the working tree, and a table is named.", "Leave one of them out.")
+    preview_records(table, rows, connection_set, connections)
+
+
+def preview_records(table: str, rows: int, connection_set: str | None, connections: Path) -> None:
+    """Print the first records of a source table, before and after mapping and contract."""
     say_step(f"looking at {table} of {connections}")
     from flows.cli.preflight import read_contracts
     from flows.config.connections import read_connections

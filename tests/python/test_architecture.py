@@ -18,8 +18,9 @@ ROOMS = (
     ("learning",),
     ("outcome",),
     ("orchestration",),
+    ("trial",),
     ("elt", "train", "reproduce", "stream"),
-    ("score",),
+    ("score", "backfill", "changes"),
     ("cli",),
     ("__main__",),
 )
