@@ -85,7 +85,8 @@ def restore_operations(lake: Path, name: str) -> Reload:
     Rows that it lacks then cost time alone: files are read again, and their records are known.
     """
     if not (lake / name).is_dir():
-        known = sorted(str(path.parent.relative_to(lake)) for path in (lake / "ops").rglob("_delta_log"))
+        logs = [path for pattern in ("ops/*/_delta_log", "ops/*/*/_delta_log") for path in lake.glob(pattern)]
+        known = sorted(str(path.parent.relative_to(lake)) for path in logs)
         raise UsageError(f"The lake has no {name}.", f"It has {', '.join(known) or 'no table of operations yet'}.")
     stage = begin_staging(lake, name)
     kept = keep_rows(lake / name, stage / name)

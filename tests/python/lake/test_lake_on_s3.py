@@ -7,6 +7,7 @@ from concurrent.futures import ProcessPoolExecutor
 from contextlib import suppress
 from datetime import timedelta
 from pathlib import Path
+from typing import Any
 from uuid import uuid4
 
 import pyarrow as pa
@@ -15,16 +16,19 @@ from support.killed_loads import fill, load_in_a_child, state
 from support.kills import Point, When
 from support.shop import Shop, make_shop
 
+from flows.config.connections import read_connections
 from flows.config.settings import DataFolder
 from flows.core.errors import SourceFailed, StorageFailed
 from flows.core.object_store import S3Path
 from flows.core.storage import storage_faults_named
 from flows.ingest.load import load_table
+from flows.ingest.reload import reload_table
 from flows.lake.damage import require_readable, require_whole
 from flows.lake.delta import append_row, open_table, query
 from flows.lake.maintenance import compact_and_vacuum_table
 from flows.lake.ops import record_release
 from flows.lake.raw import RawTable, raw_path
+from flows.lake.reload import finish_reloads
 from flows.lake.verify import verify_table
 from flows.learning.training_sets import needed_versions
 from flows.warehouse.releases import MadeOf
@@ -133,6 +137,42 @@ def test_damage_on_s3_is_found_and_named(shop: Shop, lake: str, s3_server: S3Ser
     s3_server.client().delete_object(Bucket=BUCKET, Key=key)
     with pytest.raises(StorageFailed, match="is not there"):
         require_whole(path)
+
+
+@pytest.mark.parametrize("step", ["copy_to", "unlink", "upload", ""])
+def test_a_damaged_table_on_s3_is_made_again_also_after_a_kill(
+    shop: Shop, lake: str, s3_server: S3Server, step: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # Given a table of two batches, one of which is damaged
+    for day in (1, 2):
+        shop.drop_rows(f"{day}.jsonl", orders(day * 10, day * 10 + 5, day))
+        shop.load()
+    before = shop.stored()
+    key = max(key for key in s3_server.keys(f"{lake}/raw") if key.endswith(".parquet"))
+    s3_server.put(key, s3_server.get(key)[:-9])
+
+    # When it is reloaded, and killed in the second step of its move
+    def kill_second(self: S3Path, *arguments: Any, **options: Any) -> Any:
+        calls.append(step)
+        if len(calls) == 2:
+            raise KeyboardInterrupt
+        return whole(self, *arguments, **options)
+
+    calls: list[str] = []
+    shop.read_connection()
+    sources = read_connections(shop.connections_file)
+    with monkeypatch.context() as patched, suppress(KeyboardInterrupt):
+        if step:
+            whole = getattr(S3Path, step)
+            patched.setattr(S3Path, step, kill_second)
+        reload_table(sources, {shop.name: shop.contract}, shop.name, released=0, afresh=False)
+    finish_reloads(shop.lake)
+
+    # Then all rows are there once, and the damaged table is set aside
+    assert shop.stored() == before
+    require_readable(raw_path(shop.lake, shop.name))
+    assert shop.load().counts.accepted == 0
+    assert key.rpartition("/")[2] in {one.rpartition("/")[2] for one in s3_server.keys(f"{lake}/damaged")}
 
 
 @pytest.mark.parametrize(
