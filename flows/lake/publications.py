@@ -23,6 +23,12 @@ CONTENT, RELEASE = "content", "release"
 MOST_CHANGED = 4
 """If more than one row of so many has changed, the whole table is written again, since most files would be anyway."""
 
+MOST_ROWS = 1_000_000
+"""Changed rows that are held in memory at most; a whole table is written in pieces."""
+
+MEMORY = "400MB"
+"""DuckDB spills what needs more to a folder beside the database."""
+
 FILE_BYTES = 32 * 1024 * 1024
 """A changed row has its whole file written again, so that files are small."""
 
@@ -52,7 +58,7 @@ def publish_versions(
     release `before` names, has this hash gets no new version.
     """
     versions = {}
-    with duckdb.connect(str(database), read_only=True) as connection:
+    with duckdb.connect(str(database), read_only=True, config={"memory_limit": MEMORY}) as connection:
         connection.execute("set TimeZone = 'UTC'")
         for publication in publications:
             path, content = publication_path(lake, publication.name), contents[publication.unique_id]
@@ -172,10 +178,13 @@ def _changes(
     ]
     if any(count != distinct for count, distinct in counts):
         return None
-    changed = f"(select * from {rows} except select * from {stored})"
+    listed = ", ".join(map(identifier, columns))
+    hashed = [f"select {key}, hash({listed}) as __hash from {relation}" for relation in (rows, stored)]
+    changed = f"(select * from {rows} semi join ({hashed[0]} except {hashed[1]}) using ({key}))"
     gone = f"(select {key} from {stored} except select {key} from {rows})"
-    number = connection.execute(f"select (select count(*) from {changed}) + (select count(*) from {gone})").fetchall()
-    if number[0][0] * MOST_CHANGED > counts[0][0]:
+    sql = f"select (select count(*) from {changed}) + (select count(*) from {gone})"
+    (number,) = connection.execute(sql).fetchall()[0]
+    if number > min(MOST_ROWS, counts[0][0] // MOST_CHANGED):
         return None
     return connection.sql(
         f"select *, false as {GONE} from {changed} union all by name select {key}, true as {GONE} from {gone}"
