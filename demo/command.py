@@ -16,7 +16,11 @@ def demo(
     full_refresh: Annotated[bool, typer.Option("--full-refresh", help="Rebuild everything from the lake.")] = False,
     into: Annotated[
         list[str] | None,
-        typer.Option(help="Database that takes the place of files: postgresql://… or mysql://…", metavar="URL"),
+        typer.Option(
+            help="Component that takes the place of files: postgresql://…, mysql://…, kafka://… or s3://…; may be "
+            "given several times.",
+            metavar="URL",
+        ),
     ] = None,
     truth: Annotated[
         bool, typer.Option("--truth", help="Print the truth that was planted in the pharmacy, and stop.")
@@ -26,10 +30,10 @@ def demo(
     if truth:
         _print_truth()
         return
-    from demo.into import variable_of
+    from demo.into import variables_of
     from flows.config.settings import exported
 
-    urls = {variable_of(url): url for url in into or []}  # a flow's arguments are stored, so that they hold no URL
+    urls = variables_of(into or [])  # a flow's arguments are stored, so that they hold no URL
     logging.getLogger("flows").info("the pharmacy moves on by one day: starting Prefect")
     from flows.orchestration.server import prefect_server, prepare_prefect, wait_for_server
 

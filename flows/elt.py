@@ -3,6 +3,7 @@
 import logging
 import time
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from functools import partial
 
 import duckdb
@@ -11,6 +12,7 @@ from prefect.runtime import flow_run
 
 from flows.config.connections import Connections, read_connections
 from flows.config.contract import Contract, contracts_of
+from flows.config.publications import publications_of
 from flows.config.settings import PROJECT, DataFolder
 from flows.core.errors import GateFailed
 from flows.core.names import TableName
@@ -23,13 +25,14 @@ from flows.lake.catalog import Pin, Verified, pin_catalog
 from flows.lake.damage import damage_named, require_known_batches, require_whole, tables_of
 from flows.lake.maintenance import compact_and_vacuum_lake
 from flows.lake.ops import record_release, require_lake, used_release_names
+from flows.lake.publications import publish_versions
 from flows.lake.quarantine_report import count_quarantine
 from flows.lake.raw import raw_path
 from flows.lake.reconcile import require_reconciliation
 from flows.lake.reload import finish_reloads
 from flows.lake.snapshot_backup import keep_snapshots, restore_snapshots
 from flows.lake.verify import verify_new_files
-from flows.learning.training_sets import needed_versions
+from flows.learning.training_sets import needed_publications, needed_versions
 from flows.orchestration.artifacts import failed_gate_shown, failed_run_told, show_changes, show_outcome
 from flows.orchestration.dbt_task_runs import shown_models
 from flows.orchestration.events import emit_release_published, emit_rows_accepted
@@ -55,6 +58,7 @@ from flows.warehouse.pseudonyms import require_pseudonym_key
 from flows.warehouse.release import (
     Release,
     describe_candidate,
+    last_published,
     last_verified,
     next_release_name,
     prune_releases,
@@ -150,11 +154,11 @@ def load_tables(
 
 def derive_tables(sources: Connections, contracts: Mapping[TableName, Contract], run_id: str) -> list[LoadResult]:
     """Make what is new in the tables that are made of others, once those are loaded."""
-    lake = sources.folder.lake
+    folder = sources.folder
     return [
-        load(str(contract.name), partial(derive_table, contract, contracts, lake, run_id=run_id))
+        load(str(contract.name), partial(derive_table, contract, contracts, folder, run_id=run_id))
         for contract in derived_tables(contracts)
-        if contract.derivation and raw_path(lake, contract.derivation.of).exists()
+        if contract.derivation and raw_path(folder.lake, contract.derivation.of).exists()
     ]
 
 
@@ -254,16 +258,14 @@ def publish(
     name = next_release_name(dbt.folder, used_release_names(dbt.folder.lake))
     versions = {table: pin.version for table, pin in pins.items()}
     made_of = describe_candidate(dbt, build, versions, verified)
+    wanted = publications_of(dbt.manifest.nodes.values())
+    before = last_published(dbt.folder)
+    published = publish_versions(dbt.folder.lake, dbt.folder.candidate, wanted, made_of.contents, name, before)
+    made_of = replace(made_of, published=published)
     record_release(dbt.folder.lake, name, scrub(made_of.text))
+    models = published_models(dbt.manifest)
     release = publish_candidate(
-        dbt.folder,
-        build,
-        versions,
-        verified,
-        name,
-        models=published_models(dbt.manifest),
-        formats=formats,
-        made_of=made_of,
+        dbt.folder, build, versions, verified, name, models=models, formats=formats, made_of=made_of
     )
     logger.info("release %s is published", release.name)
     emit_release_published(dbt.folder, release)
@@ -288,7 +290,8 @@ def generate_docs(dbt: Dbt, build: Build) -> None:
 def compact_and_vacuum(folder: DataFolder) -> None:
     """Compact what many small commits left, and delete what no release, catalog or run can still name."""
     try:
-        done = compact_and_vacuum_lake(folder.lake, needed_versions(folder), kept_releases(folder))
+        needed, published = needed_versions(folder), needed_publications(folder)
+        done = compact_and_vacuum_lake(folder.lake, needed, kept_releases(folder), published)
     except duckdb.Error as error:
         logger.warning("the lake was not compacted, a release cannot be read: %s", type(error).__name__)
         return

@@ -2,15 +2,17 @@
 
 import shutil
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from flows.config.contract import contracts_of
+from flows.config.publications import publications_of
 from flows.config.settings import DATA_VARIABLE, DataFolder, command
 from flows.core.errors import StorageFailed, UsageError
 from flows.core.names import did_you_mean
 from flows.lake.catalog import pin_catalog
 from flows.lake.ops import made_of_releases
+from flows.lake.publications import publish_versions, whole_versions
 from flows.lake.raw import RawTable
 from flows.lake.snapshot_backup import restore_snapshots
 from flows.warehouse.build import build_candidate, prepare_candidate
@@ -75,6 +77,7 @@ def rebuild_release(folder: DataFolder, name: str) -> Rebuilt:
     if unlike:
         keep_as_clone(folder, place.candidate, clone_of_rebuilt(name))
     elif is_gone:
+        made_of = replace(made_of, published=_publish_again(folder, dbt, place, name, made_of))
         put_back(folder, place.candidate, name, build, made_of, models)
     shutil.rmtree(folder.work / "rebuild", ignore_errors=True)
     others, left_out = (sorted(dbt.manifest.nodes[key].name for key in of) for of in (unlike, volatile))
@@ -84,6 +87,13 @@ def rebuild_release(folder: DataFolder, name: str) -> Rebuilt:
 def clone_of_rebuilt(name: str) -> str:
     """Return the name of the clone that keeps a rebuilt release whose rows are others."""
     return f"rebuilt_{name.replace('-', '_').replace('.', '_')}"
+
+
+def _publish_again(folder: DataFolder, dbt: Dbt, place: DataFolder, name: str, made_of: MadeOf) -> Mapping[str, int]:
+    """Return the versions of the release's Delta tables; those whose files are gone are written again."""
+    wanted = [one for one in publications_of(dbt.manifest.nodes.values()) if one.name in made_of.published]
+    kept = whole_versions(folder.lake, made_of.published)
+    return publish_versions(folder.lake, place.candidate, wanted, made_of.contents, name, kept)
 
 
 def find_made_of(folder: DataFolder, name: str) -> MadeOf:

@@ -1,7 +1,7 @@
 """The pharmacy's tables in PostgreSQL or MySQL: CRM, catalogue and clinic, and the lender's files as tables."""
 
 import sqlite3
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping
 from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -29,18 +29,18 @@ class Table:
     rows: pa.Table
 
 
-def read_tables(folder: Path) -> Iterator[Table]:
+def read_tables(folder: Path, sources: Collection[str]) -> Iterator[Table]:
     """Yield the tables of the pharmacy's databases that hold whole columns, and those of the lender's CSV files."""
     with duckdb.connect() as duck:
         for table in TABLES:
-            if table.database in Database.sources:
+            if table.database in sources:
                 with closing(sqlite3.connect(f"file:{folder / table.file_name}?mode=ro", uri=True)) as database:
                     rows = database.execute(f"select {', '.join(table.columns)} from {table.name}").fetchall()
                 types = {name: kind.partition(" ")[0] for name, kind in table.columns.items()}
                 texts = pa.table({name: _texts(rows, at) for at, name in enumerate(types)})
                 yield Table(table.name, types, _typed(duck, "from texts", types, texts))
         for files in FILES:
-            if files.source in Database.sources:
+            if files.source in sources:
                 query = f"from read_csv('{folder / files.source / files.name}/*.csv', all_varchar = true)"
                 names = [name for name, *_ in duck.execute(f"describe {query}").fetchall()]
                 types = dict.fromkeys(names, "text")
@@ -72,7 +72,7 @@ class Database:
 
     url: str
 
-    def entry(self, entry: Mapping[str, Any], url: str) -> Mapping[str, Any]:
+    def entry(self, source: str, entry: Mapping[str, Any], url: str) -> Mapping[str, Any]:
         """Return an entry with the database's URL, whose tables have the names of the contracts."""
         tables = {
             name: {key: value for key, value in (options or {}).items() if key != "from"}
@@ -84,7 +84,7 @@ class Database:
 class Postgresql(Database):
     """A PostgreSQL database, written by ADBC."""
 
-    def feed(self, folder: Path) -> None:
+    def feed(self, folder: Path, sources: Collection[str]) -> None:
         """Replace all rows of all tables in one transaction, so that a reader sees one day of the pharmacy."""
         import adbc_driver_postgresql.dbapi
 
@@ -97,7 +97,7 @@ class Postgresql(Database):
             adbc_driver_postgresql.dbapi.connect(connection_string(url, CONNECT_SECONDS)) as database,
             database.cursor() as cursor,
         ):
-            for table in read_tables(folder):
+            for table in read_tables(folder, sources):
                 columns = ", ".join(f"{name} {kind.replace('integer', 'bigint')}" for name, kind in table.types.items())
                 cursor.execute(f"create table if not exists {table.name} ({columns})")
                 cursor.execute(f"delete from {table.name}")
@@ -108,14 +108,14 @@ class Postgresql(Database):
 class Mysql(Database):
     """A MySQL or MariaDB database, written by the driver that reads it."""
 
-    def feed(self, folder: Path) -> None:
+    def feed(self, folder: Path, sources: Collection[str]) -> None:
         """Replace all rows of all tables in one transaction, so that a reader sees one day of the pharmacy."""
         from flows.sources.sql.mysql import Mysql as Reader
 
         reader = Reader()
         kinds = {"integer": "bigint", "timestamp": "datetime(6)", "text": "longtext"}
         with _failures_told(reader.explain), _engine(reader, self.url) as engine:
-            tables = list(read_tables(folder))
+            tables = list(read_tables(folder, sources))
             with engine.begin() as database:
                 for table in tables:  # before the transaction, which a statement that creates a table would end
                     columns = ", ".join(f"{name} {kinds.get(kind, kind)}" for name, kind in table.types.items())

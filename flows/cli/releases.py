@@ -108,7 +108,7 @@ def prune_folder(folder: DataFolder, keep: int | None) -> str:
     Files of the lake that were written or replaced within a day stay: a reader of another engine may have them open.
     """
     from flows.lake.maintenance import compact_and_vacuum_lake
-    from flows.learning.training_sets import needed_versions
+    from flows.learning.training_sets import needed_publications, needed_versions
     from flows.warehouse.clones import drop_unfinished
     from flows.warehouse.release import prune_releases
     from flows.warehouse.releases import RELEASES_KEPT, kept_releases
@@ -116,7 +116,9 @@ def prune_folder(folder: DataFolder, keep: int | None) -> str:
     keep = RELEASES_KEPT if keep is None else keep
     drop_unfinished(folder)
     gone = prune_releases(folder, keep)
-    cleaned = compact_and_vacuum_lake(folder.lake, needed_versions(folder), kept_releases(folder), least=1)
+    cleaned = compact_and_vacuum_lake(
+        folder.lake, needed_versions(folder), kept_releases(folder), needed_publications(folder), least=1
+    )
     uses = uses_of_releases(folder, keep)
     lines = [f"  deleted release {name}: {size / 1e6:,.1f} MB" for name, size in gone.items()]
     lines += [f"  kept release {name}, for {', '.join(uses.get(name, []))}" for name in kept_releases(folder)]
@@ -198,6 +200,7 @@ def describe_release(folder: DataFolder, name: str) -> str:
 
     One whose file is deleted is described as the lake has recorded it. Raises UsageError for any other.
     """
+    from flows.config.publications import publication_path
     from flows.reproduce import find_made_of
     from flows.warehouse.releases import kept_releases, read_release
 
@@ -215,7 +218,14 @@ def describe_release(folder: DataFolder, name: str) -> str:
     facts["vars"] = ", ".join(f"{key} = {value!r}" for key, value in made_of.variables.items())
     lines = [f"  release {name}", "", *(f"  {label:<10}{text}" for label, text in facts.items() if text), ""]
     versions = [(str(table), str(version)) for table, version in sorted(made_of.versions.items())]
-    return "\n".join([*lines, *draw_table(("table of the lake", "version"), versions, numbers=True)])
+    lines += draw_table(("table of the lake", "version"), versions, numbers=True)
+    if made_of.published:
+        published = [
+            (name, str(version), str(publication_path(folder.lake, name)))
+            for name, version in sorted(made_of.published.items())
+        ]
+        lines += ["", *draw_table(("published as Delta", "version", "place"), published)]
+    return "\n".join(lines)
 
 
 def uses_of_releases(folder: DataFolder, keep: int | None = None) -> dict[str, list[str]]:

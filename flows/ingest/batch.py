@@ -2,7 +2,7 @@
 
 import json
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 
 from flows.config.contract import Contract
 from flows.core.errors import SchemaMismatch
@@ -107,4 +107,14 @@ def _rows_by_file(batch: Batch, checked: Checked) -> Iterator[tuple[SourceFile, 
     sql = f"select _file, count(*) from {checked.records} where _file is not null group by _file"
     rows = Counter(dict(checked.records.connection.execute(sql).fetchall()))
     rows.update(reject.position.rpartition(":")[0] for reject in batch.rejected)
+    names = {file.name for file in batch.files}
+    for part in rows.keys() - names:  # a sheet of a workbook
+        rows[_file_of(part, names)] += rows.pop(part)
     yield from ((file, rows[file.name]) for file in batch.files)
+
+
+def _file_of(part: str, names: Collection[str]) -> str:
+    """Return the file of which a name such as `prices.xlsx!March` is a part."""
+    while part not in names and "!" in part:
+        part = part.rpartition("!")[0]
+    return part

@@ -71,7 +71,7 @@ def reload_table(
     if contract.derivation is None:
         load = load_table(wanted[name], contract, stage, run_id=run_id)
     else:
-        load = derive_table(contract, contracts, lake, run_id=run_id, into=stage)
+        load = derive_table(contract, contracts, sources.folder, run_id=run_id, into=stage)
     require_reconciliation(stage, {name: (load.load_id, load.counts)})
     missing = missing_keys(lake, stage, contract)
     parts = [str(place(lake, name).relative_to(lake)) for place in (raw_path, quarantine_path)]
@@ -85,7 +85,8 @@ def restore_operations(lake: Path, name: str) -> Reload:
     Rows that it lacks then cost time alone: files are read again, and their records are known.
     """
     if not (lake / name).is_dir():
-        known = sorted(str(path.parent.relative_to(lake)) for path in (lake / "ops").rglob("_delta_log"))
+        logs = [path for pattern in ("ops/*/_delta_log", "ops/*/*/_delta_log") for path in lake.glob(pattern)]
+        known = sorted(str(path.parent.relative_to(lake)) for path in logs)
         raise UsageError(f"The lake has no {name}.", f"It has {', '.join(known) or 'no table of operations yet'}.")
     stage = begin_staging(lake, name)
     kept = keep_rows(lake / name, stage / name)

@@ -10,6 +10,7 @@ import pyarrow as pa
 from deltalake import CommitProperties, DeltaTable
 from deltalake.exceptions import DeltaError
 
+from flows.config.publications import publication_path
 from flows.core.errors import StorageFailed
 from flows.core.names import TableName
 from flows.lake.copies import drop_copies, file_sizes
@@ -29,7 +30,7 @@ SMALL = 32 * 1024 * 1024
 AGE = timedelta(days=1)
 """A build that opened the catalog before may still read files that were needed until then."""
 
-TABLES = ("raw/*/*", "quarantine/*/*", "ops/*", "ops/snapshots/*")
+TABLES = ("raw/*/*", "quarantine/*/*", "ops/*", "ops/snapshots/*", "published/*/*")
 
 
 @dataclass(frozen=True)
@@ -48,16 +49,19 @@ def compact_and_vacuum_lake(
     lake: Path,
     named: Mapping[TableName, Collection[int]],
     releases: Collection[str] = (),
+    published: Mapping[str, Collection[int]] | None = None,
     *,
     age: timedelta = AGE,
     least: int = MANY,
 ) -> Housekeeping:
     """Compact and vacuum the lake's tables; the `named` versions of raw tables stay readable.
 
-    So do the versions of snapshots that name one of the `releases`. At `least` so many unneeded files are worth a
-    vacuum. A table that cannot be compacted now is logged and left to the next run: nothing depends on it.
+    So do the versions of snapshots that name one of the `releases`, and those of `published` tables, by their names. At
+    `least` so many unneeded files are worth a vacuum. A table that cannot be compacted now is logged and left to the
+    next run: nothing depends on it.
     """
     kept: dict[Path, Collection[int]] = {raw_path(lake, name): versions for name, versions in named.items()}
+    kept |= {publication_path(lake, name): versions for name, versions in (published or {}).items()}
     kept |= {path: snapshot_versions(path, releases).values() for path in lake.glob("ops/snapshots/*")}
     housekeeping = Housekeeping()
     for path in _tables(lake):

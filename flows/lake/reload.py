@@ -2,6 +2,7 @@
 
 It is staged as a lake of its own in the folder `reload`, as `.new`. Once it is complete it is called `.ready`, and
 `.done` after it was moved. The next command completes a move that was interrupted. Old tables stay in `damaged`.
+For a lake on S3 it is staged in the data folder, and moved by copies.
 """
 
 import json
@@ -16,15 +17,18 @@ import pyarrow as pa
 from deltalake import CommitProperties, DeltaTable, Transaction, write_deltalake
 
 from flows.config.contract import SYSTEM_COLUMNS, Contract
+from flows.config.settings import lake_copy
 from flows.core.clock import utc_now
-from flows.core.errors import StorageFailed, UsageError
+from flows.core.errors import StorageFailed
 from flows.core.names import TableName, identifier, literal
 from flows.core.object_store import S3Path
 from flows.lake.content import BATCHES, content_metadata, hash_rows, hashed_columns, stated_contents, unlike_batches
+from flows.lake.copies import local_files
 from flows.lake.counts import Counts
 from flows.lake.damage import data_files, is_readable
 from flows.lake.delta import (
     ENTRY,
+    FREQUENT_CHECKPOINTS,
     KEEP_COMMITS,
     KEEP_LOG,
     WRITTEN,
@@ -35,6 +39,7 @@ from flows.lake.delta import (
     replace_batch,
 )
 from flows.lake.file_ledger import FILES, files_path
+from flows.lake.lease import require_lease
 from flows.lake.ops import LOADS
 from flows.lake.quarantine import quarantine_path
 from flows.lake.raw import ROWS_A_PIECE, RawTable, raw_path
@@ -45,15 +50,15 @@ MOVES = "moves.json"
 
 def begin_staging(lake: Path, label: str) -> Path:
     """Return an empty folder for a table that is made again; what an interrupted reload has left goes."""
-    if isinstance(lake, S3Path):
-        raise UsageError(
-            f"{label}: a table of a lake on S3 cannot be reloaded, since its folders cannot be renamed.",
-            f"Restore the objects below {lake} from the bucket's versions, or from a backup.",
-        )
-    stage = lake / "reload" / f"{label.replace('/', '-of-')}.new"
+    stage = _staging(lake) / f"{label.replace('/', '-of-')}.new"
     shutil.rmtree(stage, ignore_errors=True)
     stage.mkdir(parents=True)
     return stage
+
+
+def _staging(lake: Path) -> Path:
+    """Return the folder of this machine in which tables of a lake are made again."""
+    return lake_copy(lake).with_name("reload") if isinstance(lake, S3Path) else lake / "reload"
 
 
 def take_place(lake: Path, stage: Path, parts: list[str], table: TableName | None = None) -> Path:
@@ -69,9 +74,9 @@ def take_place(lake: Path, stage: Path, parts: list[str], table: TableName | Non
 
 def finish_reloads(lake: Path) -> None:
     """Complete every move that was begun; each step can be repeated after a kill."""
-    for done in lake.glob("reload/*.done"):
+    for done in _staging(lake).glob("*.done"):
         shutil.rmtree(done)
-    for ready in sorted(lake.glob("reload/*.ready")):
+    for ready in sorted(_staging(lake).glob("*.ready")):
         moves = json.loads((ready / MOVES).read_text())
         for part in moves["parts"]:
             if (ready / part).exists():
@@ -84,11 +89,34 @@ def finish_reloads(lake: Path) -> None:
 
 
 def _move_in(new: Path, place: Path, aside: Path) -> None:
+    if isinstance(place, S3Path):
+        _upload_in(new, place, aside)
+        return
     if place.exists():
         aside.parent.mkdir(parents=True, exist_ok=True)
         os.rename(place, aside)
     place.parent.mkdir(parents=True, exist_ok=True)
     os.rename(new, place)
+
+
+def _upload_in(new: Path, place: S3Path, aside: Path) -> None:
+    """Copy a table on S3 aside, and upload another one in its place, whose log comes last.
+
+    A file beside the new table says that the one before is aside, so that each step can be repeated after a kill.
+    """
+    require_lease(place)
+    is_aside = new.with_name(f"{new.name}.aside")
+    if not is_aside.exists():
+        before = list(place.rglob("*"))
+        for one in before:
+            one.copy_to(aside / one.relative_to(place).as_posix())
+        for one in before:
+            one.unlink(missing_ok=True)
+        is_aside.touch()
+    files = (path for path in new.rglob("*") if path.is_file())
+    for file in sorted(files, key=lambda path: ("_delta_log" in path.parts, path.name)):
+        (place / file.relative_to(new)).upload(file)
+    shutil.rmtree(new)
 
 
 def _merge_records(lake: Path, ready: Path, table: str) -> None:
@@ -128,14 +156,15 @@ def readable_rows(table: DeltaTable | None, path: Path, select: str = "*", *, wh
     kept = []
     for file in data_files(table, path) if table is not None else ():
         if file.exists() and (is_readable(file) if whole else _has_columns(file, select)):
-            kept.append(literal(str(file)))
+            kept += [literal(str(local)) for local in local_files([file])]
     return f"(select {select} from read_parquet([{', '.join(kept)}], union_by_name = true))" if kept else None
 
 
 def _has_columns(file: Path, select: str) -> bool:
     with duckdb.connect() as connection:
         try:
-            connection.execute(f"select {select} from read_parquet([{literal(str(file))}])").fetchall()
+            (local,) = local_files([file], again=True)
+            connection.execute(f"select {select} from read_parquet([{literal(str(local))}])").fetchall()
         except duckdb.Error:
             return False
     return True
@@ -163,7 +192,7 @@ def keep_sound_batches(lake: Path, stage: Path, name: TableName, known: int, *, 
             str(raw_path(stage, name)),
             kept.to_arrow_reader(ROWS_A_PIECE),
             mode="append",
-            configuration=KEEP_LOG,
+            configuration=KEEP_LOG | FREQUENT_CHECKPOINTS if isinstance(lake, S3Path) else KEEP_LOG,
             commit_properties=CommitProperties(
                 custom_metadata=content_metadata(hashes, hashed_columns(kept)) | {"total_rows": str(total)},
                 app_transactions=[Transaction(str(name), last)],
@@ -208,7 +237,10 @@ def restore_loads(lake: Path, stage: Path) -> None:
 def stage_records(lake: Path, stage: Path, name: TableName, *, afresh: bool) -> None:
     """Give a staged lake the versions of contracts, and the readable quarantine of the table."""
     contracts = lake / "ops" / "contracts"
-    if contracts.exists():
+    if isinstance(contracts, S3Path):
+        for one in contracts.rglob("*"):
+            one.download(stage / "ops" / "contracts" / one.relative_to(contracts).as_posix())
+    elif contracts.exists():
         shutil.copytree(contracts, stage / "ops" / "contracts")
     if not afresh:
         last = RawTable(stage, name).batch

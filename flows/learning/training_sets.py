@@ -29,6 +29,7 @@ from flows.warehouse.releases import (
     RELEASES_KEPT,
     MadeOf,
     kept_releases,
+    named_publications,
     named_versions,
     newest_release,
     release_file,
@@ -186,13 +187,25 @@ def needed_versions(folder: DataFolder) -> dict[TableName, set[int]]:
         if pin.version is not None:
             needed.setdefault(name, set()).add(pin.version)
     recorded = made_of_releases(folder.lake)
-    wanted = sets_by_release(folder).keys() & recorded.keys()
-    if isinstance(folder.lake, S3Path):  # releases of other machines, whose files this one does not see
-        wanted |= set(sorted(recorded, key=release_order)[-RELEASES_KEPT:])
-    for release in wanted:
+    for release in {*(sets_by_release(folder).keys() & recorded.keys()), *_releases_elsewhere(folder, recorded)}:
         for name, version in MadeOf.parse(recorded[release]).versions.items():
             needed.setdefault(name, set()).add(version)
     return needed
+
+
+def needed_publications(folder: DataFolder) -> dict[str, set[int]]:
+    """Return the Delta versions of published tables that a release names, as `needed_versions` does for raw tables."""
+    needed = named_publications(folder)
+    recorded = made_of_releases(folder.lake)
+    for release in _releases_elsewhere(folder, recorded):
+        for name, version in MadeOf.parse(recorded[release]).published.items():
+            needed.setdefault(name, set()).add(version)
+    return needed
+
+
+def _releases_elsewhere(folder: DataFolder, recorded: Mapping[str, str]) -> list[str]:
+    """Return the newest releases that a lake on S3 has recorded: this machine does not see the files of others."""
+    return sorted(recorded, key=release_order)[-RELEASES_KEPT:] if isinstance(folder.lake, S3Path) else []
 
 
 def make_training_set(

@@ -17,6 +17,7 @@ from dbt_common.events.base_types import EventMsg
 
 from flows.config import settings
 from flows.config.declared_features import describe_training_sets, features_of
+from flows.config.publications import publications_of
 from flows.config.settings import DataFolder, template_folder
 from flows.core.errors import UsageError, WarehouseError
 from flows.core.redaction import scrub, without_values
@@ -40,7 +41,7 @@ class Dbt:
 
     @classmethod
     def parse(cls, folder: DataFolder, variables: Mapping[str, Any] | None = None) -> "Dbt":
-        """Parse the project with a set's own vars; raises UsageError for what does not parse and for wrong features.
+        """Parse the project with a set's own vars; raises UsageError for what does not parse, and for wrong metadata.
 
         A new set begins with what the template's parse knows; dbt parses again only what differs.
         """
@@ -50,6 +51,7 @@ class Dbt:
         if not isinstance(result.result, Manifest):
             raise UsageError(f"The dbt project does not parse: {scrub(str(result.exception))}", "Fix it: dbt parse")
         describe_training_sets(result.result, features_of(result.result))
+        publications_of(result.result.nodes.values())
         return cls(folder, result.result, variables)
 
     def run(self, *arguments: str, target: str = "candidate", on_event: Sequence[OnEvent] = ()) -> list[Any]:

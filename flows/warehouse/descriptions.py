@@ -102,6 +102,7 @@ BOOKKEEPING_TABLES = (
             "previous_release": "Release that readers saw before this one.",
             "variables": "Vars of the set as JSON.",
             "contents": "A hash of the rows of each table by dbt's id, and of code and inputs of what has no rows.",
+            "delta_versions": "Place and version of each table that is published as a Delta table, too.",
         },
     ),
     PublishedModel(

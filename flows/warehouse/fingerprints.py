@@ -15,6 +15,7 @@ from typing import Any
 
 from dbt.contracts.graph.manifest import Manifest
 
+from flows.config.publications import PUBLISH
 from flows.config.settings import PROJECT
 
 ENGINES = ("dbt-core", "dbt-duckdb", "duckdb")
@@ -35,6 +36,8 @@ KEY_MACRO = "get_pseudonym_key"
 FEATURE_MACRO = "training_set"
 FEATURES = "features"
 """The key of a model's meta that only models of the macro read: a model's rows do not follow from its own features."""
+
+BESIDE_ROWS = {FEATURES, PUBLISH}
 
 DESCRIBING = {"description", "docs", "doc_blocks", "patch_path", "created_at", "root_path", "build_path"}
 """Parts of a node that tell people about it and change no row."""
@@ -96,7 +99,7 @@ class Fingerprints:
             node = self._manifest.nodes.get(unique_id) or self._manifest.sources.get(unique_id)
             seen = [unique_id]
             if node is not None:
-                config = _without_features(node)
+                config = _config_of_rows(node)
                 seen += [node.relation_name, node.fqn, _columns(node), _undescribed(config)]
             self._seen[unique_id] = _hash(seen)
         return self._seen[unique_id]
@@ -157,7 +160,7 @@ def describe_node(node: Any) -> Any:
     described |= {name: getattr(node, name, None) for name in ("attached_node", "column_name", "model")}
     described |= {
         "kind": str(node.resource_type),
-        "config": _without_features(node),
+        "config": _config_of_rows(node),
         "columns": _columns(node),
         "reads": sorted(node.depends_on_nodes),
         "test": _plain(getattr(node, "test_metadata", None)),
@@ -168,11 +171,11 @@ def describe_node(node: Any) -> Any:
     return _undescribed(described)
 
 
-def _without_features(node: Any) -> dict[str, Any]:
-    """Return a node's config without the features that it declares for others."""
+def _config_of_rows(node: Any) -> dict[str, Any]:
+    """Return a node's config without what decides on no row of its own: features for others, and publication."""
     config: dict[str, Any] = node.config.to_dict(omit_none=True)
-    if FEATURES in config.get("meta", {}):
-        config["meta"] = {name: one for name, one in config["meta"].items() if name != FEATURES}
+    if not BESIDE_ROWS.isdisjoint(config.get("meta", {})):
+        config["meta"] = {name: one for name, one in config["meta"].items() if name not in BESIDE_ROWS}
     return config
 
 
@@ -193,7 +196,7 @@ def _plain(value: Any) -> Any:
 
 def _texts(node: Any) -> list[str]:
     """Return the texts of a node in which names of macros and vars may be."""
-    config = _without_features(node) if node.config else {}
+    config = _config_of_rows(node) if node.config else {}
     texts = [getattr(node, "raw_code", None) or "", *_strings(config)]
     metadata = getattr(node, "test_metadata", None)
     if metadata is not None:

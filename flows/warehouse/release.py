@@ -13,6 +13,7 @@ import duckdb
 
 from flows.config import settings
 from flows.config.connections import PARQUET
+from flows.config.publications import publication_path
 from flows.config.settings import DataFolder
 from flows.core.clock import utc_now
 from flows.core.errors import Finding, GateFailed, StorageFailed
@@ -34,6 +35,7 @@ from flows.warehouse.releases import (
     MadeOf,
     clones_of,
     newest_release,
+    read_made_of,
     release_file,
     release_order,
     require_release,
@@ -43,6 +45,7 @@ logger = logging.getLogger(__name__)
 
 
 VERIFIED = "struct(table_id varchar, version bigint, batch bigint, batches bigint)"
+PUBLISHED = "struct(uri varchar, version bigint)"
 
 
 @dataclass(frozen=True)
@@ -85,7 +88,7 @@ def publish_candidate(
     verified, states = verified or {}, build.states.values()
     if made_of is None:
         made_of = MadeOf.of(describe_commit(settings.PROJECT), build.code, {}, versions, verified, states)
-    _seal(folder.candidate, name, before, build, made_of, verified, models)
+    _seal(folder, folder.candidate, name, before, build, made_of, verified, models)
     exported = folder.candidate.with_name(PARQUET)
     if PARQUET in formats:
         write_parquet(folder.candidate, models, exported)
@@ -106,7 +109,7 @@ def put_back(
     folder: DataFolder, candidate: Path, name: str, build: Build, made_of: MadeOf, models: Sequence[PublishedModel]
 ) -> Release:
     """Make a candidate the file of a release that was deleted; readers stay where they are."""
-    _seal(candidate, name, None, build, made_of, {}, models)
+    _seal(folder, candidate, name, None, build, made_of, {}, models)
     return Release(name, _move_in(folder, candidate, name))
 
 
@@ -139,6 +142,14 @@ def last_verified(folder: DataFolder) -> dict[TableName, Verified]:
     try:
         return read_verified(folder.warehouse) if folder.warehouse.exists() else {}
     except duckdb.Error:
+        return {}
+
+
+def last_published(folder: DataFolder) -> Mapping[str, int]:
+    """Return the versions of Delta tables that the published release names; nothing if it cannot be read."""
+    try:
+        return read_made_of(folder.warehouse.resolve()).published if folder.warehouse.exists() else {}
+    except (duckdb.Error, StorageFailed):
         return {}
 
 
@@ -195,6 +206,7 @@ def require_readable_release(database: Path) -> None:
 
 
 def _seal(
+    folder: DataFolder,
     candidate: Path,
     name: str,
     before: str | None,
@@ -217,11 +229,6 @@ def _seal(
         for schema in {schema for schema, _ in views}:
             with suppress(duckdb.Error):  # it holds tables too
                 database.execute(f"drop schema {identifier(schema)}")
-        tests = dict.fromkeys(build.passed_before, "pass")
-        tests |= {state.name: state.status for state in build.kept(*TESTS)}
-        tests |= {
-            result.node.name: str(result.status) for result in build.results if result.node.resource_type in TESTS
-        }
         write_states(database, build.states.values())
         database.execute(
             "create or replace table main.release as select $name as release_name, $built as built_at, "
@@ -229,7 +236,8 @@ def _seal(
             "cast($invocations as varchar[]) as dbt_invocation_ids, "
             "cast($versions as map(varchar, bigint)) as raw_versions, cast($tests as map(varchar, varchar)) as tests, "
             f"cast($verified as map(varchar, {VERIFIED})) as verified, cast($before as varchar) as previous_release, "
-            "$variables as variables, cast($contents as map(varchar, varchar)) as contents",
+            "$variables as variables, cast($contents as map(varchar, varchar)) as contents, "
+            f"cast($published as map(varchar, {PUBLISHED})) as delta_versions",
             {
                 "name": name,
                 "built": utc_now(),
@@ -238,11 +246,12 @@ def _seal(
                 "invocation": build.invocation_id,
                 "invocations": list(build.invocations),
                 "versions": _map({str(table): version for table, version in made_of.versions.items()}),
-                "tests": _map(tests),
+                "tests": _map(_verdicts(build)),
                 "verified": _map({str(table): asdict(state) for table, state in verified.items()}),
                 "before": before,
                 "variables": scrub(json.dumps(made_of.variables)),
                 "contents": _map(made_of.contents),
+                "published": _map(_delta_versions(folder, made_of)),
             },
         )
         annotate(database, (*BOOKKEEPING_TABLES, *models))
@@ -250,6 +259,21 @@ def _seal(
         database.execute("checkpoint")
     require_closed(candidate)
     sync_path(candidate)
+
+
+def _verdicts(build: Build) -> dict[str, str]:
+    """Return the status of each test, also of those whose result the last release has."""
+    tests = dict.fromkeys(build.passed_before, "pass") | {state.name: state.status for state in build.kept(*TESTS)}
+    ran = (result for result in build.results if result.node.resource_type in TESTS)
+    return tests | {result.node.name: str(result.status) for result in ran}
+
+
+def _delta_versions(folder: DataFolder, made_of: MadeOf) -> dict[str, object]:
+    """Return place and version of each table that is published as a Delta table, too."""
+    return {
+        name: {"uri": str(publication_path(folder.lake, name)), "version": version}
+        for name, version in made_of.published.items()
+    }
 
 
 def _map(entries: Mapping[str, object]) -> dict[str, list[object]]:

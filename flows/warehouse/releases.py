@@ -2,7 +2,7 @@
 
 import json
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -30,7 +30,8 @@ class MadeOf:
     """All that a release follows from, and what came out: it is built again from this.
 
     `versions` are Delta versions of raw tables, `table_ids` the Delta ids of those tables, `variables` the set's vars.
-    `contents` has a hash of the rows of each model, seed and snapshot, by dbt's unique id.
+    `contents` has a hash of the rows of each model, seed and snapshot, by dbt's unique id. `published` are the Delta
+    versions of those of its own tables that are published as Delta, too, by their names.
     """
 
     commit: str | None
@@ -39,6 +40,7 @@ class MadeOf:
     versions: Mapping[TableName, int]
     table_ids: Mapping[TableName, str]
     contents: Mapping[str, str]
+    published: Mapping[str, int] = field(default_factory=dict)
 
     @classmethod
     def of(
@@ -162,6 +164,15 @@ def named_versions(folder: DataFolder) -> dict[TableName, set[int]]:
     return named
 
 
+def named_publications(folder: DataFolder) -> dict[str, set[int]]:
+    """Return the Delta versions of published tables that the kept releases name, by the table's name."""
+    named: dict[str, set[int]] = {}
+    for release in kept_releases(folder):
+        for name, version in read_made_of(release_file(folder, release)).published.items():
+            named.setdefault(name, set()).add(version)
+    return named
+
+
 def read_versions(database: Path) -> dict[TableName, int]:
     """Return the Delta versions of the raw tables that a release was built from."""
     with duckdb.connect(str(database), read_only=True) as release:
@@ -211,4 +222,5 @@ def _made_of(stated: Mapping[str, Any]) -> MadeOf:
         {TableName.parse(name): version for name, version in stated["raw_versions"]},
         {TableName.parse(name): state["table_id"] for name, state in stated.get("verified") or ()},
         dict(stated.get("contents") or ()),
+        {name: one["version"] for name, one in stated.get("delta_versions") or ()},
     )

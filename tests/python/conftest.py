@@ -18,7 +18,7 @@ gc.set_threshold(OBJECTS_BETWEEN_COLLECTIONS, 50, 100)
 # dbt names the module of its caller in a warning; under pytest it searches all modules for it, at each command.
 BehaviorFlagRendered._default_source = staticmethod(lambda: "tests")  # type: ignore[method-assign]
 pytest_plugins = ["support.fault_catalogue", "support.topics"]
-pytest.register_assert_rewrite("support.nursery")
+pytest.register_assert_rewrite("support.nursery", "support.moved_demo")
 
 for threads in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS"):
     # Each worker of pytest has a core; more threads wait for each other over a few rows, and keep others from theirs.

@@ -3,7 +3,8 @@
 import zipfile
 import zlib
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from fnmatch import fnmatchcase
 from io import BytesIO
 from itertools import islice
 from typing import IO, Any
@@ -40,47 +41,51 @@ DAMAGED = (calamine.CalamineError, expat.ExpatError, zipfile.BadZipFile, zlib.er
 
 @dataclass(frozen=True)
 class Sheet:
-    """The names of a sheet's columns, its records with `_row` as last column, and how many cells are errors."""
+    """A sheet with the names of its columns, its records with `_row` as last column, and how many cells are errors."""
 
+    title: str
     names: tuple[str, ...]
     rows: pa.Table
     errors: int
 
 
 def read_excel(reading: Reading, files: Sequence[SourceFile]) -> Iterator[FileRecords]:
-    """Yield the records of workbooks, one sheet of each, with every cell as text and the sheet's own row numbers.
+    """Yield the records of workbooks, with every cell as text and the sheet's own row numbers.
+
+    It reads one sheet of each, or all whose names match a pattern: then `_file` ends with the name of the sheet.
 
     Raises SourceFailed for a file that is no workbook, or has no such sheet; SchemaMismatch for its headings.
     """
     connection, columns, known = reading.connection, ColumnNames(), set[str]()
     connection.execute(f"create or replace temp table {LANDED} (_at bigint, _row bigint)")
-    notes = []
-    for at, file in enumerate(files):
-        sheet = _read(file, reading)
-        own = [columns.add(name) for name in sheet.names]
-        bound_memory(connection, len({*known, *own}))
-        for name in own:
-            if name not in known:
-                connection.execute(f"alter table {LANDED} add column {name} varchar")
-                known.add(name)
-        insert_arrow(connection, sheet.rows.rename_columns([*own, "_row"]), at)
-        if sheet.errors:
-            notes.append(
-                f"{reading.table}: {sheet.errors:,} cells of {file.name} are errors such as #N/A, "
-                "or formulas that were never computed; they are taken as null"
-            )
+    notes, parts, has_pattern = [], list[SourceFile](), Area.parse(reading.sheet).is_pattern
+    for file in files:
+        for sheet in _read(file, reading):
+            own = [columns.add(name) for name in sheet.names]
+            bound_memory(connection, len({*known, *own}))
+            for name in own:
+                if name not in known:
+                    connection.execute(f"alter table {LANDED} add column {name} varchar")
+                    known.add(name)
+            insert_arrow(connection, sheet.rows.rename_columns([*own, "_row"]), len(parts))
+            parts.append(replace(file, name=f"{file.name}!{sheet.title}") if has_pattern else file)
+            if sheet.errors:
+                notes.append(
+                    f"{reading.table}: {sheet.errors:,} cells of {parts[-1].name} are errors such as #N/A, "
+                    "or formulas that were never computed; they are taken as null"
+                )
     further = (f"{reading.table}: {len(notes) - 1:,} further files have such cells",) if len(notes) > 1 else ()
-    yield FileRecords(tuple(files), number_and_name(connection, files, columns), notes=(*notes[:1], *further))
+    yield FileRecords(tuple(files), number_and_name(connection, parts, columns), notes=(*notes[:1], *further))
 
 
-def _read(file: SourceFile, reading: Reading) -> Sheet:
+def _read(file: SourceFile, reading: Reading) -> list[Sheet]:
     area = Area.parse(reading.sheet)
     try:
         with _opened(file, reading) as stream, zipfile.ZipFile(stream) as book:
             _require_bounded(book, file, reading)
             stream.seek(0)
-            sheet = _sheet(calamine.load_workbook(stream), area)
-            return _records(sheet, find_omitted(book, sheet.name), area, file, reading)
+            sheets = _sheets(calamine.load_workbook(stream), area)
+            return [_records(sheet, find_omitted(book, sheet.name), area, file, reading) for sheet in sheets]
     except NoSheet as error:
         remedy = f"Fix `from` in {reading.place}: after the file it names sheet and range, as book.xlsx!Prices!B4:F."
         raise SourceFailed(reading.table, f"{file.name}: {error}", remedy) from None
@@ -116,15 +121,22 @@ def _require_bounded(book: zipfile.ZipFile, file: SourceFile, reading: Reading) 
                 pass
 
 
-def _sheet(book: calamine.CalamineWorkbook, area: Area) -> calamine.CalamineSheet:
-    """Return the sheet of a name, in any case as in Excel, or the first that is visible."""
+def _sheets(book: calamine.CalamineWorkbook, area: Area) -> list[calamine.CalamineSheet]:
+    """Return the sheet of a name, in any case as in Excel, or the first that is visible, or all that match a pattern.
+
+    A pattern leaves out hidden sheets.
+    """
     listed = [one for one in book.sheets_metadata if one.typ == calamine.SheetTypeEnum.WorkSheet]
     visible = [one.name for one in listed if one.visible == calamine.SheetVisibleEnum.Visible]
     names = {one.name.casefold(): one.name for one in listed}
-    name = names.get(area.sheet.casefold()) if area.sheet else next(iter(visible), None)
-    if name is None:
+    if area.is_pattern:
+        chosen = [name for name in visible if fnmatchcase(name.casefold(), area.sheet.casefold())]
+    else:
+        name = names.get(area.sheet.casefold()) if area.sheet else next(iter(visible), None)
+        chosen = [] if name is None else [name]
+    if not chosen:
         raise NoSheet(f"it has no sheet {area.sheet or 'that is visible'}; it has {', '.join(names.values())}")
-    return book.get_sheet_by_name(name)
+    return [book.get_sheet_by_name(name) for name in chosen]
 
 
 def _records(sheet: calamine.CalamineSheet, omitted: Omitted, area: Area, file: SourceFile, reading: Reading) -> Sheet:
@@ -148,7 +160,7 @@ def _records(sheet: calamine.CalamineSheet, omitted: Omitted, area: Area, file: 
     used = [at for at, name in enumerate(names) if name or table.column(at).null_count < table.num_rows]
     kept = tuple(names[at] or f"column{column_letters(area.columns[0] + at)}" for at in used)
     refuse_colliding_names(reading.table, list(kept))
-    return Sheet(kept, table.select([*used, width]), sum(area.has(*place) for place in omitted.errors))
+    return Sheet(sheet.name, kept, table.select([*used, width]), sum(area.has(*place) for place in omitted.errors))
 
 
 def _rows(sheet: calamine.CalamineSheet, omitted: Omitted, area: Area) -> Iterator[tuple[int, list[str | None]]]:

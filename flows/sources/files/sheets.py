@@ -24,7 +24,7 @@ class NoSheet(Exception):
 
 @dataclass(frozen=True)
 class Area:
-    """A sheet, by default the first visible one, and a range of it.
+    """A sheet, by default the first visible one, or a pattern of names of sheets; and a range of it.
 
     Rows and columns count from 0, and the end of a range is not a part of it. An end of None is that of the sheet.
     """
@@ -46,6 +46,11 @@ class Area:
         left, top, right, bottom = found.groups()
         rows = int(top or 1) - 1, int(bottom) if bottom else None
         return cls(sheet, rows, (column_number(left), column_number(right) + 1))
+
+    @property
+    def is_pattern(self) -> bool:
+        """Whether it names sheets by `*` or `?`, which no name of a sheet has."""
+        return "*" in self.sheet or "?" in self.sheet
 
     def has(self, row: int, column: int) -> bool:
         """Tell whether a cell is a part of the range."""

@@ -63,6 +63,25 @@ class Watermark:
         return json.dumps({"topic_id": self.topic_id, "offsets": offsets})
 
 
+def client_properties(url: str) -> dict[str, Any]:
+    """Return the properties of a client by a URL such as kafka://host:9092, whose query names those of librdkafka.
+
+    Raises ValueError with what is wrong, such as "is not valid".
+    """
+    parts = urlsplit(url)
+    userinfo, _, servers = parts.netloc.rpartition("@")
+    named: dict[str, Any] = dict(parse_qsl(parts.query))
+    if userinfo:
+        user, _, password = userinfo.partition(":")
+        remember_secret(unquote(password))
+        named |= {"sasl.username": unquote(user), "sasl.password": unquote(password)}
+    if not servers or parts.path.strip("/"):
+        raise ValueError("is not valid")
+    if fixed := FIXED.keys() & named.keys():
+        raise ValueError(f"sets {', '.join(sorted(fixed))}")
+    return {**named, "bootstrap.servers": servers, "log_level": 0}
+
+
 @dataclass(frozen=True, repr=False)
 class KafkaTable:
     """A topic; its URL may hold a password and is never shown."""
@@ -77,20 +96,13 @@ class KafkaTable:
     @classmethod
     def of(cls, connection: Connection, mapping: TableMapping) -> "KafkaTable":
         """Read a URL such as kafka://host:9092; its query names properties of librdkafka. Raises UsageError."""
-        parts = urlsplit(connection.url())
-        userinfo, _, servers = parts.netloc.rpartition("@")
-        named = dict(parse_qsl(parts.query))
-        if userinfo:
-            user, _, password = userinfo.partition(":")
-            remember_secret(unquote(password))
-            named |= {"sasl.username": unquote(user), "sasl.password": unquote(password)}
-        if not servers or parts.path.strip("/") or (fixed := FIXED.keys() & named.keys()):
-            what = f"sets {', '.join(sorted(fixed))}" if servers and not parts.path.strip("/") else "is not valid"
+        try:
+            properties = client_properties(connection.url())
+        except ValueError as error:
             raise UsageError(
-                f"{connection.file}: the url of {connection.title} {what}.",
+                f"{connection.file}: the url of {connection.title} {error}.",
                 "Write kafka://HOST:PORT, and the topic under `from`. Properties of the client follow a question mark.",
-            )
-        properties = {**named, "bootstrap.servers": servers, "log_level": 0}
+            ) from None
         return cls(mapping, properties, connection.message_schema(mapping.name.table), connection.ingest.megabytes)
 
     @property

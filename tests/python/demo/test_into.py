@@ -1,17 +1,17 @@
-"""The pharmacy in real databases: what is loaded from them equals what is loaded from its own files."""
+"""The pharmacy on real components: what is loaded from them, and published of it, equals that of its own files."""
 
-from collections.abc import Callable, Iterator
-from contextlib import AbstractContextManager
+from collections.abc import Mapping
 from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
 
 import duckdb
 import pytest
-from support.flow_shop import bring_template, fingerprint_of
+from support.flow_shop import fingerprint_of
+from support.moved_demo import SCALE, SET, Moved
 from support.shop import Shop
 
-from demo.into import feed, variable_of
+from demo.into import feed, variables_of
 from demo.pharmacy import FIRST_DAY, advance
 from flows.config.connections import read_connections
 from flows.config.declared import declared_contracts
@@ -20,29 +20,42 @@ from flows.core.errors import SourceFailed, UsageError
 from flows.ingest.load import load_table
 from flows.ingest.tables import tables_to_load
 from flows.lake.delta import open_table, relation_of
-from tests.services.mariadb import MariadbServer, mariadb
-from tests.services.postgresql import PostgresqlServer, postgresql
+from tests.services.mariadb import mariadb
+from tests.services.s3 import BUCKET, SECRET
 from tests.services.server import ESCAPED
 
-Server = MariadbServer | PostgresqlServer
-SERVERS: dict[str, Callable[[], AbstractContextManager[Server]]] = {"postgresql": postgresql, "mysql": mariadb}
-MOVED = ("crm", "shop", "clinic", "lending")
-SCALE = 0.01
+pytest_plugins = ["support.moved_demo"]
+
+WITHOUT_ROWS = {
+    "revolving_credit_histories", "label_account_default", "train_account_default", "score_account_default",
+    "subscription_months", "label_subscription_churn", "train_subscription_churn", "score_subscription_churn",
+    "graph_edge_states", "model_drift", "prediction_changes",
+}  # fmt: skip
+"""Marts of cards, subscriptions and edges, which the demo has not, and of predictions, of which none is made."""
+
+IN_DATABASES = ("crm", "shop", "clinic", "lending")
 
 
-@pytest.fixture(scope="module", params=SERVERS)
-def url(request: pytest.FixtureRequest) -> Iterator[str]:
-    with SERVERS[request.param]() as server:
-        yield server.url()
+@pytest.mark.parametrize("url", ["oracle://me:hunter2@host/shop", "shop.sqlite"])
+def test_a_component_that_the_demo_does_not_know_is_refused(url: str) -> None:
+    with pytest.raises(UsageError, match="moves into no component whose URL begins with") as refused:
+        variables_of([url])
+    assert "hunter2" not in str(refused.value)
+
+
+def test_two_components_for_the_same_sources_are_refused() -> None:
+    assert len(variables_of(["mysql://host/shop", "kafka://host:9092", "s3://bucket/shop"])) == 3
+    with pytest.raises(UsageError, match="take the same sources; the second one begins with mysql"):
+        variables_of(["postgresql://host/shop", "mysql://host/shop"])
 
 
 def load_all(folder: DataFolder, connections: Path, lake: Path) -> dict[str, list[Any]]:
-    """Load the sources that moved, and return the contract's columns of all rows by table."""
+    """Load the sources that are in databases, and return the contract's columns of all rows by table."""
     contracts = declared_contracts()
-    sources = read_connections(connections, "demo")
+    sources = read_connections(connections, SET)
     found = {}
     for name, connection in tables_to_load(sources, contracts):
-        if name.source in MOVED:
+        if name.source in IN_DATABASES:
             load_table(connection, contracts[name], lake, run_id="a-run")
             relation = relation_of(open_table(lake / "raw" / name.source / name.table))
             columns = ", ".join(f'"{column}"' for column in contracts[name].types)
@@ -51,72 +64,69 @@ def load_all(folder: DataFolder, connections: Path, lake: Path) -> dict[str, lis
 
 
 @pytest.mark.services
-def test_the_rows_of_a_database_are_those_of_the_pharmacys_own_sources(
-    shop: Shop, url: str, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    # Given three days of the pharmacy, each in the database too
-    monkeypatch.setenv(variable_of(url), url)
-    folder = DataFolder.of("demo")
-    for day in range(3):
-        advance(folder.path / "source", scale=SCALE, today=FIRST_DAY + timedelta(days=day + 1))
-        connections = feed(folder, "demo", [variable_of(url)])
+def test_the_rows_of_mysql_are_those_of_the_pharmacys_own_sources(shop: Shop, monkeypatch: pytest.MonkeyPatch) -> None:
+    folder = DataFolder.of(SET)
+    with mariadb() as server:
+        (variable,) = variables_of([server.url()])
+        monkeypatch.setenv(variable, server.url())
+        for day in range(2):
+            # Given days of the pharmacy, each in the database too
+            advance(folder.path / "source", scale=SCALE, today=FIRST_DAY + timedelta(days=day + 1))
+            connections = feed(folder, SET, [variable])
 
-        # When both are loaded, the database twice
-        own = load_all(folder, PROJECT / "connections.yml", shop.folder / "own")
-        moved = load_all(folder, connections, shop.folder / "moved")
-        assert load_all(folder, connections, shop.folder / "moved") == moved
+            # When both are loaded, then they hold the same rows
+            own = load_all(folder, PROJECT / "connections.yml", shop.folder / "own")
+            assert load_all(folder, connections, shop.folder / "moved") == own
+        assert len(own) == 8
+        assert all(own.values())
 
-        # Then they hold the same rows, and the connections file holds no password
-        assert moved == own
-    assert len(moved) == 8
-    assert all(moved.values())
-    assert ESCAPED not in connections.read_text()
+        # And a database that takes no tables is told without the password
+        monkeypatch.setenv(variable, server.url("hunter%402"))
+        with pytest.raises(SourceFailed, match=r"takes no tables: .*Access denied") as failure:
+            feed(folder, SET, [variable])
+        assert "hunter" not in str(failure.value)
 
 
 @pytest.mark.services
-def test_a_database_that_takes_no_tables_says_why_without_the_password(
-    shop: Shop, url: str, monkeypatch: pytest.MonkeyPatch
+def test_marts_of_postgresql_kafka_and_s3_equal_those_of_the_pharmacys_own_files(moved: Moved) -> None:
+    own, on_components = without_load_times(moved.own), without_load_times(fingerprint_of(moved.release))
+    assert set(own) == set(on_components)
+    assert [name for name in own if own[name] != on_components[name]] == []
+    assert moved.empty_marts() == WITHOUT_ROWS
+    connections = (moved.folder.path / "connections.yml").read_text()
+    assert "file:" not in connections
+    assert "sqlite:" not in connections
+    for text in (connections, moved.printed):
+        assert ESCAPED not in text
+        assert SECRET not in text
+
+
+@pytest.mark.services
+def test_a_component_that_holds_another_pharmacy_is_refused(
+    moved: Moved, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    folder = DataFolder.of("demo")
-    advance(folder.path / "source", scale=SCALE, today=FIRST_DAY + timedelta(days=1))
-    monkeypatch.setenv(variable_of(url), url.replace(ESCAPED, "hunter%402"))
-    with pytest.raises(SourceFailed, match=r"takes no tables: .*(authentication failed|Access denied)") as failure:
-        feed(folder, "demo", [variable_of(url)])
-    assert "hunter" not in str(failure.value)
+    # Given a pharmacy of another seed, and a place on S3 that has a file already
+    monkeypatch.setenv("ML_WAREHOUSE_DATA", str(tmp_path))
+    monkeypatch.setenv("DEMO_S3_URL", f"s3://{BUCKET}/elsewhere")
+    moved.s3.put("elsewhere/content/images/mine.png", b"mine")
+    folder = DataFolder.of(SET)
+    advance(folder.path / "source", scale=SCALE, seed=2, today=FIRST_DAY + timedelta(days=1))
 
+    # When it is to move there, then nothing is written
+    with pytest.raises(UsageError, match=r"The topic \w+\.\w+ holds messages that are not of this pharmacy"):
+        feed(folder, SET, ["DEMO_KAFKA_URL"])
+    with pytest.raises(UsageError, match=r"holds files .*, such as content/images/mine\.png"):
+        feed(folder, SET, ["DEMO_S3_URL"])
+    assert moved.s3.keys("elsewhere") == ["elsewhere/content/images/mine.png"]
 
-@pytest.mark.parametrize("url", ["oracle://me:hunter2@host/shop", "shop.sqlite"])
-def test_a_component_that_the_demo_does_not_know_is_refused(url: str) -> None:
-    with pytest.raises(UsageError, match="moves into no component whose URL begins with") as refused:
-        variable_of(url)
+    # And a wrong URL is told without its password
+    monkeypatch.setenv("DEMO_KAFKA_URL", "kafka://me:hunter2@127.0.0.1:9092/topic")
+    with pytest.raises(UsageError, match="The URL of Kafka after --into is not valid") as refused:
+        feed(folder, SET, ["DEMO_KAFKA_URL"])
     assert "hunter2" not in str(refused.value)
 
 
-@pytest.mark.services
-def test_marts_of_a_database_equal_those_of_the_pharmacys_own_sources(
-    flow_home: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, unit_tests_passed_before: None
-) -> None:
-    # Given two days of the pharmacy, once from its own sources, and once from PostgreSQL
-    from demo.flow import demo_day
-
-    releases = {}
-    with postgresql() as server:
-        monkeypatch.setenv("DEMO_POSTGRESQL_URL", server.url())
-        for name, into in (("own", []), ("moved", ["DEMO_POSTGRESQL_URL"])):
-            monkeypatch.setenv("ML_WAREHOUSE_DATA", str(tmp_path / name))
-            bring_template(tmp_path / name)
-            for _ in range(2):
-                demo_day(SCALE, 1, False, into)
-            releases[name] = fingerprint_of(DataFolder.of("demo").warehouse.resolve())
-
-    # Then all published rows are equal, but for the times of the loads, and hashes of them
-    own, moved = (without_load_times(rows) for rows in releases.values())
-    assert set(own) == set(moved)
-    assert [name for name in own if own[name] != moved[name]] == []
-    assert sum(map(len, own.values())) > 10_000
-
-
-def without_load_times(tables: dict[str, list[Any]]) -> dict[str, list[str]]:
+def without_load_times(tables: Mapping[str, list[Any]]) -> dict[str, list[str]]:
     """Return rows as texts in order; the pharmacy's own times lie long before any load."""
     latest = datetime.combine(FIRST_DAY + timedelta(days=60), datetime.min.time())
 

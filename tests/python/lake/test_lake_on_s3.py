@@ -1,12 +1,17 @@
 """A lake on S3: the same rows, promises and commands as in a folder, one run at a time, and no half of a commit."""
 
+import itertools
 import json
 import multiprocessing
 import os
+import shutil
+from collections.abc import Callable
 from concurrent.futures import ProcessPoolExecutor
 from contextlib import suppress
 from datetime import timedelta
+from functools import partial
 from pathlib import Path
+from typing import Any
 from uuid import uuid4
 
 import pyarrow as pa
@@ -15,16 +20,19 @@ from support.killed_loads import fill, load_in_a_child, state
 from support.kills import Point, When
 from support.shop import Shop, make_shop
 
+from flows.config.connections import read_connections
 from flows.config.settings import DataFolder
 from flows.core.errors import SourceFailed, StorageFailed
 from flows.core.object_store import S3Path
 from flows.core.storage import storage_faults_named
 from flows.ingest.load import load_table
+from flows.ingest.reload import reload_table
 from flows.lake.damage import require_readable, require_whole
 from flows.lake.delta import append_row, open_table, query
 from flows.lake.maintenance import compact_and_vacuum_table
 from flows.lake.ops import record_release
 from flows.lake.raw import RawTable, raw_path
+from flows.lake.reload import finish_reloads
 from flows.lake.verify import verify_table
 from flows.learning.training_sets import needed_versions
 from flows.warehouse.releases import MadeOf
@@ -133,6 +141,66 @@ def test_damage_on_s3_is_found_and_named(shop: Shop, lake: str, s3_server: S3Ser
     s3_server.client().delete_object(Bucket=BUCKET, Key=key)
     with pytest.raises(StorageFailed, match="is not there"):
         require_whole(path)
+
+
+def kill_at_the_second(step: str, patched: pytest.MonkeyPatch) -> None:
+    """Let the second call of an operation on S3 be the last thing that a process does."""
+    whole, calls = getattr(S3Path, step), itertools.count(1)
+
+    def call(self: S3Path, *arguments: Any, **options: Any) -> Any:
+        if next(calls) == 2:
+            raise KeyboardInterrupt
+        return whole(self, *arguments, **options)
+
+    patched.setattr(S3Path, step, call)
+
+
+def kill_while_deleting(patched: pytest.MonkeyPatch) -> None:
+    """Let the deletion of the uploaded table be the last thing that a process does, when some files are left."""
+    whole = shutil.rmtree
+
+    def delete(path: Any, *arguments: Any, **options: Any) -> None:
+        if isinstance(path, Path) and (path / "_delta_log").exists():
+            next(path.glob("*.parquet")).unlink()
+            raise KeyboardInterrupt
+        whole(path, *arguments, **options)
+
+    patched.setattr(shutil, "rmtree", delete)
+
+
+KILLS: dict[str, Callable[[pytest.MonkeyPatch], None]] = {
+    "the damaged table is deleted": partial(kill_at_the_second, "unlink"),
+    "the new one is uploaded": partial(kill_at_the_second, "upload"),
+    "what is uploaded is deleted": kill_while_deleting,
+}
+
+
+@pytest.mark.parametrize("kill", KILLS)
+def test_a_damaged_table_on_s3_is_made_again_also_after_a_kill(
+    shop: Shop, lake: str, s3_server: S3Server, kill: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # Given a table of two batches, one of which is damaged
+    for day in (1, 2):
+        shop.drop_rows(f"{day}.jsonl", orders(day * 10, day * 10 + 5, day))
+        shop.load()
+    before = shop.stored()
+    key = max(key for key in s3_server.keys(f"{lake}/raw") if key.endswith(".parquet"))
+    s3_server.put(key, s3_server.get(key)[:-9])
+
+    # When its reload is killed in mid-move, and the next command goes on
+    shop.read_connection()
+    sources = read_connections(shop.connections_file)
+    with monkeypatch.context() as patched:
+        KILLS[kill](patched)
+        with pytest.raises(KeyboardInterrupt):
+            reload_table(sources, {shop.name: shop.contract}, shop.name, released=0, afresh=False)
+    finish_reloads(shop.lake)
+
+    # Then all rows are there once, and the damaged table is set aside
+    assert shop.stored() == before
+    require_readable(raw_path(shop.lake, shop.name))
+    assert shop.load().counts.accepted == 0
+    assert Path(key).name in {Path(one).name for one in s3_server.keys(f"{lake}/damaged")}
 
 
 @pytest.mark.parametrize(

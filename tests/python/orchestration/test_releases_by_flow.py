@@ -4,13 +4,15 @@ What would change a release is tried over it: days that are read again, and othe
 """
 
 import shutil
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import replace
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
 import duckdb
 import pytest
+from deltalake import DeltaTable
 from support import prefect_view
 from support.command_line import run_command
 from support.flow_shop import (
@@ -30,15 +32,17 @@ from flows.cli.backfill import summarise_backfill
 from flows.cli.changes import preview_project
 from flows.cli.compare import chosen_by, compare
 from flows.cli.releases import describe_release, list_releases, prune_folder, roll_back_to, uses_of_releases
+from flows.config.publications import Publication, publication_path
 from flows.config.settings import DataFolder
 from flows.core.errors import GateFailed, StorageFailed, UsageError
 from flows.core.names import TableName
 from flows.lake.delta import open_table, relation_of
+from flows.lake.maintenance import compact_and_vacuum_table
 from flows.lake.raw import raw_path
 from flows.learning.training_sets import needed_versions
 from flows.reproduce import rebuild_release
 from flows.warehouse.dbt import Dbt
-from flows.warehouse.releases import kept_releases, previous_release, release_file
+from flows.warehouse.releases import kept_releases, named_publications, previous_release, release_file
 
 pytestmark = pytest.mark.slow
 
@@ -47,18 +51,31 @@ Change = Callable[[str, str, str], None]
 KNOWN_BEFORE = "from customer_360_as_of(current_date - 1) order by all"
 
 
+LINES = Publication("model.ml_warehouse.fct_order_lines", "core", "fct_order_lines", ("order_id", "line_number"))
+
+
 @pytest.fixture(scope="module")
-def shop(tmp_path_factory: pytest.TempPathFactory, flow_home: Path) -> FlowShop:
-    """A shop with two releases: of two days, and of three."""
+def shop(tmp_path_factory: pytest.TempPathFactory, flow_home: Path) -> Iterator[FlowShop]:
+    """A shop with two releases, of two days and of three, whose order lines are published as Delta, too."""
     shop = make_shop(tmp_path_factory.mktemp("releases"), flow_home)
     with pytest.MonkeyPatch.context() as patched:
         leave_out_unit_tests(patched)
+        for flow in ("elt", "reproduce"):
+            patched.setattr(f"flows.{flow}.publications_of", lambda _: [LINES])
         shop.drop_day(1)
         shop.drop_day(2)
         shop.elt()
         shop.drop_day(3)
         shop.elt()
-    return shop
+        yield shop
+
+
+def delta_of(shop: FlowShop, release: str) -> tuple[int, int]:
+    """Return the Delta version that a release's file names, and how many rows pandas reads of it."""
+    with duckdb.connect(str(release_file(shop.folder, release)), read_only=True) as opened:
+        sql = f"select unnest(delta_versions['{LINES.name}']) from release"
+        place, version = opened.execute(sql).fetchall()[0]
+    return version, len(DeltaTable(place, version).to_pandas())
 
 
 def test_a_run_shows_what_differs_from_the_release_before(shop: FlowShop) -> None:
@@ -91,6 +108,7 @@ def test_the_next_run_after_a_rollback_builds_on_the_former_release(
     assert f"readers see {first} from now on" in roll_back_to(shop.folder, None)
     assert shop.fingerprint() == before
     assert f"readers were sent here from {second}" in list_releases(shop.folder)
+    assert [delta_of(shop, name) for name in (first, second)] == [(0, 120), (1, 180)]
 
     # When the next run comes, with another day
     shop.drop_day(4)
@@ -103,6 +121,7 @@ def test_the_next_run_after_a_rollback_builds_on_the_former_release(
     grown = shop.fingerprint()
     shop.elt(full_refresh=True)
     assert shop.fingerprint() == grown
+    assert delta_of(shop, third) == delta_of(shop, shop.release_name) == (2, 240)
 
     # And readers can be sent forward again to the release that was left
     roll_back_to(shop.folder, second)
@@ -121,6 +140,9 @@ def test_a_release_is_built_again_from_what_it_names_after_later_loads(
 
     shutil.rmtree(shop.folder.releases / first)
     assert "deleted" in describe_release(shop.folder, first)
+    place = publication_path(shop.folder.lake, LINES.name)
+    named = named_publications(shop.folder)[LINES.name]
+    assert compact_and_vacuum_table(place, named, age=timedelta(0), least=1).deleted > 0
 
     # When its file is lost, and it is built again
     rebuilt = rebuild_release(shop.folder, first)
@@ -129,6 +151,9 @@ def test_a_release_is_built_again_from_what_it_names_after_later_loads(
     assert (rebuilt.unlike, rebuilt.was_put_back) == ([], True)
     assert rebuilt.models > 100
     assert fingerprint_of(release_file(shop.folder, first)) == before
+    version, rows = delta_of(shop, first)
+    assert version > 2
+    assert rows == 120
 
     # And rows that are not what they were are found, and kept to be compared
     monkeypatch.setattr("flows.reproduce.pin_catalog", pin_newest)

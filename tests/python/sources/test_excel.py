@@ -170,6 +170,26 @@ def test_several_files_archives_and_packed_files_are_one_table(prices: Shop) -> 
     assert prices.load().counts.read == 1
 
 
+def test_sheets_that_match_a_pattern_are_one_table_with_their_names(prices: Shop) -> None:
+    # Given a workbook with a sheet for each month, a hidden one, and one of another kind
+    months = {"2026-01": [HEADING, ["a", 1]], "2026-02": [HEADING, ["b", 2], ["c", 3]], "2025-12": [HEADING, ["z", 9]]}
+    write_workbook(prices.exports / "prices.xlsx", {**months, "Notes": [["no table"]]}, hidden=["2025-12"])
+    prices.declare("sales.prices", {**COLUMNS, "sheet": "varchar"}, key=["sku"], load="append")
+    prices.map(**{"from": "prices.xlsx!20*!A:C", "columns": {"sheet": "split_part(_file, '!', 2)"}})
+
+    # When it is loaded twice, then the visible months are one table, and all is known
+    assert prices.load().counts.accepted == 3
+    assert prices.load().counts.known == 3
+    assert prices.rows("sku", "sheet", "_position") == [
+        ("a", "2026-01", "prices.xlsx!2026-01:2"),
+        ("b", "2026-02", "prices.xlsx!2026-02:2"),
+        ("c", "2026-02", "prices.xlsx!2026-02:3"),
+    ]
+    prices.map(**{"from": "prices.xlsx!Q*"})
+    with pytest.raises(SourceFailed, match=r"it has no sheet Q\*; it has 2026-01, 2026-02, 2025-12, Notes"):
+        prices.load()
+
+
 def test_a_sheet_without_a_heading_is_named_by_the_mapping(prices: Shop) -> None:
     write(prices, ["Prices of March"], ["a", 1, None, "note"], ["b", 2])
     prices.map(**{"from": "prices.xlsx", "format": {"header": ["sku", "price", "sold_at"], "skip": 1}})

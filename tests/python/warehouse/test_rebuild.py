@@ -218,7 +218,17 @@ CHANGES: dict[str, tuple[Callable[[Manifest], None], set[str], set[str]]] = {
         set(),
         {"dim_product", "daily_sales"},
     ),
+    "where it is published, too": (
+        lambda manifest: set_meta(manifest.nodes["model.ml_warehouse.dim_product"], publish="delta"),
+        set(),
+        {"dim_product", "daily_sales"},
+    ),
 }
+
+
+def set_meta(node: Any, **entries: Any) -> None:
+    """Change the meta of this manifest alone: copies of manifests share the dictionaries of their nodes."""
+    node.config.meta = {**node.config.meta, **entries}
 
 
 def codes_of(manifest: Manifest) -> dict[str, str]:
