@@ -34,7 +34,7 @@ from flows.lake.reconcile import require_reconciliation
 from flows.lake.reload import finish_reloads
 from flows.lake.snapshot_backup import keep_snapshots, restore_snapshots
 from flows.lake.verify import verify_new_files
-from flows.learning.training_sets import needed_versions
+from flows.learning.training_sets import needed_releases, needed_versions
 from flows.orchestration.artifacts import failed_gate_shown, failed_run_told, show_changes, show_outcome
 from flows.orchestration.dbt_task_runs import shown_models
 from flows.orchestration.events import emit_release_published, emit_rows_accepted
@@ -67,7 +67,6 @@ from flows.warehouse.release import (
     prune_releases,
     publish_candidate,
 )
-from flows.warehouse.releases import kept_releases
 from flows.warehouse.unkeyed_hashes import require_no_unkeyed_hashes
 from flows.warehouse.volatile import require_no_volatile_sql
 
@@ -338,7 +337,7 @@ def generate_docs(dbt: Dbt, build: Build) -> None:
 def compact_and_vacuum(folder: DataFolder) -> None:
     """Compact what many small commits left, and delete what no release, catalog or run can still name."""
     try:
-        done = compact_and_vacuum_lake(folder.lake, needed_versions(folder), kept_releases(folder))
+        done = compact_and_vacuum_lake(folder.lake, needed_versions(folder), needed_releases(folder))
     except duckdb.Error as error:
         logger.warning("the lake was not compacted, a release cannot be read: %s", type(error).__name__)
         return

@@ -2,7 +2,7 @@
 
 import hashlib
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from dataclasses import asdict, dataclass
 from datetime import timedelta
 from functools import cached_property
@@ -186,13 +186,23 @@ def needed_versions(folder: DataFolder) -> dict[TableName, set[int]]:
         if pin.version is not None:
             needed.setdefault(name, set()).add(pin.version)
     recorded = made_of_releases(folder.lake)
-    wanted = sets_by_release(folder).keys() & recorded.keys()
-    if isinstance(folder.lake, S3Path):  # releases of other machines, whose files this one does not see
-        wanted |= set(sorted(recorded, key=release_order)[-RELEASES_KEPT:])
-    for release in wanted:
+    for release in _recorded_releases(folder, recorded):
         for name, version in MadeOf.parse(recorded[release]).versions.items():
             needed.setdefault(name, set()).add(version)
     return needed
+
+
+def needed_releases(folder: DataFolder) -> set[str]:
+    """Return the releases whose snapshots are needed: those of `needed_versions`, whether or not the file is kept."""
+    return {*kept_releases(folder), *_recorded_releases(folder, made_of_releases(folder.lake))}
+
+
+def _recorded_releases(folder: DataFolder, recorded: Collection[str]) -> set[str]:
+    """Return the releases that are needed as the lake has recorded them, without a file on this machine."""
+    wanted = {release for release in sets_by_release(folder) if release in recorded}
+    if isinstance(folder.lake, S3Path):  # releases of other machines, whose files this one does not see
+        wanted |= set(sorted(recorded, key=release_order)[-RELEASES_KEPT:])
+    return wanted
 
 
 def make_training_set(

@@ -7,7 +7,6 @@ from pathlib import Path
 from typing import Any
 
 import duckdb
-from deltalake import DeltaTable
 from support.flow_shop import fingerprint_of
 from support.reader import digest_of
 
@@ -17,10 +16,17 @@ from flows.core.names import TableName
 from flows.lake.catalog import read_pins
 from flows.lake.delta import open_table, relation_of
 from flows.lake.file_ledger import files_path
-from flows.lake.ops import COUNTED
+from flows.lake.ops import COUNTED, made_of_releases
 from flows.lake.quarantine import quarantined_rows
-from flows.lake.raw import RawTable
+from flows.lake.raw import RawTable, raw_path
+from flows.lake.snapshot_backup import snapshot_versions
+from flows.learning.training_sets import sets_by_release, stored_sets
+from flows.warehouse.releases import MadeOf, kept_releases
 
+TRAINING_SET = "kept"
+"""The name of a training set, whose release outlives its file."""
+
+OF_LAKE = ("lake ", "quarantine ", "files ")
 HISTORY = "select customer_id, segment from {} where dbt_valid_to is null"
 
 
@@ -35,21 +41,19 @@ class State:
     def of(cls, folder: DataFolder) -> "State":
         """Read the state of a folder after a completed run."""
         rows = {f"release {name}": table for name, table in fingerprint_of(folder.warehouse.resolve()).items()}
-        for name in lake_tables(folder):
-            table = RawTable(folder.lake, name)
-            columns = f"columns(lambda name: name not in {tuple(set(SYSTEM_COLUMNS) - {'_deleted'})})"
-            rows[f"lake {name}"] = _ask(f"select {columns} from {relation_of(open_table(table.path))}")
-            rows[f"quarantine {name}"] = _ask(f"select _raw, _reasons from {quarantined_rows(table)}")
-            rows[f"files {name}"] = _ask(
-                f"select sha256, rows from {relation_of(open_table(files_path(folder.lake)))} "
-                f"where table_name = '{name}' and _batch <= {table.batch}"
-            )
-        rows["kept segments"] = _ask(
+        rows |= rows_of_lake(folder)
+        rows["kept segments"] = ask(
             HISTORY.format(relation_of(open_table(folder.lake / "ops" / "snapshots" / "customer_segments")))
         )
         with duckdb.connect(str(folder.warehouse.resolve()), read_only=True) as database:
             rows["segments"] = database.execute(HISTORY.format("history.customer_segments")).fetchall()
             return cls({name: Counter(map(repr, found)) for name, found in rows.items()}, digest_of(database))
+
+    def lake_differences(self, folder: DataFolder) -> Iterator[str]:
+        """Yield how the lake of a folder differs from this state, whatever release is published."""
+        found = {name: Counter(map(repr, rows)) for name, rows in rows_of_lake(folder).items()}
+        expected = {name: rows for name, rows in self.rows.items() if name.startswith(OF_LAKE)}
+        yield from State(found, self.digest).differences(State(expected, self.digest))
 
     def differences(self, expected: "State") -> Iterator[str]:
         """Yield the missing rows and the surplus rows."""
@@ -58,6 +62,21 @@ class State:
             for word, rows in (("missing", wanted - found), ("too many", found - wanted)):
                 if rows:
                     yield f"{name}: {rows.total()} of {wanted.total()} rows {word}, such as {next(iter(rows))}"
+
+
+def rows_of_lake(folder: DataFolder) -> dict[str, list[Any]]:
+    """Return the rows of every table of a lake, of its quarantine, and of the files that it was read from."""
+    rows = {}
+    for name in lake_tables(folder):
+        table = RawTable(folder.lake, name)
+        columns = f"columns(lambda name: name not in {tuple(set(SYSTEM_COLUMNS) - {'_deleted'})})"
+        rows[f"lake {name}"] = ask(f"select {columns} from {relation_of(open_table(table.path))}")
+        rows[f"quarantine {name}"] = ask(f"select _raw, _reasons from {quarantined_rows(table)}")
+        rows[f"files {name}"] = ask(
+            f"select sha256, rows from {relation_of(open_table(files_path(folder.lake)))} "
+            f"where table_name = '{name}' and _batch <= {table.batch}"
+        )
+    return rows
 
 
 def lake_tables(folder: DataFolder) -> list[TableName]:
@@ -73,6 +92,7 @@ def violations(folder: DataFolder) -> Iterator[str]:
     yield from _not_reconciled(folder)
     for release in sorted(folder.releases.glob("*/warehouse.duckdb")):
         yield from _not_whole(folder, release)
+    yield from _not_rebuildable(folder)
     for name, pin in read_pins(folder.catalog).items():
         if (pin.version or 0) > (RawTable(folder.lake, name).version or 0):
             yield f"the catalog shows a version of {name} that the lake does not hold"
@@ -88,7 +108,8 @@ def _unlike_ledger(folder: DataFolder, name: TableName) -> Iterator[str]:
     """Recount, by load, the accepted, deleted and quarantined rows that the commits of a table state."""
     table = RawTable(folder.lake, name)
     stated: dict[str, Counter[str]] = {}
-    for commit in DeltaTable(str(table.path)).history():
+    delta = open_table(table.path)
+    for commit in delta.history() if delta is not None else ():
         if "counts" in commit:
             counts = Counter(dict(zip(COUNTED, _numbers(commit["counts"]), strict=False)))  # a commit of old lacks some
             stated.setdefault(commit["load_id"], Counter()).update(counts)
@@ -99,7 +120,7 @@ def _unlike_ledger(folder: DataFolder, name: TableName) -> Iterator[str]:
         ("deleted", raw, "_deleted and _position is distinct from 'replaced'"),
         ("quarantined", quarantined_rows(table), "true"),
     ):
-        for load, rows in _ask(f"select _load_id, count(*) from {relation} where {predicate} group by all"):
+        for load, rows in ask(f"select _load_id, count(*) from {relation} where {predicate} group by all"):
             found.setdefault(load, Counter())[kind] = rows
     for load, counts in found.items():
         said = stated.get(load, Counter())
@@ -126,7 +147,7 @@ def _not_reconciled(folder: DataFolder) -> Iterator[str]:
         stored = RawTable(folder.lake, TableName.parse(table))
         raw, rejected = relation_of(open_table(stored.path)), quarantined_rows(stored)
         counted = tuple(
-            len(_ask(f"select 1 from {relation} where _load_id = '{load}' and {predicate}"))
+            len(ask(f"select 1 from {relation} where _load_id = '{load}' and {predicate}"))
             for relation, predicate in ((raw, "not _deleted"), (rejected, "true"))
         )
         if counted != (accepted, quarantined) or read != accepted + quarantined + known + duplicate:
@@ -151,9 +172,32 @@ def _not_whole(folder: DataFolder, release: Path) -> Iterator[str]:
         yield f"{name}: its models were made of different states of the lake: {built}"
     for source, batch, rows in built:
         relation = relation_of(open_table(RawTable(folder.lake, TableName.parse(source)).path))
-        there = len(_ask(f"select 1 from {relation} where _batch <= {batch}"))
+        there = len(ask(f"select 1 from {relation} where _batch <= {batch}"))
         if there != rows:
             yield f"{name}: it was made of {rows} rows of {source}, and the lake holds {there} up to that batch"
+
+
+def _not_rebuildable(folder: DataFolder) -> Iterator[str]:
+    """Look for the files that kept releases, and those of training sets, need to be built again from."""
+    recorded, needed = made_of_releases(folder.lake), dict[Path, set[int]]()
+    for release in {*kept_releases(folder), *sets_by_release(folder)}:
+        if release not in recorded:
+            yield f"the lake has no record of {release}"
+            continue
+        for table, version in MadeOf.parse(recorded[release]).versions.items():
+            needed.setdefault(raw_path(folder.lake, table), set()).add(version)
+        for path in folder.lake.glob("ops/snapshots/*"):
+            if (kept := snapshot_versions(path, {release}).get(release)) is not None:
+                needed.setdefault(path, set()).add(kept)
+    for path, versions in needed.items():
+        there = {file.name for file in path.glob("*.parquet")}
+        for version in versions:
+            table = open_table(path, version)
+            gone = {Path(uri).name for uri in table.file_uris()} - there if table is not None else {"all of it"}
+            if gone:
+                yield f"{path.name}: its version {version}, which a release needs, lacks {len(gone)} files"
+    for one in stored_sets(folder, TRAINING_SET):
+        one.require_content()
 
 
 def orphans(folder: DataFolder) -> int:
@@ -161,11 +205,12 @@ def orphans(folder: DataFolder) -> int:
     found = 0
     for name in lake_tables(folder):
         path = RawTable(folder.lake, name).path
-        named = {Path(uri).name for uri in DeltaTable(str(path)).file_uris()}
+        table = open_table(path)
+        named = {Path(uri).name for uri in table.file_uris()} if table is not None else set()
         found += sum(file.name not in named for file in path.glob("*.parquet*"))
     return found
 
 
-def _ask(sql: str) -> list[Any]:
+def ask(sql: str) -> list[Any]:
     """Return rows; an empty list if the table does not exist."""
     return [] if "from None" in sql else duckdb.sql(sql).fetchall()

@@ -6,13 +6,14 @@ import os
 from concurrent.futures import ProcessPoolExecutor
 from contextlib import suppress
 from datetime import timedelta
+from functools import partial
 from pathlib import Path
 from uuid import uuid4
 
 import pyarrow as pa
 import pytest
 from support.killed_loads import fill, load_in_a_child, state
-from support.kills import Point, When
+from support.kills import Child, Point, When, set_constants
 from support.shop import Shop, make_shop
 
 from flows.config.settings import DataFolder
@@ -20,6 +21,7 @@ from flows.core.errors import SourceFailed, StorageFailed
 from flows.core.object_store import S3Path
 from flows.core.storage import storage_faults_named
 from flows.ingest.load import load_table
+from flows.lake.copies import place_of
 from flows.lake.damage import require_readable, require_whole
 from flows.lake.delta import append_row, open_table, query
 from flows.lake.maintenance import compact_and_vacuum_table
@@ -102,6 +104,39 @@ def test_compaction_and_vacuum_keep_rows_and_named_versions(
     copies = {copy.name for copy in (DataFolder.of("test").path / "lake-files" / "raw").rglob("*.parquet")}
     assert copies <= files
     require_whole(path)
+    assert verify_table(shop.lake, shop.name).faults == ()
+
+
+@pytest.mark.parametrize(
+    "point",
+    [Point("compact/merge", "within", 1, 0.01), Point("compact/checkpoint", "before"), Point("vacuum", "after", 1)],
+    ids=str,
+)
+def test_fault_06_a_killed_prune_on_s3_is_resumed(shop: Shop, lake: str, point: Point) -> None:
+    """Prune was killed while it compacted a table on S3, or deleted its files: I."""
+    # Given a table of five small commits, of which a release names the third
+    for day in range(1, 6):
+        shop.drop_rows(f"{day}.jsonl", orders(day, day))
+        shop.load()
+    path, before = raw_path(shop.lake, shop.name), shop.stored()
+    prune = Child(
+        "flows.lake.maintenance:compact_and_vacuum_table",
+        (path, [2]),
+        {"age": timedelta(0), "least": 1},
+        (partial(set_constants, {"flows.lake.maintenance:MANY": 4}),),
+    )
+
+    # When it is killed, then rows and the named version are there, and the next one completes it
+    assert prune.run(point).was_killed
+    assert shop.stored() == before
+    ended = prune.run()
+    assert ended.error is None, ended.error
+    named, newest = open_table(path, 2), open_table(path)
+    assert named is not None
+    assert newest is not None
+    assert len(newest.file_uris()) == 1
+    assert {place_of(uri) for uri in (*named.file_uris(), *newest.file_uris())} == set(path.glob("*.parquet"))
+    assert shop.stored() == before
     assert verify_table(shop.lake, shop.name).faults == ()
 
 

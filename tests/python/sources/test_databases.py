@@ -1,6 +1,8 @@
 """PostgreSQL and MariaDB alike: one snapshot of all tables, servers that lock, stall or stop, and looks by a URL."""
 
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from datetime import timedelta
 from pathlib import Path
 from threading import Thread
@@ -30,6 +32,7 @@ pytestmark = pytest.mark.services
 
 Server = MariadbServer | PostgresqlServer
 SERVERS = {"postgresql": postgresql, "mysql": mariadb}
+RENAMING = "select id from information_schema.processlist where info like 'rename%'"
 TABLES = ("customers", "orders", "payments")
 
 
@@ -212,6 +215,31 @@ def test_fault_49_a_table_that_is_locked_is_waited_for_and_then_worth_another_tr
 
         # When it is tried again after that, then the snapshot is the same one, and all is read
         assert [load(shop, *one, connectors) for one in tables[1:]] == [1, 1]
+
+
+@pytest.mark.parametrize("running", ["mysql"], indirect=True)
+def test_fault_49_a_deadlock_with_a_change_of_tables_is_worth_another_try(
+    shop: Shop, server: Server, tables: list[tuple[TableName, Connection]]
+) -> None:
+    """A load, and a change of two tables, each waited for what the other had, and the server ended the load: I."""
+    # Given a snapshot of which one table was read, and a session that changes another, and then waits for that one
+    with shared_snapshots(tables) as connectors, ThreadPoolExecutor() as pool:
+        assert load(shop, *tables[2], connectors) == 1
+        change = pool.submit(server.execute, "rename table orders to later, payments to older")
+        server.wait_for("select count(*) from information_schema.processlist where state like 'Waiting for table%'")
+
+        # When the other one is read, then the load is told, as one that may pass
+        with pytest.raises(SourceFailed, match="Deadlock found") as failure:
+            load(shop, *tables[1], connectors)
+        assert failure.value.is_transient
+        server.execute("kill query " + server.execute(RENAMING))
+        with suppress(RuntimeError):
+            change.result(30)
+
+        # And at the next try it is read from the same snapshot, though rows came since
+        server.execute("insert into orders values (2, '2026-03-01 11:00')")
+        assert load(shop, *tables[1], connectors) == 1
+    assert load(shop, *tables[1], {}) == 1
 
 
 def test_fault_49_a_statement_that_takes_too_long_is_ended(
