@@ -173,11 +173,11 @@ def load_tables(
 
 def derive_tables(sources: Connections, contracts: Mapping[TableName, Contract], run_id: str) -> list[LoadResult]:
     """Make what is new in the tables that are made of others, once those are loaded."""
-    lake = sources.folder.lake
+    folder = sources.folder
     return [
-        load(str(contract.name), partial(derive_table, contract, contracts, lake, run_id=run_id))
+        load(str(contract.name), partial(derive_table, contract, contracts, folder, run_id=run_id))
         for contract in derived_tables(contracts)
-        if contract.derivation and raw_path(lake, contract.derivation.of).exists()
+        if contract.derivation and raw_path(folder.lake, contract.derivation.of).exists()
     ]
 
 

@@ -18,6 +18,7 @@ import pyarrow as pa
 from flows.config.config_hash import hash_derivation
 from flows.config.connections import Connection, TableOptions
 from flows.config.contract import Contract
+from flows.config.settings import DataFolder
 from flows.core.errors import UsageError
 from flows.core.names import TableName, identifier
 from flows.core.relation import Relation
@@ -255,21 +256,26 @@ def derived_tables(contracts: Mapping[TableName, Contract]) -> list[Contract]:
 
 
 def derive_table(
-    contract: Contract, contracts: Mapping[TableName, Contract], lake: Path, *, run_id: str, into: Path | None = None
+    contract: Contract,
+    contracts: Mapping[TableName, Contract],
+    folder: DataFolder,
+    *,
+    run_id: str,
+    into: Path | None = None,
 ) -> LoadResult:
-    """Load the rows that a derived table lacks of its parent, into the same lake or another.
+    """Load the rows that a derived table lacks of its parent, into the set's lake or another.
 
     Raises UsageError for a step or option that does not exist, and all that a load raises.
     """
     assert contract.derivation is not None, "what is not derived has a source"
     derivation = contract.derivation
-    parent = RawTable(lake, derivation.of)
+    parent = RawTable(folder.lake, derivation.of)
     step, columns = read_derivation(contract, contracts[derivation.of])
     origin = {"from": f"{derivation.of} {hash_derivation(derivation, step.version)}"}
     name, tables = contract.name, {contract.name.table: TableOptions.model_validate(origin)}
-    connection = Connection(source=name.source, url="lake:", data=lake, tables=tables)
+    connection = Connection(source=name.source, url="lake:", data=folder.path, tables=tables)
     source = DerivedTable(parent, columns, step)
-    return load_table(connection, contract, into or lake, run_id=run_id, connector=source)
+    return load_table(connection, contract, into or folder.lake, run_id=run_id, connector=source)
 
 
 def read_derivation(contract: Contract, parent: Contract) -> tuple[Step, Columns]:

@@ -71,7 +71,7 @@ def reload_table(
     if contract.derivation is None:
         load = load_table(wanted[name], contract, stage, run_id=run_id)
     else:
-        load = derive_table(contract, contracts, lake, run_id=run_id, into=stage)
+        load = derive_table(contract, contracts, sources.folder, run_id=run_id, into=stage)
     require_reconciliation(stage, {name: (load.load_id, load.counts)})
     missing = missing_keys(lake, stage, contract)
     parts = [str(place(lake, name).relative_to(lake)) for place in (raw_path, quarantine_path)]

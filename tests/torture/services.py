@@ -1,4 +1,4 @@
-"""The shop on real servers: people in PostgreSQL, order lines in a topic of Kafka, orders on S3, and the lake on S3."""
+"""The shop on real servers: people in PostgreSQL, orders and their lines in topics of Kafka, files and lake on S3."""
 
 import json
 import os
@@ -26,13 +26,13 @@ from tests.services.postgresql import PostgresqlServer, postgresql
 from tests.services.s3 import BUCKET, S3Server, s3
 
 PARTITIONS = 2
-TOPIC_TABLE = TableName("sales", "order_lines")
-COPIES = f"s3://{BUCKET}/copies"
-"""Where releases are copied to."""
+TOPICS = {TableName("sales", "orders"): "orders", TableName("sales", "order_lines"): "lines"}
+FILES = "files"
+"""The folder of the bucket with the shop's files."""
 
 
 class ServedSources(Sources):
-    """The shop, of which only products and pictures are files of a folder."""
+    """The shop, nothing of which is in files of this machine."""
 
     small: ClassVar[Mapping[str, Any]] = SMALL | {
         "flows.sources.kafka.table:ROWS_A_BATCH": 10,
@@ -42,33 +42,34 @@ class ServedSources(Sources):
     def __init__(self, folder: Path, database: PostgresqlServer, broker: KafkaBroker, store: S3Server) -> None:
         super().__init__(folder)
         self._database, self._broker, self._store = database, broker, store
-        self._topic = ""
-        self._sent: dict[int, list[int]] = defaultdict(list)
-        self._producer = Producer({"bootstrap.servers": broker.address, "transactional.id": "torture"})
+        self._number: int | None = None
+        self._sent: dict[str, set[tuple[int, int]]] = defaultdict(set)
+        properties = {"bootstrap.servers": broker.address, "transactional.id": "torture", "log_level": 0}
+        self._producer = Producer(properties)
         self._producer.init_transactions()
 
     def clear(self, number: int) -> None:
         """Begin with an empty database, a new topic, and an empty bucket, in which the lake has a place of its own."""
         self._store.empty()
         os.environ[settings.LAKE_VARIABLE] = f"s3://{BUCKET}/lake-{number}"
-        if self._topic:
-            delete(self._broker, self._topic)
-        self._topic = f"lines-{number}"
+        if self._number is not None:
+            for name in TOPICS.values():
+                delete(self._broker, f"{name}-{self._number}")
+        self._number = number
         self._sent.clear()
-        create(self._broker, self._topic, PARTITIONS)
+        for name in TOPICS.values():
+            create(self._broker, f"{name}-{number}", PARTITIONS)
         super().clear(number)
 
     def place_of(self, name: str) -> tuple[str, dict[str, Any]]:
         """Return the URL of a table's source, and what differs from its mapping in TABLES."""
-        places: dict[str, tuple[str, dict[str, Any]]] = {
-            "crm.customers": (self._database.url(), {}),
-            "sales.orders": (f"s3://{BUCKET}/sales", {}),
-            "sales.order_lines": (
-                f"kafka://{self._broker.address}",
-                {"from": self._topic, "columns": {name: name for name in LINES.split(",")}},
-            ),
-        }
-        return places.get(name) or super().place_of(name)
+        source, _, table = name.partition(".")
+        if source == "crm":
+            return self._database.url(), {}
+        if source != "sales":
+            return f"s3://{BUCKET}/{FILES}", {}
+        columns = {"columns": {name: name for name in LINES.split(",")}} if table == "order_lines" else {}
+        return f"kafka://{self._broker.address}", {"from": self._topic(TableName("sales", table)), **columns}
 
     def create_people(self) -> None:
         """Make the table of people, without rows."""
@@ -85,50 +86,64 @@ class ServedSources(Sources):
             "set mail = excluded.mail, land = excluded.land, changed = excluded.changed"
         )
 
-    def send_lines(self, day: int, part: Part, records: Sequence[str]) -> None:
-        """Send lines of orders in one transaction, after one that is aborted."""
-        moment = datetime(2026, 1, day, 8 + 8 * PARTS.index(part), tzinfo=UTC)
-        for is_kept, some in ((False, records[:3]), (True, records)):
-            self._producer.begin_transaction()
-            for number, record in enumerate(some):
-                self._producer.produce(
-                    self._topic,
-                    as_message(record),
-                    partition=number % PARTITIONS,
-                    timestamp=int(moment.timestamp() * 1000) + number,
-                    on_delivery=self._note if is_kept else None,
-                )
-            self._producer.flush()
-            (self._producer.commit_transaction if is_kept else self._producer.abort_transaction)()
+    def send_orders(self, day: int, part: Part, files: Mapping[str, Sequence[str]]) -> None:
+        """Send states of orders."""
+        records = [record.encode() for some in files.values() for record in some]
+        self._produce(TableName("sales", "orders"), day, part, records)
 
-    def write_orders(self, name: str, content: str) -> None:
-        """Write an object of orders."""
-        self._store.put(f"sales/{name}", content.encode())
+    def send_lines(self, day: int, part: Part, records: Sequence[str]) -> None:
+        """Send lines of orders as JSON."""
+        self._produce(TableName("sales", "order_lines"), day, part, [as_message(record) for record in records])
+
+    def write(self, name: str, content: bytes) -> None:
+        """Write an object."""
+        self._store.put(f"{FILES}/{name}", content)
 
     def unlike_offsets(self, folder: DataFolder) -> Iterator[str]:
         """Yield differences between the offsets that the lake has, and the messages of which it has a trace."""
-        table = RawTable(folder.lake, TOPIC_TABLE)
+        for name in TOPICS:
+            yield from self._unlike_offsets(RawTable(folder.lake, name), self._topic(name))
+
+    def _unlike_offsets(self, table: RawTable, topic: str) -> Iterator[str]:
         delta = open_table(table.path)
         if delta is None:
             return
         offsets = Watermark.parse(json.loads(table.last_commit().get("watermark", "null"))).offsets
         read = sum(json.loads(one["counts"])[0] for one in delta.history() if "counts" in one)
-        due = sum(offset < offsets.get(partition, 0) for partition, sent in self._sent.items() for offset in sent)
+        due = sum(offset < offsets.get(partition, 0) for partition, offset in self._sent[topic])
         if read != due:
-            yield f"{TOPIC_TABLE}: its offsets {offsets} come after {due} messages, and its commits read {read}"
+            yield f"{table.name}: its offsets {offsets} come after {due} messages, and its commits read {read}"
         places = [
             place
             for relation in (relation_of(delta), quarantined_rows(table))
             for (place,) in ask(f"select _position from {relation}")
         ]
-        known = {f"{self._topic}/{partition}:{offset}" for partition, sent in self._sent.items() for offset in sent}
-        if strange := set(places) - known:
-            yield f"{TOPIC_TABLE}: it has messages that were never committed, such as {min(strange)}"
+        if strange := set(places) - {f"{topic}/{partition}:{offset}" for partition, offset in self._sent[topic]}:
+            yield f"{table.name}: it has messages that were never committed, such as {min(strange)}"
         if len(places) != len(set(places)):
-            yield f"{TOPIC_TABLE}: {len(places) - len(set(places))} messages are there twice"
+            yield f"{table.name}: {len(places) - len(set(places))} messages are there twice"
+
+    def _topic(self, name: TableName) -> str:
+        return f"{TOPICS[name]}-{self._number}"
+
+    def _produce(self, name: TableName, day: int, part: Part, messages: Sequence[bytes]) -> None:
+        """Produce messages in one transaction, after one that is aborted; their time depends on the day alone."""
+        moment = int(datetime(2026, 1, day, 8 + 8 * PARTS.index(part), tzinfo=UTC).timestamp() * 1000)
+        for is_kept, some in ((False, messages[:3]), (True, messages)):
+            self._producer.begin_transaction()
+            for number, message in enumerate(some):
+                self._producer.produce(
+                    self._topic(name),
+                    message,
+                    partition=number % PARTITIONS,
+                    timestamp=moment + number,
+                    on_delivery=self._note if is_kept else None,
+                )
+            self._producer.flush()
+            (self._producer.commit_transaction if is_kept else self._producer.abort_transaction)()
 
     def _note(self, _error: object, message: Message) -> None:
-        self._sent[message.partition() or 0].append(message.offset() or 0)
+        self._sent[message.topic() or ""].add((message.partition() or 0, message.offset() or 0))
 
 
 def as_message(record: str) -> bytes:

@@ -91,13 +91,15 @@ class Sources:
     def add(self, day: int, part: Part) -> None:
         """Add a part of a day."""
         self.insert_people(list(_people(day, part)))
-        self._send_orders(f"orders-{day:02}-{part}", list(_orders(day, part)))
+        self.send_orders(day, part, _files(f"orders-{day:02}-{part}", list(_orders(day, part))))
         self.send_lines(day, part, list(_lines(day, part)))
         self._draw(day, part)
         if part == "morning":
-            self.spread("articles", ".csv", list(_articles(day)), ARTICLES)
+            self._spread("articles", ".csv", list(_articles(day)), ARTICLES)
         elif day > 1:
-            self._send_again(day)
+            first, second, *_ = _files("", list(_orders(day - 1, "morning"))).values()
+            again = {f"orders-{day:02}-again-1": first, f"orders-{day:02}-again-2": [*reversed(second)]}
+            self.send_orders(day, part, again)  # a file under another name, and another one in another order
 
     def place_of(self, name: str) -> tuple[str, dict[str, Any]]:
         """Return the URL of a table's source, and what differs from its mapping in TABLES."""
@@ -114,47 +116,44 @@ class Sources:
             database.executemany("insert or replace into people values (?, ?, ?, ?)", rows)
             database.commit()
 
-    def send_lines(self, day: int, part: Part, records: Sequence[str]) -> None:
-        """Send lines of orders."""
-        self.spread(f"lines-{day:02}-{part}", ".csv", records, LINES)
+    def send_orders(self, day: int, part: Part, files: Mapping[str, Sequence[str]]) -> None:
+        """Send states of orders, as JSON, by the name of their file."""
+        for name, records in files.items():
+            self.write(f"{name}.jsonl", _text(records))
 
-    def write_orders(self, name: str, content: str) -> None:
-        """Write a file of orders."""
-        (self.folder / name).write_text(content)
+    def send_lines(self, day: int, part: Part, records: Sequence[str]) -> None:
+        """Send lines of orders, as CSV."""
+        self._spread(f"lines-{day:02}-{part}", ".csv", records, LINES)
+
+    def write(self, name: str, content: bytes) -> None:
+        """Write a file."""
+        place = self.folder / name
+        place.parent.mkdir(exist_ok=True)
+        place.write_bytes(content)
 
     def unlike_offsets(self, folder: DataFolder) -> Iterator[str]:
         """Yield differences between the offsets in the lake and the messages that were loaded: here are none."""
         yield from ()
 
-    def spread(self, name: str, ending: str, records: Sequence[str], *header: str) -> None:
-        """Write records to several files of the folder."""
-        for number, lines in enumerate(_shares(records), start=1):
-            (self.folder / f"{name}-{number}{ending}").write_text("\n".join([*header, *lines, ""]))
-
-    def _send_orders(self, name: str, records: Sequence[str]) -> None:
-        for number, lines in enumerate(_shares(records), start=1):
-            self.write_orders(f"{name}-{number}.jsonl", "\n".join([*lines, ""]))
+    def _spread(self, name: str, ending: str, records: Sequence[str], *header: str) -> None:
+        for file, lines in _files(name, records).items():
+            self.write(f"{file}{ending}", _text([*header, *lines]))
 
     def _draw(self, day: int, part: Part) -> None:
         """Draw two pictures, and a third one that is truncated."""
-        images = self.folder / "images"
-        images.mkdir(exist_ok=True)
         for number in range(1, 4):
             pixels = np.arange(3 * 8 * 8, dtype=np.uint8).reshape(8, 8, 3) * number + 16 * day + PARTS.index(part)
             content = encode_png(pixels)
-            place = images / f"A{number:02}-{day}-{part}.png"
-            place.write_bytes(content[:40] if number == 3 else content)
-
-    def _send_again(self, day: int) -> None:
-        """Send a file again under another name, and the records of another file in another order."""
-        first, second, *_ = _shares(list(_orders(day - 1, "morning")))
-        self.write_orders(f"orders-{day:02}-again-1.jsonl", "\n".join([*first, ""]))
-        self.write_orders(f"orders-{day:02}-again-2.jsonl", "\n".join([*reversed(second), ""]))
+            self.write(f"images/A{number:02}-{day}-{part}.png", content[:40] if number == 3 else content)
 
 
-def _shares(records: Sequence[str]) -> list[Sequence[str]]:
-    """Return the records of each file."""
-    return [records[number::FILES] for number in range(FILES)]
+def _files(name: str, records: Sequence[str]) -> dict[str, Sequence[str]]:
+    """Return the records of each file, by its name."""
+    return {f"{name}-{number + 1}": records[number::FILES] for number in range(FILES)}
+
+
+def _text(lines: Sequence[str]) -> bytes:
+    return "".join(f"{line}\n" for line in lines).encode()
 
 
 def _at(day: int, hour: int, minute: int = 0) -> str:

@@ -14,6 +14,7 @@ from PIL import Image
 from support.shop import Shop, make_contract
 
 from flows.config.connections import read_connections
+from flows.config.settings import DataFolder
 from flows.core.errors import UsageError
 from flows.core.names import TableName
 from flows.ingest.augment import OPERATIONS, Draw, Recipe, brighten, crop, flip, rotate
@@ -88,7 +89,7 @@ def images(shop: Shop) -> Shop:
 
 def derive(shop: Shop, contract: object = FEATURES) -> LoadResult:
     contracts = {one.name: one for one in (shop.contract, FEATURES, AUGMENTED, contract)}  # type: ignore[attr-defined]
-    return derive_table(contract, contracts, shop.lake, run_id="a-run")  # type: ignore[arg-type]
+    return derive_table(contract, contracts, DataFolder.of("test"), run_id="a-run")  # type: ignore[arg-type]
 
 
 def lake_rows(shop: Shop, table: str, columns: str) -> list[tuple[object, ...]]:

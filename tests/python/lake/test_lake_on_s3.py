@@ -10,17 +10,20 @@ from functools import partial
 from pathlib import Path
 from uuid import uuid4
 
+import numpy as np
 import pyarrow as pa
 import pytest
 from support.killed_loads import fill, load_in_a_child, state
 from support.kills import Child, Point, When, set_constants
-from support.shop import Shop, make_shop
+from support.shop import Shop, make_contract, make_shop
 
 from flows.config.settings import DataFolder
 from flows.core.errors import SourceFailed, StorageFailed
 from flows.core.object_store import S3Path
 from flows.core.storage import storage_faults_named
+from flows.ingest.derived_tables import derive_table
 from flows.ingest.load import load_table
+from flows.ingest.pixels import encode_png
 from flows.lake.copies import place_of
 from flows.lake.damage import require_readable, require_whole
 from flows.lake.delta import append_row, open_table, query
@@ -105,6 +108,25 @@ def test_compaction_and_vacuum_keep_rows_and_named_versions(
     assert copies <= files
     require_whole(path)
     assert verify_table(shop.lake, shop.name).faults == ()
+
+
+def test_pictures_of_a_lake_on_s3_are_measured(shop: Shop, lake: str) -> None:
+    # Given a picture in the lake, when the table is made that is derived of it, then it has its row
+    columns = {"image_id": "varchar not null", "bytes": "blob", "sha256": "varchar not null"}
+    shop.declare("content.images", columns, key=["image_id"], load="upsert")
+    shop.drop("images/1.png", encode_png(np.zeros((4, 4, 3), np.uint8)))
+    shop.map(**{"from": "images", "columns": {"image_id": "path"}})
+    shop.load()
+    features = make_contract(
+        "content.image_features",
+        {"sha256": "varchar not null", "average_hash": "bigint"},
+        key=["sha256"],
+        load="upsert",
+        derived={"by": "image_features", "of": "content.images"},
+    )
+    contracts = {shop.name: shop.contract, features.name: features}
+    assert derive_table(features, contracts, DataFolder.of("test"), run_id="a-run").counts.accepted == 1
+    assert derive_table(features, contracts, DataFolder.of("test"), run_id="a-run").counts.read == 0
 
 
 @pytest.mark.parametrize(
