@@ -17,7 +17,7 @@ from support.topics import create, delete
 from flows.config import settings
 from flows.config.settings import DataFolder
 from flows.core.names import TableName, literal
-from flows.lake.delta import open_table, relation_of
+from flows.lake.delta import commits, open_table, relation_of
 from flows.lake.quarantine import quarantined_rows
 from flows.lake.raw import RawTable
 from flows.sources.kafka.table import Watermark
@@ -109,7 +109,7 @@ class ServedSources(Sources):
         if delta is None:
             return
         offsets = Watermark.parse(json.loads(table.last_commit().get("watermark", "null"))).offsets
-        read = sum(json.loads(one["counts"])[0] for one in delta.history() if "counts" in one)
+        read = sum(json.loads(one["counts"])[0] for one in commits(delta) if "counts" in one)
         due = sum(offset < offsets.get(partition, 0) for partition, offset in self._sent[topic])
         if read != due:
             yield f"{table.name}: its offsets {offsets} come after {due} messages, and its commits read {read}"

@@ -14,7 +14,7 @@ import typer
 from commands import COMMANDS, Command, Options, digests_of, keep_training_set
 from runs import Runs, first_day
 from sources import DAYS, PARTS, SET, Part, Sources
-from states import State, orphans, violations
+from states import State, files_of, orphans, violations
 from support.flow_shop import clear
 from support.kills import Child, Ended, Point, Visit, When
 from support.reader import Reader, Seen, reading
@@ -135,6 +135,7 @@ class Torture:
     def begin(self, number: int) -> None:
         """Reset to the state before the first day."""
         clear(self.folder)
+        files_of.cache_clear()
         self.sources.clear(number)
 
     def violations(self) -> Iterator[str]:

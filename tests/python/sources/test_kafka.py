@@ -273,7 +273,8 @@ def test_fault_55_gaps_of_a_compacted_topic_are_no_loss(shop: Shop, broker: Kafk
 
     # When it is loaded, then what is left is there, without a note of a loss, and later messages follow
     load = shop.load()
-    assert (load.counts.read, load.notes) == (len(offsets), ())
+    assert load.counts.read == len(offsets)
+    assert not [note for note in load.notes if "deleted" in note]
     produce(broker, compacted, *payments(22, 23), key="K2")
     assert shop.load().counts.accepted == 2
 
