@@ -122,7 +122,7 @@ class KafkaTable:
     def table_names(self) -> list[str]:
         """Return the topics that are not Kafka's own; raises SourceFailed."""
         with self._failures():
-            topics = AdminClient(dict(self.properties)).list_topics(timeout=CONNECT_SECONDS).topics
+            topics = AdminClient(dict(self.properties)).list_topics(timeout=LOOK_SECONDS).topics
             return sorted(name for name in topics if not name.startswith("__"))
 
     def batches(self, connection: duckdb.DuckDBPyConnection, request: Request) -> Iterator[Batch]:
@@ -161,8 +161,11 @@ class KafkaTable:
         except KafkaException as raised:
             error = raised.args[0]
             is_unreachable = error.code() in UNREACHABLE
+            what = f"no broker answers at {self.properties['bootstrap.servers']}" if is_unreachable else "Kafka"
             raise self.failed(
-                f"Kafka: {error.str()}", is_transient=is_unreachable or error.retriable(), is_unreachable=is_unreachable
+                f"{what}: {error.str()}",
+                is_transient=is_unreachable or error.retriable(),
+                is_unreachable=is_unreachable,
             ) from None
 
 

@@ -266,6 +266,11 @@ def test_a_table_is_looked_at_and_a_database_is_surveyed_by_its_url(
     assert [one.name for one in found.tables] == list(TABLES)
     assert list(found.tables[0].columns) == ["id", "changed_at"]
 
+    # And a password that is wrong is told of the source as a whole
+    with pytest.raises(SourceFailed, match=r"^the source: .*(?s:.*)Look at the URL") as failure:
+        survey(server.url("wrong"), {})
+    assert failure.value.is_unreachable
+
     # When a table is looked at, as by check and preview, then its first records are shown
     columns = {"id": "bigint not null", "changed_at": "timestamp"}
     with look_at(tables[1][1], make_contract("sales.orders", columns, key=["id"]), 10) as look:

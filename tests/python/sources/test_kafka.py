@@ -354,7 +354,9 @@ def test_a_look_reads_the_first_messages_and_init_lists_topics(shop: Shop, broke
     assert {"id", "amount", "kafka_time"} <= set(next(one for one in tables if one.origin == topic).columns)
 
 
-def test_what_cannot_be_reached_or_does_not_exist_is_told(shop: Shop, broker: KafkaBroker, topic: str) -> None:
+def test_what_cannot_be_reached_or_does_not_exist_is_told(
+    shop: Shop, broker: KafkaBroker, topic: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
     shop.map(**{"from": "no-such-topic"})
     with pytest.raises(SourceFailed, match="there is no topic no-such-topic"):
         shop.load()
@@ -362,6 +364,9 @@ def test_what_cannot_be_reached_or_does_not_exist_is_told(shop: Shop, broker: Ka
     found, is_unreachable = inspect_table(shop.read_connection(), shop.contract)
     assert is_unreachable
     assert "sales.payments" in found.mistakes[0].what
+    monkeypatch.setattr("flows.sources.kafka.table.LOOK_SECONDS", 0.5)
+    with pytest.raises(SourceFailed, match=r"the source: no broker answers at 127\.0\.0\.1:9"):
+        survey("kafka://127.0.0.1:9", {})
 
 
 @pytest.mark.parametrize(
