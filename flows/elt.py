@@ -32,7 +32,7 @@ from flows.lake.quarantine_report import count_quarantine
 from flows.lake.raw import raw_path
 from flows.lake.reconcile import require_reconciliation
 from flows.lake.reload import finish_reloads
-from flows.lake.snapshot_backup import keep_snapshots, restore_snapshots
+from flows.lake.snapshot_backup import are_kept, keep_snapshots, restore_snapshots
 from flows.lake.verify import verify_new_files
 from flows.learning.training_sets import needed_releases, needed_versions
 from flows.orchestration.artifacts import failed_gate_shown, failed_run_told, show_changes, show_outcome
@@ -67,6 +67,7 @@ from flows.warehouse.release import (
     prune_releases,
     publish_candidate,
 )
+from flows.warehouse.releases import newest_release
 from flows.warehouse.unkeyed_hashes import require_no_unkeyed_hashes
 from flows.warehouse.volatile import require_no_volatile_sql
 
@@ -246,13 +247,14 @@ def verify_contents(folder: DataFolder, pins: Mapping[TableName, Pin]) -> dict[T
 @step("prepare candidate")
 def start_candidate(dbt: Dbt, *, empty: bool) -> None:
     """Copy the last release; a candidate that starts without one gets its snapshots back from the lake."""
-    if empty and dbt.folder.warehouse.exists():
+    folder, snapshots = dbt.folder, dbt.snapshots()
+    if folder.warehouse.exists() and (empty or not are_kept(folder.lake, snapshots, newest_release(folder))):
         save_snapshots(dbt)
-    prepare_candidate(dbt.folder, empty=empty)
+    prepare_candidate(folder, empty=empty)
     if dropped := drop_orphaned_relations(dbt):
         logger.info("dropped %s: no model makes them any more", ", ".join(dropped))
-    if empty or not dbt.folder.warehouse.exists():
-        restored = restore_snapshots(dbt.folder.lake, dbt.folder.candidate, dbt.snapshots())
+    if empty or not folder.warehouse.exists():
+        restored = restore_snapshots(folder.lake, folder.candidate, snapshots)
         if restored:
             logger.info("snapshots were restored from the lake: %s", ", ".join(restored))
 

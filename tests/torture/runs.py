@@ -120,7 +120,9 @@ def some_of(manifest: Manifest) -> Manifest:
     nodes = {
         key: node
         for key, node in manifest.nodes.items()
-        if key in kept or (node.resource_type == "test" and known.issuperset(node.depends_on_nodes or [""]))
+        if key in kept
+        or node.resource_type == "operation"
+        or (node.resource_type == "test" and known.issuperset(node.depends_on_nodes or [""]))
     }
     manifest.nodes, manifest.unit_tests, manifest.exposures = nodes, {}, {}
     manifest.build_parent_and_child_maps()
