@@ -64,11 +64,11 @@ test-services: setup  ## run the tests against real services; those that are mis
 faults: setup  ## run the tests of known faults and print a table of their outcomes
 	@$(BIN)/python -m pytest -n 2 -m "not services" -k test_fault_ --faults
 
-# ROUND= repeats one round, STEP= kills at one step only, BREAK= breaks a promise on purpose.
-torture: setup  ## kill runs at every step, start them again, compare: KILLS=200 SEED=1
+# ROUND= repeats one round, STEP= kills at one step only, BREAK= breaks a promise on purpose, EMBEDDED=1 needs no servers.
+torture: setup  ## kill runs and commands at every step, on real servers, start them again, compare: KILLS=200 SEED=1
 	@PYTHONPATH=.:tests/python PYTHONWARNINGS=ignore:resource_tracker $(BIN)/python tests/torture \
 	  --kills $(or $(KILLS),200) $(if $(SEED),--seed $(SEED)) $(if $(ROUND),--round $(ROUND)) \
-	  $(if $(STEP),--step $(STEP)) $(if $(BREAK),--break $(BREAK))
+	  $(if $(STEP),--step $(STEP)) $(if $(BREAK),--break $(BREAK)) $(if $(EMBEDDED),--embedded)
 
 bench: setup .venv/bench/ready  ## measure speed, memory and bytes as ratios to references (minutes)
 	@$(BIN)/python -m tests.benchmarks $(ONLY)

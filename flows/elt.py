@@ -30,9 +30,9 @@ from flows.lake.quarantine_report import count_quarantine
 from flows.lake.raw import raw_path
 from flows.lake.reconcile import require_reconciliation
 from flows.lake.reload import finish_reloads
-from flows.lake.snapshot_backup import keep_snapshots, restore_snapshots
+from flows.lake.snapshot_backup import are_kept, keep_snapshots, restore_snapshots
 from flows.lake.verify import verify_new_files
-from flows.learning.training_sets import needed_publications, needed_versions
+from flows.learning.training_sets import needed_publications, needed_releases, needed_versions
 from flows.orchestration.artifacts import failed_gate_shown, failed_run_told, show_changes, show_outcome
 from flows.orchestration.dbt_task_runs import shown_models
 from flows.orchestration.events import emit_release_published, emit_rows_accepted
@@ -64,7 +64,7 @@ from flows.warehouse.release import (
     prune_releases,
     publish_candidate,
 )
-from flows.warehouse.releases import kept_releases
+from flows.warehouse.releases import newest_release
 
 logger = logging.getLogger(__name__)
 
@@ -205,13 +205,14 @@ def verify_contents(folder: DataFolder, pins: Mapping[TableName, Pin]) -> dict[T
 @step("prepare candidate")
 def start_candidate(dbt: Dbt, *, empty: bool) -> None:
     """Copy the last release; a candidate that starts without one gets its snapshots back from the lake."""
-    if empty and dbt.folder.warehouse.exists():
+    folder, snapshots = dbt.folder, dbt.snapshots()
+    if folder.warehouse.exists() and (empty or not are_kept(folder.lake, snapshots, newest_release(folder))):
         save_snapshots(dbt)
-    prepare_candidate(dbt.folder, empty=empty)
+    prepare_candidate(folder, empty=empty)
     if dropped := drop_orphaned_relations(dbt):
         logger.info("dropped %s: no model makes them any more", ", ".join(dropped))
-    if empty or not dbt.folder.warehouse.exists():
-        restored = restore_snapshots(dbt.folder.lake, dbt.folder.candidate, dbt.snapshots())
+    if empty or not folder.warehouse.exists():
+        restored = restore_snapshots(folder.lake, folder.candidate, snapshots)
         if restored:
             logger.info("snapshots were restored from the lake: %s", ", ".join(restored))
 
@@ -290,8 +291,9 @@ def generate_docs(dbt: Dbt, build: Build) -> None:
 def compact_and_vacuum(folder: DataFolder) -> None:
     """Compact what many small commits left, and delete what no release, catalog or run can still name."""
     try:
-        needed, published = needed_versions(folder), needed_publications(folder)
-        done = compact_and_vacuum_lake(folder.lake, needed, kept_releases(folder), published)
+        done = compact_and_vacuum_lake(
+            folder.lake, needed_versions(folder), needed_releases(folder), needed_publications(folder)
+        )
     except duckdb.Error as error:
         logger.warning("the lake was not compacted, a release cannot be read: %s", type(error).__name__)
         return

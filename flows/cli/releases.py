@@ -108,7 +108,7 @@ def prune_folder(folder: DataFolder, keep: int | None) -> str:
     Files of the lake that were written or replaced within a day stay: a reader of another engine may have them open.
     """
     from flows.lake.maintenance import compact_and_vacuum_lake
-    from flows.learning.training_sets import needed_publications, needed_versions
+    from flows.learning.training_sets import needed_publications, needed_releases, needed_versions
     from flows.warehouse.clones import drop_unfinished
     from flows.warehouse.release import prune_releases
     from flows.warehouse.releases import RELEASES_KEPT, kept_releases
@@ -117,7 +117,7 @@ def prune_folder(folder: DataFolder, keep: int | None) -> str:
     drop_unfinished(folder)
     gone = prune_releases(folder, keep)
     cleaned = compact_and_vacuum_lake(
-        folder.lake, needed_versions(folder), kept_releases(folder), needed_publications(folder), least=1
+        folder.lake, needed_versions(folder), needed_releases(folder), needed_publications(folder), least=1
     )
     uses = uses_of_releases(folder, keep)
     lines = [f"  deleted release {name}: {size / 1e6:,.1f} MB" for name, size in gone.items()]
@@ -140,12 +140,13 @@ def roll_back_to(folder: DataFolder, release: str | None) -> str:
     wanted = release or previous_release(folder, left)
     if wanted is None:
         raise UsageError(f"No release is kept that is earlier than {left}.", f"See: {command()} releases")
-    require_release(folder, wanted)
+    file = require_release(folder, wanted)
+    if wanted != left:
+        record_rollback(folder.lake, wanted, left)
+        roll_back(folder, wanted)
+    keep_snapshots(folder.lake, file, kept_snapshots(folder.lake, file), wanted)  # a killed rollback has not done it
     if wanted == left:
-        return f"  readers see {left} already; nothing was done"
-    record_rollback(folder.lake, wanted, left)
-    file = roll_back(folder, wanted).path
-    keep_snapshots(folder.lake, file, kept_snapshots(folder.lake, file), wanted)
+        return f"  readers see {left} already"
     return "\n".join(
         [
             f"  readers see {wanted} from now on; before they saw {left}, which is kept",

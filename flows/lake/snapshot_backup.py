@@ -36,6 +36,11 @@ def kept_snapshots(lake: Path, database: Path) -> list[tuple[str, str]]:
         return [(schema, name) for schema, name in tables.fetchall() if _path(lake, name).is_dir()]
 
 
+def are_kept(lake: Path, snapshots: Iterable[tuple[str, str]], release: str) -> bool:
+    """Tell whether the lake keeps each snapshot as of a release; a killed run may not have got there."""
+    return all(snapshot_versions(_path(lake, name), {release}) for _, name in snapshots)
+
+
 def snapshot_versions(path: Path, releases: Collection[str]) -> dict[str, int]:
     """Return the newest version of a snapshot's table that names each of some releases, by the release."""
     table = open_table(path)

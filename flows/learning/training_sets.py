@@ -187,7 +187,7 @@ def needed_versions(folder: DataFolder) -> dict[TableName, set[int]]:
         if pin.version is not None:
             needed.setdefault(name, set()).add(pin.version)
     recorded = made_of_releases(folder.lake)
-    for release in {*(sets_by_release(folder).keys() & recorded.keys()), *_releases_elsewhere(folder, recorded)}:
+    for release in _recorded_releases(folder, recorded):
         for name, version in MadeOf.parse(recorded[release]).versions.items():
             needed.setdefault(name, set()).add(version)
     return needed
@@ -206,6 +206,16 @@ def needed_publications(folder: DataFolder) -> dict[str, set[int]]:
 def _releases_elsewhere(folder: DataFolder, recorded: Mapping[str, str]) -> list[str]:
     """Return the newest releases that a lake on S3 has recorded: this machine does not see the files of others."""
     return sorted(recorded, key=release_order)[-RELEASES_KEPT:] if isinstance(folder.lake, S3Path) else []
+
+
+def needed_releases(folder: DataFolder) -> set[str]:
+    """Return the releases whose snapshots are needed: those of `needed_versions`, whether or not the file is kept."""
+    return {*kept_releases(folder), *_recorded_releases(folder, made_of_releases(folder.lake))}
+
+
+def _recorded_releases(folder: DataFolder, recorded: Mapping[str, str]) -> set[str]:
+    """Return the releases that are needed as the lake has recorded them, without a file on this machine."""
+    return {*(sets_by_release(folder).keys() & recorded.keys()), *_releases_elsewhere(folder, recorded)}
 
 
 def make_training_set(

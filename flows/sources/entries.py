@@ -96,7 +96,7 @@ def entry_of(
         if wanted is not None and name != wanted:
             continue
         if name is None or name in taken:
-            columns = ", ".join(table.columns)
+            columns = ", ".join(table.columns) or "no records yet"
             notes.append(f"{table.origin} has {columns}; no contract has its name. Name one: --as crm.customers")
             continue
         taken.add(name)

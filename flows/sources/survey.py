@@ -116,7 +116,11 @@ def _columns(connection: Connection, name: str) -> Mapping[str, str]:
 
 def _table_names(connection: Connection) -> list[str]:
     connector = connect(connection, connection.mapping(SOURCE))
-    names: list[str] = connector.table_names()  # type: ignore[attr-defined]  # the connectors of databases have it
+    try:
+        names: list[str] = connector.table_names()  # type: ignore[attr-defined]  # the connectors of databases have it
+    except SourceFailed as error:  # it names a table, and none was looked at yet
+        remedy = "Look at the URL, and whether its server is up and lets you in. Then run again."
+        raise SourceFailed("the source", error.cause, remedy, is_unreachable=True) from None
     return names
 
 

@@ -35,6 +35,7 @@ transaction.state.log.replication.factor=1
 transaction.state.log.min.isr=1
 transaction.state.log.num.partitions=1
 log.retention.check.interval.ms=200
+log.cleaner.backoff.ms=200
 file.delete.delay.ms=100
 """
 
@@ -81,6 +82,16 @@ class KafkaBroker(Server):
     def start(self) -> None:
         """Start the broker, on the data that it has, and wait until it answers."""
         self._run(self._java("kafka.Kafka"), self._answers, cwd=self._folder)
+
+    def lose_messages(self, topic: str, partition: int) -> None:
+        """Restart the broker without what a partition held, as after a restore from an older copy of its disk."""
+        self.stop()
+        for path in (self._folder / "data" / f"{topic}-{partition}").iterdir():
+            if path.name != "partition.metadata":  # which has the topic's id
+                path.unlink()
+        for path in (self._folder / "data").glob("*-checkpoint"):
+            path.unlink()
+        self.start()
 
     def _java(self, program: str, *arguments: str) -> list[str]:
         options = ["-Xmx512m", "-XX:+UseSerialGC", "-XX:TieredStopAtLevel=1"]

@@ -107,6 +107,13 @@ class S3Server(Server):
         pages = self.client().get_paginator("list_objects_v2").paginate(Bucket=BUCKET, Prefix=prefix)
         return sorted(one["Key"] for page in pages for one in page.get("Contents", ()))
 
+    def empty(self) -> None:
+        """Delete every object."""
+        keys = self.keys()
+        for at in range(0, len(keys), 1_000):
+            listed = [{"Key": key} for key in keys[at : at + 1_000]]
+            self.client().delete_objects(Bucket=BUCKET, Delete={"Objects": listed})
+
     def _answers(self) -> bool:
         with suppress(OSError), socket.create_connection(("127.0.0.1", self.port), timeout=1):
             return True

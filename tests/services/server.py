@@ -107,17 +107,30 @@ class DatabaseServer(Server):
         return done.stdout.strip()
 
     @contextmanager
-    def uncommitted(self, sql: str) -> Iterator[None]:
-        """Run SQL in a transaction that is committed when the context ends."""
+    def uncommitted(self, sql: str) -> Iterator[Callable[[str], None]]:
+        """Run SQL in a transaction that is committed when the context ends; yield what sends it more SQL."""
         client, pipe = self._client(self.database), subprocess.PIPE
         with subprocess.Popen(client, stdin=pipe, stdout=pipe, text=True, env=self._environment()) as session:
             assert session.stdin is not None
             assert session.stdout is not None
-            session.stdin.write(f"begin; {sql}; select 'done';\n")
-            session.stdin.flush()
+            pipe_in = session.stdin
+
+            def send(text: str) -> None:
+                pipe_in.write(f"{text};\n")
+                pipe_in.flush()
+
+            send(f"begin; {sql}; select 'done'")
             session.stdout.readline()
-            yield
-            session.stdin.write("commit;\n")
+            yield send
+            send("commit")
+
+    def wait_for(self, sql: str) -> None:
+        """Wait until a query counts something; raises RuntimeError if it does not."""
+        deadline = time.monotonic() + READY_SECONDS
+        while self.execute(sql) == "0":
+            if time.monotonic() > deadline:
+                raise RuntimeError(f"nothing came: {sql}")
+            time.sleep(0.05)
 
     def _client(self, database: str) -> list[str]:
         """Return the command of a client that reads SQL, and writes rows without a header as they come."""

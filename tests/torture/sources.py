@@ -1,32 +1,37 @@
 """A shop whose sources bring every case that a load can meet; the same days in each round.
 
-Customers are rows of a SQLite table, which change. Products are a full copy in CSV files. Orders are states in JSON
-lines, and order lines are events in CSV files. Images are pictures in a folder, with tables derived from them. A day
-has two parts, so that the second part can arrive between a kill and the next run.
+Customers are rows of a table, which change. Products are a full copy in CSV files. Orders are states in JSON lines, and
+order lines are events. Images are pictures in a folder, with tables derived from them. A day has two parts, so that the
+second part can arrive between a kill and the next run.
+
+Embedded, customers are in SQLite, and all else in a folder of files. The module `services` has real servers instead.
 """
 
 import json
 import shutil
 import sqlite3
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import closing
-from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, ClassVar, Literal
 
 import numpy as np
 import yaml
 
+from flows.config.settings import DataFolder
 from flows.ingest.pixels import encode_png
 
 SET = "torture"
 DAYS = 4
 Part = Literal["morning", "evening"]
+Person = tuple[str, str, str, str]
+"""Number, address, country and time of the last change."""
+
 PARTS: tuple[Part, ...] = ("morning", "evening")
 
 SMALL = {
     "flows.sources.files.table:FILES_A_BATCH": 2,
-    "flows.sources.arrow_batches.ROWS_A_BATCH": 10,
+    "flows.sources.arrow_batches:ROWS_A_BATCH": 10,
     "flows.sources.sql.pieces:ROWS_A_FETCH": 5,
     "flows.ingest.derived_tables:PARENTS_A_BATCH": 2,
 }
@@ -58,71 +63,104 @@ FILES = 3
 """The number of files for the records of a part of a day."""
 
 
-@dataclass(frozen=True)
 class Sources:
     """The folder with the shop's files and its database."""
 
-    folder: Path
+    small: ClassVar[Mapping[str, Any]] = SMALL
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
 
     @property
     def connections(self) -> Path:
         """The path of the connections file with the shop's set."""
         return self.folder / "connections.yml"
 
-    def clear(self) -> None:
-        """Reset to the state before the first day."""
+    def clear(self, number: int) -> None:
+        """Reset to the state before the first day, for a round of a number."""
         shutil.rmtree(self.folder, ignore_errors=True)
         self.folder.mkdir(parents=True)
         entries: dict[str, Any] = {}
         for name, mapping in TABLES.items():
             source, _, table = name.partition(".")
-            url = f"sqlite:///{self.folder / 'people.sqlite'}" if source == "crm" else f"file:{self.folder}"
-            entries.setdefault(source, {"url": url, "tables": {}})["tables"][table] = mapping
+            url, changed = self.place_of(name)
+            entries.setdefault(source, {"url": url, "tables": {}})["tables"][table] = mapping | changed
         self.connections.write_text(yaml.safe_dump({SET: entries}))
-        with closing(sqlite3.connect(self.folder / "people.sqlite")) as database:
-            database.execute("create table people (number text primary key, mail text, land text, changed text)")
+        self.create_people()
 
     def add(self, day: int, part: Part) -> None:
         """Add a part of a day."""
-        with closing(sqlite3.connect(self.folder / "people.sqlite")) as database:
-            database.executemany("insert or replace into people values (?, ?, ?, ?)", list(_people(day, part)))
-            database.commit()
-        self._spread(f"orders-{day:02}-{part}", ".jsonl", list(_orders(day, part)))
-        self._spread(f"lines-{day:02}-{part}", ".csv", list(_lines(day, part)), LINES)
+        self.insert_people(list(_people(day, part)))
+        self.send_orders(day, part, _files(f"orders-{day:02}-{part}", list(_orders(day, part))))
+        self.send_lines(day, part, list(_lines(day, part)))
         self._draw(day, part)
         if part == "morning":
             self._spread("articles", ".csv", list(_articles(day)), ARTICLES)
         elif day > 1:
-            self._send_again(day)
+            first, second, *_ = _files("", list(_orders(day - 1, "morning"))).values()
+            again = {f"orders-{day:02}-again-1": first, f"orders-{day:02}-again-2": [*reversed(second)]}
+            self.send_orders(day, part, again)  # a file under another name, and another one in another order
+
+    def place_of(self, name: str) -> tuple[str, dict[str, Any]]:
+        """Return the URL of a table's source, and what differs from its mapping in TABLES."""
+        return (f"sqlite:///{self.folder / 'people.sqlite'}" if name == "crm.customers" else f"file:{self.folder}"), {}
+
+    def create_people(self) -> None:
+        """Make the table of people, without rows."""
+        with closing(sqlite3.connect(self.folder / "people.sqlite")) as database:
+            database.execute("create table people (number text primary key, mail text, land text, changed text)")
+
+    def insert_people(self, rows: list[Person]) -> None:
+        """Insert people, or change those that are there."""
+        with closing(sqlite3.connect(self.folder / "people.sqlite")) as database:
+            database.executemany("insert or replace into people values (?, ?, ?, ?)", rows)
+            database.commit()
+
+    def send_orders(self, day: int, part: Part, files: Mapping[str, Sequence[str]]) -> None:
+        """Send states of orders, as JSON, by the name of their file."""
+        for name, records in files.items():
+            self.write(f"{name}.jsonl", _text(records))
+
+    def send_lines(self, day: int, part: Part, records: Sequence[str]) -> None:
+        """Send lines of orders, as CSV."""
+        self._spread(f"lines-{day:02}-{part}", ".csv", records, LINES)
+
+    def write(self, name: str, content: bytes) -> None:
+        """Write a file."""
+        place = self.folder / name
+        place.parent.mkdir(exist_ok=True)
+        place.write_bytes(content)
+
+    def unlike_offsets(self, folder: DataFolder) -> Iterator[str]:
+        """Yield differences between the offsets in the lake and the messages that were loaded: here are none."""
+        yield from ()
 
     def _spread(self, name: str, ending: str, records: Sequence[str], *header: str) -> None:
-        for number in range(FILES):
-            lines = [*header, *records[number::FILES]]
-            (self.folder / f"{name}-{number + 1}{ending}").write_text("".join(f"{line}\n" for line in lines))
+        for file, lines in _files(name, records).items():
+            self.write(f"{file}{ending}", _text([*header, *lines]))
 
     def _draw(self, day: int, part: Part) -> None:
         """Draw two pictures, and a third one that is truncated."""
-        images = self.folder / "images"
-        images.mkdir(exist_ok=True)
         for number in range(1, 4):
             pixels = np.arange(3 * 8 * 8, dtype=np.uint8).reshape(8, 8, 3) * number + 16 * day + PARTS.index(part)
             content = encode_png(pixels)
-            place = images / f"A{number:02}-{day}-{part}.png"
-            place.write_bytes(content[:40] if number == 3 else content)
+            self.write(f"images/A{number:02}-{day}-{part}.png", content[:40] if number == 3 else content)
 
-    def _send_again(self, day: int) -> None:
-        """Send a file again under another name, and the records of another file in another order."""
-        sent = [self.folder / f"orders-{day - 1:02}-morning-{number}.jsonl" for number in (1, 2)]
-        shutil.copyfile(sent[0], self.folder / f"orders-{day:02}-again-1.jsonl")
-        lines = sent[1].read_text().splitlines(keepends=True)
-        (self.folder / f"orders-{day:02}-again-2.jsonl").write_text("".join(reversed(lines)))
+
+def _files(name: str, records: Sequence[str]) -> dict[str, Sequence[str]]:
+    """Return the records of each file, by its name."""
+    return {f"{name}-{number + 1}": records[number::FILES] for number in range(FILES)}
+
+
+def _text(lines: Sequence[str]) -> bytes:
+    return "".join(f"{line}\n" for line in lines).encode()
 
 
 def _at(day: int, hour: int, minute: int = 0) -> str:
     return f"2026-01-{day:02} {hour:02}:{minute:02}:00"
 
 
-def _people(day: int, part: Part) -> Iterator[tuple[str, str, str, str]]:
+def _people(day: int, part: Part) -> Iterator[Person]:
     """Yield new and changed people; some emails are invalid. In the evening, one person is late-arriving."""
     if part == "evening":
         yield f"{100 + day}", f"late.{day}@example.com", "SE", _at(day, 5, 40)

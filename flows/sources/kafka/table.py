@@ -134,7 +134,7 @@ class KafkaTable:
     def table_names(self) -> list[str]:
         """Return the topics that are not Kafka's own; raises SourceFailed."""
         with self._failures():
-            topics = AdminClient(dict(self.properties)).list_topics(timeout=CONNECT_SECONDS).topics
+            topics = AdminClient(dict(self.properties)).list_topics(timeout=LOOK_SECONDS).topics
             return sorted(name for name in topics if not name.startswith("__"))
 
     def batches(self, connection: duckdb.DuckDBPyConnection, request: Request) -> Iterator[Batch]:
@@ -173,8 +173,11 @@ class KafkaTable:
         except KafkaException as raised:
             error = raised.args[0]
             is_unreachable = error.code() in UNREACHABLE
+            what = f"no broker answers at {self.properties['bootstrap.servers']}" if is_unreachable else "Kafka"
             raise self.failed(
-                f"Kafka: {error.str()}", is_transient=is_unreachable or error.retriable(), is_unreachable=is_unreachable
+                f"{what}: {error.str()}",
+                is_transient=is_unreachable or error.retriable(),
+                is_unreachable=is_unreachable,
             ) from None
 
 
@@ -206,7 +209,21 @@ class _Reading:
                     f"{table.mapping.name}: Kafka had deleted {low - start:,} messages of {self._topic}/{partition} "
                     "before they were read; its retention is shorter than the time between two loads"
                 )
+            if start > self._ends[partition]:
+                raise self._lost(partition, start)
             self._next[partition] = max(start, low)
+
+    def _lost(self, partition: int, start: int) -> SourceFailed:
+        """Return the error of a partition that ends before an offset which was read: new messages would be skipped."""
+        cause = (
+            f"{self._topic}/{partition} ends at offset {self._ends[partition]:,}, and was read up to {start:,} "
+            "already. Kafka has lost messages, or was restored from an older copy"
+        )
+        remedy = (
+            "Run again once Kafka has them. If they are gone for good, change the table's mapping, for example to "
+            "`where: 'true'`: then all of the topic is read again, and messages that the lake has are known."
+        )
+        return SourceFailed(str(self._table.mapping.name), cause, remedy, is_transient=True)
 
     def batches(self, connection: duckdb.DuckDBPyConnection, request: Request) -> Iterator[Batch]:
         """Yield batches, the last of which may have no records but moves the watermark."""

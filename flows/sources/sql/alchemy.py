@@ -61,6 +61,10 @@ class AnyDialect:
     def discard(self, driver_cursor: Any) -> None:
         """Let a cursor of the driver end without fetching the rows that are left."""
 
+    def ends_transaction(self, error: sqlalchemy.exc.DBAPIError) -> bool:
+        """Tell whether an error has ended the session's transaction, and so its snapshot."""
+        return error.connection_invalidated
+
     def explain(self, error: Exception) -> tuple[str, bool] | None:
         """Return the message of the database, unless it is about a value, and whether the failure may pass."""
         if not isinstance(error, sqlalchemy.exc.SQLAlchemyError):
@@ -74,15 +78,15 @@ class AnyDialect:
 class SharedSession:
     """One session for several tables, which use it one after the other: its transaction is their one snapshot."""
 
-    def __init__(self, session: AbstractContextManager[sqlalchemy.Connection]) -> None:
-        self._session, self._lock = session, Lock()
+    def __init__(self, session: AbstractContextManager[sqlalchemy.Connection], dialect: AnyDialect) -> None:
+        self._session, self._dialect, self._lock = session, dialect, Lock()
         self._opened = ExitStack()
         self._database: sqlalchemy.Connection | None = None
         self._is_lost = False
 
     @contextmanager
     def use(self) -> Iterator[sqlalchemy.Connection]:
-        """Yield the session, which the first table opens; raises SnapshotLost if it has ended since then."""
+        """Yield the session, which the first table opens; raises SnapshotLost if its transaction has ended since."""
         with self._lock:
             if self._is_lost:
                 raise pieces.SnapshotLost
@@ -91,7 +95,7 @@ class SharedSession:
             try:
                 yield self._database
             except sqlalchemy.exc.DBAPIError as error:
-                self._is_lost = error.connection_invalidated
+                self._is_lost = self._dialect.ends_transaction(error)
                 raise
 
     def close(self) -> None:
@@ -125,7 +129,7 @@ class SqlAlchemyTable:
 
     def share_snapshot(self) -> SharedSession | None:
         """Return a snapshot for several tables, if the database has such; it is taken when the first is read."""
-        return SharedSession(self._session(None)) if self.dialect.has_snapshots else None
+        return SharedSession(self._session(None), self.dialect) if self.dialect.has_snapshots else None
 
     def in_snapshot(self, shared: SharedSession) -> "SqlAlchemyTable":
         """Return the table as it is read from a snapshot of several tables."""

@@ -128,6 +128,10 @@ class Mysql(AnyDialect):
         if driver_cursor is not None and driver_cursor._result is not None:
             driver_cursor._result.unbuffered_active = False
 
+    def ends_transaction(self, error: sqlalchemy.exc.DBAPIError) -> bool:
+        """Tell whether the session was cut off, or its transaction was rolled back to resolve a deadlock."""
+        return super().ends_transaction(error) or ER.LOCK_DEADLOCK in getattr(error.orig, "args", ())
+
     def explain(self, error: Exception) -> tuple[str, bool] | None:
         """Return the server's message if it cannot quote a value, and whether the failure may pass."""
         cause = getattr(error, "orig", None) or error

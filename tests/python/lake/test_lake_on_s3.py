@@ -14,19 +14,23 @@ from pathlib import Path
 from typing import Any
 from uuid import uuid4
 
+import numpy as np
 import pyarrow as pa
 import pytest
 from support.killed_loads import fill, load_in_a_child, state
-from support.kills import Point, When
-from support.shop import Shop, make_shop
+from support.kills import Child, Point, When, set_constants
+from support.shop import Shop, make_contract, make_shop
 
 from flows.config.connections import read_connections
 from flows.config.settings import DataFolder
 from flows.core.errors import SourceFailed, StorageFailed
 from flows.core.object_store import S3Path
 from flows.core.storage import storage_faults_named
+from flows.ingest.derived_tables import derive_table
 from flows.ingest.load import load_table
+from flows.ingest.pixels import encode_png
 from flows.ingest.reload import reload_table
+from flows.lake.copies import place_of
 from flows.lake.damage import require_readable, require_whole
 from flows.lake.delta import append_row, open_table, query
 from flows.lake.maintenance import compact_and_vacuum_table
@@ -110,6 +114,58 @@ def test_compaction_and_vacuum_keep_rows_and_named_versions(
     copies = {copy.name for copy in (DataFolder.of("test").path / "lake-files" / "raw").rglob("*.parquet")}
     assert copies <= files
     require_whole(path)
+    assert verify_table(shop.lake, shop.name).faults == ()
+
+
+def test_pictures_of_a_lake_on_s3_are_measured(shop: Shop, lake: str) -> None:
+    # Given a picture in the lake, when the table is made that is derived of it, then it has its row
+    columns = {"image_id": "varchar not null", "bytes": "blob", "sha256": "varchar not null"}
+    shop.declare("content.images", columns, key=["image_id"], load="upsert")
+    shop.drop("images/1.png", encode_png(np.zeros((4, 4, 3), np.uint8)))
+    shop.map(**{"from": "images", "columns": {"image_id": "path"}})
+    shop.load()
+    features = make_contract(
+        "content.image_features",
+        {"sha256": "varchar not null", "average_hash": "bigint"},
+        key=["sha256"],
+        load="upsert",
+        derived={"by": "image_features", "of": "content.images"},
+    )
+    contracts = {shop.name: shop.contract, features.name: features}
+    assert derive_table(features, contracts, DataFolder.of("test"), run_id="a-run").counts.accepted == 1
+    assert derive_table(features, contracts, DataFolder.of("test"), run_id="a-run").counts.read == 0
+
+
+@pytest.mark.parametrize(
+    "point",
+    [Point("compact/merge", "within", 1, 0.01), Point("compact/checkpoint", "before"), Point("vacuum", "after", 1)],
+    ids=str,
+)
+def test_fault_06_a_killed_prune_on_s3_is_resumed(shop: Shop, lake: str, point: Point) -> None:
+    """Prune was killed while it compacted a table on S3, or deleted its files: I."""
+    # Given a table of five small commits, of which a release names the third
+    for day in range(1, 6):
+        shop.drop_rows(f"{day}.jsonl", orders(day, day))
+        shop.load()
+    path, before = raw_path(shop.lake, shop.name), shop.stored()
+    prune = Child(
+        "flows.lake.maintenance:compact_and_vacuum_table",
+        (path, [2]),
+        {"age": timedelta(0), "least": 1},
+        (partial(set_constants, {"flows.lake.maintenance:MANY": 4}),),
+    )
+
+    # When it is killed, then rows and the named version are there, and the next one completes it
+    assert prune.run(point).was_killed
+    assert shop.stored() == before
+    ended = prune.run()
+    assert ended.error is None, ended.error
+    named, newest = open_table(path, 2), open_table(path)
+    assert named is not None
+    assert newest is not None
+    assert len(newest.file_uris()) == 1
+    assert {place_of(uri) for uri in (*named.file_uris(), *newest.file_uris())} == set(path.glob("*.parquet"))
+    assert shop.stored() == before
     assert verify_table(shop.lake, shop.name).faults == ()
 
 

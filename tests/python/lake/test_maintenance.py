@@ -216,7 +216,10 @@ for number in map(int, sys.argv[2:]):
 
 
 @pytest.mark.slow
-def test_compaction_killed_anywhere_and_begun_again_leaves_what_an_undisturbed_one_leaves(small: Shop) -> None:
+def test_fault_06_compaction_killed_anywhere_and_begun_again_leaves_what_an_undisturbed_one_leaves(
+    small: Shop,
+) -> None:
+    """Compaction and vacuum of the lake, as of prune, were killed before, within and after each step: I."""
     # Given a lake of three tables, and copies of it
     before = state(small, small.lake)
     steps, moments = [2, 3, 5, 7, 9], [1008, 1016, 1024]

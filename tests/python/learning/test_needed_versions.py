@@ -8,7 +8,7 @@ from deltalake import CommitProperties, write_deltalake
 from flows.config.settings import DataFolder
 from flows.core.names import TableName
 from flows.lake.ops import last_rollback, made_of_releases, record_release, record_rollback, used_release_names
-from flows.learning.training_sets import KIND, SetRecord, needed_versions, set_path, sets_by_release
+from flows.learning.training_sets import KIND, SetRecord, needed_releases, needed_versions, set_path, sets_by_release
 from flows.warehouse.releases import MadeOf
 
 ORDERS = TableName("sales", "orders")
@@ -45,9 +45,10 @@ def test_versions_of_a_training_sets_release_are_needed_after_it_was_deleted(tmp
     )
 
     # When the versions are listed that something needs
-    # Then those of the training set's release are among them, and of it alone
+    # Then those of the training set's release are among them, and of it alone, and so are its snapshots
     assert sets_by_release(folder) == {"2026-03-02.1": ["churn"]}
     assert needed_versions(folder) == {ORDERS: {7}}
+    assert needed_releases(folder) == {"2026-03-02.1"}
     assert MadeOf.parse(made_of_releases(folder.lake)["2026-03-02.1"]) == made_of
 
 

@@ -42,6 +42,7 @@ from flows.config.settings import template_folder
 from flows.core.errors import GateFailed, RunLocked, SourceFailed, StorageFailed
 from flows.core.names import TableName
 from flows.lake.raw import RawTable
+from flows.lake.snapshot_backup import snapshot_versions
 from flows.orchestration.run_lock import run_lock
 from flows.orchestration.server import flush_logs_and_events
 from flows.warehouse.lake_plugin import Plugin
@@ -165,7 +166,10 @@ def test_a_shop_of_another_shape_is_published_and_grows_by_what_is_new(
     reader.close()
 
     # When a further run finds nothing new, then nothing is built or published, and it says so
+    shutil.rmtree(shop.folder.lake / "ops" / "snapshots")  # as if the second had been killed before it kept them
     third = shop.elt()
+    kept = shop.folder.lake / "ops" / "snapshots" / "customer_segments"
+    assert snapshot_versions(kept, {second.release.name}) == {second.release.name: 0}
     assert (third.build.results, third.release, shop.release_name) == ((), None, second.release.name)
     assert third.verdict.carried_over == len(tests)
     assert re.search(r"0 models, seeds and snapshots built, \d{3} unchanged", summarise(third))

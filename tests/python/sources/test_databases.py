@@ -1,6 +1,7 @@
 """PostgreSQL and MariaDB alike: one snapshot of all tables, servers that lock, stall or stop, and looks by a URL."""
 
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from datetime import timedelta
 from pathlib import Path
 from threading import Thread
@@ -214,6 +215,31 @@ def test_fault_49_a_table_that_is_locked_is_waited_for_and_then_worth_another_tr
         assert [load(shop, *one, connectors) for one in tables[1:]] == [1, 1]
 
 
+@pytest.mark.parametrize("running", ["mysql"], indirect=True)
+def test_fault_49_50_a_deadlock_ends_the_snapshot_and_no_other_is_read(
+    shop: Shop, server: Server, tables: list[tuple[TableName, Connection]]
+) -> None:
+    """A load, and a change of two tables, each waited for what the other had, and the server ended the load: F, I."""
+    # Given a snapshot of which one table was read, and a session that changes another, and then waits for that one
+    with shared_snapshots(tables) as connectors, ThreadPoolExecutor() as pool:
+        assert load(shop, *tables[2], connectors) == 1
+        change = pool.submit(server.execute, "rename table orders to later, payments to older")
+        server.wait_for("select count(*) from information_schema.processlist where state like 'Waiting for table%'")
+
+        # When the other one is read, then the load is told, as one that may pass, and the change is made
+        with pytest.raises(SourceFailed, match="Deadlock found") as failure:
+            load(shop, *tables[1], connectors)
+        assert failure.value.is_transient
+        change.result(30)
+        server.execute("rename table later to orders, older to payments")
+        server.execute("insert into orders values (2, '2026-03-01 11:00')")
+
+        # And at the next try it is not read from another moment than the first table
+        with pytest.raises(SourceFailed, match="the snapshot that the source's tables share is lost"):
+            load(shop, *tables[1], connectors)
+    assert load(shop, *tables[1], {}) == 2
+
+
 def test_fault_49_a_statement_that_takes_too_long_is_ended(
     shop: Shop, server: Server, tables: list[tuple[TableName, Connection]], monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -239,6 +265,11 @@ def test_a_table_is_looked_at_and_a_database_is_surveyed_by_its_url(
     found = survey(server.url(), {})
     assert [one.name for one in found.tables] == list(TABLES)
     assert list(found.tables[0].columns) == ["id", "changed_at"]
+
+    # And a password that is wrong is told of the source as a whole
+    with pytest.raises(SourceFailed, match=r"^the source: .*(?s:.*)Look at the URL") as failure:
+        survey(server.url("wrong"), {})
+    assert failure.value.is_unreachable
 
     # When a table is looked at, as by check and preview, then its first records are shown
     columns = {"id": "bigint not null", "changed_at": "timestamp"}

@@ -3,6 +3,7 @@
 import json
 import sqlite3
 import threading
+import time
 from contextlib import closing
 from datetime import datetime
 from decimal import Decimal
@@ -57,17 +58,28 @@ def test_each_message_is_read_once_up_to_the_ends_seen_at_the_start(
     assert admin.list_consumer_groups().result().valid == []
 
 
-def test_fault_51_another_consumer_of_the_group_takes_no_message(shop: Shop, broker: KafkaBroker, topic: str) -> None:
-    """A rebalance moved partitions to another consumer, which committed offsets: I."""
-    # Given a consumer of the same group that read and committed half of the messages
-    produce(broker, topic, *payments(1, 4))
+def test_fault_51_another_consumer_of_the_group_takes_no_message(
+    shop: Shop, broker: KafkaBroker, topic: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A rebalance in mid-batch moved partitions to another consumer, which committed offsets: I."""
+    # Given a consumer of the same group that joins it in mid-batch, and reads and commits half of the messages
+    monkeypatch.setattr("flows.sources.kafka.table.ROWS_A_BATCH", 2)
+    produce(broker, topic, *payments(1, 8))
     other = Consumer({"bootstrap.servers": broker.address, "group.id": "ml-warehouse", "auto.offset.reset": "earliest"})
-    other.subscribe([topic])
-    assert len(other.consume(2, 20)) == 2
-    other.commit(asynchronous=False)
+    commit, joined = loading.commit_batch, list[Any]()
+
+    def join_once(*arguments: Any) -> Any:
+        if not joined:
+            other.subscribe([topic])
+            joined.extend(other.consume(4, 20))
+            other.commit(asynchronous=False)
+        return commit(*arguments)
+
+    monkeypatch.setattr(loading, "commit_batch", join_once)
 
     # When the topic is loaded while that consumer is a member, then the offsets in the lake decide
-    assert shop.load().counts.accepted == 4
+    assert shop.load().counts.accepted == 8
+    assert len(joined) == 4
     other.close()
     assert shop.load().counts.read == 0
 
@@ -86,21 +98,22 @@ def test_key_headers_and_time_are_kept_and_digits_are_the_message_s_own(
     assert json.loads(shop.rows("kafka_headers")[0]) == {"trace": ["a", "0xff"], "shop": "tea"}
 
 
-def test_fault_52_malformed_messages_wait_and_the_partition_goes_on(
+def test_fault_33_52_malformed_messages_wait_and_the_partition_goes_on(
     shop: Shop, broker: KafkaBroker, topic: str
 ) -> None:
-    """A poison message stopped all that came after it: Q."""
+    """A poison message, or one that has a key twice, stopped all that came after it: Q."""
     # Given texts that are no JSON object, bytes that are no text, an empty message, and one with a field of our own
     shop.change(quarantine_limit_pct=100.0)
-    own = b'{"id": "2", "kafka_key": "K2"}'
+    own, twice = b'{"id": "2", "kafka_key": "K2"}', b'{"id": "4", "amount": 1, "amount": 2}'
     malformed = [b"", b"[1]", b"no json", b'{"id": ', b"{bad}", b"\xff\x00", b'{"x": 1.12345678901234567890', own]
+    malformed.append(twice)
     produce(broker, topic, {"id": "1"}, *malformed, {"id": "3"}, key="K")
     load = shop.load()
 
     # Then they wait in quarantine as they came, and the others are loaded
     assert shop.rows("id") == ["1", "3"]
     assert sorted(raw for raw, _ in shop.quarantine()) == sorted(malformed)
-    assert (load.counts.read, load.counts.quarantined) == (10, 8)
+    assert (load.counts.read, load.counts.quarantined) == (11, 9)
 
 
 def test_fault_53_a_tombstone_deletes_the_key_of_its_message(shop: Shop, broker: KafkaBroker, topic: str) -> None:
@@ -207,9 +220,69 @@ def test_fault_54_messages_that_kafka_deleted_before_they_were_read_are_counted(
     assert shop.rows("id") == ["1", "2", "6"]
 
 
-def test_a_broker_that_is_killed_while_it_is_read_costs_nothing(
+def test_fault_17_18_a_late_message_is_read_and_its_time_orders_it(shop: Shop, broker: KafkaBroker, topic: str) -> None:
+    """Messages came out of order, or weeks late, after newer ones had been loaded: I."""
+    shop.declare("sales.payments", COLUMNS, key=["id"], load="upsert", cursor="paid_at")
+    newer, late = {"id": "1", "amount": 2, "paid_at": "2026-03-02"}, {"id": "2", "amount": 1, "paid_at": "2026-01-01"}
+    produce(broker, topic, newer)
+    shop.load()
+    produce(broker, topic, late, newer | {"amount": 1, "paid_at": "2026-03-01"}, partition=1)
+    assert shop.load().counts.accepted == 2
+    assert sorted(shop.rows("id", "amount", "paid_at")) == [
+        ("1", 1, datetime(2026, 3, 1)), ("1", 2, datetime(2026, 3, 2)), ("2", 1, datetime(2026, 1, 1))
+    ]  # fmt: skip
+
+
+def test_fault_54_a_partition_that_ends_before_what_was_read_is_refused(
+    shop: Shop, broker: KafkaBroker, topic: str
+) -> None:
+    """The broker was restored from an older copy, so that new messages got offsets that had been read: F."""
+    produce(broker, topic, *payments(1, 6))
+    shop.load()
+    broker.lose_messages(topic, 0)
+    produce(broker, topic, *payments(7, 9))
+
+    # When it is loaded, then it says so, and it does not wait for the old end in silence
+    with pytest.raises(SourceFailed, match=rf"{topic}/0 ends at offset 3, and was read up to 6 already") as failure:
+        shop.load()
+    assert failure.value.is_transient
+
+    # And with another mapping all that is left is read
+    shop.map(**{"from": topic, "where": "true"})
+    assert shop.load().counts.accepted == 3
+    assert sorted(map(int, shop.rows("id"))) == list(range(1, 10))
+
+
+def test_fault_55_gaps_of_a_compacted_topic_are_no_loss(shop: Shop, broker: KafkaBroker, topic: str) -> None:
+    """Kafka's own compaction had left gaps between offsets, which were taken for a loss: I."""
+    # Given a topic of which compaction leaves the last message of a key, in all segments but the newest
+    compacted = f"compacted-{topic}"
+    create(broker, compacted, 1, **{"cleanup.policy": "compact", "segment.ms": "100", "min.cleanable.dirty.ratio": "0"})
+    shop.map(**{"from": compacted})
+    reader = Consumer({"bootstrap.servers": broker.address, "group.id": "look", "auto.offset.reset": "earliest"})
+    offsets = list(range(20))
+    for attempt in range(100):
+        produce(broker, compacted, *(payments(1, 20) if attempt == 0 else payments(21, 21)), key=f"K{attempt > 0}")
+        time.sleep(0.15)
+        reader.assign([TopicPartition(compacted, 0, 0)])
+        offsets = [message.offset() or 0 for message in reader.consume(100, 0.5)]
+        if len(offsets) < max(offsets) - 10:
+            break
+    reader.close()
+    assert 0 < len(offsets) < max(offsets) - 10, "the broker has not compacted it"
+
+    # When it is loaded, then what is left is there, without a note of a loss, and later messages follow
+    load = shop.load()
+    assert load.counts.read == len(offsets)
+    assert not [note for note in load.notes if "deleted" in note]
+    produce(broker, compacted, *payments(22, 23), key="K2")
+    assert shop.load().counts.accepted == 2
+
+
+def test_fault_51_a_broker_that_is_killed_in_mid_batch_costs_nothing(
     shop: Shop, broker: KafkaBroker, topic: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    """The broker was killed while it was read, and came back some seconds later: I."""
     # Given a load whose broker is killed after the first batch, and comes back some seconds later
     monkeypatch.setattr("flows.sources.kafka.table.ROWS_A_BATCH", 100)
     monkeypatch.setattr("flows.sources.kafka.table.MESSAGES_A_FETCH", 100)
@@ -281,7 +354,9 @@ def test_a_look_reads_the_first_messages_and_init_lists_topics(shop: Shop, broke
     assert {"id", "amount", "kafka_time"} <= set(next(one for one in tables if one.origin == topic).columns)
 
 
-def test_what_cannot_be_reached_or_does_not_exist_is_told(shop: Shop, broker: KafkaBroker, topic: str) -> None:
+def test_what_cannot_be_reached_or_does_not_exist_is_told(
+    shop: Shop, broker: KafkaBroker, topic: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
     shop.map(**{"from": "no-such-topic"})
     with pytest.raises(SourceFailed, match="there is no topic no-such-topic"):
         shop.load()
@@ -289,6 +364,9 @@ def test_what_cannot_be_reached_or_does_not_exist_is_told(shop: Shop, broker: Ka
     found, is_unreachable = inspect_table(shop.read_connection(), shop.contract)
     assert is_unreachable
     assert "sales.payments" in found.mistakes[0].what
+    monkeypatch.setattr("flows.sources.kafka.table.LOOK_SECONDS", 0.5)
+    with pytest.raises(SourceFailed, match=r"the source: no broker answers at 127\.0\.0\.1:9"):
+        survey("kafka://127.0.0.1:9", {})
 
 
 @pytest.mark.parametrize(

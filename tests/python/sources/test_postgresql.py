@@ -2,6 +2,7 @@
 
 import sys
 from collections.abc import Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
 from pathlib import Path
@@ -517,6 +518,25 @@ def test_a_source_that_is_locked_slow_or_stopped_is_worth_another_try(
 
     # Then it is read after the lock is released
     people.map()
+    assert people.load().counts.accepted == 1
+
+
+def test_fault_49_a_deadlock_is_worth_another_try(people: Shop, server: PostgresqlServer) -> None:
+    """A load and another session each waited for a table that the other had, and the server ended the load: I."""
+    # Given a query that joins two tables, the second of which a session has locked that then asks for the first
+    insert(server, (1, "Ada", "2026-03-01 10:00Z"))
+    server.execute("create table marks (id int); insert into marks values (1)")
+    people.map(query="select people.* from marks inner join people using (id)")
+    with ThreadPoolExecutor() as pool, server.uncommitted("lock table people in access exclusive mode") as send:
+        load = pool.submit(people.load)
+        server.wait_for("select count(*) from pg_locks where not granted")
+        send("lock table marks in access exclusive mode")
+
+        # When both wait, then the load is told, as one that may pass
+        failure = load.exception(30)
+    assert isinstance(failure, SourceFailed)
+    assert "deadlock detected" in str(failure)
+    assert failure.is_transient
     assert people.load().counts.accepted == 1
 
 

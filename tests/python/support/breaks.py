@@ -1,13 +1,20 @@
 """Broken guarantees, in a child process only: tests for lost rows and mixed releases must find these."""
 
 import shutil
+import time
+from pathlib import Path
 from typing import Any
 
+import deltalake
+from deltalake.table import TableOptimizer
 from support.kills import replace_everywhere
 
+import flows.orchestration.run_lock as locks
 from flows.config.settings import DataFolder
-from flows.lake import delta, raw
+from flows.core.object_store import S3Path
+from flows.lake import delta, maintenance, raw
 from flows.warehouse import release
+from flows.warehouse.releases import kept_releases
 
 
 def commit_watermark_first() -> None:
@@ -46,8 +53,63 @@ def publish_in_place() -> None:
     release._flip = copy_over
 
 
+def compact_in_two_commits() -> None:
+    """Delete the rows of a table's small files, and write them again by a second commit."""
+
+    def compact(optimizer: Any, *, commit_properties: Any, **_options: Any) -> None:
+        table, options = optimizer.table, {"commit_properties": commit_properties}
+        rows = table.to_pyarrow_table()
+        deltalake.write_deltalake(table, rows.schema.empty_table(), mode="overwrite", **options)
+        deltalake.write_deltalake(table, rows, mode="append", **options)
+
+    TableOptimizer.compact = compact  # type: ignore[method-assign, assignment]
+
+
+def vacuum_named_versions() -> None:
+    """Delete files of the lake that only an earlier version needs, which a release or a training set names."""
+    prune = maintenance._prune
+    maintenance._prune = lambda table, properties, _named, age: prune(table, properties, (), age)
+
+
+def prune_what_readers_see() -> None:
+    """Delete all but the newest releases, also the one that readers were sent back to."""
+
+    def prune(folder: DataFolder, keep: int) -> dict[str, int]:
+        gone = kept_releases(folder)[:-keep]
+        for name in gone:
+            shutil.rmtree(folder.releases / name)
+        return dict.fromkeys(gone, 0)
+
+    replace_everywhere(release, "prune_releases", prune)
+
+
+def leave_the_lock() -> None:
+    """Leave the lock of a dead run on S3 to those who watch it, also on the machine that knows it to be dead."""
+    original = locks.lease
+    locks.lease = lambda path, owner, token, _died: original(path, owner, token)  # type: ignore[assignment]
+
+
+def copy_in_two_pieces() -> None:
+    """Write a copy of a release under its name before it is complete."""
+
+    def upload(path: S3Path, file: Path) -> None:
+        content = file.read_bytes()
+        path.unlink(missing_ok=True)
+        path.put(content[: len(content) // 2])
+        time.sleep(0.05)
+        path.unlink()
+        path.put(content)
+
+    S3Path.upload = upload  # type: ignore[method-assign]
+
+
 BREAKS = {
     "watermark-first": commit_watermark_first,
     "quarantine-added": add_to_quarantine,
     "publish-in-place": publish_in_place,
+    "compact-in-two": compact_in_two_commits,
+    "vacuum-named": vacuum_named_versions,
+    "prune-readers": prune_what_readers_see,
+    "lock-left": leave_the_lock,
+    "copy-in-two": copy_in_two_pieces,
 }

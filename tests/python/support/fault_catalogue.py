@@ -16,7 +16,7 @@ from dataclasses import dataclass, field
 
 import pytest
 
-COVERED = (*range(1, 6), *range(7, 63), 65, *range(70, 91), *range(93, 120), *range(125, 129), 141)
+COVERED = (*range(1, 63), 65, *range(70, 91), *range(93, 120), *range(125, 129), 141)
 """The numbers of the faults that this version covers; the others belong to parts that are not built yet."""
 
 OF_SERVICES = {51, 52, 54, 55, 56, 76, 77, 141}

@@ -182,19 +182,21 @@ def test_a_release_that_was_left_still_counts_when_batches_are_numbered(folder: 
     assert released_batch(folder, TableName("crm", "customers")) == 0
 
 
-def test_a_killed_deletion_leaves_no_release_without_its_parts(folder: DataFolder) -> None:
+@pytest.mark.parametrize("step", ["unlink", "delete"])
+def test_fault_06_a_killed_prune_leaves_no_release_without_its_parts(folder: DataFolder, step: str) -> None:
+    """Prune was killed while it deleted a release, before its file or its folder was deleted: I."""
     # Given an old release with Parquet files beside it
     first = folder.warehouse.resolve().parent
     (first / "parquet").mkdir()
     (first / "parquet" / "one.parquet").touch()
     publish_candidate(folder, candidate(folder, 2), VERSIONS)
 
-    # When its deletion is killed before the folder is deleted
-    ended = Child("flows.warehouse.release:prune_releases", (folder, 1)).run(Point("prune/delete", "before"))
+    # When its deletion is killed
+    ended = Child("flows.warehouse.release:prune_releases", (folder, 1)).run(Point(f"prune/{step}", "before"))
 
-    # Then it counts as none any more, and the next deletion takes the rest
+    # Then it is whole, or counts as none any more, and the next deletion takes the rest
     assert ended.was_killed
-    assert first.name not in kept_releases(folder)
+    assert (first.name in kept_releases(folder)) == (step == "unlink")
     assert prune_releases(folder, 1).keys() == {first.name}
     assert not first.exists()
 
