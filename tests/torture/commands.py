@@ -102,6 +102,11 @@ def _not_pruned(folder: DataFolder, options: Options) -> Iterator[str]:
         yield f"releases {', '.join(kept)} are kept, of which {', '.join(wanted)} should be"
 
 
+def _read_again(_folder: DataFolder) -> Options:
+    """Read all days again: the lake has each record, so nothing may come of it."""
+    return {"first_day": "2000-01-01", "end_day": "2100-01-01", "is_published": True}
+
+
 def _rebuild(folder: DataFolder) -> Options | None:
     """Rebuild the release of the training set, whose file was deleted long ago."""
     return next(({"release": release} for release in sets_by_release(folder)), None)
@@ -113,6 +118,7 @@ def _not_rebuilt(folder: DataFolder, options: Options) -> Iterator[str]:
 
 
 COMMANDS = {
+    "backfill": Command("flows.cli.backfill:backfill", _read_again, _nothing, _nothing, days=(DAYS,)),
     "copy": Command("flows.cli.releases:releases", _copy, _half_copied, _not_copied),
     "rollback": Command("flows.cli.releases:rollback", _roll_back, _nothing, _not_rolled_back),
     "prune": Command("flows.cli.releases:prune", _prune, _nothing, _not_pruned),

@@ -31,6 +31,8 @@ MODELS = ("customer_segments", "fct_order_lines", "image_features", "segment_cha
 OFTEN = {"flows.lake.maintenance:MANY": FEW_FILES, "flows.learning.training_sets:RELEASES_KEPT": RELEASES_KEPT}
 
 preload(
+    "flows.backfill",
+    "flows.cli.backfill",
     "flows.cli.releases",
     "flows.elt",
     "flows.reproduce",
@@ -126,6 +128,8 @@ def some_of(manifest: Manifest) -> Manifest:
     }
     manifest.nodes, manifest.unit_tests, manifest.exposures = nodes, {}, {}
     manifest.build_parent_and_child_maps()
+    for name in [name for name in vars(manifest) if name.endswith("_lookup")]:
+        setattr(manifest, name, None)  # dbt-core 1.11 pickles these in another order than it reads them in
     return manifest
 
 
