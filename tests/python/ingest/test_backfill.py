@@ -15,6 +15,7 @@ from flows.config.connections import TableMapping, read_connections
 from flows.core.errors import UsageError
 from flows.core.names import TableName
 from flows.ingest.backfill import backfill_table, tables_to_backfill
+from flows.ingest.batch import check_batch
 from flows.ingest.load import LoadResult
 from flows.lake.overlay import overlay_lake
 from flows.lake.raw import RawTable
@@ -82,6 +83,28 @@ def test_what_was_committed_late_or_changed_is_stored_and_known_from_now_on(
     again = backfilled(shop)
     assert (again.counts.accepted, again.counts.known) == (0, 3)
     assert RawTable(shop.lake, shop.name).rows_state == rows
+
+
+def test_a_database_is_read_no_further_than_the_interval_and_its_watermark_stays(
+    shop: Shop, database: sqlite3.Connection, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # Given further orders of February, which were loaded, and batches of one row
+    later = [(str(n), "eve", 1, "1.50", f"2026-02-{n} 09:00:00") for n in range(10, 20)]
+    database.executemany("insert into orders values (?, ?, ?, ?, ?)", later)
+    shop.load()
+    watermark = RawTable(shop.lake, shop.name).last_commit()["watermark"]
+    monkeypatch.setattr("flows.sources.sql.pieces.ROWS_A_FETCH", 1)
+    monkeypatch.setattr("flows.sources.arrow_batches.ROWS_A_BATCH", 1)
+    read: list[int] = []
+    monkeypatch.setattr("flows.ingest.backfill.check_batch", lambda *a, **b: read.append(1) or check_batch(*a, **b))
+
+    # When a day is read again, then reading ends with the first order after it
+    assert backfilled(shop).counts.accepted == 1
+    assert len(read) == 4
+
+    # And the next load continues where the one before had ended
+    assert RawTable(shop.lake, shop.name).last_commit()["watermark"] == watermark
+    assert shop.load().counts.accepted == 0
 
 
 def test_days_are_those_of_the_sets_time_zone(shop: Shop, database: sqlite3.Connection) -> None:
