@@ -6,7 +6,9 @@ from datetime import UTC, date, datetime
 from pathlib import Path
 from typing import Any
 
+import pyarrow as pa
 import pytest
+from deltalake import write_deltalake
 from support.kills import Child, Point
 from support.rest_api import Asked, Serve, page
 from support.shop import ORDERS, Shop
@@ -130,7 +132,8 @@ def test_what_breaks_the_contract_waits_in_quarantine(shop: Shop, database: sqli
 def test_a_trial_in_an_overlay_leaves_the_lake_as_it_is(
     shop: Shop, database: sqlite3.Connection, tmp_path: Path
 ) -> None:
-    # Given an overlay of the lake
+    # Given an overlay of the lake, which has copies of snapshots, too
+    write_deltalake(shop.lake / "ops" / "snapshots" / "history.segments", pa.table({"release": ["1"]}))
     files = {path: path.read_bytes() for path in shop.lake.rglob("*") if path.is_file()}
     overlay = tmp_path / "overlay"
     overlay_lake(shop.lake, overlay, [shop.name])
@@ -141,6 +144,7 @@ def test_a_trial_in_an_overlay_leaves_the_lake_as_it_is(
     # Then the overlay has the row, and the lake has not
     assert done.counts.accepted == 1
     assert RawTable(overlay, shop.name).stored_rows() == 4
+    write_deltalake(overlay / "ops" / "snapshots" / "history.segments", pa.table({"release": ["2"]}), mode="append")
     assert {path: path.read_bytes() for path in shop.lake.rglob("*") if path.is_file()} == files
 
 
