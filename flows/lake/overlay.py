@@ -34,7 +34,7 @@ def overlay_lake(lake: Path, place: Path, written: Collection[TableName]) -> Non
         table = log.parent
         shown = place / table.relative_to(lake)
         shown.parent.mkdir(parents=True, exist_ok=True)
-        if table in own or table.parent.name == "ops":
+        if table in own or lake / "ops" in table.parents:
             _overlay_table(table, shown)
         else:
             shown.symlink_to(table)

@@ -6,7 +6,9 @@ from datetime import UTC, date, datetime
 from pathlib import Path
 from typing import Any
 
+import pyarrow as pa
 import pytest
+from deltalake import write_deltalake
 from support.kills import Child, Point
 from support.rest_api import Asked, Serve, page
 from support.shop import ORDERS, Shop
@@ -15,6 +17,7 @@ from flows.config.connections import TableMapping, read_connections
 from flows.core.errors import UsageError
 from flows.core.names import TableName
 from flows.ingest.backfill import backfill_table, tables_to_backfill
+from flows.ingest.batch import check_batch
 from flows.ingest.load import LoadResult
 from flows.lake.overlay import overlay_lake
 from flows.lake.raw import RawTable
@@ -84,6 +87,28 @@ def test_what_was_committed_late_or_changed_is_stored_and_known_from_now_on(
     assert RawTable(shop.lake, shop.name).rows_state == rows
 
 
+def test_a_database_is_read_no_further_than_the_interval_and_its_watermark_stays(
+    shop: Shop, database: sqlite3.Connection, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # Given further orders of February, which were loaded, and batches of one row
+    later = [(str(n), "eve", 1, "1.50", f"2026-02-{n} 09:00:00") for n in range(10, 20)]
+    database.executemany("insert into orders values (?, ?, ?, ?, ?)", later)
+    shop.load()
+    watermark = RawTable(shop.lake, shop.name).last_commit()["watermark"]
+    monkeypatch.setattr("flows.sources.sql.pieces.ROWS_A_FETCH", 1)
+    monkeypatch.setattr("flows.sources.arrow_batches.ROWS_A_BATCH", 1)
+    read: list[int] = []
+    monkeypatch.setattr("flows.ingest.backfill.check_batch", lambda *a, **b: read.append(1) or check_batch(*a, **b))
+
+    # When a day is read again, then reading ends with the first order after it
+    assert backfilled(shop).counts.accepted == 1
+    assert len(read) == 4
+
+    # And the next load continues where the one before had ended
+    assert RawTable(shop.lake, shop.name).last_commit()["watermark"] == watermark
+    assert shop.load().counts.accepted == 0
+
+
 def test_days_are_those_of_the_sets_time_zone(shop: Shop, database: sqlite3.Connection) -> None:
     # Given an order of one second to midnight in UTC, which is the sixth in Berlin
     # When the fifth of Berlin is read again, then the order is not in it, and in the sixth it is
@@ -107,7 +132,8 @@ def test_what_breaks_the_contract_waits_in_quarantine(shop: Shop, database: sqli
 def test_a_trial_in_an_overlay_leaves_the_lake_as_it_is(
     shop: Shop, database: sqlite3.Connection, tmp_path: Path
 ) -> None:
-    # Given an overlay of the lake
+    # Given an overlay of the lake, which has copies of snapshots, too
+    write_deltalake(shop.lake / "ops" / "snapshots" / "history.segments", pa.table({"release": ["1"]}))
     files = {path: path.read_bytes() for path in shop.lake.rglob("*") if path.is_file()}
     overlay = tmp_path / "overlay"
     overlay_lake(shop.lake, overlay, [shop.name])
@@ -118,6 +144,7 @@ def test_a_trial_in_an_overlay_leaves_the_lake_as_it_is(
     # Then the overlay has the row, and the lake has not
     assert done.counts.accepted == 1
     assert RawTable(overlay, shop.name).stored_rows() == 4
+    write_deltalake(overlay / "ops" / "snapshots" / "history.segments", pa.table({"release": ["2"]}), mode="append")
     assert {path: path.read_bytes() for path in shop.lake.rglob("*") if path.is_file()} == files
 
 
