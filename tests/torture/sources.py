@@ -12,6 +12,7 @@ import shutil
 import sqlite3
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import closing
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any, ClassVar, Literal
 
@@ -23,6 +24,11 @@ from flows.ingest.pixels import encode_png
 
 SET = "torture"
 DAYS = 4
+DAY_BEFORE = datetime.now(UTC).date() - timedelta(days=6)
+"""The day before the first one. The days are of this week, so that no load counts as one of old records: what a load of
+old records shows depends on how often it was begun.
+"""
+
 Part = Literal["morning", "evening"]
 Person = tuple[str, str, str, str]
 """Number, address, country and time of the last change."""
@@ -157,7 +163,7 @@ def _text(lines: Sequence[str]) -> bytes:
 
 
 def _at(day: int, hour: int, minute: int = 0) -> str:
-    return f"2026-01-{day:02} {hour:02}:{minute:02}:00"
+    return f"{DAY_BEFORE + timedelta(days=day)} {hour:02}:{minute:02}:00"
 
 
 def _people(day: int, part: Part) -> Iterator[Person]:
