@@ -312,6 +312,11 @@ class Day:
         if comes_at_any_moment or not waiting:
             whole = self.torture.undisturbed[self.day, work].ended.seconds
             return child.run(after_seconds=self.chance.uniform(0, whole)), None
+        steps = self.torture.undisturbed[self.day, work].ended.steps
+        for _ in waiting:  # the first point that such work comes to
+            if waiting[0].step in steps:
+                break
+            waiting.rotate(-1)
         aim = self._timed(waiting[0], work, is_first=is_first)
         ended = child.run(aim)
         if ended.was_killed:
