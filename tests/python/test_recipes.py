@@ -8,7 +8,7 @@ import pytest
 from support.copied_project import copy_project, type_in
 
 
-@pytest.mark.slow
+@pytest.mark.proof
 def test_the_recipes_for_a_source_and_a_table_of_ones_own_work_as_they_stand(tmp_path: Path) -> None:
     # Given a copy of the project, like a clone
     project = copy_project(tmp_path / "project")

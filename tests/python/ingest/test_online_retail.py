@@ -29,7 +29,7 @@ def home(flow_home: Path, shared_data: Path) -> Path:
     return flow_home
 
 
-@pytest.mark.slow
+@pytest.mark.proof
 @pytest.mark.usefixtures("unit_tests_passed_before")
 def test_the_whole_archive_gives_the_counted_facts(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     # Given the archive of 305 files, mapped by connections.yml
