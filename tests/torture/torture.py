@@ -313,7 +313,7 @@ class Day:
             whole = self.torture.undisturbed[self.day, work].ended.seconds
             return child.run(after_seconds=self.chance.uniform(0, whole)), None
         steps = self.torture.undisturbed[self.day, work].ended.steps
-        for _ in waiting:  # the first point that such work comes to
+        for _ in range(len(waiting)):  # until the first point that such work comes to
             if waiting[0].step in steps:
                 break
             waiting.rotate(-1)
