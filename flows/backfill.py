@@ -22,10 +22,8 @@ from flows.elt import (
     check_key,
     check_lake,
     check_reconciliation,
-    compact_and_vacuum,
     derive_tables,
-    generate_docs,
-    keep_history,
+    follow_release,
     parse_project,
     pin_versions,
     publish,
@@ -52,7 +50,6 @@ from flows.trial import begin_trial, compare_candidate, end_trial
 from flows.warehouse.build import Build, example_query, has_news, with_warnings
 from flows.warehouse.dbt import Dbt
 from flows.warehouse.diff import Comparison
-from flows.warehouse.release import Release
 from flows.warehouse.releases import newest_release
 
 CLONE = "last_backfill"
@@ -168,13 +165,6 @@ def read_again(
         if contract.derivation is not None and contract.derivation.of in reached:
             reached.add(contract.name)
     loads += derive_tables(sources, {name: contracts[name] for name in contracts if name in reached}, run_id)
-
-
-def follow_release(dbt: Dbt, build: Build, release: Release) -> None:
-    """Do what follows a release: write snapshots to the lake, generate the docs site, and compact the lake."""
-    keep_history(dbt, release)
-    generate_docs(dbt, build)
-    compact_and_vacuum(dbt.folder)
 
 
 @step("compare with release")

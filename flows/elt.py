@@ -110,10 +110,8 @@ def elt(
         if select is None and has_news(dbt, build, sources.formats):
             release = publish(dbt, with_warnings(build, verdict.told), pins, verified, sources.formats)
             run.release = release.name
-            keep_history(dbt, release)
             show_changes(folder, release.name)
-            generate_docs(dbt, build)
-            compact_and_vacuum(folder)
+            follow_release(dbt, build, release)
     notes = tuple(text for load in loads for text in load.notes) + stale + made_up
     outcome = Outcome(
         folder,
@@ -273,6 +271,13 @@ def publish(
     if gone := prune_releases(dbt.folder):
         logger.info("older releases were deleted: %s", ", ".join(gone))
     return release
+
+
+def follow_release(dbt: Dbt, build: Build, release: Release) -> None:
+    """Do what follows a release: write snapshots to the lake, generate the docs site, and compact the lake."""
+    keep_history(dbt, release)
+    generate_docs(dbt, build)
+    compact_and_vacuum(dbt.folder)
 
 
 @step("keep snapshots")
