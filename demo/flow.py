@@ -4,14 +4,13 @@ import logging
 from collections.abc import Sequence
 
 from prefect import flow
-from prefect.runtime import flow_run
 
 from demo.into import feed
 from demo.pharmacy import MADE_UP_KEY, DemoDay, advance
 from flows.config.settings import DataFolder
 from flows.elt import elt
-from flows.orchestration.run_lock import run_lock
-from flows.orchestration.steps import step
+from flows.orchestration.failures import failure_shown
+from flows.orchestration.steps import flow_lock, step
 from flows.outcome import Outcome
 
 logger = logging.getLogger(__name__)
@@ -20,6 +19,7 @@ SET = "demo"
 
 
 @flow(name="demo", flow_run_name="demo day", log_prints=False)
+@failure_shown
 def demo_day(
     scale: float = 1.0, seed: int = 1, full_refresh: bool = False, into: Sequence[str] = ()
 ) -> tuple[DemoDay, Outcome]:
@@ -38,7 +38,7 @@ def move_on(folder: DataFolder, scale: float, seed: int, into: Sequence[str]) ->
 
     The run lock keeps other runs from reading them meanwhile.
     """
-    with run_lock(folder, flow_run.id):
+    with flow_lock(folder):
         day = advance(folder.path / "source", scale=scale, seed=seed)
         folder.made_up_key.write_text(MADE_UP_KEY)
         connections = str(feed(folder, SET, into)) if into else "connections.yml"

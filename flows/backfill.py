@@ -7,7 +7,6 @@ from functools import partial
 
 import duckdb
 from prefect import flow
-from prefect.runtime import flow_run
 
 from flows.config.connections import Connections, read_connections
 from flows.config.contract import Contract, contracts_of
@@ -18,7 +17,6 @@ from flows.core.storage import storage_faults_named
 from flows.elt import (
     build_models,
     check_freshness,
-    check_gates,
     check_key,
     check_lake,
     check_reconciliation,
@@ -40,9 +38,9 @@ from flows.lake.overlay import overlay_lake
 from flows.lake.quarantine_report import count_quarantine
 from flows.orchestration.artifacts import failed_gate_shown, failed_run_told, show_comparison, show_outcome
 from flows.orchestration.events import emit_rows_accepted
+from flows.orchestration.failures import failure_shown
 from flows.orchestration.loads import run_loads
-from flows.orchestration.run_lock import run_lock
-from flows.orchestration.steps import RUNNER, RecordedRun, step
+from flows.orchestration.steps import RUNNER, RecordedRun, flow_lock, step
 from flows.outcome import Outcome
 from flows.sources.interval import Interval
 from flows.sources.served import served
@@ -71,6 +69,7 @@ class Backfilled:
 
 
 @flow(name="backfill", flow_run_name="backfill {connection_set}", log_prints=False, task_runner=RUNNER)
+@failure_shown
 def backfill(
     first_day: str,
     end_day: str,
@@ -89,7 +88,7 @@ def backfill(
     interval = Interval.parse(first_day, end_day, zone_of(sources))
     own, before = sources.folder, newest_release(sources.folder)
     require_lake(own)
-    with served(sources), storage_faults_named(), run_lock(own, flow_run.id):
+    with served(sources), storage_faults_named(), flow_lock(own):
         dbt = parse_project(sources)
         contracts = contracts_of(dbt.manifest.sources.values())
         check_key(dbt, sources, contracts)
@@ -109,8 +108,7 @@ def backfill(
             start_candidate(dbt, empty=False)
             with damage_named(folder.lake, contracts, of=(GateFailed, duckdb.Error)):
                 stale = check_freshness(dbt, pins) if is_published else ()
-                build = build_models(dbt, False, None)
-                verdict = check_gates(dbt, build)
+                build, verdict = build_models(dbt, False, None)
             found = compare_with_release(dbt, build, before)
             release = None
             if is_published and has_news(dbt, build, sources.formats):

@@ -8,7 +8,6 @@ from functools import partial
 
 import duckdb
 from prefect import flow
-from prefect.runtime import flow_run
 
 from flows.config.connections import Connections, read_connections
 from flows.config.contract import Contract, contracts_of
@@ -36,9 +35,9 @@ from flows.learning.training_sets import needed_publications, needed_releases, n
 from flows.orchestration.artifacts import failed_gate_shown, failed_run_told, show_changes, show_outcome
 from flows.orchestration.dbt_task_runs import shown_models
 from flows.orchestration.events import emit_release_published, emit_rows_accepted
+from flows.orchestration.failures import failure_shown, result_of
 from flows.orchestration.loads import load, run_loads
-from flows.orchestration.run_lock import run_lock
-from flows.orchestration.steps import RUNNER, RecordedRun, step
+from flows.orchestration.steps import RUNNER, RecordedRun, flow_lock, step
 from flows.outcome import Outcome
 from flows.sources.served import served
 from flows.warehouse.build import (
@@ -70,6 +69,7 @@ logger = logging.getLogger(__name__)
 
 
 @flow(name="elt", flow_run_name="elt {connection_set}", log_prints=False, task_runner=RUNNER)
+@failure_shown
 def elt(
     connection_set: str | None = None,
     connections: str = "connections.yml",
@@ -87,7 +87,7 @@ def elt(
     with (
         served(sources),
         storage_faults_named(),
-        run_lock(folder, flow_run.id),
+        flow_lock(folder),
         RecordedRun(folder) as run,
         failed_run_told(folder, sources.options) as loads,
         failed_gate_shown(folder),
@@ -104,8 +104,7 @@ def elt(
         start_candidate(dbt, empty=full_refresh and select is None)
         with damage_named(folder.lake, contracts, of=(GateFailed, duckdb.Error)):
             stale = check_freshness(dbt, pins)
-            build = build_models(dbt, full_refresh, select)
-            verdict = check_gates(dbt, build)
+            build, verdict = build_models(dbt, full_refresh, select)
         release = None
         if select is None and has_news(dbt, build, sources.formats):
             release = publish(dbt, with_warnings(build, verdict.told), pins, verified, sources.formats)
@@ -154,7 +153,7 @@ def derive_tables(sources: Connections, contracts: Mapping[TableName, Contract],
     """Make what is new in the tables that are made of others, once those are loaded."""
     folder = sources.folder
     return [
-        load(str(contract.name), partial(derive_table, contract, contracts, folder, run_id=run_id))
+        result_of(load(str(contract.name), partial(derive_table, contract, contracts, folder, run_id=run_id)))
         for contract in derived_tables(contracts)
         if contract.derivation and raw_path(folder.lake, contract.derivation.of).exists()
     ]
@@ -233,10 +232,14 @@ def check_freshness(dbt: Dbt, pins: Mapping[TableName, Pin]) -> tuple[str, ...]:
 
 
 @step("build")
-def build_models(dbt: Dbt, full_refresh: bool, select: str | None) -> Build:
-    """Build and test the candidate; each model is a task run of its own, its tests with it."""
+def build_models(dbt: Dbt, full_refresh: bool, select: str | None) -> tuple[Build, Verdict]:
+    """Build and test the candidate; each model is a task run of its own, its tests with it.
+
+    A build that the gates stop has failed itself.
+    """
     with shown_models(dbt.manifest) as show:
-        return build_candidate(dbt, full_refresh=full_refresh, select=select, on_event=[show])
+        build = build_candidate(dbt, full_refresh=full_refresh, select=select, on_event=[show])
+    return build, check_gates(dbt, build)
 
 
 @step("check gates")

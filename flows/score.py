@@ -24,8 +24,8 @@ from flows.learning.promotion import TrainOutcome
 from flows.learning.registry import Registry
 from flows.learning.report import ScoreOutcome, ScoreReport
 from flows.learning.scoring import DRIFT, PREDICTIONS, RowsOfLearning, Scored, is_scored, score_release
-from flows.orchestration.run_lock import run_lock
-from flows.orchestration.steps import step
+from flows.orchestration.failures import failure_shown
+from flows.orchestration.steps import flow_lock, step
 from flows.train import parse_exposures, show_report, train_models
 from flows.warehouse.releases import newest_release
 
@@ -33,6 +33,7 @@ logger = logging.getLogger(__name__)
 
 
 @flow(name="score", flow_run_name="score {connection_set}", log_prints=False)
+@failure_shown
 def score(
     connection_set: str | None = None, connections: str = "connections.yml", names: Sequence[str] = ()
 ) -> ScoreReport:
@@ -45,7 +46,7 @@ def score(
     started = time.monotonic()
     sources = read_connections(PROJECT / connections, connection_set)
     folder = sources.folder
-    with storage_faults_named(), run_lock(folder, flow_run.id):
+    with storage_faults_named(), flow_lock(folder):
         release = newest_release(folder)
         project = parse_exposures(sources)
         exposures = require_exposures(project, tuple(names), folder.path)
@@ -78,7 +79,7 @@ def score_models(
             if scored is not None:
                 predictions.append(scored.predictions(utc_now()))
         except WarehouseError as error:
-            logger.error("%s was not scored: %s", exposure.name, scrub(str(error)))
+            logger.error("%s was not scored: %s", exposure.name, scrub(str(error)).partition("\n")[0])
             failures.append(error)
     if newest_release(folder) != release:
         raise UsageError(f"Release {release} is not the newest any more. Nothing was written.", "Run again.")

@@ -6,7 +6,6 @@ from collections.abc import Sequence
 from functools import partial
 
 from prefect import flow
-from prefect.runtime import flow_run
 
 from flows.config.connections import Connections, read_connections
 from flows.config.settings import PROJECT, DataFolder
@@ -19,8 +18,8 @@ from flows.learning.promotion import TrainOutcome, train_and_register
 from flows.learning.registry import Registry
 from flows.learning.report import ScoreReport, TrainReport
 from flows.orchestration.artifacts import show_rows
-from flows.orchestration.run_lock import run_lock
-from flows.orchestration.steps import step
+from flows.orchestration.failures import failure_shown
+from flows.orchestration.steps import flow_lock, step
 from flows.warehouse.dbt import Dbt
 from flows.warehouse.releases import newest_release
 
@@ -28,6 +27,7 @@ logger = logging.getLogger(__name__)
 
 
 @flow(name="train", flow_run_name="train {connection_set}", log_prints=False)
+@failure_shown
 def train(
     connection_set: str | None = None,
     connections: str = "connections.yml",
@@ -42,7 +42,7 @@ def train(
     started = time.monotonic()
     sources = read_connections(PROJECT / connections, connection_set)
     folder = sources.folder
-    with storage_faults_named(), run_lock(folder, flow_run.id):
+    with storage_faults_named(), flow_lock(folder):
         release = newest_release(folder)
         project = parse_exposures(sources)
         exposures = require_exposures(project, tuple(names), folder.path)
@@ -76,7 +76,7 @@ def train_models(
             logger.warning("%s is left out: %s", exposure.name, scrub(str(error)))
             failures += [error] if are_named else []
         except WarehouseError as error:
-            logger.error("%s was not trained: %s", exposure.name, scrub(str(error)))
+            logger.error("%s was not trained: %s", exposure.name, scrub(str(error)).partition("\n")[0])
             failures.append(error)
     if failures:
         raise failures[0]

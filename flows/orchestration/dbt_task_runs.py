@@ -136,7 +136,7 @@ class ModelRuns:
         self._emit(model, state := model.outcome(is_cut_off))
         if state.message:  # the UI shows a task run's log, not its message
             ids = {"flow_run_id": self._flow_run, "task_run_id": str(model.run_id)}
-            of_task_runs.log(logging.ERROR if state.is_failed() else logging.WARNING, state.message, extra=ids)
+            of_task_runs.warning(state.message, extra=ids)  # an error of the log is what the run ended by
 
     def _emit(self, model: Model, state: State[Any]) -> None:
         """Send a model's new state in the flow's context, with the step and the models that it reads."""

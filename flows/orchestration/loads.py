@@ -3,7 +3,7 @@
 import logging
 from collections.abc import Callable, Iterable, Mapping
 from functools import partial
-from typing import Any
+from typing import Any, cast
 
 from prefect import task
 from prefect.cache_policies import NO_CACHE
@@ -12,11 +12,12 @@ from prefect.futures import wait
 
 from flows.config.connections import Connection
 from flows.config.contract import Contract
-from flows.core.errors import SourceFailed
+from flows.core.errors import SourceFailed, WarehouseError
 from flows.core.names import TableName
 from flows.core.redaction import scrub
 from flows.core.unforeseen import exceptions_named
 from flows.ingest.load import LoadResult
+from flows.orchestration.failures import failed
 from flows.sources import require_connectors
 from flows.sources.snapshots import shared_snapshots
 
@@ -47,8 +48,8 @@ def run_loads(
     results = [future.state.result(raise_on_failure=False) for future in futures]
     done = [result if isinstance(result, LoadResult) else getattr(result, "committed", None) for result in results]
     loads += [result for result in done if isinstance(result, LoadResult)]
-    for failure in failures[1:]:
-        logger.error("%s", scrub(str(failure)))
+    for failure in failures[1:]:  # its own task has told all of it
+        logger.error("%s", scrub(str(failure)).partition("\n")[0])
     if failures:
         raise failures[0] if isinstance(failures[0], BaseException) else RuntimeError(str(failures[0]))
 
@@ -69,7 +70,10 @@ def is_transient(_task: object, _run: TaskRun, state: State[Any]) -> bool:
 )
 def load(table: str, call: Callable[[], LoadResult]) -> LoadResult:
     """Extract a table, check it against its contract and commit what is new to the lake."""
-    with exceptions_named(table):
-        result = call()
+    try:
+        with exceptions_named(table):
+            result = call()
+    except WarehouseError as error:
+        return cast(LoadResult, failed(error))
     logger.info("%s: %s read = %s", table, f"{result.total.read:,}", result.total)
     return result

@@ -1,10 +1,13 @@
 """Steps of a flow as Prefect tasks, and the record of a run in the lake."""
 
 import atexit
+import logging
 import os
-from collections.abc import Callable
+import time
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager
 from functools import partial, wraps
-from typing import Any, ParamSpec, TypeVar
+from typing import Any, ParamSpec, TypeVar, cast
 from uuid import uuid4
 
 from prefect import task
@@ -14,11 +17,15 @@ from prefect.task_runners import TaskRunner, ThreadPoolTaskRunner
 
 from flows.config.settings import DataFolder
 from flows.core.clock import utc_now
-from flows.core.errors import WarehouseError
+from flows.core.errors import RunLocked, WarehouseError
 from flows.core.redaction import scrub
 from flows.core.storage import recording
 from flows.core.unforeseen import exceptions_named
 from flows.lake.ops import record_run
+from flows.orchestration.failures import failed, is_scheduled, result_of
+from flows.orchestration.run_lock import run_lock
+
+logger = logging.getLogger(__name__)
 
 P = ParamSpec("P")
 R = TypeVar("R")
@@ -26,26 +33,55 @@ R = TypeVar("R")
 RUNNER: TaskRunner[Any] = ThreadPoolTaskRunner(max_workers=2)
 """Loads wait for each other's disk more than for a core: two at a time is what two cores gain from."""
 
+PATIENCE_SECONDS, WAIT_SECONDS = 1_800.0, 2.0
+"""How long a run of a schedule waits for the run that has its data folder, and how often it tries meanwhile."""
+
 
 def step(name: str) -> Callable[[Callable[P, R]], Callable[P, R]]:
     """Make a function a task that the UI shows by this name.
 
-    Its arguments are bound before Prefect sees them: it would hash them and walk through all of dbt's manifest.
+    Its arguments are bound before Prefect sees them: it would hash them and walk through all of dbt's manifest. An
+    expected error makes the task red, and is raised again where the step is called.
     """
 
     def decorate(function: Callable[P, R]) -> Callable[P, R]:
         @task(name=name, task_run_name=name, cache_policy=NO_CACHE)
         def run(call: Callable[[], R]) -> R:
-            with exceptions_named(name):
-                return call()
+            try:
+                with exceptions_named(name):
+                    return call()
+            except WarehouseError as error:
+                return cast(R, failed(error))
 
         @wraps(function)
         def bound(*args: P.args, **options: P.kwargs) -> R:
-            return run(partial(function, *args, **options))
+            return result_of(run(partial(function, *args, **options)))
 
         return bound
 
     return decorate
+
+
+@contextmanager
+def flow_lock(folder: DataFolder) -> Iterator[None]:
+    """Hold a data folder for the present flow run; raises RunLocked if another run has it.
+
+    A run that a schedule or a trigger started waits for its turn first: one run at a time writes.
+    """
+    deadline = time.monotonic() + (PATIENCE_SECONDS if is_scheduled() else 0)
+    waits_for = ""
+    with ExitStack() as held:
+        while True:
+            try:
+                held.enter_context(run_lock(folder, flow_run.id))
+                break
+            except RunLocked as locked:
+                if time.monotonic() >= deadline:
+                    raise
+                if locked.owner != waits_for:
+                    logger.info("waiting for another run: %s", waits_for := locked.owner)
+                time.sleep(WAIT_SECONDS)
+        yield
 
 
 class RecordedRun:

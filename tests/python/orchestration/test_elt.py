@@ -1,6 +1,7 @@
 """The whole flow on a small shop: from files to a release, with a defect for every gate."""
 
 import json
+import logging
 import os
 import re
 import resource
@@ -238,11 +239,20 @@ def test_broken_gates_publish_nothing(published: FlowShop) -> None:
     task_runs = prefect_view.task_runs(run)
     states = {one.name: one.state_name for one in task_runs}
     failed = {name.partition(" (")[0] for name, state in states.items() if state != "Completed"}
-    assert (run.state_name, failed) == ("Failed", {"fct_order_lines", "fct_order_line_changes", "check gates"})
+    red = {"fct_order_lines", "fct_order_line_changes", "build", "check gates"}
+    assert (run.state_name, failed) == ("Failed", red)
     assert set(states.values()) == {"Completed", "Failed"}
     assert "customer_360" not in {name.partition(" (")[0] for name in states}, "it was skipped, so it did not run"
 
     assert "fct_order_lines__channel_is_in_dim_channel: 2 failures" in prefect_view.logs(str(run.id))
+
+    # And the message is the state of the run and of its steps, and the log's only error, without a traceback
+    assert prefect_view.logs(str(run.id), logging.ERROR) == str(failure.value)
+    assert {run.state.message, *(one.state.message for one in task_runs if one.name in ("build", "check gates"))} == {
+        str(failure.value)
+    }
+    assert "Traceback" not in prefect_view.logs(str(run.id))
+    assert prefect_view.logs(str(run.id)).count("The build gate failed") == 1
 
     # And an artifact has the failing rows, by their keys
     key, said, rows = prefect_view.artifact(run)

@@ -79,15 +79,20 @@ def artifact(run: "FlowRun", kind: str = "") -> tuple[str, str, list[dict[str, A
     return shown.key, shown.description, json.loads(shown.data)
 
 
-def logs(run_id: str) -> str:
-    """Return the log of a flow run, after it was sent."""
+def logs(run_id: str, level: int = 0) -> str:
+    """Return the log of a flow run, after it was sent, or its entries of a level and above."""
+    return "\n".join(entry["message"] for entry in log_entries(run_id) if entry["level"] >= level)
+
+
+def log_entries(run_id: str) -> list[dict[str, Any]]:
+    """Return the entries of the log of a flow run in their order, after they were sent."""
     from prefect.client.schemas.filters import LogFilter, LogFilterFlowRunId
 
     flush_logs_and_events()
     of_run = LogFilter(flow_run_id=LogFilterFlowRunId(any_=[UUID(run_id)]))
     with _client() as client:
         found = client.request("POST", "/logs/filter", json={"logs": of_run.model_dump(mode="json")}).json()
-    return "\n".join(entry["message"] for entry in found)
+    return sorted(found, key=lambda entry: str(entry["timestamp"]))
 
 
 def _client() -> "SyncPrefectClient":

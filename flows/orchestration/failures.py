@@ -1,0 +1,108 @@
+"""Failures as Prefect shows them: a red state with the message, which the log has one time, as its first error.
+
+An expected error is returned as a state, since Prefect logs a traceback for whatever is raised. Callers of a flow or a
+step get the error raised, with all its fields.
+"""
+
+import logging
+import traceback
+from collections.abc import Callable
+from functools import wraps
+from typing import Any, ParamSpec, TypeVar, cast
+
+from prefect.client.schemas.objects import State
+from prefect.context import TaskRunContext
+from prefect.exceptions import MissingContextError
+from prefect.logging import get_run_logger
+from prefect.runtime import deployment
+from prefect.states import Completed, Failed
+
+from flows.core.errors import RunLocked, Unforeseen, WarehouseError
+from flows.core.redaction import scrub
+
+P = ParamSpec("P")
+R = TypeVar("R")
+
+SKIPPED = "Skipped"
+"""The name of the state of a scheduled run that met another run at work: nothing failed, and nothing was done."""
+
+FINISHED, FAILED_WITH = "Finished in state Failed(", "Task run failed with "
+"""How lines begin in which Prefect repeats what a state says."""
+
+
+class SaidOnce(logging.Filter):
+    """Takes the message of a failure out of Prefect's own lines, since it was told before them."""
+
+    def filter(self, record: logging.LogRecord) -> bool:
+        """Shorten a line, or drop the one that says nothing else."""
+        text = str(record.msg)
+        if text.startswith(FINISHED):
+            record.msg = FINISHED.removesuffix("(")
+            record.levelno, record.levelname = logging.INFO, "INFO"
+        elif text.startswith(FAILED_WITH) and isinstance(record.args, tuple):
+            record.args = tuple(_first_line(one) if isinstance(one, State) else one for one in record.args)
+        return not text.startswith(f"{FAILED_WITH}state: ")
+
+
+for _name in ("prefect.flow_runs", "prefect.task_runs"):
+    logging.getLogger(_name).addFilter(SaidOnce())
+
+
+def failure_shown(function: Callable[P, R]) -> Callable[P, R]:
+    """Let a flow end in a failed state for an expected error, which its caller gets raised.
+
+    A run that a schedule started, and that met another run at work, is skipped: it does not turn red.
+    """
+
+    @wraps(function)
+    def run(*args: P.args, **options: P.kwargs) -> R:
+        try:
+            return function(*args, **options)
+        except RunLocked as locked:
+            if is_scheduled():
+                return cast(R, Completed(name=SKIPPED, message=f"{SKIPPED}: {scrub(str(locked))}"))
+            return cast(R, failed(locked))
+        except WarehouseError as error:
+            return cast(R, failed(error))
+
+    return run
+
+
+def failed(error: WarehouseError) -> State[Any]:
+    """Tell an error in the log of the present run, if it was not told yet, and return the state that shows it."""
+    if not error.is_told and not _is_tried_again(error):
+        error.is_told = True
+        text = scrub(str(error))
+        if isinstance(error, Unforeseen) and error.__context__ is not None:
+            places = "".join(traceback.format_tb(error.__context__.__traceback__))
+            text += f"\n\nIts places, the last one is where it happened:\n{places}"
+        try:
+            get_run_logger().error("%s", text)
+        except MissingContextError:
+            logging.getLogger(__name__).error("%s", text)
+    return Failed(message=scrub(str(error)), data=error)
+
+
+def result_of(returned: R) -> R:
+    """Return what a task has returned; raises the error of one that has failed."""
+    if isinstance(returned, State):
+        returned.result(raise_on_failure=True)
+    return returned
+
+
+def is_scheduled() -> bool:
+    """Tell whether a schedule, a trigger or the UI started the present run, and not a person in a terminal."""
+    return bool(deployment.id)
+
+
+def _is_tried_again(error: WarehouseError) -> bool:
+    """Tell whether Prefect tries the present task again; its condition decides on what can heal."""
+    context = TaskRunContext.get()
+    if context is None or context.task_run.run_count > context.task.retries:
+        return False
+    condition = context.task.retry_condition_fn
+    return condition is None or bool(condition(context.task, context.task_run, Failed(data=error)))
+
+
+def _first_line(state: State[Any]) -> str:
+    return (state.message or "").partition("\n")[0]
