@@ -240,14 +240,25 @@ def show_vars(connection_set: ConnectionSet = None, connections: ConnectionsFile
 
 
 @app.command()
-def ui(port: Annotated[int, typer.Option(help="Port on 127.0.0.1.")] = 4200) -> None:
+def ui(
+    port: Annotated[int, typer.Option(help="Port on 127.0.0.1.")] = 4200,
+    connection_set: Annotated[
+        str | None,
+        typer.Option("--set", help="Set whose schedules are switched on; default: ML_WAREHOUSE_SET.", metavar="NAME"),
+    ] = None,
+) -> None:
     """Serve Prefect's UI and MLflow's on loopback, and run the schedules of prefect.yaml until interrupted."""
+    from flows.config.sets import read_set
+    from flows.config.settings import chosen_set
     from flows.orchestration.mlflow_ui import mlflow_ui
     from flows.orchestration.server import prepare_prefect, serve_schedules
 
+    chosen = connection_set or chosen_set()
+    if chosen is not None:
+        read_set(DEFAULT_CONNECTIONS.resolve(), chosen)
     prepare_prefect()
     with mlflow_ui(say=typer.echo):
-        serve_schedules(port, say=typer.echo)
+        serve_schedules(port, typer.echo, chosen)
 
 
 @app.callback()

@@ -10,6 +10,7 @@ from prefect import flow
 
 from flows.config.connections import Connections, read_connections
 from flows.config.contract import Contract, contracts_of
+from flows.config.parameters import ConnectionsFile, EndDay, FirstDay, IsPublished, SetName, Tables
 from flows.config.settings import PROJECT, DataFolder
 from flows.core.errors import GateFailed
 from flows.core.names import TableName
@@ -36,7 +37,7 @@ from flows.lake.damage import damage_named
 from flows.lake.ops import require_lake
 from flows.lake.overlay import overlay_lake
 from flows.lake.quarantine_report import count_quarantine
-from flows.orchestration.artifacts import failed_gate_shown, failed_run_told, show_comparison, show_outcome
+from flows.orchestration.artifacts import failed_run_told, failure_listed, show_comparison, show_outcome
 from flows.orchestration.events import emit_rows_accepted
 from flows.orchestration.failures import failure_shown
 from flows.orchestration.loads import run_loads
@@ -71,12 +72,12 @@ class Backfilled:
 @flow(name="backfill", flow_run_name="backfill {connection_set}", log_prints=False, task_runner=RUNNER)
 @failure_shown
 def backfill(
-    first_day: str,
-    end_day: str,
-    connection_set: str | None = None,
-    connections: str = "connections.yml",
-    select: str | None = None,
-    is_published: bool = False,
+    first_day: FirstDay,
+    end_day: EndDay,
+    connection_set: SetName = None,
+    connections: ConnectionsFile = "connections.yml",
+    select: Tables = None,
+    is_published: IsPublished = False,
 ) -> Backfilled:
     """Read an interval of days of the set's time zone again, without the last one, and publish what follows if asked.
 
@@ -97,9 +98,9 @@ def backfill(
         folder = own if is_published else begin_overlay(own, contracts, names)
         sources, dbt = replace(sources, folder=folder), replace(dbt, folder=folder)
         with (
-            RecordedRun(folder) as run,
-            failed_run_told(folder, sources.options) as loads,
-            failed_gate_shown(folder),
+            RecordedRun(sources) as run,
+            failed_run_told(run) as loads,
+            failure_listed(folder),
         ):
             read_again(sources, contracts, names, interval, run.run_id, loads, is_published=is_published)
             check_reconciliation(folder, loads)
@@ -109,6 +110,7 @@ def backfill(
             with damage_named(folder.lake, contracts, of=(GateFailed, duckdb.Error)):
                 stale = check_freshness(dbt, pins) if is_published else ()
                 build, verdict = build_models(dbt, False, None)
+            run.warnings = verdict.told
             found = compare_with_release(dbt, build, before)
             release = None
             if is_published and has_news(dbt, build, sources.formats):

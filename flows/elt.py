@@ -11,6 +11,7 @@ from prefect import flow
 
 from flows.config.connections import Connections, read_connections
 from flows.config.contract import Contract, contracts_of
+from flows.config.parameters import ConnectionsFile, FullRefresh, Selection, SetName
 from flows.config.publications import publications_of
 from flows.config.settings import PROJECT, DataFolder
 from flows.core.errors import GateFailed
@@ -32,7 +33,7 @@ from flows.lake.reload import finish_reloads
 from flows.lake.snapshot_backup import are_kept, keep_snapshots, restore_snapshots
 from flows.lake.verify import verify_new_files
 from flows.learning.training_sets import needed_publications, needed_releases, needed_versions
-from flows.orchestration.artifacts import failed_gate_shown, failed_run_told, show_changes, show_outcome
+from flows.orchestration.artifacts import failed_run_told, failure_listed, show_changes, show_outcome
 from flows.orchestration.dbt_task_runs import shown_models
 from flows.orchestration.events import emit_release_published, emit_rows_accepted
 from flows.orchestration.failures import failure_shown, result_of
@@ -71,10 +72,10 @@ logger = logging.getLogger(__name__)
 @flow(name="elt", flow_run_name="elt {connection_set}", log_prints=False, task_runner=RUNNER)
 @failure_shown
 def elt(
-    connection_set: str | None = None,
-    connections: str = "connections.yml",
-    full_refresh: bool = False,
-    select: str | None = None,
+    connection_set: SetName = None,
+    connections: ConnectionsFile = "connections.yml",
+    full_refresh: FullRefresh = False,
+    select: Selection = None,
 ) -> Outcome:
     """Bring the warehouse up to date and publish it, if every gate passes.
 
@@ -88,9 +89,9 @@ def elt(
         served(sources),
         storage_faults_named(),
         flow_lock(folder),
-        RecordedRun(folder) as run,
-        failed_run_told(folder, sources.options) as loads,
-        failed_gate_shown(folder),
+        RecordedRun(sources, is_whole=select is None) as run,
+        failed_run_told(run) as loads,
+        failure_listed(folder),
     ):
         dbt = parse_project(sources)
         contracts = contracts_of(dbt.manifest.sources.values())
@@ -105,6 +106,7 @@ def elt(
         with damage_named(folder.lake, contracts, of=(GateFailed, duckdb.Error)):
             stale = check_freshness(dbt, pins)
             build, verdict = build_models(dbt, full_refresh, select)
+        run.warnings = verdict.told
         release = None
         if select is None and has_news(dbt, build, sources.formats):
             release = publish(dbt, with_warnings(build, verdict.told), pins, verified, sources.formats)

@@ -10,6 +10,7 @@ from prefect.runtime import flow_run
 
 from flows.config.connections import Connection, Connections, TableOptions, read_connections
 from flows.config.contract import Contract, contracts_of
+from flows.config.parameters import ConnectionsFile, Models, SetName
 from flows.config.settings import PROJECT, DataFolder, command
 from flows.core.clock import utc_now
 from flows.core.errors import Finding, GateFailed, UsageError, WarehouseError
@@ -24,7 +25,9 @@ from flows.learning.promotion import TrainOutcome
 from flows.learning.registry import Registry
 from flows.learning.report import ScoreOutcome, ScoreReport
 from flows.learning.scoring import DRIFT, PREDICTIONS, RowsOfLearning, Scored, is_scored, score_release
+from flows.orchestration.artifacts import failure_listed
 from flows.orchestration.failures import failure_shown
+from flows.orchestration.incidents import job_watched, settle_drift
 from flows.orchestration.steps import flow_lock, step
 from flows.train import parse_exposures, show_report, train_models
 from flows.warehouse.releases import newest_release
@@ -35,7 +38,7 @@ logger = logging.getLogger(__name__)
 @flow(name="score", flow_run_name="score {connection_set}", log_prints=False)
 @failure_shown
 def score(
-    connection_set: str | None = None, connections: str = "connections.yml", names: Sequence[str] = ()
+    connection_set: SetName = None, connections: ConnectionsFile = "connections.yml", names: Models = ()
 ) -> ScoreReport:
     """Score the published release by the champion of each model, all or those named.
 
@@ -46,14 +49,17 @@ def score(
     started = time.monotonic()
     sources = read_connections(PROJECT / connections, connection_set)
     folder = sources.folder
-    with storage_faults_named(), flow_lock(folder):
+    watched = job_watched(folder, "scoring", sources.options, is_whole=not names)
+    with storage_faults_named(), flow_lock(folder), watched, failure_listed(folder):
         release = newest_release(folder)
         project = parse_exposures(sources)
         exposures = require_exposures(project, tuple(names), folder.path)
         report = score_models(sources, project, exposures, release, str(flow_run.id or "score"))
     report = ScoreReport(folder, release, report.outcomes, report.trained, time.monotonic() - started)
     show_report("scoring", report)
-    require_no_stop(report)
+    notify_of_drift(report)
+    with failure_listed(folder):
+        require_no_stop(report)
     return report
 
 
@@ -153,6 +159,14 @@ def write_rows(
 def _connection(folder: DataFolder, contract: Contract) -> Connection:
     name = contract.name
     return Connection(source=name.source, url="lake:", data=folder.lake, tables={name.table: TableOptions()})
+
+
+def notify_of_drift(report: ScoreReport) -> None:
+    """Notify the owners of models that have drifted, and of those that do not any more."""
+    drifted = {
+        one.name: ("; ".join(map(str, one.drifted)), one.verdict == "stopped") for one in report.outcomes if one.drifted
+    }
+    settle_drift(report.folder, drifted, [one.name for one in report.outcomes if one.rows or one.drifted])
 
 
 def require_no_stop(report: ScoreReport) -> None:

@@ -8,6 +8,7 @@ from functools import partial
 from prefect import flow
 
 from flows.config.connections import Connections, read_connections
+from flows.config.parameters import Again, ConnectionsFile, Models, SetName
 from flows.config.settings import PROJECT, DataFolder
 from flows.core.errors import NotInstalled, TooFewRows, WarehouseError
 from flows.core.redaction import scrub
@@ -17,8 +18,9 @@ from flows.learning.project import DbtProject
 from flows.learning.promotion import TrainOutcome, train_and_register
 from flows.learning.registry import Registry
 from flows.learning.report import ScoreReport, TrainReport
-from flows.orchestration.artifacts import show_rows
+from flows.orchestration.artifacts import failure_listed, show_rows
 from flows.orchestration.failures import failure_shown
+from flows.orchestration.incidents import job_watched
 from flows.orchestration.steps import flow_lock, step
 from flows.warehouse.dbt import Dbt
 from flows.warehouse.releases import newest_release
@@ -29,10 +31,10 @@ logger = logging.getLogger(__name__)
 @flow(name="train", flow_run_name="train {connection_set}", log_prints=False)
 @failure_shown
 def train(
-    connection_set: str | None = None,
-    connections: str = "connections.yml",
-    names: Sequence[str] = (),
-    again: bool = False,
+    connection_set: SetName = None,
+    connections: ConnectionsFile = "connections.yml",
+    names: Models = (),
+    again: Again = False,
 ) -> TrainReport:
     """Train the models that exposures declare, all or those named, on the published release.
 
@@ -42,7 +44,8 @@ def train(
     started = time.monotonic()
     sources = read_connections(PROJECT / connections, connection_set)
     folder = sources.folder
-    with storage_faults_named(), flow_lock(folder):
+    watched = job_watched(folder, "training", sources.options, is_whole=not names)
+    with storage_faults_named(), flow_lock(folder), watched, failure_listed(folder):
         release = newest_release(folder)
         project = parse_exposures(sources)
         exposures = require_exposures(project, tuple(names), folder.path)

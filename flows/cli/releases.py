@@ -107,18 +107,11 @@ def prune_folder(folder: DataFolder, keep: int | None) -> str:
 
     Files of the lake that were written or replaced within a day stay: a reader of another engine may have them open.
     """
-    from flows.lake.maintenance import compact_and_vacuum_lake
-    from flows.learning.training_sets import needed_publications, needed_releases, needed_versions
-    from flows.warehouse.clones import drop_unfinished
-    from flows.warehouse.release import prune_releases
+    from flows.learning.housekeeping import clean_up
     from flows.warehouse.releases import RELEASES_KEPT, kept_releases
 
     keep = RELEASES_KEPT if keep is None else keep
-    drop_unfinished(folder)
-    gone = prune_releases(folder, keep)
-    cleaned = compact_and_vacuum_lake(
-        folder.lake, needed_versions(folder), needed_releases(folder), needed_publications(folder), least=1
-    )
+    gone, cleaned = clean_up(folder, keep)
     uses = uses_of_releases(folder, keep)
     lines = [f"  deleted release {name}: {size / 1e6:,.1f} MB" for name, size in gone.items()]
     lines += [f"  kept release {name}, for {', '.join(uses.get(name, []))}" for name in kept_releases(folder)]

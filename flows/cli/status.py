@@ -2,23 +2,23 @@
 
 import json
 from collections.abc import Callable, Iterable, Iterator
-from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
 
 import duckdb
 
 from flows.config.settings import DataFolder, command
-from flows.core.clock import utc_now
 from flows.core.errors import WarehouseError
-from flows.core.names import TableName
 from flows.core.redaction import without_values
 from flows.core.storage import open_release_file
+from flows.core.terminal import age_in_words
 from flows.lake.delta import open_table, query
+from flows.lake.incidents import open_incidents
 from flows.lake.ops import last_rollback
 from flows.lake.quarantine_report import count_quarantine
-from flows.lake.raw import raw_path
 from flows.orchestration.run_lock import find_owner
+from flows.orchestration.slas import checked_sources, exposure_states
+from flows.warehouse.project_map import ProjectMap
 
 Line = tuple[str, str]
 """The subject of a line, and its text; lines on one subject follow each other."""
@@ -48,6 +48,8 @@ def show_status(folder: DataFolder) -> str:
         ("running", lambda: _running(folder)),
         ("failed", lambda: _last_failure(folder.lake)),
         ("late", lambda: _late_sources(folder)),
+        ("uses", lambda: _exposures(folder)),
+        ("incidents", lambda: _incidents(folder)),
         ("warnings", lambda: _warnings(folder)),
         ("quarantine", lambda: _quarantine(folder.lake) or [("quarantine", "empty")]),
     ]
@@ -78,10 +80,10 @@ def _release(folder: DataFolder) -> Iterator[Line]:
     if commit:
         identity, _, changes = commit.partition("-")
         code = f", of git commit {identity[:12]}{' with changes that are not committed' if changes else ''}"
-    yield "release", f"{name}, {_age(built_at)} old{code}"
+    yield "release", f"{name}, {age_in_words(built_at)} old{code}"
     rollback = last_rollback(folder.lake)
     if rollback is not None and rollback[0] == name:
-        yield "release", f"readers were sent here from {rollback[1]}, {_age(rollback[2])} ago"
+        yield "release", f"readers were sent here from {rollback[1]}, {age_in_words(rollback[2])} ago"
 
 
 def _running(folder: DataFolder) -> Iterator[Line]:
@@ -103,41 +105,43 @@ def _last_failure(lake: Path) -> Iterator[Line]:
     )
     for ended_at, error, is_over in query(runs, sql):
         since = ", a later run was completed" if is_over else ""
-        yield "failed", f"{_age(ended_at)} ago{since}: {_shortened(error or 'without a cause')}"
+        yield "failed", f"{age_in_words(ended_at)} ago{since}: {_shortened(error or 'without a cause')}"
     if runs is not None and not query(runs, "select 1 from {table} where outcome = 'failed' limit 1"):
         yield "failed", "no run"
 
 
 def _late_sources(folder: DataFolder) -> Iterator[Line]:
     """Compare the newest rows of the lake with the freshness that the contracts of the last run promise."""
-    sources = _manifest(folder).get("sources", {}).values()
-    if not sources:
+    project = ProjectMap.read(folder)
+    if not project.sources:
         yield "late", "unknown: no run has read the contracts yet"
         return
-    late, checked = [], 0
-    for source in sorted(sources, key=lambda source: (source["source_name"], source["name"])):
-        name, freshness = TableName(source["source_name"], source["name"]), source.get("freshness") or {}
-        limits = [_duration(freshness.get(kind)) for kind in ("warn_after", "error_after")]
-        promised = min((limit for limit in limits if limit is not None), default=None)
-        if promised is None or not source.get("loaded_at_field"):
-            continue
-        newest = _newest(folder.lake, name, source["loaded_at_field"], freshness.get("filter"))
-        if newest is None:
-            continue
-        checked += 1
-        if newest + promised < utc_now():
-            stops = limits[1] is not None and newest + limits[1] < utc_now()
-            text = f"{name}: its newest rows arrived {_age(newest)} ago, {_in_words(promised)} are promised"
-            late.append(text + (", and no run can publish" if stops else ""))
-    yield from (("late", text) for text in late)
+    checked, late = checked_sources(folder, project)
+    yield from (("late", f"{one.table}: {one}") for one in late)
     if not late:
         yield "late", f"none of {checked} sources with a promise" if checked else "no source has rows and a promise"
 
 
-def _newest(lake: Path, name: TableName, loaded_at: str, where: str | None) -> datetime | None:
-    sql = f"select cast(max({loaded_at}) as timestamp) from {{table}} where {where or 'true'}"
-    rows = query(open_table(raw_path(lake, name)), sql)
-    return rows[0][0] if rows else None
+def _exposures(folder: DataFolder) -> Iterator[Line]:
+    """Say which uses are blocked or late, and why, and which are fresh."""
+    project = ProjectMap.read(folder)
+    if not project.exposures or not folder.warehouse.exists():
+        return
+    _, late = checked_sources(folder, project)
+    states = exposure_states(folder, project, late)
+    for state in ("blocked", "late"):
+        for one in (one for one in states if one.state == state):
+            yield "uses", f"{one.name} is {state}: {_shortened(one.reason)}"
+    if fresh := [one.name for one in states if one.state == "fresh"]:
+        yield "uses", f"{len(fresh)} of {len(states)} are fresh: {', '.join(fresh)}"
+
+
+def _incidents(folder: DataFolder) -> Iterator[Line]:
+    """Say which incidents are open, since when, and whether their owners were notified."""
+    for one in sorted(open_incidents(folder.lake).values(), key=lambda one: one.since):
+        what = f"{one.incident.table or 'the set'}, {one.incident.kind}"
+        told = f"{one.incident.owner or 'no owner'} {'was notified' if one.is_notified else 'was not notified'}"
+        yield "incidents", f"{what}, open for {age_in_words(one.since)}, {told}"
 
 
 def _warnings(folder: DataFolder) -> Iterator[Line]:
@@ -163,27 +167,6 @@ def _manifest(folder: DataFolder) -> dict[str, Any]:
 def _quarantine(lake: Path) -> list[Line]:
     counts = sorted(count_quarantine(lake).items())
     return [("quarantine", f"{table}: {count:,} ({command()} quarantine {table})") for table, count in counts]
-
-
-def _duration(limit: Any) -> timedelta | None:
-    """Read a limit of dbt's freshness, such as {count: 3, period: day}; None for none."""
-    if not limit or limit.get("count") is None:
-        return None
-    return timedelta(**{f"{limit['period']}s": limit["count"]})
-
-
-def _age(moment: datetime) -> str:
-    return _in_words(utc_now() - moment)
-
-
-def _in_words(time: timedelta) -> str:
-    """Say a length of time in its largest unit of which there are two."""
-    for unit, seconds in (("day", 86400), ("hour", 3600), ("minute", 60)):
-        count = time.total_seconds() / seconds
-        if count >= 2:
-            digits = 0 if count >= 10 else 1
-            return f"{count:.{digits}f}".removesuffix(".0") + f" {unit}s"
-    return f"{max(time.total_seconds(), 0):.0f} seconds"
 
 
 def _shortened(text: str) -> str:

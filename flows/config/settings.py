@@ -3,6 +3,7 @@
 import hashlib
 import hmac
 import os
+import re
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -15,7 +16,10 @@ from flows.core.redaction import remember_secret
 
 PROJECT = Path(__file__).resolve().parents[2]
 SET_VARIABLE, DATA_VARIABLE, LAKE_VARIABLE = "ML_WAREHOUSE_SET", "ML_WAREHOUSE_DATA", "ML_WAREHOUSE_LAKE"
-CLONE_VARIABLE = "ML_WAREHOUSE_CLONE"
+CLONE_VARIABLE, DOCS_VARIABLE = "ML_WAREHOUSE_CLONE", "ML_WAREHOUSE_DOCS_URL"
+ALERTS_VARIABLE = "ML_WAREHOUSE_ALERTS"
+"""The URLs of alerts; one of an owner's own ends with its name: ML_WAREHOUSE_ALERTS_FINANCE_DEPARTMENT."""
+
 KEY_VARIABLE, KEY_CHARACTERS = "ML_WAREHOUSE_PSEUDONYM_KEY", 32
 TEMPLATE, MLFLOW = "template", "mlflow"
 RESERVED = ("prefect", TEMPLATE, MLFLOW)
@@ -58,6 +62,25 @@ def lake_copy(path: S3Path) -> Path:
 def template_folder() -> "DataFolder":
     """Return the folder of the release without any source, from which a new set begins."""
     return DataFolder(data_root() / TEMPLATE)
+
+
+def alert_urls(owner: str) -> tuple[str, ...]:
+    """Return the URLs, in Apprise's form, to which alerts for an owner go: its own, else those for all.
+
+    They hold secrets, so that only the environment has them, and `scrub` hides them.
+    """
+    own = re.sub("[^A-Z0-9]+", "_", owner.upper()).strip("_")
+    text = (env_var(f"{ALERTS_VARIABLE}_{own}", "") if own else "") or env_var(ALERTS_VARIABLE, "")
+    urls = tuple(text.split())
+    for url in urls:
+        remember_secret(url)
+    return urls
+
+
+def docs_url(folder: "DataFolder", page: str) -> str:
+    """Return where a browser finds a page of a set's docs site: where the environment says, else the file."""
+    base = os.environ.get(DOCS_VARIABLE, "").rstrip("/")
+    return f"{base}/{folder.path.name}/{page}" if base else (folder.docs.parent / page).as_uri()
 
 
 def prefect_is_elsewhere() -> str | None:
@@ -113,6 +136,11 @@ def prepare_s3() -> None:
 def export(**variables: str) -> None:
     """Set environment variables for this process and its children."""
     os.environ.update(variables)
+
+
+def export_default(name: str, value: str) -> None:
+    """Set an environment variable for this process and its children, unless it is set."""
+    os.environ.setdefault(name, value)
 
 
 @contextmanager

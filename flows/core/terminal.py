@@ -4,12 +4,31 @@ import logging
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from datetime import datetime, timedelta
 from typing import TYPE_CHECKING
+
+from flows.core.clock import utc_now
 
 if TYPE_CHECKING:  # rich takes a tenth of a second to import, and most commands draw nothing
     from rich.console import Console
 
 REDRAWN_PER_SECOND = 2
+
+
+def age_in_words(moment: datetime) -> str:
+    """Say how long ago a moment in UTC was."""
+    return in_words(utc_now() - moment)
+
+
+def in_words(time: timedelta) -> str:
+    """Say a length of time in its largest unit of which there are two."""
+    for unit, seconds in (("day", 86400), ("hour", 3600), ("minute", 60)):
+        count = time.total_seconds() / seconds
+        if count >= 2:
+            digits = 0 if count >= 10 else 1
+            return f"{count:.{digits}f}".removesuffix(".0") + f" {unit}s"
+    return f"{max(time.total_seconds(), 0):.0f} seconds"
+
 
 _drawing: "list[Console]" = []
 """The console of the line that is being redrawn, if there is one."""

@@ -19,7 +19,7 @@ from flows.lake.delta import carried, log_entries, open_table, query
 from flows.lake.quarantine import quarantine_path
 from flows.lake.raw import RawTable, raw_path
 
-OPERATIONS = ("loads", "runs", "files", "contracts", "releases")
+OPERATIONS = ("loads", "runs", "files", "contracts", "releases", "incidents")
 
 
 def require_whole(path: Path) -> None:

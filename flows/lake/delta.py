@@ -203,10 +203,15 @@ def _storage_options(path: Path | str) -> dict[str, str] | None:
 
 def append_row(path: Path, row: Mapping[str, Any], schema: pa.Schema) -> None:
     """Append one row to a table that several loads write to."""
-    rows = pa.Table.from_pylist([dict(row)], schema=schema)
+    append_rows(path, [row], schema)
+
+
+def append_rows(path: Path, rows: Sequence[Mapping[str, Any]], schema: pa.Schema) -> None:
+    """Append rows to a table that several loads write to, in one commit."""
+    table = pa.Table.from_pylist([dict(row) for row in rows], schema=schema)
 
     def write() -> None:
-        write_rows(open_table(path), path, rows, mode="append", schema_mode="merge")
+        write_rows(open_table(path), path, table, mode="append", schema_mode="merge")
 
     write_with_retries(write)
 

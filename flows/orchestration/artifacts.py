@@ -1,8 +1,8 @@
-"""Prefect artifacts of a run: its loads and its release, or the findings of a failed gate."""
+"""Prefect artifacts of a run: its loads and its release, or the findings of a failure."""
 
 import logging
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from html import escape
 
@@ -15,17 +15,18 @@ from flows.core.names import TableName
 from flows.core.redaction import scrub
 from flows.ingest.load import LoadResult
 from flows.lake.quarantine_report import count_quarantine
-from flows.orchestration.steps import step
+from flows.orchestration.steps import RecordedRun, step
 from flows.outcome import FailedRun, Outcome, load_rows
 from flows.warehouse.diff import Comparison, compare_databases
+from flows.warehouse.project_map import ProjectMap, docs_page
 from flows.warehouse.releases import previous_release, release_file
 
 logger = logging.getLogger(__name__)
 
 
 @contextmanager
-def failed_gate_shown(folder: DataFolder) -> Iterator[None]:
-    """Show what a gate found, by keys alone, and what to do about it."""
+def failure_listed(folder: DataFolder) -> Iterator[None]:
+    """Show what a gate found, by keys alone, or why a run failed else; with the next command and pages of the docs."""
     try:
         yield
     except GateFailed as failure:
@@ -39,23 +40,42 @@ def failed_gate_shown(folder: DataFolder) -> Iterator[None]:
             for finding in failure.findings
             for row in finding.rows or ("",)
         ]
-        remedy = escape(scrub(failure.remedy), quote=False)
-        text = f"The **{failure.gate}** gate failed, nothing was published.\n\n{remedy}"
-        show_rows(f"failed-gate-{folder.path.name}", rows, text)
+        text = f"**The {failure.gate} gate failed, nothing was published.**\n\n{_next_step(failure.remedy)}"
+        places = "\n".join(_pages(folder, dict.fromkeys(finding.where for finding in failure.findings)))
+        show_rows(f"gates-{folder.path.name}", rows, f"{text}\n\n{places}".strip())
+        raise
+    except WarehouseError as failure:
+        lines = scrub(str(failure)).splitlines()
+        rows = [{"what": line} for line in lines]
+        text = f"**The run failed: {escape(lines[0], quote=False)}**\n\n{_next_step(getattr(failure, 'remedy', ''))}"
+        show_rows(f"failures-{folder.path.name}", rows, text.strip())
         raise
 
 
+def _next_step(remedy: str) -> str:
+    return f"**Next:** {escape(scrub(remedy), quote=False)}" if remedy else ""
+
+
+def _pages(folder: DataFolder, names: Iterable[str]) -> Iterator[str]:
+    """Yield a link to the docs of each table that findings name, with its owner."""
+    project = ProjectMap.read(folder)
+    for name in names:
+        if page := docs_page(folder, project, name):
+            owner = project.owner(name)
+            yield f"- [{escape(name, quote=False)}]({page})" + (f", of {escape(owner, quote=False)}" if owner else "")
+
+
 @contextmanager
-def failed_run_told(folder: DataFolder, options: str) -> Iterator[list[LoadResult]]:
-    """Yield a list for the loads of a run; if the run fails, show them, and hand them on with the error."""
-    loads: list[LoadResult] = []
+def failed_run_told(run: RecordedRun) -> Iterator[list[LoadResult]]:
+    """Yield the list of a run's loads; if the run fails, show them, and hand them on with the error."""
+    folder, loads = run.folder, run.loads
     try:
         yield loads
     except WarehouseError as error:
         quarantine: Mapping[TableName, int] = {}
         with suppress(Exception):  # the failure itself is the one to tell
             quarantine = count_quarantine(folder.lake)
-        failed = FailedRun(folder, tuple(loads), quarantine, options)
+        failed = FailedRun(folder, tuple(loads), quarantine, run.options)
         if loads or quarantine:
             error.summary = failed
             text = f"**The run failed; what it had committed stays in the lake.**\n\n{_listed(failed.warnings)}"
@@ -68,7 +88,12 @@ def show_outcome(outcome: Outcome) -> None:
     text = f"**{outcome.published}**\n\n{outcome.headline}\n\n{_listed(outcome.new_warnings)}"
     if outcome.standing_warnings:
         text += f"\n\nAs in the release before:\n\n{_listed(outcome.standing_warnings)}"
-    show_rows(f"loads-{outcome.folder.path.name}", load_rows(outcome.loads), text)
+    name = outcome.folder.path.name
+    show_rows(f"loads-{name}", load_rows(outcome.loads), text)
+    passed = f"{outcome.verdict.passed:,} tests passed, {outcome.verdict.carried_over:,} results were carried over"
+    new = set(outcome.new_warnings)
+    rows = [{"warning": text, "is new": text in new} for text in outcome.verdict.warnings]
+    show_rows(f"gates-{name}", rows, f"**All gates passed.**\n\n{passed}, {len(rows):,} warnings.")
 
 
 @step("compare releases")

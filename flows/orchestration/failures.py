@@ -31,7 +31,7 @@ FINISHED, FAILED_WITH = "Finished in state Failed(", "Task run failed with "
 
 
 class SaidOnce(logging.Filter):
-    """Takes the message of a failure out of Prefect's own lines, since it was told before them."""
+    """Takes the message of a failure out of Prefect's own lines, since the log has it already."""
 
     def filter(self, record: logging.LogRecord) -> bool:
         """Shorten a line, or drop the one that says nothing else."""
@@ -69,7 +69,7 @@ def failure_shown(function: Callable[P, R]) -> Callable[P, R]:
 
 
 def failed(error: WarehouseError) -> State[Any]:
-    """Tell an error in the log of the present run, if it was not told yet, and return the state that shows it."""
+    """Tell an error in the log of the present run, if that does not have it yet, and return the state that shows it."""
     if not error.is_told and not _is_tried_again(error):
         error.is_told = True
         text = scrub(str(error))

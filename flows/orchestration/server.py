@@ -17,10 +17,11 @@ from flows.config import settings
 from flows.core.errors import UsageError, WarehouseError
 from flows.core.redaction import scrub
 from flows.core.storage import set_aside
+from flows.orchestration.deployments import deployments_file
 
 STARTUP_SECONDS = 90
 ELSEWHERE_SECONDS = 10
-WORK_POOL = "local"
+WORK_POOL, DOCS_PATH = "local", "/sites"
 CHECKED_BYTES = 256 * 1024 * 1024
 """A database up to this size is read through before a server is started on it; that takes about a second."""
 
@@ -44,6 +45,8 @@ def prepare_prefect() -> None:
         PREFECT_CLI_PROMPT="false",
         DO_NOT_TRACK="1",
     )
+    if not settings.prefect_is_elsewhere():  # the server of make ui shows the sites of all sets
+        settings.export_default(settings.DOCS_VARIABLE, DOCS_PATH)
 
 
 @contextmanager
@@ -95,17 +98,22 @@ def flush_logs_and_events() -> None:
     EventsWorker.drain_all(timeout=10)
 
 
-def serve_schedules(port: int, say: Callable[[str], None]) -> None:
-    """Serve the UI, deploy prefect.yaml to it and run its schedules until interrupted."""
+def serve_schedules(port: int, say: Callable[[str], None], connection_set: str | None = None) -> None:
+    """Serve the UI, deploy prefect.yaml to it and run its schedules until interrupted.
+
+    With a set, the schedules and triggers that are off in prefect.yaml are on for it. A run of a schedule that meets
+    another one waits for its turn.
+    """
     if is_taken(port):
         raise UsageError(f"Port {port} of 127.0.0.1 is taken.", "Name another: python -m flows ui --port …")
     url = f"http://127.0.0.1:{port}/api"
     settings.export(PREFECT_API_URL=url)
     with serving(port, with_ui=True):
         wait_for_server(url)
+        file = deployments_file(connection_set, server_log().with_name("prefect.yaml"))
         for arguments in (
             ["work-pool", "create", WORK_POOL, "--type", "process", "--overwrite"],
-            ["--no-prompt", "deploy", "--all"],
+            ["--no-prompt", "deploy", "--all", "--prefect-file", str(file)],
         ):
             subprocess.run(
                 [sys.executable, "-m", "prefect", *arguments],
@@ -114,7 +122,10 @@ def serve_schedules(port: int, say: Callable[[str], None]) -> None:
                 stdout=subprocess.DEVNULL,
                 check=True,
             )
-        say(f"Prefect is at http://127.0.0.1:{port}, and its schedules run; Ctrl-C ends both.")
+        said = f"the schedules of {connection_set} run" if connection_set else "the schedules that are on run"
+        say(f"Prefect is at http://127.0.0.1:{port}, and {said}; Ctrl-C ends both.")
+        if connection_set is None:
+            say("Most schedules are off. To switch them on for a set: make ui ML_WAREHOUSE_SET=NAME")
         worker = subprocess.Popen(
             [sys.executable, "-m", "prefect", "worker", "start", "--pool", WORK_POOL],
             cwd=settings.PROJECT,

@@ -16,6 +16,11 @@ import uvicorn
 from fastapi import FastAPI
 from prefect.server.api.server import create_app
 from prefect.server.utilities.messaging.memory import METRICS
+from starlette.requests import Request
+from starlette.responses import FileResponse, PlainTextResponse, Response
+from starlette.routing import Route
+
+from flows.config.settings import DataFolder, data_root
 
 LAST_WORDS_SECONDS = 10
 
@@ -43,6 +48,27 @@ def recording_all(app: FastAPI) -> FastAPI:
     return app
 
 
+def with_sites(app: FastAPI) -> FastAPI:
+    """Let a server show the docs sites of all sets, to which its artifacts link; nothing else of a set is served."""
+
+    async def page(request: Request) -> Response:
+        folder = DataFolder.of(request.path_params["connection_set"])
+        site, wanted = folder.docs.parent.resolve(), request.path_params["page"]
+        file = (site / wanted).resolve()
+        if folder.path.parent != data_root() or not file.is_relative_to(site) or not file.is_file():
+            return PlainTextResponse("There is no such page.", 404)
+        return FileResponse(file)
+
+    app.router.routes.insert(0, Route("/sites/{connection_set}/{page:path}", page))
+    return app
+
+
 if __name__ == "__main__":
     threading.Thread(target=end_with_the_starter, daemon=True).start()
-    uvicorn.run(recording_all(create_app()), host="127.0.0.1", port=int(sys.argv[1]), log_level="error", lifespan="on")
+    uvicorn.run(
+        with_sites(recording_all(create_app())),
+        host="127.0.0.1",
+        port=int(sys.argv[1]),
+        log_level="error",
+        lifespan="on",
+    )

@@ -4,7 +4,7 @@ import atexit
 import logging
 import os
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Collection, Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from functools import partial, wraps
 from typing import Any, ParamSpec, TypeVar, cast
@@ -15,14 +15,17 @@ from prefect.cache_policies import NO_CACHE
 from prefect.runtime import flow_run
 from prefect.task_runners import TaskRunner, ThreadPoolTaskRunner
 
+from flows.config.connections import Connections
 from flows.config.settings import DataFolder
 from flows.core.clock import utc_now
 from flows.core.errors import RunLocked, WarehouseError
 from flows.core.redaction import scrub
 from flows.core.storage import recording
 from flows.core.unforeseen import exceptions_named
+from flows.ingest.load import LoadResult
 from flows.lake.ops import record_run
 from flows.orchestration.failures import failed, is_scheduled, result_of
+from flows.orchestration.incidents import settle_failure, settle_success
 from flows.orchestration.run_lock import run_lock
 
 logger = logging.getLogger(__name__)
@@ -85,11 +88,17 @@ def flow_lock(folder: DataFolder) -> Iterator[None]:
 
 
 class RecordedRun:
-    """Records a run in the lake's ops/runs when it ends, failed or not."""
+    """Records a run in the lake's ops/runs when it ends, failed or not, and what it found as incidents.
 
-    def __init__(self, folder: DataFolder) -> None:
-        self.folder, self.run_id = folder, str(flow_run.id or uuid4())
+    The run adds its loads, and the warnings of its tests by test. A run of a selection leaves incidents as they are.
+    """
+
+    def __init__(self, sources: Connections, *, is_whole: bool = True) -> None:
+        self.folder, self.options, self.is_whole = sources.folder, sources.options, is_whole
+        self.run_id = str(flow_run.id or uuid4())
         self.release: str | None = None
+        self.loads: list[LoadResult] = []
+        self.warnings: Mapping[str, Collection[str]] = {}
 
     def __enter__(self) -> "RecordedRun":
         self.started_at = utc_now()
@@ -108,6 +117,13 @@ class RecordedRun:
                 release=self.release,
                 error=text,
             )
+        if not self.is_whole:
+            return
+        if error is None:
+            settle_success(self.folder, self.warnings, self.options)
+        elif isinstance(error, WarehouseError):
+            loaded = {str(load.table) for load in self.loads if load.is_complete}
+            settle_failure(self.folder, error, loaded, self.options)
 
 
 @atexit.register

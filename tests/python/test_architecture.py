@@ -19,7 +19,7 @@ ROOMS = (
     ("outcome",),
     ("orchestration",),
     ("trial",),
-    ("elt", "train", "reproduce", "stream"),
+    ("elt", "train", "reproduce", "stream", "watch", "maintain", "docs"),
     ("score", "backfill", "changes"),
     ("cli",),
     ("__main__",),

@@ -118,7 +118,8 @@ def test_a_source_is_late_by_its_promise_and_says_whether_a_run_can_publish(
     # When its newest rows are two, then four days old
     now = utc_now()
     for days, further in ((2, ""), (4, ", and no run can publish")):
-        monkeypatch.setattr("flows.cli.status.utc_now", lambda days=days: now + timedelta(days=days))
+        for place in ("core.terminal", "orchestration.slas"):
+            monkeypatch.setattr(f"flows.{place}.utc_now", lambda days=days: now + timedelta(days=days))
         text = f"sales.orders: its newest rows arrived {days} days ago, 24 hours are promised{further}"
         assert said(folder)["late"] == [text]
 

@@ -1,0 +1,105 @@
+"""The owners of tables, and what each is built of, by the manifest that dbt wrote in the last run."""
+
+import json
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any
+
+from flows.config.contract import meta_of
+from flows.config.settings import DataFolder, docs_url
+
+Node = Mapping[str, Any]
+
+
+@dataclass(frozen=True)
+class ProjectMap:
+    """The nodes, sources, exposures and groups of a manifest; all are empty before the first run."""
+
+    nodes: Mapping[str, Node]
+    sources: Mapping[str, Node]
+    exposures: Mapping[str, Node]
+    groups: Mapping[str, Node]
+
+    @classmethod
+    def read(cls, folder: DataFolder) -> "ProjectMap":
+        """Read the manifest of a set."""
+        file = folder.target / "manifest.json"
+        manifest = json.loads(file.read_text(encoding="utf-8")) if file.exists() else {}
+        return cls(*(manifest.get(kind) or {} for kind in ("nodes", "sources", "exposures", "groups")))
+
+    @cached_property
+    def _keys(self) -> Mapping[str, str]:
+        """dbt's unique ids by the names that findings use: fct_orders, crm.customers, sales_report."""
+        tables = {node["name"]: key for key, node in self.nodes.items() if node.get("resource_type") != "test"}
+        exposures = {node["name"]: key for key, node in self.exposures.items()}
+        sources = {f"{node['source_name']}.{node['name']}": key for key, node in self.sources.items()}
+        return exposures | tables | sources
+
+    def key(self, name: str) -> str | None:
+        """Return dbt's unique id of a table, source or exposure; None if the manifest has none of the name."""
+        return self._keys.get(name)
+
+    def owner(self, name: str) -> str:
+        """Return the owner of a table, source or exposure; empty if none is named.
+
+        A source is its `meta.owner`'s, else of those whose staging model reads it.
+        """
+        key = self._keys.get(name, "")
+        if key in self.exposures:
+            return str((self.exposures[key].get("owner") or {}).get("name") or "")
+        if key in self.nodes:
+            return self._group(self._group_of(self.nodes[key]))
+        if key not in self.sources:
+            return ""
+        readers = (one for one in self.nodes.values() if key in (one.get("depends_on") or {}).get("nodes", ()))
+        groups = (self._group_of(one) for one in readers if one.get("resource_type") == "model")
+        return self._group(str(meta_of(self.sources[key]).get("owner") or next(filter(None, groups), "")))
+
+    def _group_of(self, node: Node) -> str:
+        return str((node.get("config") or {}).get("group") or node.get("group") or "")
+
+    def _group(self, name: str) -> str:
+        for group in self.groups.values():
+            if group["name"] == name:
+                return str((group.get("owner") or {}).get("name") or name)
+        return name
+
+    def schema(self, name: str) -> str | None:
+        """Return the schema of a table of the release; None for what is no such table."""
+        node = self.nodes.get(self._keys.get(name, ""))
+        return None if node is None else str(node.get("schema"))
+
+    def tested(self, key: str) -> str:
+        """Return the name of the table that a test is about, by the test's unique id; the test's own if unknown."""
+        node = self.nodes.get(key) or {}
+        about = node.get("attached_node") or next(iter((node.get("depends_on") or {}).get("nodes", ())), "")
+        if about in self.sources:
+            return f"{self.sources[about]['source_name']}.{self.sources[about]['name']}"
+        return str((self.nodes.get(about) or node).get("name") or key)
+
+    def inputs(self, name: str) -> Collection[str]:
+        """Return the names of all tables and sources that a table or exposure is made of, itself among them."""
+        names = {key: one for one, key in self._keys.items()}
+        everything: dict[str, Node] = {**self.exposures, **self.nodes}
+        seen: set[str] = set()
+        waiting: Sequence[str] = [self._keys.get(name, "")]
+        while waiting:
+            key, *rest = waiting
+            waiting = rest
+            if key not in seen:
+                seen.add(key)
+                waiting = [*rest, *(everything.get(key, {}).get("depends_on") or {}).get("nodes", ())]
+        return {names[key] for key in seen if key in names}
+
+
+def docs_page(folder: DataFolder, project: ProjectMap, name: str) -> str | None:
+    """Return where a browser finds the docs of a table or source; None for a name that has none."""
+    key = project.key(name)
+    if key is None:
+        return None
+    schema = project.schema(name)
+    page = f"sources/{name}.html" if schema is None else f"tables/{schema}.{name}.html"
+    if (folder.docs.parent / page).exists():
+        return docs_url(folder, page)
+    return f"{docs_url(folder, folder.docs.name)}#!/{key.partition('.')[0]}/{key}"
