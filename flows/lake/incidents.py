@@ -18,7 +18,7 @@ INCIDENTS = pa.schema(
         ("table_name", pa.string()),
         ("kind", pa.string()),
         ("event", pa.string()),
-        ("at", pa.timestamp("us")),
+        ("happened_at", pa.timestamp("us")),
         ("severity", pa.string()),
         ("owner", pa.string()),
         ("text", pa.string()),
@@ -58,12 +58,12 @@ class OpenIncident:
 
 def open_incidents(lake: Path) -> dict[tuple[str, str], OpenIncident]:
     """Return the incidents of a set that are not over, by their keys."""
-    sql = "select table_name, kind, event, at, severity, owner, text, remedy from {table} order by at"
+    sql = "select table_name, kind, event, happened_at, severity, owner, text, remedy from {table} order by happened_at"
     found: dict[tuple[str, str], OpenIncident] = {}
-    for table, kind, event, at, severity, owner, text, remedy in query(open_table(_place(lake)), sql):
+    for table, kind, event, happened_at, severity, owner, text, remedy in query(open_table(_place(lake)), sql):
         key = (table, kind)
         if event == "opened":
-            found[key] = OpenIncident(Incident(table, kind, severity, owner, text, remedy), at, False)
+            found[key] = OpenIncident(Incident(table, kind, severity, owner, text, remedy), happened_at, False)
         elif event == "notified" and key in found:
             found[key] = OpenIncident(found[key].incident, found[key].since, True)
         elif event == "resolved":
@@ -79,7 +79,7 @@ def record(lake: Path, incidents: Iterable[Incident], event: Event) -> None:
             "table_name": one.table,
             "kind": one.kind,
             "event": event,
-            "at": at,
+            "happened_at": at,
             "severity": one.severity,
             "owner": one.owner,
             "text": one.text,

@@ -9,7 +9,7 @@ import yaml
 from flows.config import settings
 
 OFF, SCHEDULE_OFF, PLACEHOLDER = " (off)", "schedule off", "my_set"
-"""The words by which a trigger and a schedule of prefect.yaml say that they are off, and the set that a trigger names."""
+"""The words by which a trigger and a schedule of prefect.yaml say that they are off, and a trigger's set."""
 
 HOW_TO_TURN_ON = " Off: "
 """The beginning of the sentence of a description that says how to switch a schedule on."""
@@ -27,7 +27,7 @@ def deployments_file(connection_set: str | None, place: Path) -> Path:
 
 
 def switch_on(deployment: Mapping[str, Any], connection_set: str) -> dict[str, Any]:
-    """Return a deployment whose schedules and triggers are on for a set; those that name other sets stay as they are."""
+    """Return a deployment whose schedules and triggers are on for a set; those of other sets stay."""
     one = dict(deployment)
     if SCHEDULE_OFF in one.get("tags", ()):
         one["tags"] = [connection_set]

@@ -5,6 +5,7 @@ Its standard input is a pipe that the starter holds: the kernel closes it even i
 
 import asyncio
 import os
+import re
 import signal
 import sys
 import threading
@@ -20,7 +21,8 @@ from starlette.requests import Request
 from starlette.responses import FileResponse, PlainTextResponse, Response
 from starlette.routing import Route
 
-from flows.config.settings import DataFolder, data_root
+from flows.config.sets import SET_NAME
+from flows.config.settings import DataFolder
 
 LAST_WORDS_SECONDS = 10
 
@@ -52,12 +54,12 @@ def with_sites(app: FastAPI) -> FastAPI:
     """Let a server show the docs sites of all sets, to which its artifacts link; nothing else of a set is served."""
 
     async def page(request: Request) -> Response:
-        folder = DataFolder.of(request.path_params["connection_set"])
-        site, wanted = folder.docs.parent.resolve(), request.path_params["page"]
-        file = (site / wanted).resolve()
-        if folder.path.parent != data_root() or not file.is_relative_to(site) or not file.is_file():
-            return PlainTextResponse("There is no such page.", 404)
-        return FileResponse(file)
+        name = request.path_params["connection_set"]
+        site = DataFolder.of(name).docs.parent.resolve()
+        file = (site / request.path_params["page"]).resolve()
+        if re.fullmatch(SET_NAME, name) and file.is_relative_to(site) and file.is_file():
+            return FileResponse(file)
+        return PlainTextResponse("There is no such page.", 404)
 
     app.router.routes.insert(0, Route("/sites/{connection_set}/{page:path}", page))
     return app
