@@ -8,7 +8,8 @@ import logging
 import traceback
 from collections.abc import Callable
 from functools import wraps
-from typing import Any, ParamSpec, TypeVar, cast
+from inspect import cleandoc, signature
+from typing import Any, ParamSpec, TypeVar, cast, get_args
 
 from prefect.client.schemas.objects import State
 from prefect.context import TaskRunContext
@@ -16,6 +17,7 @@ from prefect.exceptions import MissingContextError
 from prefect.logging import get_run_logger
 from prefect.runtime import deployment
 from prefect.states import Completed, Failed
+from pydantic.fields import FieldInfo
 
 from flows.core.errors import RunLocked, Unforeseen, WarehouseError
 from flows.core.redaction import scrub
@@ -65,7 +67,18 @@ def failure_shown(function: Callable[P, R]) -> Callable[P, R]:
         except WarehouseError as error:
             return cast(R, failed(error))
 
+    run.__doc__ = _with_parameters(function)
     return run
+
+
+def _with_parameters(function: Callable[..., Any]) -> str:
+    """Return a flow's docstring with the descriptions of its parameters, from which Prefect's UI takes them."""
+    lines = []
+    for name, parameter in signature(function).parameters.items():
+        about = next((one for one in get_args(parameter.annotation) if isinstance(one, FieldInfo)), None)
+        if about is not None and about.description:
+            lines.append(f"    {name}: {about.description}")
+    return "\n".join([cleandoc(function.__doc__ or ""), "", "Args:", *lines])
 
 
 def failed(error: WarehouseError) -> State[Any]:
