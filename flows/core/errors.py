@@ -19,8 +19,8 @@ class WarehouseError(Exception):
     """The part of a failed load that was committed before it failed: a LoadResult."""
     summary: Any = None
     """The loads and remarks of a failed run: a FailedRun."""
-    is_told: bool = False
-    """Whether the log of a run in Prefect has the message already."""
+    shown_in: frozenset[str] = frozenset()
+    """The ids of the flow runs in Prefect whose log has the message already."""
 
     def __repr__(self) -> str:
         return f"{type(self).__name__}: {str(self).partition(chr(10))[0]}"

@@ -33,9 +33,9 @@ def failure_listed(folder: DataFolder) -> Iterator[None]:
         rows = [
             {
                 "model or source": finding.where,
-                "finding": scrub(finding.what),
                 "failures": finding.failures,
                 "failing row": row,
+                "finding": scrub(finding.what),
             }
             for finding in failure.findings
             for row in finding.rows or ("",)

@@ -7,12 +7,13 @@ step get the error raised, with all its fields.
 import logging
 import traceback
 from collections.abc import Callable
+from datetime import datetime
 from functools import wraps
 from inspect import cleandoc, signature
 from typing import Any, ParamSpec, TypeVar, cast, get_args
 
 from prefect.client.schemas.objects import State
-from prefect.context import TaskRunContext
+from prefect.context import FlowRunContext, TaskRunContext
 from prefect.exceptions import MissingContextError
 from prefect.logging import get_run_logger
 from prefect.runtime import deployment
@@ -28,7 +29,7 @@ R = TypeVar("R")
 SKIPPED = "Skipped"
 """The name of the state of a scheduled run that met another run at work: nothing failed, and nothing was done."""
 
-FINISHED, FAILED_WITH = "Finished in state Failed(", "Task run failed with "
+FINISHED, FAILED_WITH, WELL = "Finished in state Failed(", "Task run failed with ", "Finished in state Completed()"
 """How lines begin in which Prefect repeats what a state says."""
 
 
@@ -43,7 +44,8 @@ class SaidOnce(logging.Filter):
             record.levelno, record.levelname = logging.INFO, "INFO"
         elif text.startswith(FAILED_WITH) and isinstance(record.args, tuple):
             record.args = tuple(_first_line(one) if isinstance(one, State) else one for one in record.args)
-        return not text.startswith(f"{FAILED_WITH}state: ")
+        is_step_well = text == WELL and record.name == "prefect.task_runs"  # its own line says more
+        return not (text.startswith(f"{FAILED_WITH}state: ") or is_step_well)
 
 
 for _name in ("prefect.flow_runs", "prefect.task_runs"):
@@ -83,17 +85,29 @@ def _with_parameters(function: Callable[..., Any]) -> str:
 
 def failed(error: WarehouseError) -> State[Any]:
     """Tell an error in the log of the present run, if that does not have it yet, and return the state that shows it."""
-    if not error.is_told and not _is_tried_again(error):
-        error.is_told = True
+    context = FlowRunContext.get()
+    run = context.flow_run if context is not None else None
+    if (run is None or str(run.id) not in error.shown_in) and not _is_tried_again(error):
+        error.shown_in |= {str(run.id)} if run is not None else set()
         text = scrub(str(error))
         if isinstance(error, Unforeseen) and error.__context__ is not None:
             places = "".join(traceback.format_tb(error.__context__.__traceback__))
             text += f"\n\nIts places, the last one is where it happened:\n{places}"
-        try:
-            get_run_logger().error("%s", text)
-        except MissingContextError:
-            logging.getLogger(__name__).error("%s", text)
+        _log_first(text, run.start_time if run is not None else None)
     return Failed(message=scrub(str(error)), data=error)
+
+
+def _log_first(text: str, at: datetime | None) -> None:
+    """Log an error at the time when the run began, since Prefect's UI shows a log from its beginning."""
+    try:
+        log = cast("logging.LoggerAdapter[logging.Logger]", get_run_logger())
+    except MissingContextError:
+        logging.getLogger(__name__).error("%s", text)
+        return
+    record = log.logger.makeRecord(log.logger.name, logging.ERROR, __file__, 0, "%s", (text,), None, extra=log.extra)
+    if at is not None:
+        record.created = at.timestamp()
+    log.logger.handle(record)
 
 
 def result_of(returned: R) -> R:

@@ -93,7 +93,7 @@ def exposure_states(folder: DataFolder, project: ProjectMap, late: Collection[La
             reason = f"{since}, {in_words(promised)} are promised"
         if blocked:
             first = f"{blocked[0].table}, {blocked[0].kind}".removeprefix(", ")
-            states.append(ExposureState(name, owner, "blocked", f"{first}: {blocked[0].text}", broken))
+            states.append(ExposureState(name, owner, "blocked", first, broken))
         elif broken or behind:
             reason = reason or f"{behind[0].table}: {behind[0]}"
             states.append(ExposureState(name, owner, "late", reason, broken))

@@ -251,6 +251,7 @@ def test_broken_gates_publish_nothing(published: FlowShop) -> None:
     assert {run.state.message, *(one.state.message for one in task_runs if one.name in ("build", "check gates"))} == {
         str(failure.value)
     }
+    assert prefect_view.log_entries(str(run.id))[0]["message"] == str(failure.value)
     assert "Traceback" not in prefect_view.logs(str(run.id))
     assert prefect_view.logs(str(run.id)).count("The build gate failed") == 1
 

@@ -3,6 +3,7 @@
 Flows are imported within the tests: Prefect reads its settings once, when the first flow is made.
 """
 
+import logging
 import os
 import shutil
 import sqlite3
@@ -15,7 +16,7 @@ import pytest
 from support import prefect_view
 
 from flows.config import settings
-from flows.core.errors import Finding, GateFailed, SourceFailed, WarehouseError
+from flows.core.errors import Finding, GateFailed, RunLocked, SourceFailed, WarehouseError
 from flows.core.names import TableName
 from flows.ingest.load import LoadResult
 from flows.lake.counts import Counts
@@ -176,3 +177,107 @@ def test_fault_95_an_unforeseen_exception_quotes_nothing_in_prefect(flow_home: P
     states = [one.state.message or "" for one in prefect_view.task_runs(prefect_view.flow_run(run))]
     assert len(states) == 2
     assert canary not in str(states)
+
+
+def test_a_failure_is_a_red_step_and_its_message_the_first_line_of_the_log(flow_home: Path) -> None:
+    from prefect import flow
+
+    from flows.orchestration.failures import failure_shown
+    from flows.orchestration.steps import step
+
+    # Given a run within another one, in which a step of a step meets an expected error
+    met = GateFailed("build", (Finding("fct_orders", "test no_price_is_zero", 3),), "Look.")
+
+    @step("inner")
+    def inner() -> None:
+        raise met
+
+    @step("outer")
+    def outer() -> None:
+        inner()
+
+    @flow(name="within", flow_run_name="within", log_prints=False)
+    @failure_shown
+    def within() -> None:
+        step("well")(lambda: None)()
+        outer()
+
+    @flow(name="around", flow_run_name="around", log_prints=False)
+    @failure_shown
+    def around() -> None:
+        within()
+
+    # When it runs, then its caller gets the error with its fields
+    with pytest.raises(GateFailed) as failure:
+        around()
+    assert failure.value is met
+
+    # And both runs and both steps are red, and each log begins with the message, and has it once, without a traceback
+    for name in ("within", "around"):
+        run = prefect_view.latest_run(name)
+        assert (run.state_name, run.state.message) == ("Failed", str(met))
+        entries = prefect_view.log_entries(str(run.id))
+        assert entries[0]["message"] == str(met)
+        assert [entry["level"] for entry in entries].count(logging.ERROR) == 1
+        said = "".join(entry["message"] for entry in entries)
+        assert (said.count("no_price_is_zero"), said.count("Traceback"), said.count("NoneType")) == (1, 0, 0)
+    states = {one.name: one.state_name for one in prefect_view.task_runs(prefect_view.latest_run("within"))}
+    assert states == {"well": "Completed", "outer": "Failed", "inner": "Failed"}
+
+
+def test_a_defect_shows_the_places_that_it_came_through(flow_home: Path) -> None:
+    from prefect import flow
+
+    from flows.orchestration.failures import failure_shown
+    from flows.orchestration.steps import step
+
+    @flow(name="defective", flow_run_name="defective", log_prints=False)
+    @failure_shown
+    def defective() -> None:
+        step("a step")(lambda: [][0])()
+
+    with pytest.raises(WarehouseError, match="unforeseen IndexError"):
+        defective()
+    (said,) = [
+        entry["message"]
+        for entry in prefect_view.log_entries(str(prefect_view.latest_run("defective").id))
+        if entry["level"] == logging.ERROR
+    ]
+    assert f"{Path(__file__).name}" in said
+
+
+def test_a_run_of_a_schedule_that_meets_another_one_waits_and_is_skipped_by_name(
+    flow_home: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from prefect import flow
+
+    from flows.config.settings import DataFolder
+    from flows.orchestration import failures, steps
+    from flows.orchestration.run_lock import run_lock
+
+    folder = DataFolder(tmp_path / "shop")
+
+    @flow(name="locks", flow_run_name="locks", log_prints=False)
+    @failures.failure_shown
+    def locks() -> str:
+        with steps.flow_lock(folder):
+            return "done"
+
+    # Given another run at work, when a person starts one, then it is refused at once
+    with run_lock(folder):
+        with pytest.raises(RunLocked):
+            locks()
+
+        # When a schedule starts one, then it waits, and is skipped in the end
+        for place in (failures, steps):
+            monkeypatch.setattr(place, "is_scheduled", lambda: True)
+        monkeypatch.setattr(steps, "PATIENCE_SECONDS", 0.2)
+        monkeypatch.setattr(steps, "WAIT_SECONDS", 0.05)
+        locks()
+    run = prefect_view.latest_run("locks")
+    assert (run.state_type.value, run.state_name) == ("COMPLETED", "Skipped")
+    assert "Another run is at work on shop" in run.state.message
+    assert "waiting for another run: process " in prefect_view.logs(str(run.id))
+
+    # When the other one has ended, then it runs
+    assert locks() == "done"
