@@ -110,7 +110,7 @@ def backfill(
             with damage_named(folder.lake, contracts, of=(GateFailed, duckdb.Error)):
                 stale = check_freshness(dbt, pins) if is_published else ()
                 build, verdict = build_models(dbt, False, None)
-            run.warnings = verdict.told
+            run.saw(build, verdict)
             found = compare_with_release(dbt, build, before)
             release = None
             if is_published and has_news(dbt, build, sources.formats):

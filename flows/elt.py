@@ -106,7 +106,7 @@ def elt(
         with damage_named(folder.lake, contracts, of=(GateFailed, duckdb.Error)):
             stale = check_freshness(dbt, pins)
             build, verdict = build_models(dbt, full_refresh, select)
-        run.warnings = verdict.told
+        run.saw(build, verdict)
         release = None
         if select is None and has_news(dbt, build, sources.formats):
             release = publish(dbt, with_warnings(build, verdict.told), pins, verified, sources.formats)

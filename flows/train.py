@@ -4,12 +4,15 @@ import logging
 import time
 from collections.abc import Sequence
 from functools import partial
+from uuid import UUID, uuid4
 
 from prefect import flow
+from prefect.runtime import flow_run
 
 from flows.config.connections import Connections, read_connections
 from flows.config.parameters import Again, ConnectionsFile, Models, SetName
-from flows.config.settings import PROJECT, DataFolder
+from flows.config.settings import PROJECT, DataFolder, lineage_place
+from flows.core.clock import utc_now
 from flows.core.errors import NotInstalled, TooFewRows, WarehouseError
 from flows.core.redaction import scrub
 from flows.core.storage import storage_faults_named
@@ -21,8 +24,10 @@ from flows.learning.report import ScoreReport, TrainReport
 from flows.orchestration.artifacts import failure_listed, show_rows
 from flows.orchestration.failures import failure_shown
 from flows.orchestration.incidents import job_watched
+from flows.orchestration.open_lineage import Lineage, send_lineage
 from flows.orchestration.steps import flow_lock, step
 from flows.warehouse.dbt import Dbt
+from flows.warehouse.project_map import ProjectMap
 from flows.warehouse.releases import newest_release
 
 logger = logging.getLogger(__name__)
@@ -50,6 +55,7 @@ def train(
         project = parse_exposures(sources)
         exposures = require_exposures(project, tuple(names), folder.path)
         outcomes = train_models(folder, project, exposures, again=again, are_named=bool(names))
+    show_training(folder, exposures, outcomes)
     report = TrainReport(folder, release, tuple(outcomes), time.monotonic() - started)
     show_report("training", report)
     return report
@@ -94,6 +100,17 @@ def _train(
     outcome = run()
     logger.info("%s: %s", outcome.name, outcome.verdict)
     return outcome
+
+
+def show_training(folder: DataFolder, exposures: Sequence[MlExposure], outcomes: Sequence[TrainOutcome]) -> None:
+    """Send the trainings as events of lineage, should a place for them be named."""
+    if lineage_place() is None:
+        return
+    tables = {exposure.name: exposure.train for exposure in exposures}
+    lineage = Lineage(folder, UUID(str(flow_run.id or uuid4())), utc_now(), ProjectMap.read(folder))
+    trained = [one for one in outcomes if one.verdict != "unchanged"]
+    events = [lineage.of_training(one.name, tables[one.name], one.version is not None, "train") for one in trained]
+    send_lineage([*lineage.of_run("train", None), *events])
 
 
 def show_report(kind: str, report: TrainReport | ScoreReport) -> None:

@@ -17,7 +17,7 @@ from flows.core.redaction import remember_secret
 PROJECT = Path(__file__).resolve().parents[2]
 SET_VARIABLE, DATA_VARIABLE, LAKE_VARIABLE = "ML_WAREHOUSE_SET", "ML_WAREHOUSE_DATA", "ML_WAREHOUSE_LAKE"
 CLONE_VARIABLE, DOCS_VARIABLE = "ML_WAREHOUSE_CLONE", "ML_WAREHOUSE_DOCS_URL"
-ALERTS_VARIABLE = "ML_WAREHOUSE_ALERTS"
+LINEAGE_VARIABLE, ALERTS_VARIABLE = "ML_WAREHOUSE_OPENLINEAGE", "ML_WAREHOUSE_ALERTS"
 """The URLs of alerts; one of an owner's own ends with its name: ML_WAREHOUSE_ALERTS_FINANCE_DEPARTMENT."""
 
 KEY_VARIABLE, KEY_CHARACTERS = "ML_WAREHOUSE_PSEUDONYM_KEY", 32
@@ -75,6 +75,11 @@ def alert_urls(owner: str) -> tuple[str, ...]:
     for url in urls:
         remember_secret(url)
     return urls
+
+
+def lineage_place() -> str | None:
+    """Return the file or the URL of a server to which OpenLineage events go; None if none is named."""
+    return env_var(LINEAGE_VARIABLE, "") or None
 
 
 def docs_url(folder: "DataFolder", page: str) -> str:

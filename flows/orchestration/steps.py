@@ -4,11 +4,11 @@ import atexit
 import logging
 import os
 import time
-from collections.abc import Callable, Collection, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from functools import partial, wraps
-from typing import Any, ParamSpec, TypeVar, cast
-from uuid import uuid4
+from typing import TYPE_CHECKING, Any, ParamSpec, TypeVar, cast
+from uuid import UUID, uuid4
 
 from prefect import task
 from prefect.cache_policies import NO_CACHE
@@ -16,7 +16,7 @@ from prefect.runtime import flow_run
 from prefect.task_runners import TaskRunner, ThreadPoolTaskRunner
 
 from flows.config.connections import Connections
-from flows.config.settings import DataFolder
+from flows.config.settings import DataFolder, lineage_place
 from flows.core.clock import utc_now
 from flows.core.errors import RunLocked, WarehouseError
 from flows.core.redaction import scrub
@@ -26,7 +26,13 @@ from flows.ingest.load import LoadResult
 from flows.lake.ops import record_run
 from flows.orchestration.failures import failed, is_scheduled, result_of
 from flows.orchestration.incidents import settle_failure, settle_success
+from flows.orchestration.open_lineage import Lineage, send_lineage
 from flows.orchestration.run_lock import run_lock
+from flows.warehouse.project_map import ProjectMap
+
+if TYPE_CHECKING:  # dbt takes seconds to import
+    from flows.warehouse.build import Build
+    from flows.warehouse.gates import Verdict
 
 logger = logging.getLogger(__name__)
 
@@ -98,6 +104,7 @@ class RecordedRun:
         self.run_id = str(flow_run.id or uuid4())
         self.release: str | None = None
         self.loads: list[LoadResult] = []
+        self.results: Sequence[Any] = ()
         self.warnings: Mapping[str, Collection[str]] = {}
 
     def __enter__(self) -> "RecordedRun":
@@ -119,11 +126,24 @@ class RecordedRun:
             )
         if not self.is_whole:
             return
+        self._send_lineage(error if isinstance(error, WarehouseError) else None)
         if error is None:
             settle_success(self.folder, self.warnings, self.options)
         elif isinstance(error, WarehouseError):
             loaded = {str(load.table) for load in self.loads if load.is_complete}
             settle_failure(self.folder, error, loaded, self.options)
+
+    def saw(self, build: "Build", verdict: "Verdict") -> None:
+        """Take what was built, and what its tests warn of."""
+        self.results, self.warnings = build.results, verdict.told
+
+    def _send_lineage(self, error: WarehouseError | None) -> None:
+        if lineage_place() is None or self.folder.has_own_lake:
+            return
+        job = str(flow_run.flow_name or "elt")
+        lineage = Lineage(self.folder, UUID(self.run_id), self.started_at, ProjectMap.read(self.folder))
+        jobs = (*lineage.of_loads(self.loads, job), *lineage.of_build(self.results, job))
+        send_lineage([*lineage.of_run(job, error), *jobs])
 
 
 @atexit.register
