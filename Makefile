@@ -119,7 +119,7 @@ pictures: setup  ## draw the pictures of README.md: a run, and with CHROMIUM= th
 	@$(if $(CHROMIUM),$(BIN)/python -m tests.pictures site $(DATA)/demo/docs/index.html $(CHROMIUM))
 
 lock:  ## pin all requirements, with hashes
-	@for list in requirements requirements-deep requirements-mlflow requirements-bench requirements-client-1.2 requirements-client-1.5; do \
+	@for list in requirements requirements-deep requirements-mlflow requirements-kubernetes requirements-bench requirements-client-1.2 requirements-client-1.5; do \
 	  $(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url \
 	    --no-emit-find-links --custom-compile-command 'make lock' $$list.in -o $$list.txt || exit 1; done
 

@@ -14,6 +14,7 @@ from flows.config.contract import Contract, contracts_of
 from flows.config.parameters import ConnectionsFile, FullRefresh, Selection, SetName
 from flows.config.publications import publications_of
 from flows.config.settings import PROJECT, DataFolder
+from flows.config.slas import read_slas
 from flows.core.errors import GateFailed
 from flows.core.names import TableName
 from flows.core.redaction import scrub, without_values
@@ -133,8 +134,10 @@ def elt(
 
 @step("parse project")
 def parse_project(sources: Connections) -> Dbt:
-    """Read contracts, models and tests from dbt's manifest, with the set's own vars."""
-    return Dbt.parse(sources.folder, sources.variables)
+    """Read contracts, models and tests from dbt's manifest, with the set's own vars; refuse promises that are wrong."""
+    dbt = Dbt.parse(sources.folder, sources.variables)
+    read_slas(exposure.to_dict() for exposure in dbt.manifest.exposures.values())
+    return dbt
 
 
 def load_tables(

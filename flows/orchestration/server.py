@@ -124,7 +124,7 @@ def serve_schedules(port: int, say: Callable[[str], None], connection_set: str |
             )
         said = f"the schedules of {connection_set} run" if connection_set else "the schedules that are on run"
         say(f"Prefect is at http://127.0.0.1:{port}, and {said}; Ctrl-C ends both.")
-        say(f"What runs loaded, tested and changed: http://127.0.0.1:{port}/artifacts")
+        say(f"The history of loads, gates and changes: http://127.0.0.1:{port}/artifacts")
         if connection_set is None:
             say("Most schedules are off. To switch them on for a set: make ui ML_WAREHOUSE_SET=NAME")
         worker = subprocess.Popen(
