@@ -37,6 +37,7 @@ RUNS = pa.schema(
         ("outcome", pa.string()),
         ("release", pa.string()),
         ("error", pa.string()),
+        ("is_whole", pa.bool_()),
     ]
 )
 RELEASES = pa.schema(
@@ -102,9 +103,16 @@ def earlier_loads(lake: Path, run_id: str, table: TableName) -> EarlierLoads:
 
 
 def record_run(
-    lake: Path, *, run_id: str, started_at: datetime, ended_at: datetime, release: str | None, error: str | None
+    lake: Path,
+    *,
+    run_id: str,
+    started_at: datetime,
+    ended_at: datetime,
+    release: str | None,
+    error: str | None,
+    is_whole: bool = True,
 ) -> None:
-    """Record a run; `error` is None if it was completed."""
+    """Record a run; `error` is None if it was completed. A run of a selection is not whole: it publishes nothing."""
     row = {
         "run_id": run_id,
         "started_at": started_at,
@@ -112,8 +120,18 @@ def record_run(
         "outcome": "completed" if error is None else "failed",
         "release": release,
         "error": error,
+        "is_whole": is_whole,
     }
     append_row(lake / "ops" / "runs", row, RUNS)
+
+
+def newest_completed_run(lake: Path) -> datetime | None:
+    """Return when the newest whole run that was completed ended, in UTC; None if there was none."""
+    runs = open_table(lake / "ops" / "runs")
+    present = {column.name for column in runs.schema().fields} if runs is not None else set()
+    whole = "coalesce(is_whole, true)" if "is_whole" in present else "true"  # an earlier version wrote no such column
+    sql = f"select max(ended_at) from {{table}} where outcome = 'completed' and {whole}"
+    return next((ended_at for (ended_at,) in query(runs, sql)), None)
 
 
 def record_release(lake: Path, name: str, made_of: str | None = None) -> None:

@@ -15,6 +15,7 @@ from flows.core.names import TableName
 from flows.core.terminal import age_in_words, in_words
 from flows.lake.delta import open_table, query
 from flows.lake.incidents import Incident, open_incidents
+from flows.lake.ops import newest_completed_run
 from flows.lake.raw import raw_path
 from flows.warehouse.project_map import ProjectMap
 
@@ -75,7 +76,7 @@ def checked_sources(folder: DataFolder, project: ProjectMap) -> tuple[int, list[
 def exposure_states(folder: DataFolder, project: ProjectMap, late: Collection[LateSource]) -> list[ExposureState]:
     """Return the state of each exposure; raises UsageError for a promise that cannot be read."""
     slas = read_slas(project.exposures.values())
-    loads, run = _newest_loads(folder), _newest_run(folder)
+    loads, run = _newest_loads(folder), newest_completed_run(folder.lake)
     errors = [one.incident for one in open_incidents(folder.lake).values() if one.incident.severity == "error"]
     stopping = [one for one in errors if one.kind not in (*OF_JOBS, LATE)]
     states = []
@@ -124,13 +125,6 @@ def _newest_loads(folder: DataFolder) -> Mapping[str, datetime]:
     """Return when the newest load of each table that ended well began, by the table's name."""
     sql = "select table_name, max(started_at) from {table} where outcome = 'completed' group by all"
     return dict(query(open_table(folder.lake / "ops" / "loads"), sql))
-
-
-def _newest_run(folder: DataFolder) -> datetime | None:
-    """Return when the newest run that ended well ended."""
-    sql = "select max(ended_at) from {table} where outcome = 'completed'"
-    rows = query(open_table(folder.lake / "ops" / "runs"), sql)
-    return rows[0][0] if rows else None
 
 
 def _duration(limit: Any) -> timedelta | None:

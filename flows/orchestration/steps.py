@@ -18,10 +18,10 @@ from prefect.task_runners import TaskRunner, ThreadPoolTaskRunner
 from flows.config.connections import Connections
 from flows.config.settings import DataFolder, lineage_place
 from flows.core.clock import utc_now
-from flows.core.errors import RunLocked, WarehouseError
+from flows.core.errors import RunLocked, Unforeseen, WarehouseError
 from flows.core.redaction import scrub
 from flows.core.storage import recording
-from flows.core.unforeseen import exceptions_named
+from flows.core.unforeseen import describe_unforeseen, exceptions_named
 from flows.ingest.load import LoadResult
 from flows.lake.ops import record_run
 from flows.orchestration.failures import failed, is_scheduled, result_of
@@ -123,15 +123,20 @@ class RecordedRun:
                 ended_at=utc_now(),
                 release=self.release,
                 error=text,
+                is_whole=self.is_whole,
             )
         if not self.is_whole:
             return
         self._send_lineage(error if isinstance(error, WarehouseError) else None)
         if error is None:
             settle_success(self.folder, self.warnings, self.options)
-        elif isinstance(error, WarehouseError):
+        elif isinstance(error, Exception):
             loaded = {str(load.table) for load in self.loads if load.is_complete}
-            settle_failure(self.folder, error, loaded, self.options)
+            if isinstance(error, WarehouseError):
+                failure: WarehouseError = error
+            else:
+                failure = Unforeseen("the run", describe_unforeseen(error))
+            settle_failure(self.folder, failure, loaded, self.options)
 
     def saw(self, build: "Build", verdict: "Verdict") -> None:
         """Take what was built, and what its tests warn of."""

@@ -19,6 +19,7 @@ import pytest
 import yaml
 from deltalake import DeltaTable
 from support import prefect_view
+from support.alert_server import alert_server
 from support.files import holds
 from support.flow_shop import (
     CANARY,
@@ -332,6 +333,37 @@ def test_a_batch_out_of_contract_publishes_nothing(published: FlowShop) -> None:
     key, _, rows = prefect_view.artifact(run)
     assert key == "failed-gate-own-shop"
     assert "for example order_id=9-0, line_number=1" in [row["failing row"] for row in rows]
+
+
+@pytest.mark.slow
+def test_two_failed_runs_alert_once_and_a_good_one_says_that_it_is_over(
+    published: FlowShop, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def sell(pieces: object) -> None:
+        rows = [[f"9-{n}", 1, "2026-01-09 10:00", "", "A1", pieces, "2,50", "completed"] for n in range(40)]
+        published.drop("sales-9.csv", SALES, rows)
+
+    with alert_server() as server:
+        monkeypatch.setenv("ML_WAREHOUSE_ALERTS", server.url("all"))
+
+        # Given a file whose quantities are words, when two runs meet it
+        sell("many")
+        for _ in range(2):
+            with pytest.raises(GateFailed):
+                published.elt()
+
+        # Then the owner gets one message, with the next command, and no key or value of a row
+        (message,) = server.messages("all")
+        assert "Sales team:" in message
+        assert "sales.order_lines, contract gate (error): quantity: is no integer" in message
+        assert "  next: " in message
+        assert "9-0" not in message
+        assert CANARY not in message
+
+        # When the file is fixed, then the owner gets one message that it is over
+        sell(2)
+        published.elt()
+        assert ["sales.order_lines, contract gate: resolved" in text for text in server.messages("all")] == [True]
 
 
 @pytest.mark.slow
