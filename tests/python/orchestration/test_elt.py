@@ -258,7 +258,7 @@ def test_broken_gates_publish_nothing(published: FlowShop) -> None:
 
     # And an artifact has the failing rows, by their keys
     key, said, rows = prefect_view.artifact(run)
-    assert key == "failed-gate-own-shop"
+    assert key == "gates-own-shop"
     assert f"{published.folder.candidate}" in said
     assert {
         "model or source": "fct_order_lines",
@@ -298,7 +298,7 @@ def test_prefect_shows_each_model_with_its_tests_and_what_was_loaded(published: 
             assert shown[read].start_time < one.start_time, one.name
 
     # And the counts of the loads are in the artifacts, with the release
-    key, said, rows = prefect_view.artifact(run)
+    key, said, rows = prefect_view.artifact(run, "loads")
     assert key == "loads-own-shop"
     assert published.release_name in said
     counts = {"read": "120", "accepted": "120", "quarantined": "0", "known": "0", "duplicate": "0"}
@@ -331,7 +331,7 @@ def test_a_batch_out_of_contract_publishes_nothing(published: FlowShop) -> None:
     assert states["load sales.order_lines"] == "Failed"
     assert states["load crm.customers"] == "Completed"
     key, _, rows = prefect_view.artifact(run)
-    assert key == "failed-gate-own-shop"
+    assert key == "gates-own-shop"
     assert "for example order_id=9-0, line_number=1" in [row["failing row"] for row in rows]
 
 
