@@ -47,18 +47,24 @@ def _measure(repetitions: int) -> dict[str, Any]:
     from prefect.runtime import flow_run
 
     from demo.flow import SET, demo_day
-    from flows.elt import build_models
+    from flows.orchestration.dbt_task_runs import shown_models
+    from flows.orchestration.steps import step
     from flows.warehouse import build
-    from flows.warehouse.build import WITHOUT_UNIT_TESTS, prepare_candidate
+    from flows.warehouse.build import WITHOUT_UNIT_TESTS, build_candidate, prepare_candidate
     from flows.warehouse.dbt import Dbt
 
     demo_day()
     build.code_tests = lambda _dbt: {}  # both sides build without the tests of code alone
     dbt = Dbt.parse(settings.DataFolder.of(SET))
 
+    @step("build")
+    def build_shown() -> None:
+        with shown_models(dbt.manifest) as show:
+            build_candidate(dbt, full_refresh=True, select=None, on_event=[show])
+
     @flow(name="build only", log_prints=False)
     def in_flow() -> tuple[str, Times]:
-        return str(flow_run.id), timed(lambda: build_models(dbt, full_refresh=True, select=None))
+        return str(flow_run.id), timed(build_shown)
 
     times: dict[str, list[Times]] = {"plain": [], "in_flow": []}
     runs = []
