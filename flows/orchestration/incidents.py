@@ -166,13 +166,19 @@ def of_failure(error: WarehouseError, project: ProjectMap, options: str) -> list
     if isinstance(error, GateFailed):
         kind = LATE if error.gate == "freshness" else f"{error.gate} gate"
         by_table: dict[str, list[str]] = {}
+        owners: dict[str, str] = {}
         for finding in error.findings:
+            if owner := getattr(finding, "owner", ""):  # the one of a test, before that of the table
+                owners[finding.where] = project.owner_of_group(owner)
             counted = "" if finding.failures is None else f", {finding.failures:,} failures"
             by_table.setdefault(finding.where, []).append(f"{finding.what}{counted}")
         if len(by_table) > 1:
             by_table.pop("build", None)  # what was not built because of the others
         return [
-            Incident(table, kind, "error", project.owner(table), _shortened("; ".join(texts)), remedy)
+            Incident(
+                *(table, kind, "error", owners.get(table) or project.owner(table), _shortened("; ".join(texts))),
+                remedy=remedy,
+            )
             for table, texts in by_table.items()
         ]
     if isinstance(error, SourceFailed | SchemaMismatch):

@@ -49,17 +49,18 @@ class ProjectMap:
         if key in self.exposures:
             return str((self.exposures[key].get("owner") or {}).get("name") or "")
         if key in self.nodes:
-            return self._group(self._group_of(self.nodes[key]))
+            return self.owner_of_group(self._group_of(self.nodes[key]))
         if key not in self.sources:
             return ""
         readers = (one for one in self.nodes.values() if key in (one.get("depends_on") or {}).get("nodes", ()))
         groups = (self._group_of(one) for one in readers if one.get("resource_type") == "model")
-        return self._group(str(meta_of(self.sources[key]).get("owner") or next(filter(None, groups), "")))
+        return self.owner_of_group(str(meta_of(self.sources[key]).get("owner") or next(filter(None, groups), "")))
 
     def _group_of(self, node: Node) -> str:
         return str((node.get("config") or {}).get("group") or node.get("group") or "")
 
-    def _group(self, name: str) -> str:
+    def owner_of_group(self, name: str) -> str:
+        """Return the owner of a group by the group's name; the name itself if there is no such group."""
         for group in self.groups.values():
             if group["name"] == name:
                 return str((group.get("owner") or {}).get("name") or name)
