@@ -126,7 +126,7 @@ def record_run(
 
 
 def newest_completed_run(lake: Path) -> datetime | None:
-    """Return when the newest whole run that was completed ended, in UTC; None if there was none."""
+    """Return when the newest whole run that was completed ended, in UTC; None without one."""
     runs = open_table(lake / "ops" / "runs")
     present = {column.name for column in runs.schema().fields} if runs is not None else set()
     whole = "coalesce(is_whole, true)" if "is_whole" in present else "true"  # an earlier version wrote no such column

@@ -355,7 +355,8 @@ def test_two_failed_runs_alert_once_and_a_good_one_says_that_it_is_over(
         # Then the owner gets one message, with the next command, and no key or value of a row
         (message,) = server.messages("all")
         assert "Sales team:" in message
-        assert "sales.order_lines, contract gate (error): quantity: is no integer" in message
+        assert "sales.order_lines, contract gate (error): 40 of 40 new records break the contract" in message
+        assert "quantity: is no integer: 40 records" in message
         assert "  next: " in message
         assert "9-0" not in message
         assert CANARY not in message
