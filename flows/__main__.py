@@ -32,7 +32,7 @@ from flows.cli.init import init
 from flows.cli.learning import score, train, training_set
 from flows.cli.preview import preview
 from flows.cli.releases import prune, rebuild, releases, rollback
-from flows.core.errors import StorageFailed, Unforeseen, UsageError, WarehouseError
+from flows.core.errors import HeldBack, StorageFailed, Unforeseen, UsageError, WarehouseError
 from flows.core.names import TableName, did_you_mean
 from flows.core.terminal import TerminalHandler
 
@@ -324,9 +324,9 @@ def main() -> int:
         failure = error if isinstance(error, WarehouseError) else storage_failure(error)
         failure = failure or Unforeseen("python -m flows", describe_unforeseen(error))
         if failure.summary is not None:
-            from flows.cli.report import summarise_failure
+            from flows.cli.report import summarise, summarise_failure
 
-            say(summarise_failure(failure.summary))
+            say(summarise(failure.summary) if isinstance(failure, HeldBack) else summarise_failure(failure.summary))
         say(str(failure), is_error=True)
         return failure.exit_code
     return 0

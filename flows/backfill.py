@@ -156,7 +156,8 @@ def read_again(
     wanted = [(name, one) for name, one in tables_to_load(sources, contracts) if name in names]
     loading = partial(backfill_table, lake=sources.folder.lake, run_id=run_id, interval=interval)
     try:
-        run_loads(wanted, contracts, loading, loads)
+        for failure in run_loads(wanted, contracts, loading, loads).values():
+            raise failure
     finally:
         if is_published:
             emit_rows_accepted(sources.folder, [load for load in loads if load.is_complete])

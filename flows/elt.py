@@ -2,9 +2,10 @@
 
 import logging
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import replace
 from functools import partial
+from types import MappingProxyType
 
 import duckdb
 from prefect import flow
@@ -15,11 +16,11 @@ from flows.config.parameters import ConnectionsFile, FullRefresh, Selection, Set
 from flows.config.publications import publications_of
 from flows.config.settings import PROJECT, DataFolder
 from flows.config.slas import read_slas
-from flows.core.errors import GateFailed
+from flows.core.errors import GateFailed, SchemaMismatch, SourceFailed
 from flows.core.names import TableName
 from flows.core.redaction import scrub, without_values
 from flows.core.storage import storage_faults_named
-from flows.ingest.derived_tables import derive_table, derived_tables
+from flows.ingest.derived_tables import derive_table, derived_of, derived_tables
 from flows.ingest.load import LoadResult, load_table
 from flows.ingest.tables import tables_to_load
 from flows.lake.catalog import Pin, Verified, pin_catalog
@@ -55,6 +56,7 @@ from flows.warehouse.dbt import Dbt
 from flows.warehouse.descriptions import published_models
 from flows.warehouse.docs import write_docs
 from flows.warehouse.gates import Verdict, require_freshness, require_sound_build
+from flows.warehouse.hold import Held, failed_roots
 from flows.warehouse.pseudonyms import require_pseudonym_key
 from flows.warehouse.release import (
     Release,
@@ -65,7 +67,7 @@ from flows.warehouse.release import (
     prune_releases,
     publish_candidate,
 )
-from flows.warehouse.releases import newest_release
+from flows.warehouse.releases import newest_release, read_made_of
 
 logger = logging.getLogger(__name__)
 
@@ -81,6 +83,7 @@ def elt(
     """Bring the warehouse up to date and publish it, if every gate passes.
 
     Raises GateFailed, SourceFailed (after retries) or StorageFailed: nothing is published; RunLocked: nothing is done.
+    A set that is published by dependency holds back what depends on a failed source or gate, and raises HeldBack then.
     """
     started = time.monotonic()
     sources = read_connections(PROJECT / connections, connection_set)
@@ -98,37 +101,37 @@ def elt(
         contracts = contracts_of(dbt.manifest.sources.values())
         made_up = check_key(dbt, sources, contracts)
         check_lake(folder, contracts)
-        load_tables(sources, contracts, run.run_id, loads)
+        held = Held(dbt, sources.holding == "by_dependency" and select is None and not full_refresh)
+        load_tables(sources, contracts, run.run_id, loads, held)
         loads += derive_tables(sources, contracts, run.run_id)
         check_reconciliation(folder, loads)
         pins = pin_versions(folder, contracts)
         verified = verify_contents(folder, pins)
         start_candidate(dbt, empty=full_refresh and select is None)
         with damage_named(folder.lake, contracts, of=(GateFailed, duckdb.Error)):
-            stale = check_freshness(dbt, pins)
-            build, verdict = build_models(dbt, full_refresh, select)
+            stale = check_ages(dbt, contracts, pins, held)
+            if held.tables:
+                pins = pin_versions(folder, contracts, held.tables)
+            build, verdict = build_what_can_be(dbt, full_refresh, select, held)
         run.saw(build, verdict)
         release = None
         if select is None and has_news(dbt, build, sources.formats):
-            release = publish(dbt, with_warnings(build, verdict.told), pins, verified, sources.formats)
+            build = with_warnings(build, verdict.told)
+            release = publish(dbt, build, pins, verified, sources.formats, held.since)
             run.release = release.name
             show_changes(folder, release.name)
             follow_release(dbt, build, release)
-    notes = tuple(text for load in loads for text in load.notes) + stale + made_up
-    outcome = Outcome(
-        folder,
-        tuple(loads),
-        build,
-        verdict,
-        release,
-        notes,
-        example_query(dbt, folder.candidate if release is None else release.path),
-        time.monotonic() - started,
-        count_quarantine(folder.lake),
-        sources.options,
-        select is None,
-    )
-    show_outcome(outcome)
+        notes = tuple(text for load in loads for text in load.notes) + stale + made_up
+        outcome = Outcome(
+            *(folder, tuple(loads), build, verdict, release, notes),
+            example_query(dbt, folder.candidate if release is None else release.path),
+            time.monotonic() - started,
+            count_quarantine(folder.lake),
+            sources.options,
+            select is None,
+        )
+        show_outcome(outcome)
+        held.require_none(outcome, release.name if release is not None else None)
     return outcome
 
 
@@ -141,15 +144,19 @@ def parse_project(sources: Connections) -> Dbt:
 
 
 def load_tables(
-    sources: Connections, contracts: Mapping[TableName, Contract], run_id: str, loads: list[LoadResult]
+    sources: Connections, contracts: Mapping[TableName, Contract], run_id: str, loads: list[LoadResult], held: Held
 ) -> None:
     """Load every table that the set names, several at a time, and add what each has loaded, failed ones too.
 
-    Raises the first failure once all have ended.
+    Raises the first failure once all have ended, unless what depends on the table can be held back.
     """
     wanted = tables_to_load(sources, contracts)
+    loading = partial(load_table, lake=sources.folder.lake, run_id=run_id)
     try:
-        run_loads(wanted, contracts, partial(load_table, lake=sources.folder.lake, run_id=run_id), loads)
+        for name, failure in run_loads(wanted, contracts, loading, loads).items():
+            if not isinstance(failure, SourceFailed | SchemaMismatch | GateFailed):
+                raise failure
+            held.take_tables(failure, derived_of(name, contracts))
     finally:
         emit_rows_accepted(sources.folder, [load for load in loads if load.is_complete])
 
@@ -191,9 +198,13 @@ def check_reconciliation(folder: DataFolder, loads: list[LoadResult]) -> None:
 
 
 @step("pin catalog")
-def pin_versions(folder: DataFolder, contracts: Mapping[TableName, Contract]) -> dict[TableName, Pin]:
-    """Point the catalog's views at the newest version of each table."""
-    return pin_catalog(folder.catalog, folder.lake, contracts)
+def pin_versions(
+    folder: DataFolder, contracts: Mapping[TableName, Contract], held: Collection[TableName] = ()
+) -> dict[TableName, Pin]:
+    """Point the catalog's views at the newest version of each table; at that of the last release, if it is held."""
+    released = read_made_of(folder.warehouse.resolve()).versions if held else {}
+    stay = {name: released.get(name) for name in held}
+    return pin_catalog(folder.catalog, folder.lake, contracts, stay=stay)
 
 
 @step("verify contents")
@@ -230,21 +241,47 @@ def save_snapshots(dbt: Dbt) -> None:
         )
 
 
+def check_ages(
+    dbt: Dbt, contracts: Mapping[TableName, Contract], pins: Mapping[TableName, Pin], held: Held
+) -> tuple[str, ...]:
+    """Check the freshness of what is not held back yet; what is too old is held back, if that is allowed."""
+    while True:
+        try:
+            return check_freshness(dbt, {name: pin for name, pin in pins.items() if name not in held.tables})
+        except GateFailed as failure:
+            old = [TableName.parse(finding.where) for finding in failure.findings]
+            held.take_tables(failure, {name for one in old for name in derived_of(one, contracts)})
+
+
 @step("check freshness")
 def check_freshness(dbt: Dbt, pins: Mapping[TableName, Pin]) -> tuple[str, ...]:
     """Compare the age of the loaded sources with what their contracts promise."""
     return require_freshness(dbt, [name for name, pin in pins.items() if pin.version is not None])
 
 
+def build_what_can_be(dbt: Dbt, full_refresh: bool, select: str | None, held: Held) -> tuple[Build, Verdict]:
+    """Build and test the candidate; after a failure that can be held back, begin again without what depends on it."""
+    while True:
+        try:
+            return build_models(dbt, full_refresh, select, held.roots)
+        except GateFailed as failure:
+            held.take(failure, failure.roots)
+        start_candidate(dbt, empty=False)
+
+
 @step("build")
-def build_models(dbt: Dbt, full_refresh: bool, select: str | None) -> tuple[Build, Verdict]:
+def build_models(dbt: Dbt, full_refresh: bool, select: str | None, held: Collection[str] = ()) -> tuple[Build, Verdict]:
     """Build and test the candidate; each model is a task run of its own, its tests with it.
 
     A build that the gates stop has failed itself.
     """
     with shown_models(dbt.manifest) as show:
-        build = build_candidate(dbt, full_refresh=full_refresh, select=select, on_event=[show])
-    return build, check_gates(dbt, build)
+        build = build_candidate(dbt, full_refresh=full_refresh, select=select, on_event=[show], held=held)
+    try:
+        return build, check_gates(dbt, build)
+    except GateFailed as failure:
+        failure.roots = failed_roots(dbt, build)
+        raise
 
 
 @step("check gates")
@@ -260,6 +297,7 @@ def publish(
     pins: Mapping[TableName, Pin],
     verified: Mapping[TableName, Verified],
     formats: Sequence[str] = (),
+    held_back: Mapping[str, str] = MappingProxyType({}),
 ) -> Release:
     """Flip the readers to the candidate under a name that no release ever had, and keep the newest releases."""
     name = next_release_name(dbt.folder, used_release_names(dbt.folder.lake))
@@ -268,7 +306,7 @@ def publish(
     wanted = publications_of(dbt.manifest.nodes.values())
     before = last_published(dbt.folder)
     published = publish_versions(dbt.folder.lake, dbt.folder.candidate, wanted, made_of.contents, name, before)
-    made_of = replace(made_of, published=published)
+    made_of = replace(made_of, published=published, held_back=held_back)
     record_release(dbt.folder.lake, name, scrub(made_of.text))
     models = published_models(dbt.manifest)
     release = publish_candidate(

@@ -44,7 +44,8 @@ class Outcome:
     def headline(self) -> str:
         """One line on what was built and tested, and on what was kept since nothing about it has changed."""
         kinds = ("model", "seed", "snapshot")
-        built, kept = self.build.count(*kinds), len(self.build.kept(*kinds))
+        built, held = self.build.count(*kinds), self.build.held
+        kept = sum(state.unique_id not in held for state in self.build.kept(*kinds))
         models = f"{built} models, seeds and snapshots built" + (f", {kept} unchanged" if kept else "")
         carried_over = f", {self.verdict.carried_over} carried over" if self.verdict.carried_over else ""
         return f"{models}; {self.verdict.passed} tests passed{carried_over}{self._warned}"

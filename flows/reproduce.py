@@ -51,6 +51,8 @@ def rebuild_release(folder: DataFolder, name: str) -> Rebuilt:
     """
     started = time.monotonic()
     made_of = find_made_of(folder, name)
+    if made_of.held_back:
+        raise _held_back(name, made_of)
     if hash_code(made_of.variables) != made_of.code:
         raise _other_code(folder, name, made_of)
     require_tables(folder, name, made_of)
@@ -120,6 +122,14 @@ def require_tables(folder: DataFolder, name: str, made_of: MadeOf) -> None:
                 f"the lake has no version {version} of the table that the release was made of",
                 "It was made again since. Build a new release of what the lake has: python -m flows elt",
             )
+
+
+def _held_back(name: str, made_of: MadeOf) -> UsageError:
+    earlier = ", ".join(sorted({*made_of.held_back.values()}, key=release_order))
+    return UsageError(
+        f"The release {name} holds {len(made_of.held_back)} tables back, which are of {earlier}. Nothing was done.",
+        f"Build those again: {command()} rebuild {earlier.partition(', ')[0]}",
+    )
 
 
 def _other_code(folder: DataFolder, name: str, made_of: MadeOf) -> UsageError:

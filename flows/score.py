@@ -30,7 +30,7 @@ from flows.orchestration.failures import failure_shown
 from flows.orchestration.incidents import job_watched, settle_drift
 from flows.orchestration.steps import flow_lock, step
 from flows.train import parse_exposures, show_report, train_models
-from flows.warehouse.releases import newest_release
+from flows.warehouse.releases import held_tables, newest_release
 
 logger = logging.getLogger(__name__)
 
@@ -104,6 +104,9 @@ def score_model(folder: DataFolder, exposure: MlExposure, registry: Registry) ->
         )
     if exposure.score is None:
         return ScoreOutcome(exposure.name, "not scored", champion.version, notes=("it names no model score_…",))
+    if earlier := held_tables(folder.warehouse).get(exposure.score):
+        note = f"{exposure.score} is held back, as release {earlier} had it: {command()} status"
+        return ScoreOutcome(exposure.name, "held back", champion.version, notes=(note,))
     if is_scored(folder, exposure, champion, newest_release(folder)):
         return ScoreOutcome(
             exposure.name, "unchanged", champion.version, notes=("this release is scored by this version already",)

@@ -19,6 +19,7 @@ from flows.lake.quarantine_report import count_quarantine
 from flows.orchestration.run_lock import find_owner
 from flows.orchestration.slas import checked_sources, exposure_states
 from flows.warehouse.project_map import ProjectMap
+from flows.warehouse.releases import held_tables
 
 Line = tuple[str, str]
 """The subject of a line, and its text; lines on one subject follow each other."""
@@ -81,6 +82,10 @@ def _release(folder: DataFolder) -> Iterator[Line]:
         identity, _, changes = commit.partition("-")
         code = f", of git commit {identity[:12]}{' with changes that are not committed' if changes else ''}"
     yield "release", f"{name}, {age_in_words(built_at)} old{code}"
+    held = held_tables(file)
+    if held:
+        text = f"{len(held)} tables are held back, as release {' or '.join(sorted({*held.values()}))} had them: "
+        yield "release", text + _shortened(", ".join(held))
     rollback = last_rollback(folder.lake)
     if rollback is not None and rollback[0] == name:
         yield "release", f"readers were sent here from {rollback[1]}, {age_in_words(rollback[2])} ago"

@@ -5,7 +5,7 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
-from typing import Annotated, Any, Literal, Self
+from typing import Annotated, Any, Literal, Self, get_args
 
 from jinja2 import StrictUndefined, TemplateError
 from jinja2.sandbox import SandboxedEnvironment
@@ -25,6 +25,10 @@ PUBLISH = "publish"
 """The key of a set that names a further format of its release, beside its sources."""
 
 PARQUET = "parquet"
+RELEASE = "release"
+"""The key of a set that says how much of a release one failure holds back."""
+
+Holding = Literal["all_or_nothing", "by_dependency"]
 REMEDY = "Fix the file; CONTRIBUTING.md, «Keys of a mapping», lists the keys."
 
 
@@ -227,6 +231,8 @@ class Connections:
     variables: Mapping[str, Any] = field(default_factory=dict)
     formats: tuple[str, ...] = ()
     """The formats in which marts are published beside the release's file."""
+    holding: Holding = "all_or_nothing"
+    """How much a failed source or gate holds back: the whole release, or the tables that depend on it."""
 
     @property
     def options(self) -> str:
@@ -248,6 +254,7 @@ def connections_schema() -> dict[str, Any]:
         one_set["properties"] = {
             VARS: {"type": "object", "description": "Own values for vars of dbt_project.yml"},
             PUBLISH: {"const": PARQUET, "description": "Marts as Parquet beside the release's file"},
+            RELEASE: {"enum": [*get_args(Holding)], "description": "What a failed source or gate holds back"},
         }
     return schema
 
@@ -272,6 +279,7 @@ def parse_connections(path: Path, connection_set: str | None = None) -> tuple[Co
     mistakes: list[UsageError] = []
     variables: Mapping[str, Any] = {}
     formats: tuple[str, ...] = ()
+    holding: Holding = "all_or_nothing"
     if isinstance(value, dict):
         try:
             variables = parse_variables(value.pop(VARS, None), f"{shown(path)}: {name}.{VARS}")
@@ -279,6 +287,10 @@ def parse_connections(path: Path, connection_set: str | None = None) -> tuple[Co
             mistakes.append(error)
         try:
             formats = _parse_formats(value.pop(PUBLISH, None), f"{shown(path)}: {name}.{PUBLISH}")
+        except UsageError as error:
+            mistakes.append(error)
+        try:
+            holding = _parse_holding(value.pop(RELEASE, holding), f"{shown(path)}: {name}.{RELEASE}")
         except UsageError as error:
             mistakes.append(error)
     folder, sources = settings.DataFolder.of(name), dict[str, Connection]()
@@ -291,7 +303,7 @@ def parse_connections(path: Path, connection_set: str | None = None) -> tuple[Co
         for source, options in parsed.items():
             place = {"source": source, "data": folder.path, "file": shown(path), "connection_set": name}
             sources[source] = Connection.model_construct(**{**dict(options), **place})
-    return Connections(name, folder, sources, path, variables, formats), mistakes
+    return Connections(name, folder, sources, path, variables, formats, holding), mistakes
 
 
 def _parse_formats(value: Any, place: str) -> tuple[str, ...]:
@@ -301,3 +313,11 @@ def _parse_formats(value: Any, place: str) -> tuple[str, ...]:
     if value != PARQUET:
         raise UsageError(f"{place} is {value!r}; write {PARQUET}, or leave the key out.", REMEDY)
     return (PARQUET,)
+
+
+def _parse_holding(value: Any, place: str) -> Holding:
+    """Return what a failure holds back; raises UsageError for another word."""
+    known: tuple[Holding, ...] = get_args(Holding)
+    if value not in known:
+        raise UsageError(f"{place} is {value!r}; write {' or '.join(known)}.", REMEDY)
+    return known[known.index(value)]

@@ -4,11 +4,13 @@ Every error that a user can meet is a `WarehouseError`; its `exit_code` is the c
 Messages hold no personal data: they name rows by their keys and leave values out.
 """
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass, fields, is_dataclass
 from typing import Any, ClassVar
 
 UNCHANGED = "The published release is unchanged."
+HELD_SHOWN = 8
+"""How many tables that are held back a message names."""
 
 
 class WarehouseError(Exception):
@@ -18,9 +20,16 @@ class WarehouseError(Exception):
     committed: Any = None
     """The part of a failed load that was committed before it failed: a LoadResult."""
     summary: Any = None
-    """The loads and remarks of a failed run: a FailedRun."""
+    """The loads and remarks of a failed run: a FailedRun; of one that has published in part, its Outcome."""
+    roots: Collection[str] = ()
+    """The nodes and source tables that a failed build is about, by dbt's unique id."""
     shown_in: frozenset[str] = frozenset()
     """The ids of the flow runs in Prefect whose log has the message already."""
+
+    @property
+    def fault(self) -> str:
+        """The failure and its remedy, without its consequence for the release."""
+        return str(self)
 
     def __repr__(self) -> str:
         return f"{type(self).__name__}: {str(self).partition(chr(10))[0]}"
@@ -85,9 +94,17 @@ class GateFailed(WarehouseError):
     remedy: str
     exit_code: ClassVar[int] = 3
 
+    @property
+    def fault(self) -> str:
+        """The findings and the remedy."""
+        return f"{self._found}\n{self.remedy}"
+
+    @property
+    def _found(self) -> str:
+        return "\n".join([f"The {self.gate} gate failed:", *(f"  {finding}" for finding in self.findings)])
+
     def __str__(self) -> str:
-        lines = "\n".join(f"  {finding}" for finding in self.findings)
-        return f"The {self.gate} gate failed:\n{lines}\nNothing was published. {UNCHANGED}\n{self.remedy}"
+        return f"{self._found}\nNothing was published. {UNCHANGED}\n{self.remedy}"
 
 
 @dataclass(eq=False, repr=False)
@@ -103,6 +120,11 @@ class SourceFailed(WarehouseError):
     is_transient: bool = False
     is_unreachable: bool = False
     exit_code: ClassVar[int] = 4
+
+    @property
+    def fault(self) -> str:
+        """The table, the cause and the remedy."""
+        return f"{self.table}: {self.cause}\n{self.remedy}"
 
     def __str__(self) -> str:
         return (
@@ -125,11 +147,44 @@ class SchemaMismatch(WarehouseError):
     remedy: str
     exit_code: ClassVar[int] = 4
 
-    def __str__(self) -> str:
+    @property
+    def fault(self) -> str:
+        """The table, what was expected and found, and the remedy."""
+        return f"{self._found}\n{self.remedy}"
+
+    @property
+    def _found(self) -> str:
         found = f"; the source has {', '.join(self.found)}" if self.found else ""
+        return f"{self.table}: {self.expected}{found}."
+
+    def __str__(self) -> str:
         return (
-            f"{self.table}: {self.expected}{found}.\n"
-            f"The batch was not loaded; batches before it stay in the lake. {UNCHANGED}\n{self.remedy}"
+            f"{self._found}\nThe batch was not loaded; batches before it stay in the lake. {UNCHANGED}\n{self.remedy}"
+        )
+
+
+@dataclass(eq=False, repr=False)
+class HeldBack(WarehouseError):
+    """A source or a gate failed, and the set publishes what does not depend on it: the other tables are held back.
+
+    `causes` are the failures. `tables` are the names of the tables that stay as they were. `release` is the new one;
+    None if nothing else was new.
+    """
+
+    causes: tuple[WarehouseError, ...]
+    tables: tuple[str, ...]
+    release: str | None
+    exit_code: ClassVar[int] = 7
+
+    def __str__(self) -> str:
+        few, more = self.tables[:HELD_SHOWN], len(self.tables) - HELD_SHOWN
+        listed = ", ".join(few) + (f" and {more} more" if more > 0 else "")
+        published = f"Release {self.release} is published" if self.release else "Nothing else was new"
+        return "\n".join(
+            [
+                f"{published}; {len(self.tables)} tables are held back, as the release before had them: {listed}",
+                *(cause.fault for cause in self.causes),
+            ]
         )
 
 

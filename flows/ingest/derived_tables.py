@@ -255,6 +255,15 @@ def derived_tables(contracts: Mapping[TableName, Contract]) -> list[Contract]:
     return [contracts[name] for name in order if name in derived]
 
 
+def derived_of(name: TableName, contracts: Mapping[TableName, Contract]) -> set[TableName]:
+    """Return a table and those that are derived of it, directly or not."""
+    found = {name}
+    for contract in derived_tables(contracts):
+        if contract.derivation and contract.derivation.of in found:
+            found.add(contract.name)
+    return found
+
+
 def derive_table(
     contract: Contract,
     contracts: Mapping[TableName, Contract],

@@ -47,17 +47,26 @@ class Verified:
 
 
 def pin_catalog(
-    path: Path, lake: Path, contracts: Mapping[TableName, Contract], versions: Mapping[TableName, int] | None = None
+    path: Path,
+    lake: Path,
+    contracts: Mapping[TableName, Contract],
+    versions: Mapping[TableName, int] | None = None,
+    *,
+    stay: Mapping[TableName, int | None] | None = None,
 ) -> dict[TableName, Pin]:
     """Point every view at the newest version of its table, and return the pins.
 
-    With `versions` the views show these; a table without one is empty, as before its first load.
+    With `versions` the views show these; a table without one is empty, as before its first load. Tables that `stay`
+    show these versions, and the others their newest ones; None is one that was never loaded.
     """
     with _exclusive(path):
+        stay = stay or {}
         shown = contracts if versions is None else contracts.keys() & versions.keys()
         pins = dict.fromkeys(contracts, Pin(None, 0))
         for name in shown:
-            table = RawTable(lake, name, None if versions is None else versions[name])
+            if name in stay and stay[name] is None:
+                continue
+            table = RawTable(lake, name, stay.get(name) if versions is None else versions[name])
             pins[name] = Pin(table.version, table.batch, table.rows_state)
         _write(path, lake, contracts, pins)
     return pins

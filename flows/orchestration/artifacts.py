@@ -10,7 +10,7 @@ import duckdb
 from prefect.artifacts import create_table_artifact
 
 from flows.config.settings import DataFolder
-from flows.core.errors import GateFailed, WarehouseError
+from flows.core.errors import GateFailed, HeldBack, WarehouseError
 from flows.core.names import TableName
 from flows.core.redaction import scrub
 from flows.ingest.load import LoadResult
@@ -29,6 +29,11 @@ def failure_listed(folder: DataFolder) -> Iterator[None]:
     """Show what a gate found, by keys alone, or why a run failed else; with the next command and pages of the docs."""
     try:
         yield
+    except HeldBack as failure:
+        told = [{"what": line} for cause in failure.causes for line in scrub(cause.fault).splitlines()]
+        text = f"**{escape(scrub(str(failure)).splitlines()[0], quote=False)}**"
+        show_rows(f"failures-{folder.path.name}", told, text)
+        raise
     except GateFailed as failure:
         rows = [
             {
@@ -71,6 +76,8 @@ def failed_run_told(run: RecordedRun) -> Iterator[list[LoadResult]]:
     folder, loads = run.folder, run.loads
     try:
         yield loads
+    except HeldBack:  # its loads are shown already
+        raise
     except WarehouseError as error:
         quarantine: Mapping[TableName, int] = {}
         with suppress(Exception):  # the failure itself is the one to tell

@@ -7,6 +7,7 @@ from contextlib import contextmanager
 from flows.config.settings import DataFolder, command
 from flows.core.errors import (
     GateFailed,
+    HeldBack,
     RunLocked,
     SchemaMismatch,
     SourceFailed,
@@ -79,6 +80,15 @@ def _settle(
     record(lake, [one.incident for one in over], "resolved")
     for ended in over:
         emit_incident(folder, ended.incident, is_over=True)
+
+
+def settle_held(folder: DataFolder, error: HeldBack, warnings: Mapping[str, Collection[str]], options: str) -> None:
+    """Open the incidents of a run that has published in part, and close those of earlier runs that it did not find."""
+    settle(
+        folder,
+        lambda project: [*of_failure(error, project, options), *of_warnings(warnings, project, options)],
+        lambda one: is_of_a_run(one.kind),
+    )
 
 
 def settle_failure(folder: DataFolder, error: WarehouseError, loaded: Collection[str], options: str) -> None:
@@ -162,6 +172,8 @@ def settle_drift(folder: DataFolder, drifted: Mapping[str, tuple[str, bool]], sc
 
 def of_failure(error: WarehouseError, project: ProjectMap, options: str) -> list[Incident]:
     """Return the incidents that an error tells: one for each table that a gate found faults in, else one."""
+    if isinstance(error, HeldBack):
+        return [one for cause in error.causes for one in of_failure(cause, project, options)]
     remedy = _next(error, options)
     if isinstance(error, GateFailed):
         kind = LATE if error.gate == "freshness" else f"{error.gate} gate"

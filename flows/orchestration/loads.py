@@ -29,10 +29,10 @@ def run_loads(
     contracts: Mapping[TableName, Contract],
     loading: Callable[..., LoadResult],
     loads: list[LoadResult],
-) -> None:
-    """Load tables, several at a time, and add what each has loaded, failed ones too.
+) -> Mapping[TableName, BaseException]:
+    """Load tables, several at a time, and add what each has loaded, failed ones too; return the failures by table.
 
-    `loading` is called with a connection, a contract and a connector. Raises the first failure once all have ended.
+    `loading` is called with a connection, a contract and a connector.
     """
     wanted = list(wanted)
     for connection in {one.source: one for _, one in wanted}.values():
@@ -44,14 +44,17 @@ def run_loads(
             for name, one in wanted
         ]
         wait(futures)
-    failures = [future.state.result(raise_on_failure=False) for future in futures if not future.state.is_completed()]
     results = [future.state.result(raise_on_failure=False) for future in futures]
+    failures = {
+        name: result if isinstance(result, BaseException) else RuntimeError(str(result))
+        for (name, _), future, result in zip(wanted, futures, results, strict=True)
+        if not future.state.is_completed()
+    }
     done = [result if isinstance(result, LoadResult) else getattr(result, "committed", None) for result in results]
     loads += [result for result in done if isinstance(result, LoadResult)]
-    for failure in failures[1:]:  # its own task has told all of it
+    for failure in [*failures.values()][1:]:  # its own task has told all of it
         logger.error("%s", scrub(str(failure)).partition("\n")[0])
-    if failures:
-        raise failures[0] if isinstance(failures[0], BaseException) else RuntimeError(str(failures[0]))
+    return failures
 
 
 def is_transient(_task: object, _run: TaskRun, state: State[Any]) -> bool:

@@ -18,14 +18,14 @@ from prefect.task_runners import TaskRunner, ThreadPoolTaskRunner
 from flows.config.connections import Connections
 from flows.config.settings import DataFolder, lineage_place
 from flows.core.clock import utc_now
-from flows.core.errors import RunLocked, Unforeseen, WarehouseError
+from flows.core.errors import HeldBack, RunLocked, Unforeseen, WarehouseError
 from flows.core.redaction import scrub
 from flows.core.storage import recording
 from flows.core.unforeseen import describe_unforeseen, exceptions_named
 from flows.ingest.load import LoadResult
 from flows.lake.ops import record_run
 from flows.orchestration.failures import failed, is_scheduled, result_of
-from flows.orchestration.incidents import settle_failure, settle_success
+from flows.orchestration.incidents import settle_failure, settle_held, settle_success
 from flows.orchestration.open_lineage import Lineage, send_lineage
 from flows.orchestration.run_lock import run_lock
 from flows.warehouse.project_map import ProjectMap
@@ -130,6 +130,8 @@ class RecordedRun:
         self._send_lineage(error if isinstance(error, WarehouseError) else None)
         if error is None:
             settle_success(self.folder, self.warnings, self.options)
+        elif isinstance(error, HeldBack):
+            settle_held(self.folder, error, self.warnings, self.options)
         elif isinstance(error, Exception):
             loaded = {str(load.table) for load in self.loads if load.is_complete}
             if isinstance(error, WarehouseError):

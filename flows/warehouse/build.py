@@ -59,7 +59,8 @@ class Build:
 
     `states` are those of all nodes, by unique id; `ran` are the nodes that are not kept as the last release holds them.
     `passed_before` are the tests of code alone that the same code has passed before, by name. `not_built` counts nodes
-    that were left out, since what they read has failed. `invocations` are dbt's, one for each wave.
+    that were left out, since what they read has failed. `invocations` are dbt's, one for each wave. `held` are the
+    nodes that stay as the last release has them, since they depend on what has failed.
     """
 
     results: tuple[Any, ...]
@@ -72,6 +73,7 @@ class Build:
     passed_before: Collection[str] = ()
     not_built: int = 0
     invocations: tuple[str, ...] = ()
+    held: frozenset[str] = frozenset()
 
     def count(self, *kinds: str) -> int:
         """Count the nodes of these resource types that ran and are not as they were."""
@@ -158,11 +160,19 @@ def drop_orphaned_relations(dbt: Dbt) -> list[str]:
     return dropped
 
 
-def build_candidate(dbt: Dbt, *, full_refresh: bool, select: str | None, on_event: Sequence[OnEvent] = ()) -> Build:
+def build_candidate(
+    dbt: Dbt,
+    *,
+    full_refresh: bool,
+    select: str | None,
+    on_event: Sequence[OnEvent] = (),
+    held: Collection[str] = (),
+) -> Build:
     """Bring the candidate up to date and close it; the results hold the failures, which the gates read.
 
     Nodes that the last release holds under the same code and inputs are kept, with the results of their tests.
-    `full_refresh` keeps nothing. With `select`, these nodes are built and tested, and no others.
+    `full_refresh` keeps nothing. With `select`, these nodes are built and tested, and no others. Nodes that are `held`,
+    by unique id, or depend on what is, stay as the last release has them.
     """
     started = time.monotonic()
     progress = Progress()
@@ -171,7 +181,7 @@ def build_candidate(dbt: Dbt, *, full_refresh: bool, select: str | None, on_even
         if select is not None:
             build = _build_selection(dbt, select.split(), full_refresh, seen)
         else:
-            build = _build_what_changed(dbt, full_refresh, progress, seen)
+            build = _build_what_changed(dbt, full_refresh, progress, seen, held)
     candidate = dbt.folder.candidate
     if not candidate.exists():  # a selection that matches nothing
         duckdb.connect(str(candidate)).close()
@@ -199,7 +209,9 @@ def _build_selection(dbt: Dbt, selected: Sequence[str], full_refresh: bool, on_e
     return Build(tuple(results), "", NO_FILE, 0, hash_code(dbt.variables))
 
 
-def _build_what_changed(dbt: Dbt, full_refresh: bool, progress: Progress, on_event: Sequence[OnEvent]) -> Build:
+def _build_what_changed(
+    dbt: Dbt, full_refresh: bool, progress: Progress, on_event: Sequence[OnEvent], held: Collection[str]
+) -> Build:
     """Build and test the nodes whose code or inputs are not those of the last release, wave by wave."""
     candidate, code, release = dbt.folder.candidate, hash_code(dbt.variables), _last_release(dbt.folder)
     prints = Fingerprints(dbt.manifest, dbt.variables, _key_fingerprint(dbt))
@@ -209,6 +221,7 @@ def _build_what_changed(dbt: Dbt, full_refresh: bool, progress: Progress, on_eve
         sources=_source_states(dbt),
         before=read_trusted_states(release, dbt.manifest.nodes) if release is not None and not full_refresh else {},
         present=present_relations(candidate),
+        held={*held},
     )
     options = ["--full-refresh"] if full_refresh else []
     results: list[Any] = []
@@ -233,6 +246,7 @@ def _build_what_changed(dbt: Dbt, full_refresh: bool, progress: Progress, on_eve
         frozenset(rebuild.ran),
         [dbt.node(key).name for key in proofs.keys() - wanted.keys()],
         rebuild.not_built,
+        held=frozenset(rebuild.held & dbt.manifest.nodes.keys()),
     )
 
 

@@ -103,6 +103,7 @@ BOOKKEEPING_TABLES = (
             "variables": "Vars of the set as JSON.",
             "contents": "A hash of the rows of each table by dbt's id, and of code and inputs of what has no rows.",
             "delta_versions": "Place and version of each table that is published as a Delta table, too.",
+            "held_back": "Release that each held source and table comes from, by dbt's id.",
         },
     ),
     PublishedModel(

@@ -25,7 +25,8 @@ class Rebuild:
     """Decides wave by wave which nodes run, and knows the state of each node that is decided.
 
     `code_of` gives the fingerprint of a node's code. `sources` and `before` are the states of the source tables and of
-    the last release's nodes. `present` lists the relations of its file by schema and name.
+    the last release's nodes. `present` lists the relations of its file by schema and name. `held` are nodes and sources
+    that are held back, by unique id. They and all that depends on them stay as the last release has them.
     """
 
     manifest: Manifest
@@ -33,6 +34,7 @@ class Rebuild:
     sources: Mapping[str, str]
     before: Mapping[str, NodeState]
     present: set[tuple[str, str]]
+    held: set[str] = field(default_factory=set)
     states: dict[str, NodeState] = field(default_factory=dict)
     ran: set[str] = field(default_factory=set)
     blocked: set[str] = field(default_factory=set)
@@ -58,6 +60,9 @@ class Rebuild:
                 continue
             node = self.manifest.nodes[key]
             parents = self._parents(node)
+            if key in self.held or any(parent in self.held for parent in parents):
+                self._hold(key)
+                continue
             if any(parent in self.blocked for parent in parents):
                 self.blocked.add(key)
                 continue
@@ -80,7 +85,7 @@ class Rebuild:
         hashes = contents(tables)
         for key in self._order:
             node = self.manifest.nodes[key]
-            if is_view(node) and key not in self.states and self._is_known(node):
+            if is_view(node) and key not in self.states and key not in self.held and self._is_known(node):
                 self._settle(node, set())
             if key not in done or key in self.states:
                 continue
@@ -100,7 +105,15 @@ class Rebuild:
     @property
     def not_built(self) -> int:
         """The number of nodes that were not run, since what they read has failed."""
-        return len(self.blocked - self.states.keys() - self.ran)
+        return len(self.blocked - self.states.keys() - self.ran - self.held)
+
+    def _hold(self, key: str) -> None:
+        """Leave a node as the last release has it; a new view or test, which it does not have, waits."""
+        self.held.add(key)
+        if key in self.before:
+            self.states[key] = self.before[key]
+        else:
+            self.blocked.add(key)
 
     def _settle(self, node: Any, wave: set[str]) -> None:
         """Decide on a node whose inputs are known: it is kept, is a view, or runs."""

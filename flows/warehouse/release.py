@@ -237,7 +237,8 @@ def _seal(
             "cast($versions as map(varchar, bigint)) as raw_versions, cast($tests as map(varchar, varchar)) as tests, "
             f"cast($verified as map(varchar, {VERIFIED})) as verified, cast($before as varchar) as previous_release, "
             "$variables as variables, cast($contents as map(varchar, varchar)) as contents, "
-            f"cast($published as map(varchar, {PUBLISHED})) as delta_versions",
+            f"cast($published as map(varchar, {PUBLISHED})) as delta_versions, "
+            "cast($held as map(varchar, varchar)) as held_back",
             {
                 "name": name,
                 "built": utc_now(),
@@ -252,6 +253,7 @@ def _seal(
                 "variables": scrub(json.dumps(made_of.variables)),
                 "contents": _map(made_of.contents),
                 "published": _map(_delta_versions(folder, made_of)),
+                "held": _map(made_of.held_back),
             },
         )
         annotate(database, (*BOOKKEEPING_TABLES, *models))

@@ -31,7 +31,8 @@ class MadeOf:
 
     `versions` are Delta versions of raw tables, `table_ids` the Delta ids of those tables, `variables` the set's vars.
     `contents` has a hash of the rows of each model, seed and snapshot, by dbt's unique id. `published` are the Delta
-    versions of those of its own tables that are published as Delta, too, by their names.
+    versions of those of its own tables that are published as Delta, too, by their names. `held_back` are the releases
+    that held tables come from, by unique id.
     """
 
     commit: str | None
@@ -41,6 +42,7 @@ class MadeOf:
     table_ids: Mapping[TableName, str]
     contents: Mapping[str, str]
     published: Mapping[str, int] = field(default_factory=dict)
+    held_back: Mapping[str, str] = field(default_factory=dict)
 
     @classmethod
     def of(
@@ -155,6 +157,17 @@ def read_made_of(database: Path) -> MadeOf:
     return _made_of(_row(database))
 
 
+def read_held(database: Path) -> Mapping[str, str]:
+    """Return the releases that the held tables of a release come from, by dbt's unique id; empty without any."""
+    return read_made_of(database).held_back if database.exists() else {}
+
+
+def held_tables(database: Path) -> Mapping[str, str]:
+    """Return the releases that the held tables and functions of a release come from, by their names, sorted."""
+    held = {key.rpartition(".")[2]: of for key, of in read_held(database).items() if not key.startswith("source.")}
+    return dict(sorted(held.items()))
+
+
 def named_versions(folder: DataFolder) -> dict[TableName, set[int]]:
     """Return the Delta versions of raw tables that the kept releases were built from."""
     named: dict[TableName, set[int]] = {}
@@ -223,4 +236,5 @@ def _made_of(stated: Mapping[str, Any]) -> MadeOf:
         {TableName.parse(name): state["table_id"] for name, state in stated.get("verified") or ()},
         dict(stated.get("contents") or ()),
         {name: one["version"] for name, one in stated.get("delta_versions") or ()},
+        dict(stated.get("held_back") or ()),
     )

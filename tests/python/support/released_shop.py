@@ -1,7 +1,7 @@
 """A shop whose warehouse is released after every load: what has not changed is kept from the last release."""
 
 import hashlib
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -49,11 +49,19 @@ class Released(Warehouse):
         self.data.path.mkdir()
         self.path = self.data.warehouse
 
-    def release(self, lake: Lake, variables: Mapping[str, Any] | None = None, *, full_refresh: bool = False) -> Build:
-        """Build what has changed, and publish it, without gates."""
+    def release(
+        self,
+        lake: Lake,
+        variables: Mapping[str, Any] | None = None,
+        *,
+        full_refresh: bool = False,
+        held: Collection[str] = (),
+    ) -> Build:
+        """Build what has changed, but for what is held back, and publish it, without gates."""
         self.write_catalog(lake)
         prepare_candidate(self.data, empty=full_refresh or not self.data.warehouse.exists())
-        build = build_candidate(Dbt(self.data, self.manifest, variables or {}), full_refresh=full_refresh, select=None)
+        dbt = Dbt(self.data, self.manifest, variables or {})
+        build = build_candidate(dbt, full_refresh=full_refresh, select=None, held=held)
         assert all(result.status in ("success", "pass", "warn") for result in build.results), [
             (result.node.name, result.message) for result in build.results if result.status not in ("success", "pass")
         ]
