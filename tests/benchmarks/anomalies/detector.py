@@ -1,6 +1,7 @@
-"""The project's detector of anomalies, which is SQL of its macros, over series in DuckDB."""
+"""The project's detector of anomalies, which is SQL of its macros and generic tests, over relations in DuckDB."""
 
 import re
+from dataclasses import dataclass
 from typing import Any
 
 import duckdb
@@ -8,50 +9,65 @@ from jinja2 import Environment
 
 from flows.config.settings import PROJECT
 
-FOLDERS = ("macros/observability", "macros/dialect")
-
-
-MACRO = re.compile(r"{%-? macro (\w+)\(")
+FOLDERS = ("macros/observability", "macros/dialect", "tests/dbt/generic")
+NAMED = re.compile(r"{%-? (?:macro|test) (\w+)\(")
 
 
 class Refused(Exception):
     """A macro refused its arguments."""
 
 
+@dataclass(frozen=True)
+class Relation:
+    """A table as a generic test sees it."""
+
+    identifier: str
+    schema: str = "main"
+
+    def __str__(self) -> str:
+        return f"{self.schema}.{self.identifier}"
+
+
+class Returned(Exception):
+    """Carries what a macro returns, as dbt's own macros do."""
+
+    def __init__(self, value: Any) -> None:
+        super().__init__()
+        self.value = value
+
+
 def load_macros() -> dict[str, Any]:
-    """Return the macros that the detector consists of, by name; each gives SQL for DuckDB, or a value."""
+    """Return the macros and generic tests by name; each is called as in dbt, and gives SQL for DuckDB, or a value."""
     jinja = Environment(extensions=["jinja2.ext.do"])
+    bodies: dict[str, Any] = {}
 
-    class Adapter:
-        @staticmethod
-        def dispatch(name: str) -> Any:
-            return macros[f"default__{name}"]
+    def named(name: str) -> Any:
+        def call(*given: Any, **options: Any) -> Any:
+            try:
+                return bodies[name](*given, **options)
+            except Returned as returned:
+                return returned.value
 
-    class Exceptions:
-        @staticmethod
-        def raise_compiler_error(message: str) -> None:
-            raise Refused(message)
+        return call
 
-    returned: list[Any] = []
+    def give(value: Any) -> None:
+        raise Returned(value)
 
-    def give(value: Any) -> str:
-        returned.append(value)
-        return value if isinstance(value, str) else ""
+    def refuse(message: str) -> None:
+        raise Refused(message)
 
-    jinja.globals |= {"adapter": Adapter, "exceptions": Exceptions, "return": give}
-    macros: dict[str, Any] = {}
-    sources = [path.read_text(encoding="utf-8") for folder in FOLDERS for path in sorted((PROJECT / folder).glob("*.sql"))]
-    for name in {name for source in sources for name in MACRO.findall(source)}:  # a macro may call any other one
-        jinja.globals[name] = lambda *given, called=name, **named: macros[called](*given, **named)
+    class Dbt:
+        dispatch = staticmethod(lambda name: named(f"default__{name}"))
+        raise_compiler_error = staticmethod(refuse)
+
+    jinja.globals |= {"adapter": Dbt, "exceptions": Dbt, "return": give, "ref": Relation, "config": lambda **_: ""}
+    paths = [path for folder in FOLDERS for path in sorted((PROJECT / folder).glob("*.sql"))]
+    sources = [path.read_text(encoding="utf-8").replace("endtest", "endmacro") for path in paths]
+    called = {name: named(name) for source in sources for name in NAMED.findall(source)}
+    jinja.globals |= called
     for source in sources:
-        macros |= vars(jinja.from_string(source).module)
-
-    def limits(**given: Any) -> Any:
-        returned.clear()
-        macros["get_limits"](**given)
-        return returned[-1]
-
-    return macros | {"limits": limits}
+        bodies |= vars(jinja.from_string(re.sub(r"{%(-?) test ", r"{%\1 macro ", source)).module)
+    return called
 
 
 MACROS = load_macros()
@@ -63,3 +79,8 @@ def score(database: duckdb.DuckDBPyConnection, series: str, **options: int) -> d
     `series` names a relation with series_name, unit_at, phase, value and noise.
     """
     return database.sql(f"from {MACROS['score_anomalies'](series, **options)}")
+
+
+def run_test(database: duckdb.DuckDBPyConnection, name: str, table: str, **arguments: Any) -> list[dict[str, Any]]:
+    """Run a generic test of the warehouse over a table; return its rows."""
+    return database.sql(MACROS[name](Relation(table), **arguments)).to_arrow_table().to_pylist()

@@ -116,7 +116,7 @@ def load(database: duckdb.DuckDBPyConnection, cases: list[Case]) -> None:
             *, timestamp '2026-01-05' + to_days(day::integer) as unit_at, day % 7 as phase,
             case
                 when not isnan(null_count) then {MACROS["stabilise_share"]("null_count", "row_count")}
-                when series = 'noisy amounts' then row_count
+                when series = 'noisy amounts' then ln(greatest(row_count, 0.01))
                 else {MACROS["stabilise_count"]("row_count")}
             end as value,
             case
@@ -135,17 +135,20 @@ def load(database: duckdb.DuckDBPyConnection, cases: list[Case]) -> None:
 def judge(database: duckdb.DuckDBPyConnection) -> None:
     """Make a table `found`: for each day whether the detector warns, and whether three standard deviations would."""
     score(database, "series").create("scored")
-    volume, nulls = (MACROS["limits"](least_effect=effect) for effect in (0.2, 0.02))
+    volume, nulls = (
+        MACROS["get_limits"](),
+        MACROS["get_limits"](warn_score=3.5, warn_effect=0.02, error_effect=0.2),
+    )
     restored = (
         f"case kind when 'count' then {MACROS['restore_count']('expected')} "
-        f"when 'share' then {MACROS['restore_share']('expected')} else expected end"
+        f"when 'share' then {MACROS['restore_share']('expected')} else exp(expected) end"
     )
     database.execute(
         f"""
         create table found as
         with joined as (
             select series.*, scored.* exclude (series_name, unit_at, value), {restored} as expected_value,
-                {restored.replace('expected', '(expected + shift)')} as shifted_value,
+                {restored.replace("expected", "(expected + shift)")} as shifted_value,
                 if(kind = 'share', null_count / row_count, row_count) as raw_value
             from series inner join scored using (series_name, unit_at)
         ),
@@ -162,7 +165,8 @@ def judge(database: duckdb.DuckDBPyConnection) -> None:
             case when kind = 'share' then {MACROS["class_anomaly"]("score", "effect", "history_count", 28, nulls)}
             else greatest({MACROS["class_anomaly"]("score", "effect", "history_count", 28, volume)},
                 {MACROS["class_anomaly"]("shift_score", "shift_effect", "history_count", 42, volume)},
-                if(stuck_score >= {volume["stuck_score"]} and history_count >= 28, 1, 0)) end > 0 as is_found,
+                if(stuck_score >= {volume["stuck_score"]} and history_count >= 28 and row_count > 0, 1, 0)) end
+            > 0 as is_found,
             abs(raw_value - mean_value) > 3 * deviation_of_all as is_found_by_sigma
         from measured
         """
