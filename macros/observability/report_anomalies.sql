@@ -3,7 +3,7 @@
     level, so that a large effect is an error where the test's severity allows it, and a small one is a warning.
 #}
 {% macro report_anomalies(classed, columns) -%}
-    {{ config(fail_calc='coalesce(max(level), 0)', warn_if='>= 1', error_if='>= 2') }}
+    {{ config(fail_calc=level_of_findings(), warn_if='>= 1', error_if='>= 2') }}
     select
         {{ columns | join(', ') }},
         level,
