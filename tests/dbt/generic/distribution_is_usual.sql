@@ -161,7 +161,7 @@
 
         select
             *,
-            'the distribution of {{ column }} in ' || row_count || ' rows of the {{ every }} of ' || unit_at
+            'the distribution of {{ column }} in ' || row_count || ' rows of the {{ every }} of ' || {{ name_unit('unit_at', every) }}
             || ' differs from those before: the stability index is ' || round(psi, 2) || ', and usually '
             || round(usual_psi, 2) || ' at most' as finding
         from anomalies_classed

@@ -83,7 +83,7 @@
         select
             *,
             column_name || ' is null in ' || round(100 * null_share, 1) || ' percent of ' || row_count
-            || ' rows in the {{ every }} of ' || unit_at || ', and ' || round(100 * expected_share, 1)
+            || ' rows in the {{ every }} of ' || {{ name_unit('unit_at', every) }} || ', and ' || round(100 * expected_share, 1)
             || ' percent were to be expected' as finding
         from anomalies_classed
 

@@ -84,9 +84,9 @@
             greatest(stuck_level, value_level) as level,
             {{ "'" ~ by ~ " ' || series_name || ': ' || " if by }}
             case when stuck_level > 0
-                then '{{ value }} has been the same for ' || run_length || ' {{ every }}s up to ' || unit_at
+                then '{{ value }} has been the same for ' || run_length || ' {{ every }}s up to ' || {{ name_unit('unit_at', every) }}
             else
-                '{{ value }} is ' || round(mean_value, 2) || ' in the {{ every }} of ' || unit_at || ', and '
+                '{{ value }} is ' || round(mean_value, 2) || ' in the {{ every }} of ' || {{ name_unit('unit_at', every) }} || ', and '
                 || round(expected_value, 2) || ' was to be expected'
             end as finding
         from anomalies_classed

@@ -96,12 +96,12 @@
             greatest(value_level, least(shift_level, 1)) as level,
             case when value_level > 0
                 then
-                    row_count || ' rows in the {{ every }} of ' || unit_at || ', and '
+                    row_count || ' rows in the {{ every }} of ' || {{ name_unit('unit_at', every) }} || ', and '
                     || cast(round(expected_count) as bigint) || ' were to be expected'
             else
                 'the rows have ' || case when shift_score > 0 then 'risen' else 'fallen' end || ' by '
                 || cast(round(100 * abs({{ compare_counts('shifted_count', 'expected_count') }})) as bigint)
-                || ' percent in {{ cadence.recent }} {{ every }}s up to ' || unit_at
+                || ' percent in {{ cadence.recent }} {{ every }}s up to ' || {{ name_unit('unit_at', every) }}
             end as finding
         from anomalies_classed
 

@@ -113,7 +113,7 @@ def test_a_column_that_turns_null_is_found_on_the_open_day_too(database: duckdb.
     make(database, [200] * 40, email="if(place % 50 = 0 or (unit = 39 and place % 3 = 0), null, 'x')", name="'y'")
     (found,) = run_test(database, "nulls_are_usual", "events", at="happened_at", columns=["email", "name"])
     assert (found["column_name"], found["level"]) == ("email", 2)
-    assert found["finding"].startswith("email is null in 34.5 percent of 200 rows in the day of 2026-02-13")
+    assert found["finding"].startswith("email is null in 34.5 percent of 200 rows in the day of 2026-02-13, and ")
 
 
 def test_nulls_as_usual_or_of_few_rows_are_no_finding(database: duckdb.DuckDBPyConnection) -> None:
