@@ -17,12 +17,11 @@ from flows.core.names import identifier
 from flows.warehouse.annotate import INTERMEDIATE
 from flows.warehouse.build import Build, FileState
 from flows.warehouse.dbt import Dbt
-from flows.warehouse.descriptions import CLASSES
+from flows.warehouse.descriptions import CLASSES, PROFILES
 from flows.warehouse.node_states import WITH_ROWS, present_relations
 from flows.warehouse.profiles import Place, Profile, profile_table
 
-HISTORY = TABLES, COLUMNS = "table_profiles", "column_profiles"
-"""The models that hold the history."""
+TABLES, COLUMNS = PROFILES
 
 HISTORY_DAYS = 60
 """A profile is kept for so many days: each weekday then occurs eight times."""
@@ -64,13 +63,15 @@ def with_profiles(dbt: Dbt, build: Build, release: str) -> Build:
     tables = {
         (node.schema, node.alias): node
         for node in dbt.manifest.nodes.values()
-        if node.config.materialized in WITH_ROWS and node.name not in HISTORY and not node.name.startswith(INTERMEDIATE)
+        if node.config.materialized in WITH_ROWS
+        and node.name not in PROFILES
+        and not node.name.startswith(INTERMEDIATE)
     }
     there = present_relations(dbt.folder.candidate)
-    homes = {node.name: (node.schema, node.alias) for node in dbt.manifest.nodes.values() if node.name in HISTORY}
+    homes = {node.name: (node.schema, node.alias) for node in dbt.manifest.nodes.values() if node.name in PROFILES}
     if (
         FileState.of(dbt.folder.candidate) != build.file
-        or len(homes) < len(HISTORY)
+        or len(homes) < len(PROFILES)
         or not there.issuperset(homes.values())
     ):
         return build
