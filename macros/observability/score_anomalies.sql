@@ -13,9 +13,10 @@
                 *,
                 value - {{ take_window_quantile('value', 0.5) }} over in_order as deviation,
                 count(value) over (
-                    partition by series_name order by unit_at rows between unbounded preceding and 1 preceding
+                    partition by series_name order by unit_at
+                    rows between unbounded preceding and 1 preceding
                 ) as history_count,
-                value is not distinct from lag(value) over in_series as is_repeated
+                case when value = lag(value) over in_series then 1 else 0 end as repeat_count
             from {{ series }}
             window
                 in_order as (partition by series_name order by unit_at {{ before }}),
@@ -27,14 +28,16 @@
 
             select
                 *,
-                deviation - {{ take_window_quantile('deviation', 0.5) }} over in_order as plain_residual,
+                deviation
+                - {{ take_window_quantile('deviation', 0.5) }} over in_order as plain_residual,
                 case when count(deviation) over in_phase >= 3
                     then deviation - {{ take_window_quantile('deviation', 0.5) }} over in_phase
                 end as seasonal_residual,
-                sum(case when is_repeated then 0 else 1 end) over (
-                    partition by series_name order by unit_at rows between unbounded preceding and current row
+                sum(1 - repeat_count) over (
+                    partition by series_name order by unit_at
+                    rows between unbounded preceding and current row
                 ) as run_number,
-                (1 + coalesce(sum(case when is_repeated then 1 else 0 end) over in_long, 0))
+                (1 + coalesce(sum(repeat_count) over in_long, 0))
                 / (2.0e0 + count(value) over in_long) as repeated_share
             from levels_known
             window
@@ -72,10 +75,10 @@
             select
                 *,
                 coalesce(seasonal_spread < plain_spread, false) as is_seasonal,
-                case when seasonal_spread < plain_spread then seasonal_residual else plain_residual end as residual,
-                greatest(
-                    case when seasonal_spread < plain_spread then seasonal_spread else plain_spread end, noise
-                ) as spread,
+                case
+                    when seasonal_spread < plain_spread then seasonal_residual else plain_residual
+                end as residual,
+                greatest(least(seasonal_spread, plain_spread), noise) as spread,
                 max(run_length) over (
                     partition by series_name order by run_number
                     range between unbounded preceding and 1 preceding
@@ -88,8 +91,10 @@
 
             select
                 *,
-                sqrt({{ recent }}) * avg(greatest(-3, least(3, residual / nullif(spread, 0)))) over (
-                    partition by series_name order by unit_at rows between {{ recent - 1 }} preceding and current row
+                sqrt({{ recent }})
+                * avg(greatest(-3, least(3, residual / nullif(spread, 0)))) over (
+                    partition by series_name order by unit_at
+                    rows between {{ recent - 1 }} preceding and current row
                 ) as shift
             from residuals_chosen
 
@@ -107,8 +112,11 @@
             residual / nullif(spread, 0) as score,
             shift * spread / sqrt({{ recent }}) as shift,
             shift / greatest({{ estimate_spread('shift', 'of_shifts') }}, 1) as shift_score,
-            case when run_length > 1.5 * longest_run then -(run_length - 1) * log10(usual_repeated_share) else 0 end
-                as stuck_score
+            case
+                when run_length > 1.5 * longest_run
+                    then -(run_length - 1) * log10(usual_repeated_share)
+                else 0
+            end as stuck_score
         from shifts_known
         window of_shifts as (
             partition by series_name order by unit_at
