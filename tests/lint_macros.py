@@ -28,7 +28,7 @@ PARTS = 2
 """The number of parallel processes."""
 LONG = 80
 QUERY = re.compile(r"\s*(with|select)\b")
-NOT_READ = re.compile(r"\b(return\(|this\b|model\.columns|incremental_state|arg_dict|using key)")
+NOT_READ = re.compile(r"\b(return\(|config\(|this\b|model\.columns|incremental_state|arg_dict|using key)")
 """Signs that a macro is not linted: it returns a value, is a hook, or has SQL that sqlfluff cannot parse."""
 CLAUSE = re.compile(r"\s*(partition|order|rows|where)\b|\W*\w*\W*$")
 """The output of a macro that is a clause of a query, not a column or a whole query."""

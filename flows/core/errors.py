@@ -73,12 +73,17 @@ def join_usage_errors(errors: Sequence[UsageError]) -> UsageError:
 
 @dataclass(frozen=True)
 class Finding:
-    """One finding of a gate: the model or source, the fault, the number of failures if counted, some rows by key."""
+    """One finding of a gate: the model or source, the fault, the number of failures if counted, some rows by key.
+
+    `owner` is the group that looks after it, empty if the finding is of no table. `severity` is error or warn.
+    """
 
     where: str
     what: str
     failures: int | None = None
     rows: tuple[str, ...] = ()
+    owner: str = ""
+    severity: str = "error"
 
     def __str__(self) -> str:
         counted = "" if self.failures is None else f" found {self.failures:,} failures"

@@ -166,6 +166,9 @@ BOOKKEEPING_TABLES = (
 BOOKKEEPING = {(table.schema, table.name) for table in BOOKKEEPING_TABLES}
 """Schema and name of each of them: they say of what other tables were built."""
 
+PROFILES = ("table_profiles", "column_profiles")
+"""The models that hold the history of profiles, to which each release adds rows of itself."""
+
 
 def published_models(manifest: "Manifest") -> list[PublishedModel]:
     """Return the tables and functions that a release of the project holds."""

@@ -20,6 +20,8 @@ from flows.warehouse.unkeyed_hashes import require_no_unkeyed_hashes
 from flows.warehouse.volatile import require_no_volatile_sql
 
 ROWS_SHOWN = 5
+LEVEL = "coalesce(max(level), 0)"
+"""The number that dbt compares with the limits of a test of anomalies: the macro level_of_findings."""
 
 
 @dataclass(frozen=True)
@@ -28,7 +30,8 @@ class Verdict:
 
     `carried_over` is how many tests did not run, since they passed or warned before under the same code and inputs.
     `told` holds the warnings by the unique id of their test.
-    `standing` are the warnings of tests that warned in the last release too.
+    `standing` are the warnings of tests that warned in the last release too. `findings` are all warnings with the
+    table and its owner, each of the severity warn.
     """
 
     passed: int
@@ -36,6 +39,7 @@ class Verdict:
     carried_over: int
     told: Mapping[str, tuple[str, ...]]
     standing: tuple[str, ...] = ()
+    findings: tuple[Finding, ...] = ()
 
 
 NEVER = 1
@@ -58,7 +62,8 @@ def require_freshness(dbt: Dbt, loaded: Collection[TableName]) -> tuple[str, ...
         if getattr(result, "max_loaded_at", None) and result.max_loaded_at.year == NEVER:
             continue  # a table that was loaded and is empty has no rows that could be old
         age = getattr(result, "age", None)
-        finding = Finding(name, f"its newest rows arrived {_in_words(age)} ago" if age is not None else "no age")
+        text = f"its newest rows arrived {_in_words(age)} ago" if age is not None else "no age"
+        finding = Finding(name, text, owner=result.node.config.meta.get("owner", ""))
         if result.status == "warn":
             warnings.append(str(finding))
         elif result.status != "pass":
@@ -115,6 +120,7 @@ def require_gates(dbt: Dbt, build: Build) -> Verdict:
         carried_over=len(kept) + len(build.passed_before),
         told=told,
         standing=tuple(text for key in sorted(told) if dbt.node(key).name in warned_before for text in told[key]),
+        findings=tuple(_as_finding(dbt, dbt.node(key), text) for key in sorted(told) for text in told[key]),
     )
 
 
@@ -122,13 +128,16 @@ def _describe(dbt: Dbt, candidate: duckdb.DuckDBPyConnection, result: Any) -> Fi
     node = result.node
     if node.resource_type == "test" and result.status == "fail":
         model = tested_node(dbt.manifest, node)
-        name = model.name if model is not None else "the project"
+        name = _name(model)
         test = f"test {node.name}"
         if node.description:
             test += f": {_sentence(node)}"
+        owner = _owner(node, model)
+        if is_of_anomalies(node):  # dbt counts their level, not their rows
+            return Finding(name, test, None, _read_anomalies(candidate, node), owner)
         if _rules(node):
             test += f" ({', '.join(rule for rule, _ in _broken_rules(candidate, node))})"
-        return Finding(name, test, result.failures, _failing_keys(candidate, node, model))
+        return Finding(name, test, result.failures, _failing_keys(candidate, node, model), owner)
     if node.resource_type == "unit_test" and result.status == "fail":
         model_name = node.tested_node_unique_id.rpartition(".")[2]
         return Finding(model_name, f"unit test {node.name}: its rule does not hold: dbt test --select {node.name}")
@@ -194,12 +203,48 @@ def _warnings(dbt: Dbt, result: Any) -> list[str]:
         with _open_candidate(dbt) as candidate:
             broken = _broken_rules(candidate, result.node)
         return [_counted(rule.replace("_", " "), failures) for rule, failures in broken]
+    if is_of_anomalies(result.node):
+        with _open_candidate(dbt) as candidate:
+            found = _read_anomalies(candidate, result.node)
+        model = tested_node(dbt.manifest, result.node)
+        return [f"{_name(model)}: {text} (owner: {_owner(result.node, model)})" for text in found]
     warning = _counted(_sentence(result.node), result.failures)
     if not result.node.config.meta.get("names_rows"):
         return [warning]
     with _open_candidate(dbt) as candidate:
         rows = _failing_keys(candidate, result.node, tested_node(dbt.manifest, result.node))
     return [f"{warning}: {'; '.join(rows)}" if rows else warning]
+
+
+def is_of_anomalies(test: Any) -> bool:
+    """Tell whether the level of its findings decides on a test, which words them itself."""
+    return bool(test.config.get("fail_calc") == LEVEL)
+
+
+def _read_anomalies(candidate: duckdb.DuckDBPyConnection, test: Any) -> tuple[str, ...]:
+    """Return the first findings of a test of anomalies, in the test's own words, the worst first."""
+    sql = f"select finding from ({test.compiled_code}) order by level desc, finding limit {ROWS_SHOWN}"
+    return tuple(text for (text,) in candidate.execute(sql).fetchall())
+
+
+def _as_finding(dbt: Dbt, test: Any, text: str) -> Finding:
+    """Return the warning of a test with its table and owner."""
+    model = tested_node(dbt.manifest, test)
+    return Finding(_name(model), text, owner=_owner(test, model), severity="warn")
+
+
+def _name(model: Any | None) -> str:
+    """Return the name of what a test is about; that of a source with its system."""
+    if model is None:
+        return "the project"
+    return f"{model.source_name}.{model.name}" if model.resource_type == "source" else str(model.name)
+
+
+def _owner(test: Any, model: Any | None) -> str:
+    """Return the group that a test's tolerance names, else the one that owns the tested model or source."""
+    named = test.config.meta.get("tolerance", {}).get("owner")
+    group = model.config.get("group") or model.config.meta.get("owner") if model is not None else None
+    return str(named or group or "")
 
 
 def _counted(rule: str, failures: int) -> str:

@@ -22,6 +22,7 @@ CASES = (
     "build_step",
     "full_build",
     "what_changed",
+    "watching",
     "publishing",
     "day",
     "training_day",
