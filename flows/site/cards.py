@@ -1,0 +1,9 @@
+"""The cards of models."""
+
+from flows.site.facts import Card
+from flows.warehouse.dbt import Dbt
+
+
+def cards_of(dbt: Dbt) -> list[Card]:
+    """Return the cards."""
+    return []
