@@ -54,6 +54,7 @@ from flows.warehouse.dbt import Dbt
 from flows.warehouse.descriptions import published_models
 from flows.warehouse.docs import write_docs
 from flows.warehouse.gates import Verdict, require_freshness, require_sound_build
+from flows.warehouse.profile_history import with_profiles
 from flows.warehouse.pseudonyms import require_pseudonym_key
 from flows.warehouse.release import (
     Release,
@@ -255,6 +256,7 @@ def publish(
 ) -> Release:
     """Flip the readers to the candidate under a name that no release ever had, and keep the newest releases."""
     name = next_release_name(dbt.folder, used_release_names(dbt.folder.lake))
+    build = with_profiles(dbt, build, name)
     versions = {table: pin.version for table, pin in pins.items()}
     made_of = describe_candidate(dbt, build, versions, verified)
     wanted = publications_of(dbt.manifest.nodes.values())

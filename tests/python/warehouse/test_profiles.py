@@ -1,0 +1,157 @@
+"""Profiles of a release's tables: what they say, what they never say, and the history that they make."""
+
+from collections.abc import Mapping
+from datetime import datetime
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import duckdb
+import pytest
+
+from flows.config.settings import PROJECT, DataFolder
+from flows.warehouse.build import Build, FileState
+from flows.warehouse.dbt import Dbt
+from flows.warehouse.node_states import NodeState
+from flows.warehouse.profile_history import HISTORY_DAYS, NEWEST_RELEASES, with_profiles
+from flows.warehouse.profiles import BINS
+
+PERSON = "ada@example.com"
+
+
+def node_of(name: str, meta: Mapping[str, Any] | None = None, **classes: Mapping[str, str]) -> SimpleNamespace:
+    columns = {column: SimpleNamespace(config=SimpleNamespace(meta=of_column)) for column, of_column in classes.items()}
+    config = SimpleNamespace(materialized="table", meta=meta or {}, event_time=None)
+    return SimpleNamespace(
+        name=name, alias=name, schema="core", unique_id=f"model.{name}", config=config, columns=columns
+    )
+
+
+class Warehouse:
+    """A candidate with a table of orders, and its releases one after the other."""
+
+    def __init__(self, place: Path) -> None:
+        self.folder = DataFolder(place / "shop")
+        self.folder.candidate.parent.mkdir(parents=True)
+        orders = node_of("orders", email={"pii": "email"}, diagnosis={"phi": "diagnosis"}, country={"pii": "none"})
+        nodes = [orders, node_of("table_profiles"), node_of("column_profiles")]
+        manifest = SimpleNamespace(nodes={node.unique_id: node for node in nodes})
+        self.dbt = Dbt(self.folder, manifest)  # type: ignore[arg-type]
+        with self.connected() as candidate:
+            candidate.execute("create schema core")
+            for name in ("table_profiles", "column_profiles"):
+                sql = (PROJECT / f"models/warehouse/observability/{name}.sql").read_text().partition("}}")[2]
+                candidate.execute(f"create table core.{name} as {sql}")
+            candidate.execute(
+                "create table core.orders as select n as order_number, case when n % 4 = 0 then null else 'DE' end as "
+                f"country, '{PERSON}' as email, 'J45' as diagnosis, 'free text ' || n as note, n % 3 = 0 as is_new, "
+                "n / 2.0 as amount, if(n = 0, 'nan'::double, n) as score, [n] as parts, "
+                "timestamp '2026-01-01' + to_days(n::integer) as ordered_at, "
+                "if(n = 5, 'infinity'::timestamp, timestamp '2100-01-01') as valid_to from range(100) as numbers (n)"
+            )
+
+    def connected(self) -> duckdb.DuckDBPyConnection:
+        return duckdb.connect(str(self.folder.candidate))
+
+    def publish(self, release: str, rows_hash: str) -> Build:
+        state = NodeState("model.orders", "orders", "model", "code", {}, rows_hash, "success")
+        built = Build((), "", FileState.of(self.folder.candidate), 0, "code", {"model.orders": state})
+        return with_profiles(self.dbt, built, release)
+
+    def query(self, sql: str) -> list[tuple[Any, ...]]:
+        with self.connected() as candidate:
+            return candidate.execute(sql).fetchall()
+
+    def profile(self, column: str) -> dict[str, Any]:
+        with self.connected() as candidate:
+            found = candidate.sql(f"from core.column_profiles where column_name = '{column}'").to_arrow_table()
+        return dict(found.to_pylist()[-1])
+
+
+@pytest.fixture(scope="module")
+def profiled(tmp_path_factory: pytest.TempPathFactory) -> Warehouse:
+    warehouse = Warehouse(tmp_path_factory.mktemp("profiled"))
+    warehouse.publish("2026-03-02.1", "one")
+    return warehouse
+
+
+@pytest.fixture
+def warehouse(tmp_path: Path) -> Warehouse:
+    return Warehouse(tmp_path)
+
+
+def test_a_table_has_its_rows_and_its_newest_event(profiled: Warehouse) -> None:
+    """A time that is still to come, or has no end, is no event."""
+    found = profiled.query("select release_name, row_count, newest_at from core.table_profiles")
+    assert found == [("2026-03-02.1", 100, datetime(2026, 4, 10))]
+
+
+def test_columns_have_nulls_distinct_values_and_distribution(profiled: Warehouse) -> None:
+    country, amount = profiled.profile("country"), profiled.profile("amount")
+    assert (country["null_count"], country["distinct_count"], country["minimum"]) == (25, 1, "DE")
+    assert country["histogram"] == [{"label": "DE", "row_count": 75}]
+    assert (amount["mean"], amount["quantiles"][2]) == pytest.approx((24.75, 24.75), abs=0.5)
+    assert (amount["minimum"], amount["maximum"]) == ("0.0", "49.5")
+    assert [(one["label"], one["row_count"]) for one in amount["histogram"][:2]] == [("0", 10), ("5", 10)]
+
+
+def test_no_histogram_has_more_than_twelve_bins_and_each_has_every_row(profiled: Warehouse) -> None:
+    found = profiled.query(
+        "select column_name, len(histogram), list_sum([one.row_count for one in histogram]), row_count - null_count "
+        "from core.column_profiles where histogram is not null"
+    )
+    assert {name for name, *_ in found} >= {"ordered_at", "valid_to", "score", "is_new", "order_number"}
+    assert {name for name, bins, *_ in found if bins > BINS} == set()
+    assert {name for name, _, binned, rows in found if binned + (name in ("score", "valid_to")) < rows} == set()
+
+
+def test_personal_data_and_free_text_are_counted_and_never_shown(profiled: Warehouse) -> None:
+    for column, distinct in (("email", 1), ("diagnosis", 1), ("note", 100), ("parts", 100)):
+        profile = profiled.profile(column)
+        assert (profile["row_count"], profile["null_count"], profile["distinct_count"]) == (100, 0, distinct)
+        values = ("minimum", "maximum", "mean", "standard_deviation", "quantiles", "histogram")
+        assert {profile[name] for name in values} == {None}
+    written = str(profiled.query("from core.column_profiles"))
+    assert "free text" not in written
+    assert PERSON not in written
+    assert "J45" not in written
+
+
+def test_a_table_with_the_same_rows_keeps_its_profile_and_is_not_read(warehouse: Warehouse) -> None:
+    warehouse.publish("2026-03-02.1", "one")
+    warehouse.query("delete from core.orders where order_number > 50")
+    warehouse.publish("2026-03-02.2", "one")  # its hash says that nothing has changed
+    warehouse.publish("2026-03-02.10", "two")
+    warehouse.publish("2026-03-02.11", "two")
+    found = warehouse.query("select release_name, row_count from core.table_profiles order by profiled_at")
+    assert found == [("2026-03-02.1", 100), ("2026-03-02.2", 100), ("2026-03-02.10", 51), ("2026-03-02.11", 51)]
+    assert warehouse.query("select count(distinct release_name), count(*) from core.column_profiles") == [(4, 44)]
+
+
+def test_the_build_goes_on_with_the_file_that_holds_the_profiles(warehouse: Warehouse) -> None:
+    built = warehouse.publish("2026-03-02.1", "one")
+    assert built.file == FileState.of(warehouse.folder.candidate)
+    assert not warehouse.folder.candidate.with_name(f"{warehouse.folder.candidate.name}.wal").exists()
+
+
+def test_a_candidate_that_was_changed_after_its_tests_stays_refused(warehouse: Warehouse) -> None:
+    built = Build((), "", FileState(0, 0, 0), 0, "code")
+    assert with_profiles(warehouse.dbt, built, "2026-03-02.1").file != FileState.of(warehouse.folder.candidate)
+    assert warehouse.query("from core.table_profiles") == []
+
+
+def test_old_days_keep_their_last_release_and_leave_in_the_end(warehouse: Warehouse) -> None:
+    warehouse.query(
+        "insert into core.table_profiles by name select strftime(date '2026-03-01' - day::integer, '%Y-%m-%d') || '.' "
+        "|| number as release_name, 'core' as table_schema, 'orders' as table_name, timestamp '2026-01-01' as "
+        "profiled_at from range(200) as days (day), range(1, 13) as numbers (number)"
+    )
+    warehouse.publish("2026-03-02.1", "one")
+    found = warehouse.query(
+        "select left(release_name, 10) as day, list_sort(list(substr(release_name, 12)::int)) "
+        "from core.table_profiles group by day order by day desc"
+    )
+    assert len(found) == HISTORY_DAYS
+    assert found[1][1] == list(range(1, 13))
+    assert len(found[2][1]) == NEWEST_RELEASES - 13
+    assert {tuple(numbers) for _, numbers in found[3:]} == {(12,)}
