@@ -1,6 +1,6 @@
 """The cards of models."""
 
-from flows.site.facts import Card
+from flows.site.model_facts import Card
 from flows.warehouse.dbt import Dbt
 
 

@@ -10,10 +10,11 @@ from flows.config.connections import Connections
 from flows.config.settings import command
 from flows.core.clock import utc_now
 from flows.core.errors import WarehouseError
+from flows.core.names import TableName
 from flows.core.redaction import without_values
 from flows.lake.quarantine_report import count_quarantine
 from flows.site.cards import cards_of
-from flows.site.facts import Site
+from flows.site.facts import Loaded, Site
 from flows.site.lineage import with_lineage
 from flows.site.loads import loads_of, quarantine_of, runs_of, with_sources
 from flows.site.profiles import with_profiles
@@ -30,7 +31,7 @@ Found = TypeVar("Found")
 def collect(dbt: Dbt, sources: Connections) -> Site:
     """Return the facts of the set's last release; raises UsageError if nothing is published yet.
 
-    What a part of the lake does not tell is left out, with a warning.
+    A part that cannot be read is left out, with a warning.
     """
     folder = dbt.folder
     name = newest_release(folder)
@@ -39,9 +40,11 @@ def collect(dbt: Dbt, sources: Connections) -> Site:
     before = next((one for one in releases if one.name == last.previous), None)
     tables = with_release(tables_of(dbt), file, releases)
     tables = with_examples(with_lineage(dbt, tables), file)
-    loads = told(lambda: loads_of(dbt, sources, tables), [], "loads")
+    loads: list[Loaded] = told(lambda: loads_of(dbt, sources, tables), [], "loads")
+    read = {load.key for load in loads}
     tables = told(lambda: with_sources(dbt, tables, loads), tables, "rows of sources")
-    tables = told(lambda: with_profiles(tables, file), tables, "profiles")
+    tables = told(lambda: with_profiles(tables, file, name), tables, "profiles")
+    held: dict[TableName, int] = told(lambda: count_quarantine(folder.lake), {}, "quarantine")
     return Site(
         set_name=folder.path.name,
         release=name,
@@ -52,8 +55,8 @@ def collect(dbt: Dbt, sources: Connections) -> Site:
         options=sources.options,
         tables=tables,
         loads=loads,
-        absent=[key for key, one in tables.items() if one.layer == "sources" and key not in {load.key for load in loads}],
-        quarantine_of=told(lambda: {str(key): value for key, value in count_quarantine(folder.lake).items()}, {}, "quarantine"),
+        absent=[key for key, one in tables.items() if one.layer == "sources" and key not in read],
+        quarantine_of={str(table): count for table, count in held.items()},
         quarantine=told(lambda: quarantine_of(folder), [], "quarantine"),
         changes=changes_between(before, last, tables),
         gates=[one.gates for one in releases],

@@ -20,14 +20,14 @@ Read = tuple[Place, str]
 
 def schema_of(tables: Mapping[Place, Mapping[str, str]]) -> MappingSchema:
     """Return what sqlglot must know of tables to say whose column a name is: their columns with types."""
-    nested: dict[str, dict[str, dict[str, dict[str, str]]]] = {}
+    known = MappingSchema(dialect=DIALECT)
     for (database, schema, name), columns in tables.items():
-        nested.setdefault(database, {}).setdefault(schema, {})[name] = dict(columns)
-    return MappingSchema(nested, dialect=DIALECT)
+        known.add_table(exp.table_(name, db=schema, catalog=database), dict(columns), match_depth=False)
+    return known
 
 
 UNKNOWN: Read = (("", "", ""), "")
-"""Stands among what was read for a part that cannot be followed."""
+"""It is among what was read, in place of a part that cannot be followed."""
 
 
 ROWS = ""
@@ -54,8 +54,12 @@ def trace_columns(sql: str, schema: MappingSchema, parameters: Collection[str] =
         return {}
 
 
+def _names(expression: exp.Expr) -> list[str]:
+    return list(expression.named_selects) if isinstance(expression, exp.Query) else []
+
+
 def _outputs(scope: Scope) -> list[str]:
-    return [name for name in scope.expression.named_selects if name not in ("*", "")]
+    return [name for name in _names(scope.expression) if name not in ("*", "")]
 
 
 @dataclass
@@ -88,16 +92,17 @@ class _Trace:
             for part in DECIDING:
                 value = scope.expression.args.get(part)
                 for one in value if isinstance(value, list) else [value]:
-                    if isinstance(one, exp.Expression):
+                    if isinstance(one, exp.Expr):
                         found = found.union(*self._columns_in(one, scope))
         return found
 
     def _parts(self, scope: Scope, name: str) -> Iterator[set[Read]]:
         expression = scope.expression
         if isinstance(expression, exp.SetOperation):
-            place = expression.named_selects.index(name) if name in expression.named_selects else None
+            selects = _names(expression)
+            place = selects.index(name) if name in selects else None
             for part in scope.set_operation_scopes:
-                names = part.expression.named_selects
+                names = _names(part.expression)
                 yield self.of(part, names[place]) if place is not None and place < len(names) else {UNKNOWN}
         elif isinstance(expression, exp.Query):
             selected = [one for one in expression.selects if one.alias_or_name == name]
@@ -108,7 +113,7 @@ class _Trace:
         else:  # rows made of a list, such as unnest(…)
             yield from self._columns_in(expression, scope)
 
-    def _columns_in(self, expression: exp.Expression, scope: Scope) -> Iterator[set[Read]]:
+    def _columns_in(self, expression: exp.Expr, scope: Scope) -> Iterator[set[Read]]:
         for column in expression.find_all(exp.Column):
             if _is_parameter(column):
                 continue
@@ -132,7 +137,9 @@ def _is_parameter(column: exp.Column) -> bool:
     """Tell whether a name is a parameter of a lambda, as in list_filter(days, day -> day > 3)."""
     above = column.find_ancestor(exp.Lambda)
     while above is not None:
-        if column.name in {one.name for one in above.expressions} or column.table in {o.name for o in above.expressions}:
+        if column.name in {one.name for one in above.expressions} or column.table in {
+            o.name for o in above.expressions
+        }:
             return True
         above = above.find_ancestor(exp.Lambda)
     return False

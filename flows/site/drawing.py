@@ -26,7 +26,7 @@ Address = Callable[[str], str]
 
 @dataclass(frozen=True)
 class Box:
-    """A box of a drawing at its place; without a `key` it stands for tables that are left out."""
+    """A box of a drawing at its place; without a `key` it counts tables that are left out."""
 
     key: str
     name: str
@@ -37,7 +37,9 @@ class Box:
     is_own: bool = False
 
 
-def neighbours(table: Table, reads: Mapping[str, Iterable[str]], readers: Mapping[str, Iterable[str]]) -> dict[str, int]:
+def neighbours(
+    table: Table, reads: Mapping[str, Iterable[str]], readers: Mapping[str, Iterable[str]]
+) -> dict[str, int]:
     """Return the tables within two steps of a table by their distance: negative for what it reads."""
     found = {table.key: 0}
     for sign, ways in ((-1, reads), (1, readers)):
@@ -51,7 +53,7 @@ def neighbours(table: Table, reads: Mapping[str, Iterable[str]], readers: Mappin
 def draw_lineage(
     table: Table, tables: Mapping[str, Table], readers: Mapping[str, Sequence[str]], address: Address
 ) -> Markup:
-    """Draw the tables that a table is made of, and those that are made of it, two steps each; empty if there are none."""
+    """Draw the tables that a table is made of, and those that are made of it, two steps each; empty if it is alone."""
     reads = {key: [one for one in other.reads if one in tables] for key, other in tables.items()}
     places = neighbours(table, reads, readers)
     if len(places) == 1:
@@ -142,7 +144,7 @@ def draw_star(relations: Sequence[Relation], tables: Mapping[str, Table], addres
         y = 0
         for key in keys:
             names = [one.column for one in relations if one.table == key]
-            names += [name for name in dict.fromkeys(one.field for one in relations if one.to == key)]
+            names += [one.field for one in relations if one.to == key]
             names = list(dict.fromkeys(names))
             places[key] = (x, y, names)
             drawn.append(_entity(tables[key], x, y, width, names, address))
@@ -160,7 +162,8 @@ def _entity(table: Table, x: int, y: int, width: int, names: Sequence[str], addr
     ]
     return Markup(
         '<g class="box layer-{}" data-table="{}"><title>{}</title>'
-        '<rect x="{}" y="{}" width="{}" height="{}" rx="7"/><rect class="edge" x="{}" y="{}" width="4" height="{}" rx="2"/>'
+        '<rect x="{}" y="{}" width="{}" height="{}" rx="7"/>'
+        '<rect class="edge" x="{}" y="{}" width="4" height="{}" rx="2"/>'
         '<a href="{}"><text class="name" x="{}" y="{}">{}</text></a>{}</g>'
     ).format(
         *(table.layer if table.layer in LAYERS else "other", table.key, table.full_name),
@@ -169,7 +172,9 @@ def _entity(table: Table, x: int, y: int, width: int, names: Sequence[str], addr
     )
 
 
-def _relation(one: Relation, places: Mapping[str, tuple[int, int, list[str]]], order: Mapping[str, int], width: int) -> Markup:
+def _relation(
+    one: Relation, places: Mapping[str, tuple[int, int, list[str]]], order: Mapping[str, int], width: int
+) -> Markup:
     x1, y1, names = places[one.table]
     x2, y2, fields = places[one.to]
     start, end = y1 + HEAD + ROW * names.index(one.column) + 11, y2 + HEAD + ROW * fields.index(one.field) + 11
@@ -191,8 +196,16 @@ def draw_rows(history: Sequence[tuple[str, int]]) -> Markup:
     for at, (release, count) in enumerate(history):
         tall = max(round(count / highest * height), 1)
         parts.append(
-            Markup('<g class="bar{}"><title>{}: {} rows</title><rect x="{}" y="{}" width="{}" height="{}" rx="2"/></g>').format(
-                " last" if at == len(history) - 1 else "", release, f"{count:,}", at * (bar + gap), height - tall, bar, tall
+            Markup(
+                '<g class="bar{}"><title>{}: {} rows</title><rect x="{}" y="{}" width="{}" height="{}" rx="2"/></g>'
+            ).format(
+                " last" if at == len(history) - 1 else "",
+                release,
+                f"{count:,}",
+                at * (bar + gap),
+                height - tall,
+                bar,
+                tall,
             )
         )
     return _svg(len(history) * (bar + gap) - gap, height, parts, "Rows in the last releases", "chart")
@@ -220,7 +233,9 @@ def draw_line(points: Sequence[tuple[float, float]], label: str) -> Markup:
     places = [(round(x * size, 1), round((1 - y) * size, 1)) for x, y in points]
     line = " ".join(f"{x},{y}" for x, y in places)
     parts = [
-        Markup('<rect class="frame" x="0" y="0" width="{0}" height="{0}"/><path class="diagonal" d="M0 {0}L{0} 0"/>').format(size),
+        Markup(
+            '<rect class="frame" x="0" y="0" width="{0}" height="{0}"/><path class="diagonal" d="M0 {0}L{0} 0"/>'
+        ).format(size),
         Markup('<polyline class="line" points="{}"/>').format(line),
         *(
             Markup('<circle r="3.5" cx="{}" cy="{}"><title>{} said, {} seen</title></circle>').format(
@@ -236,5 +251,3 @@ def by_layer(keys: Iterable[str], tables: Mapping[str, Table]) -> list[tuple[str
     """Return tables by their layer, in the order of the data."""
     found = sorted((tables[key] for key in keys), key=lambda one: (_rank(one.layer), one.layer, one.full_name))
     return [(layer, list(group)) for layer, group in groupby(found, key=lambda one: one.layer)]
-
-

@@ -1,10 +1,12 @@
 """The facts that the pages of the docs site show, as plain values; texts are Markdown or names, never HTML."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping, Sequence, Set
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from functools import cached_property
 from typing import Any
+
+from flows.site.model_facts import Card
 
 UNRESOLVED = "unresolved"
 """The origin of a column whose SQL could not be followed."""
@@ -43,7 +45,7 @@ class Bar:
 
 @dataclass(frozen=True)
 class Profile:
-    """What a column holds in the release; columns of personal data have counts alone."""
+    """The values of a column in the release; columns of personal data have counts alone."""
 
     rows: int
     nulls: int
@@ -108,7 +110,7 @@ class Promise:
 
 @dataclass(frozen=True)
 class Label:
-    """What a label model says of its label: whose it is, as of when, how far it looks ahead, and when it is known."""
+    """The label of a label model: whose it is, as of when, how far it looks ahead, and when it is known."""
 
     name: str
     text: str
@@ -251,59 +253,6 @@ class Run:
 
 
 @dataclass(frozen=True)
-class Measure:
-    """A metric with its interval."""
-
-    name: str
-    value: float
-    low: float | None = None
-    high: float | None = None
-
-
-@dataclass(frozen=True)
-class ModelVersion:
-    """A version of a model in the registry."""
-
-    number: int
-    release: str
-    registered_at: datetime | None
-    is_champion: bool
-    measured: Measure | None = None
-    verdict: str = ""
-
-
-@dataclass(frozen=True)
-class Card:
-    """The card of a model that an exposure declares; without `versions` it was never registered.
-
-    `calibration` has pairs of mean score and observed share, `importances` the most important features first.
-    """
-
-    name: str
-    title: str
-    text: str
-    owner: str
-    label: str
-    entity: Sequence[str]
-    estimator: str
-    metric: str
-    tables: Sequence[str]
-    horizon: str = ""
-    warnings: Sequence[str] = ()
-    measured: Measure | None = None
-    baselines: Sequence[Measure] = ()
-    versions: Sequence[ModelVersion] = ()
-    calibration: Sequence[tuple[float, float]] = ()
-    importances: Sequence[tuple[str, float]] = ()
-    facts: Mapping[str, str] = field(default_factory=dict)
-
-    @property
-    def champion(self) -> ModelVersion | None:
-        """The version that scores."""
-        return next((one for one in self.versions if one.is_champion), None)
-
-
-@dataclass(frozen=True)
 class Relation:
     """A relationship test: a column of one table names a row of another."""
 
@@ -347,6 +296,11 @@ class Site:
         return found
 
     @cached_property
+    def places(self) -> Set[ColumnRef]:
+        """All columns that have a place in the page of their table."""
+        return {(key, column.name) for key, table in self.tables.items() for column in table.columns}
+
+    @cached_property
     def key_of(self) -> Mapping[str, str]:
         """The ids of source tables by their names, such as crm.customers."""
         return {table.full_name: table.key for table in self.tables.values() if table.layer == "sources"}
@@ -364,7 +318,7 @@ class Site:
 
     @cached_property
     def attention(self) -> Sequence[tuple[str, str, str, str]]:
-        """What a reader should know first: its kind, a word, a sentence, and the address of more."""
+        """The matters that a reader should know first: kind, a word, a sentence, and the address of more."""
         found = [("bad", "late", f"{name} is older than its contract promises.", "loads.html") for name in self.late]
         found += [
             ("bad", load.outcome, f"The last load of {load.table} was not completed.", "loads.html")

@@ -10,12 +10,16 @@ from pathlib import Path
 from typing import Any
 
 from flows.config.contract import SYSTEM_COLUMNS
+from flows.config.settings import DataFolder, template_folder
 from flows.core.errors import WarehouseError
 from flows.core.redaction import scrub
 from flows.site.column_lineage import ROWS, UNKNOWN, Place, schema_of, trace_columns
 from flows.site.facts import UNRESOLVED, Column, ColumnRef, Origin, Table
+from flows.site.project import tables_of
+from flows.site.released import read_releases, with_release
 from flows.warehouse.code_hash import hash_code
 from flows.warehouse.dbt import Dbt
+from flows.warehouse.releases import newest_release, release_file
 
 logger = logging.getLogger(__name__)
 
@@ -34,7 +38,7 @@ def with_lineage(dbt: Dbt, tables: Mapping[str, Table]) -> dict[str, Table]:
     columns of what it reads, have changed.
     """
     place = dbt.folder.target / MEMORY
-    memory = _read(place)
+    memory = _read(place) or _read(template_folder().target / MEMORY)
     sql = compiled_sql(dbt, tables, memory)
     places = {_place(dbt, key): key for key in tables}
     traced, kept = {}, memory.get("traced", {})
@@ -49,6 +53,13 @@ def with_lineage(dbt: Dbt, tables: Mapping[str, Table]) -> dict[str, Table]:
     _write(place, {"code": hash_code(dbt.variables), "sql": sql, "traced": traced})
     ways = _Ways(tables, {key: one[1] for key, one in traced.items()})
     return {key: ways.complete(table, sql.get(key, "")) for key, table in tables.items()}
+
+
+def trace_template(folder: DataFolder) -> None:
+    """Trace the columns of a release without sources, so that no set has to, as long as it has the same code."""
+    dbt = Dbt.parse(folder)
+    name = newest_release(folder)
+    with_lineage(dbt, with_release(tables_of(dbt), release_file(folder, name), read_releases(folder, name)))
 
 
 def compiled_sql(dbt: Dbt, tables: Mapping[str, Table], memory: Mapping[str, Any]) -> dict[str, str]:

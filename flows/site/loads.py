@@ -1,4 +1,4 @@
-"""What the lake says of the set's sources: loads, watermarks, quarantine, runs, ages, and safe example rows."""
+"""The set's sources, as the lake knows them: loads, watermarks, quarantine, runs, ages, and safe example rows."""
 
 import json
 from collections.abc import Mapping, Sequence
@@ -9,6 +9,7 @@ from typing import Any
 import duckdb
 
 from flows.config.connections import Connection, Connections
+from flows.config.contract import SYSTEM_COLUMNS
 from flows.config.settings import DataFolder
 from flows.core.clock import utc_now
 from flows.core.names import TableName, identifier, literal
@@ -17,10 +18,12 @@ from flows.lake.delta import open_table, query
 from flows.lake.ops import COUNTED
 from flows.lake.quarantine_report import quarantined_tables, reasons_of
 from flows.lake.raw import RawTable
-from flows.site.facts import BrokenRule, Loaded, Promise, Run, Table
+from flows.site.facts import BrokenRule, Column, Loaded, Promise, Run, Table
 from flows.site.project import promised
 from flows.site.released import example_rows
 from flows.warehouse.dbt import Dbt
+
+EXTRA = "The contract does not name it: the lake keeps it as the source has it."
 
 RUNS = 20
 """The newest runs that are listed."""
@@ -151,10 +154,22 @@ def with_sources(dbt: Dbt, tables: Mapping[str, Table], loads: Sequence[Loaded])
             if table.layer == "sources" and key in rows:
                 table = replace(table, rows=rows[key], newest_at=own[key].newest_at)
                 if is_open and rows[key]:
+                    table = replace(table, columns=[*table.columns, *_extras(connection, table)])
                     place = f"lake.{identifier(table.schema)}.{identifier(table.name)}"
                     table = replace(table, examples=example_rows(connection, place, table))
             found[key] = table
     return found
+
+
+def _extras(connection: duckdb.DuckDBPyConnection, table: Table) -> list[Column]:
+    """Return the columns that the lake keeps beyond the contract; their values may be personal, and are never shown."""
+    rows = connection.execute(
+        "select column_name, data_type from duckdb_columns() where database_name = 'lake' and schema_name = ? "
+        "and table_name = ? order by column_index",
+        [table.schema, table.name],
+    ).fetchall()
+    known = {column.name for column in table.columns} | SYSTEM_COLUMNS.keys()
+    return [Column(name, kind.lower(), EXTRA, "not classified") for name, kind in rows if name not in known]
 
 
 def _attach(connection: duckdb.DuckDBPyConnection, folder: DataFolder) -> bool:

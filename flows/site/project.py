@@ -1,4 +1,4 @@
-"""What the project's code says of its tables: meaning, columns, checks, relations, and the macros."""
+"""The project's tables, as its code describes them: meaning, columns, checks, relations, and the macros."""
 
 import re
 from collections.abc import Iterable, Mapping, Sequence

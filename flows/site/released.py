@@ -1,11 +1,10 @@
-"""What the files of the kept releases say of their tables: rows, types, safe example rows, results of tests."""
+"""The tables of the kept releases, as their files hold them: rows, types, safe example rows, results of tests."""
 
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 from pathlib import Path
-from typing import Any
 
 import duckdb
 
@@ -13,7 +12,7 @@ from flows.config.settings import DataFolder
 from flows.core.names import identifier
 from flows.core.storage import open_release_file
 from flows.lake.quarantine_report import shape
-from flows.site.facts import FAILED, GOOD, WARNED, Check, Column, Gates, Table
+from flows.site.facts import FAILED, GOOD, WARNED, Change, Check, Column, Gates, Table
 from flows.warehouse.releases import kept_releases, release_file
 
 EXAMPLES, LONGEST = 3, 60
@@ -21,7 +20,7 @@ EXAMPLES, LONGEST = 3, 60
 
 LIKE_AN_ADDRESS = re.compile(r"\S@\S")
 HOLDS_STRUCTURE = re.compile(r"\s*[\[{]")
-PLAIN = re.compile(r"(?i)(big|small|tiny|huge|u)*int(eger)?|u?(big|small|tiny|huge)int|decimal.*|double|float|boolean|date|time.*")
+PLAIN = re.compile(r"u?(big|small|tiny|huge)?int(eger)?|decimal.*|double|float|boolean|date|time.*")
 """Types whose values hold no text."""
 
 Place = tuple[str, str]
@@ -30,7 +29,7 @@ Place = tuple[str, str]
 
 @dataclass(frozen=True)
 class ReleaseFacts:
-    """What a release's file says: when it was built, the rows of its tables, and the result of each of its tests."""
+    """A release, as its file describes it: when it was built, the rows of its tables, and the result of each of its tests."""
 
     name: str
     built_at: datetime
@@ -148,7 +147,7 @@ def _parameters(connection: duckdb.DuckDBPyConnection) -> dict[Place, Sequence[s
 
 
 def _typed(columns: Sequence[Column], types: Mapping[str, str]) -> list[Column]:
-    """Return the columns that the release has, in its order and with its types; without any, those that are declared."""
+    """Return the columns that the release has, in its order and with its types; else the declared ones."""
     if not types:
         return list(columns)
     known = {column.name: column for column in columns}
@@ -182,7 +181,7 @@ def example_rows(connection: duckdb.DuckDBPyConnection, relation: str, table: Ta
         rows = connection.execute(f"select {listed} from {relation}{ordered} limit {EXAMPLES}").fetchall()
     except duckdb.Error:  # the declared columns are not those that are there
         return []
-    return [[_safe(value, column) for value, column in zip(row, table.columns, strict=True)] for row in rows]
+    return [[safe_text(value, column) for value, column in zip(row, table.columns, strict=True)] for row in rows]
 
 
 def _shown_sql(column: Column) -> str:
@@ -193,7 +192,8 @@ def _shown_sql(column: Column) -> str:
     return f"cast({name} as varchar)[:{2 * LONGEST}]"
 
 
-def _safe(value: str | None, column: Column) -> str:
+def safe_text(value: str | None, column: Column) -> str:
+    """Return a value as it may be shown: the class of personal data, the shape of what looks like it, else its text."""
     if value is None:
         return "null"
     if column.personal:
@@ -206,10 +206,8 @@ def _safe(value: str | None, column: Column) -> str:
     return text if len(text) <= LONGEST else f"{text[:LONGEST]}…"
 
 
-def changes_between(before: ReleaseFacts | None, after: ReleaseFacts, tables: Mapping[str, Table]) -> list[Any]:
+def changes_between(before: ReleaseFacts | None, after: ReleaseFacts, tables: Mapping[str, Table]) -> list[Change]:
     """Return the tables whose rows differ from those of the release before."""
-    from flows.site.facts import Change
-
     if before is None:
         return []
     found = []

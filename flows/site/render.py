@@ -192,4 +192,3 @@ def _column_entry(table: Table, column: Column, page: str) -> Iterator[Sequence[
         short(text, 160),
         column.personal,
     )
-

@@ -6,6 +6,7 @@ import re
 import shutil
 import subprocess
 import tempfile
+import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from itertools import count
@@ -47,9 +48,11 @@ class Browser:
 
     def wait(self, condition: str) -> None:
         """Wait until a condition of JavaScript holds; raises TimeoutError."""
-        script = f"new Promise((done, fail) => {{ const look = () => {{ if ({condition}) done(true); else setTimeout(look, 20); }};"
-        script += f" setTimeout(() => fail('waited'), {WAIT_SECONDS * 1000}); look(); }})"
-        self.evaluate(script)
+        deadline = time.monotonic() + WAIT_SECONDS
+        while not self.evaluate(condition):
+            if time.monotonic() > deadline:
+                raise TimeoutError(condition)
+            time.sleep(0.02)
 
     def evaluate(self, script: str) -> Any:
         """Return the value of JavaScript in the page; raises AssertionError with its error."""
