@@ -6,7 +6,7 @@ from itertools import groupby
 
 from markupsafe import Markup
 
-from flows.site.facts import Bar, Relation, Table
+from flows.site.facts import Relation, Table
 
 STEPS = 2
 """Steps from a table, up and down, that its drawing shows."""
@@ -79,9 +79,9 @@ def draw_lineage(
     links = [(parent, key) for key in boxes if key in reads for parent in reads[key] if parent in boxes]
     width = len(columns) * (WIDTH + GAP_X) - GAP_X
     height = tallest * (HEIGHT + GAP_Y) - GAP_Y
-    drawn = [_link(boxes[one], boxes[other]) for one, other in links if boxes[one].x < boxes[other].x]
+    drawn = [_link(boxes[one], boxes[other]) for one, other in links if places[other] == places[one] + 1]
     drawn += [_box(box, address) for box in boxes.values()]
-    return _svg(width, height, drawn, f"Lineage of {table.name}", "lineage")
+    return svg(width, height, drawn, f"Lineage of {table.name}", "lineage")
 
 
 def _rank(layer: str) -> int:
@@ -115,7 +115,8 @@ def _cut(text: str, most: int = CHARACTERS) -> str:
     return text if len(text) <= most else f"{text[: most - 1]}…"
 
 
-def _svg(width: int, height: int, parts: Iterable[Markup], title: str, kind: str) -> Markup:
+def svg(width: int, height: int, parts: Iterable[Markup], title: str, kind: str) -> Markup:
+    """Return a drawing of a size in pixels, with its title for those who do not see it."""
     return Markup(
         '<svg class="{}" viewBox="-2 -2 {} {}" width="{}" height="{}" role="img" aria-label="{}">{}</svg>'
     ).format(kind, width + 4, height + 4, width + 4, height + 4, title, Markup().join(parts))
@@ -138,20 +139,26 @@ def draw_star(relations: Sequence[Relation], tables: Mapping[str, Table], addres
     middle = {key: sum(order[one.to] for one in relations if one.table == key) for key in left}
     count = {key: sum(one.table == key for one in relations) for key in left}
     left.sort(key=lambda key: (middle[key] / count[key], tables[key].name))
-    width, gap = 236, 220
+    width, gap = 270, 470
     places, drawn, bottoms = {}, [], []
-    for x, keys, spread in ((0, left, 14), (width + gap, right, 26)):
-        y = 0
+    lengths = [sum(HEAD + 8 + ROW * len(_keys(key, relations)) for key in keys) for keys in (left, right)]
+    height = max(length + 14 * len(keys) for length, keys in zip(lengths, (left, right), strict=True))
+    for x, keys, length in ((0, left, lengths[0]), (width + gap, right, lengths[1])):
+        y, spread = 0, max((height - length) // max(len(keys), 1), 14)
         for key in keys:
-            names = [one.column for one in relations if one.table == key]
-            names += [one.field for one in relations if one.to == key]
-            names = list(dict.fromkeys(names))
+            names = _keys(key, relations)
             places[key] = (x, y, names)
             drawn.append(_entity(tables[key], x, y, width, names, address))
             y += HEAD + ROW * len(names) + 8 + spread
         bottoms.append(y)
     links = [_relation(one, places, order, width) for one in relations]
-    return _svg(2 * width + gap, max(bottoms), [*links, *drawn], "Star schema", "star")
+    return svg(2 * width + gap + 70, max(bottoms), [*links, *drawn], "Star schema", "star")
+
+
+def _keys(key: str, relations: Sequence[Relation]) -> list[str]:
+    """Return the columns by which a table refers to others, and by which others refer to it."""
+    names = [one.column for one in relations if one.table == key] + [one.field for one in relations if one.to == key]
+    return list(dict.fromkeys(names))
 
 
 def _entity(table: Table, x: int, y: int, width: int, names: Sequence[str], address: Address) -> Markup:
@@ -167,7 +174,7 @@ def _entity(table: Table, x: int, y: int, width: int, names: Sequence[str], addr
         '<a href="{}"><text class="name" x="{}" y="{}">{}</text></a>{}</g>'
     ).format(
         *(table.layer if table.layer in LAYERS else "other", table.key, table.full_name),
-        *(x, y, width, height, x, y, height, address(table.key), x + 14, y + 22, _cut(table.name, 28)),
+        *(x, y, width, height, x, y, height, address(table.key), x + 14, y + 22, _cut(table.name, 32)),
         Markup().join(rows),
     )
 
@@ -184,67 +191,6 @@ def _relation(
     return Markup('<path class="link hue-{}" data-from="{}" data-to="{}" d="M{} {}C{} {} {} {} {} {}"/>').format(
         *(order[one.to] % 6, one.table, one.to, begin, start, begin + bend, start, inner, end, stop, end)
     )
-
-
-def draw_rows(history: Sequence[tuple[str, int]]) -> Markup:
-    """Draw the rows of a table in the last releases as bars."""
-    if not history:
-        return Markup()
-    highest = max(count for _, count in history) or 1
-    bar, gap, height = 22, 6, 56
-    parts = []
-    for at, (release, count) in enumerate(history):
-        tall = max(round(count / highest * height), 1)
-        parts.append(
-            Markup(
-                '<g class="bar{}"><title>{}: {} rows</title><rect x="{}" y="{}" width="{}" height="{}" rx="2"/></g>'
-            ).format(
-                " last" if at == len(history) - 1 else "",
-                release,
-                f"{count:,}",
-                at * (bar + gap),
-                height - tall,
-                bar,
-                tall,
-            )
-        )
-    return _svg(len(history) * (bar + gap) - gap, height, parts, "Rows in the last releases", "chart")
-
-
-def draw_histogram(bars: Sequence[Bar]) -> Markup:
-    """Draw how many rows have which values."""
-    if not bars:
-        return Markup()
-    highest = max(one.rows for one in bars) or 1
-    bar, gap, height = 10, 2, 30
-    parts = [
-        Markup('<g class="bar"><title>{}: {} rows</title><rect x="{}" y="{}" width="{}" height="{}"/></g>').format(
-            *(one.label, f"{one.rows:,}", at * (bar + gap), height - tall, bar, tall)
-        )
-        for at, one in enumerate(bars)
-        for tall in [max(round(one.rows / highest * height), 1)]
-    ]
-    return _svg(len(bars) * (bar + gap) - gap, height, parts, "Values", "chart small")
-
-
-def draw_line(points: Sequence[tuple[float, float]], label: str) -> Markup:
-    """Draw pairs of shares from 0 to 1 beside the diagonal on which both are equal."""
-    size = 220
-    places = [(round(x * size, 1), round((1 - y) * size, 1)) for x, y in points]
-    line = " ".join(f"{x},{y}" for x, y in places)
-    parts = [
-        Markup(
-            '<rect class="frame" x="0" y="0" width="{0}" height="{0}"/><path class="diagonal" d="M0 {0}L{0} 0"/>'
-        ).format(size),
-        Markup('<polyline class="line" points="{}"/>').format(line),
-        *(
-            Markup('<circle r="3.5" cx="{}" cy="{}"><title>{} said, {} seen</title></circle>').format(
-                *(*place, f"{x:.0%}", f"{y:.0%}")
-            )
-            for place, (x, y) in zip(places, points, strict=True)
-        ),
-    ]
-    return _svg(size, size, parts, label, "chart plot")
 
 
 def by_layer(keys: Iterable[str], tables: Mapping[str, Table]) -> list[tuple[str, list[Table]]]:

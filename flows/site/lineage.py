@@ -3,10 +3,8 @@
 import hashlib
 import json
 import logging
-import os
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
-from pathlib import Path
 from typing import Any
 
 from flows.config.contract import SYSTEM_COLUMNS
@@ -15,6 +13,7 @@ from flows.core.errors import WarehouseError
 from flows.core.redaction import scrub
 from flows.site.column_lineage import ROWS, UNKNOWN, Place, schema_of, trace_columns
 from flows.site.facts import UNRESOLVED, Column, ColumnRef, Origin, Table
+from flows.site.memory import read_memory, write_memory
 from flows.site.project import tables_of
 from flows.site.released import read_releases, with_release
 from flows.warehouse.code_hash import hash_code
@@ -38,7 +37,7 @@ def with_lineage(dbt: Dbt, tables: Mapping[str, Table]) -> dict[str, Table]:
     columns of what it reads, have changed.
     """
     place = dbt.folder.target / MEMORY
-    memory = _read(place) or _read(template_folder().target / MEMORY)
+    memory = read_memory(place) or read_memory(template_folder().target / MEMORY)
     sql = compiled_sql(dbt, tables, memory)
     places = {_place(dbt, key): key for key in tables}
     traced, kept = {}, memory.get("traced", {})
@@ -50,7 +49,7 @@ def with_lineage(dbt: Dbt, tables: Mapping[str, Table]) -> dict[str, Table]:
             traced[key] = kept[key]
         else:
             traced[key] = [mark, _trace(text, known, places, table.parameters)]
-    _write(place, {"code": hash_code(dbt.variables), "sql": sql, "traced": traced})
+    write_memory(place, {"code": hash_code(dbt.variables), "sql": sql, "traced": traced})
     ways = _Ways(tables, {key: one[1] for key, one in traced.items()})
     return {key: ways.complete(table, sql.get(key, "")) for key, table in tables.items()}
 
@@ -148,17 +147,3 @@ class _Ways:
                 return replace(column, personal=parent.personal)
             origin = self._origin(key, name) if key in self._traced else None
         return column
-
-
-def _read(place: Path) -> dict[str, Any]:
-    try:
-        return dict(json.loads(place.read_text(encoding="utf-8")))
-    except (OSError, ValueError):
-        return {}
-
-
-def _write(place: Path, memory: Mapping[str, Any]) -> None:
-    newest = place.with_name(f"{place.name}.{os.getpid()}")
-    place.parent.mkdir(parents=True, exist_ok=True)
-    newest.write_text(json.dumps(memory, ensure_ascii=False), encoding="utf-8")
-    newest.replace(place)

@@ -11,7 +11,6 @@ import duckdb
 from flows.config.connections import Connection, Connections
 from flows.config.contract import SYSTEM_COLUMNS
 from flows.config.settings import DataFolder
-from flows.core.clock import utc_now
 from flows.core.names import TableName, identifier, literal
 from flows.core.redaction import scrub
 from flows.lake.delta import open_table, query
@@ -201,8 +200,3 @@ def _newest(folder: DataFolder, name: TableName, node: Any) -> datetime | None:
     sql = f"select cast(max({node.loaded_at_field}) as timestamp) from {{table}} where {where}"
     rows = query(open_table(relation.path), sql)
     return rows[0][0] if rows else None
-
-
-def now() -> datetime:
-    """Return the moment against which ages are judged, in UTC."""
-    return utc_now()

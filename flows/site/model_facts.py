@@ -53,6 +53,11 @@ class Card:
     facts: Mapping[str, str] = field(default_factory=dict)
 
     @property
+    def is_share(self) -> bool:
+        """Whether its scores are shares, which can be compared with what was seen."""
+        return all(0 <= value <= 1 for pair in self.calibration for value in pair)
+
+    @property
     def champion(self) -> ModelVersion | None:
         """The version that scores."""
         return next((one for one in self.versions if one.is_champion), None)

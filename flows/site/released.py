@@ -29,7 +29,7 @@ Place = tuple[str, str]
 
 @dataclass(frozen=True)
 class ReleaseFacts:
-    """A release, as its file describes it: when it was built, the rows of its tables, and the result of each of its tests."""
+    """A release, as its file describes it: when it was built, the rows of its tables, and the results of its tests."""
 
     name: str
     built_at: datetime

@@ -5,6 +5,8 @@ import re
 from collections.abc import Iterator, Sequence
 from datetime import datetime, timedelta
 from functools import cache, partial
+from itertools import groupby
+from operator import itemgetter
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +14,7 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markdown_it import MarkdownIt
 from markupsafe import Markup
 
-from flows.site import drawing
+from flows.site import charts, drawing
 from flows.site.facts import Column, Site, Table
 from flows.site.row_settings import reach
 
@@ -61,6 +63,7 @@ def _environment(site: Site) -> Environment:
         "file_name": file_name,
         "anchor": anchor,
         "short": short,
+        "by_table": lambda places: [(key, list(group)) for key, group in groupby(places, itemgetter(0))],
     }
     environment.globals |= {
         "site": site,
@@ -68,6 +71,7 @@ def _environment(site: Site) -> Environment:
         "address": lambda key, root: root + path_of(site.tables[key]),
         "address_here": partial(_address, site, ""),
         "draw": drawing,
+        "charts": charts,
     }
     return environment
 

@@ -67,8 +67,8 @@ def test_the_page_of_a_table_answers_what_one_comes_for(files: dict[str, str]) -
     # And what the label means, when it is known, how it is tested, and where it comes from
     for said in ("Whether the client has left.", "known_at", "90d", "Few clients leave.", "3 against «few»"):
         assert said in text
-    assert "Made of core.baskets.basket_id" in text
-    assert "From sources crm.clients.client_id" in text
+    assert "Made of core.baskets basket_id" in text
+    assert "From sources crm.clients client_id" in text
     assert "0 null of 9 · 2 distinct" in text
 
 
