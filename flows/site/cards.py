@@ -1,7 +1,7 @@
 """The cards of the models that exposures declare: the declaration, and what the registry keeps of their versions."""
 
 import json
-import logging
+import re
 import tempfile
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
@@ -16,9 +16,8 @@ from flows.site.memory import read_memory, write_memory
 from flows.site.model_facts import Card, Measure, ModelVersion
 from flows.warehouse.dbt import Dbt
 
-logger = logging.getLogger(__name__)
-
 MEMORY = "cards.json"
+COMMIT = re.compile(r"[0-9a-f]{40}")
 SHOWN = 12
 """The most important features that are shown."""
 
@@ -27,7 +26,7 @@ PARAMETERS = {
     "test_rows": "Test rows",
     "cut": "Test rows from",
 }
-PARAMETERS |= {"gap": "Gap before them", "left_out_rows": "Rows left out", "seed": "Seed"}
+PARAMETERS |= {"left_out_rows": "Rows left out", "seed": "Seed"}
 TAGS = {
     "release": "Release",
     "training_set": "Training set",
@@ -55,8 +54,9 @@ def _card(exposure: MlExposure, node: Node, kept: Mapping[str, Any], project: Db
     names = {one["name"]: key for key, one in project.nodes.items()}
     tables = [names[name] for name in (exposure.label_model, exposure.train, exposure.score) if name in names]
     importances = sorted((card.get("importances") or {}).items(), key=lambda one: -one[1])[:SHOWN]
-    facts = {PARAMETERS[key]: str(value) for key, value in (kept.get("params") or {}).items() if key in PARAMETERS}
-    facts |= {TAGS[key]: str(value) for key, value in (kept.get("tags") or {}).items() if key in TAGS}
+    params, tags = kept.get("params") or {}, kept.get("tags") or {}
+    facts = {title: _fact(params[key]) for key, title in PARAMETERS.items() if params.get(key)}
+    facts |= {title: _fact(tags[key]) for key, title in TAGS.items() if tags.get(key)}
     baselines = [_measure(name, one) for name, one in (compared.get("baselines") or {}).items()]
     is_lower = declared.metric.partition("@")[0] in LOWER_IS_BETTER
     return Card(
@@ -78,6 +78,13 @@ def _card(exposure: MlExposure, node: Node, kept: Mapping[str, Any], project: Db
         importances=importances,
         facts=facts,
     )
+
+
+def _fact(value: str) -> str:
+    """Return a parameter or tag for reading: numbers with their thousands apart, a commit by its beginning."""
+    if value.isdigit():
+        return f"{int(value):,}"
+    return value[:12] if COMMIT.match(value) else value.removesuffix(" 00:00:00")
 
 
 def _measure(name: str, value: Mapping[str, float]) -> Measure:

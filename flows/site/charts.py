@@ -8,6 +8,9 @@ from flows.site.drawing import svg
 from flows.site.facts import Bar
 from flows.site.model_facts import Measure
 
+LEFT = 310
+"""Where the scale of metrics begins, in pixels."""
+
 
 def draw_rows(history: Sequence[tuple[str, int]]) -> Markup:
     """Draw the rows of a table in the last releases as bars."""
@@ -78,17 +81,17 @@ def draw_intervals(measures: Sequence[Measure]) -> Markup:
     scale = 360 / ((high - low) or 1)
     parts = []
     for at, one in enumerate(measures):
-        y, start, end = 30 * at + 15, 250 + (lows[at] - low) * scale, 250 + (highs[at] - low) * scale
+        y, start, end = 30 * at + 15, LEFT + (lows[at] - low) * scale, LEFT + (highs[at] - low) * scale
         parts.append(
             Markup(
                 '<g class="measure{}"><text x="0" y="{}">{}</text><path d="M{} {}H{}"/><circle cx="{}" cy="{}" r="5"/>'
-                '<text x="640" y="{}">{}</text></g>'
+                '<text x="700" y="{}">{}</text></g>'
             ).format(
-                *("" if at else " own", y + 4, one.name.replace("_", " ")[:34], f"{start:.1f}", y, f"{end:.1f}"),
-                *(f"{250 + (one.value - low) * scale:.1f}", y, y + 4, f"{one.value:.4g}"),
+                *("" if at else " own", y + 4, one.name.replace("_", " ")[:46], f"{start:.1f}", y, f"{end:.1f}"),
+                *(f"{LEFT + (one.value - low) * scale:.1f}", y, y + 4, f"{one.value:.4g}"),
             )
         )
-    return svg(700, 30 * len(measures), parts, "Metric with its interval", "chart intervals")
+    return svg(760, 30 * len(measures), parts, "Metric with its interval", "chart intervals")
 
 
 def draw_shares(shares: Sequence[tuple[str, float]]) -> Markup:

@@ -14,8 +14,8 @@ STEPS = 2
 MOST = 7
 """Tables that one column of a drawing holds; the list below it has all."""
 
-WIDTH, HEIGHT, GAP_X, GAP_Y = 184, 44, 48, 12
-CHARACTERS = 23
+WIDTH, HEIGHT, GAP_X, GAP_Y = 164, 44, 25, 12
+CHARACTERS = 21
 """Characters of a name that fit into a box."""
 
 LAYERS = ("sources", "seeds", "staging", "warehouse", "marts", "history")
@@ -90,7 +90,7 @@ def _rank(layer: str) -> int:
 
 def _link(one: Box, other: Box) -> Markup:
     x1, y1, x2, y2 = one.x + WIDTH, one.y + HEIGHT // 2, other.x, other.y + HEIGHT // 2
-    bend = max((x2 - x1) // 2, GAP_X // 2)
+    bend = GAP_X * 2 // 3
     kind = " own" if one.is_own or other.is_own else ""
     return Markup('<path class="link{}" d="M{} {}C{} {} {} {} {} {}"/>').format(
         kind, x1, y1, x1 + bend, y1, x2 - bend, y2, x2, y2
@@ -105,7 +105,7 @@ def _box(box: Box, address: Address) -> Markup:
     ).format(
         *(f"layer-{box.layer}" if box.layer in LAYERS else "layer-other", " own" if box.is_own else "", box.name),
         *(box.x, box.y, WIDTH, HEIGHT, box.x, box.y, HEIGHT),
-        *(box.x + 14, box.y + 19, _cut(box.name), box.x + 14, box.y + 35, _cut(box.about, CHARACTERS + 4)),
+        *(box.x + 12, box.y + 19, _cut(box.name), box.x + 12, box.y + 35, _cut(box.about, CHARACTERS + 4)),
     )
     target = address(box.key) if box.key else "#lineage-list"
     return inner if box.is_own else Markup('<a href="{}">{}</a>').format(target, inner)
