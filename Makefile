@@ -113,7 +113,7 @@ readme: setup  ## write the table of marts in README.md from the models
 
 pictures: setup  ## draw the pictures of README.md: a run, and with CHROMIUM= the docs site of the demo
 	@$(BIN)/python -m tests.pictures run
-	@$(if $(CHROMIUM),$(BIN)/python -m tests.pictures site $(DATA)/demo/docs/index.html $(CHROMIUM))
+	@$(if $(CHROMIUM),$(BIN)/python -m tests.pictures site $(DATA)/demo/docs $(CHROMIUM))
 
 lock:  ## pin all requirements, with hashes
 	@for list in requirements requirements-deep requirements-mlflow requirements-bench requirements-client-1.2 requirements-client-1.5; do \

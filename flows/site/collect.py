@@ -18,7 +18,7 @@ from flows.site.facts import Loaded, Site
 from flows.site.lineage import with_lineage
 from flows.site.loads import loads_of, quarantine_of, runs_of, with_sources
 from flows.site.profiles import with_profiles
-from flows.site.project import macros_of, relations_of, tables_of
+from flows.site.project import macros_of, overview_of, relations_of, tables_of
 from flows.site.released import changes_between, read_releases, with_examples, with_release
 from flows.warehouse.dbt import Dbt
 from flows.warehouse.releases import newest_release, release_file
@@ -64,6 +64,7 @@ def collect(dbt: Dbt, sources: Connections) -> Site:
         cards=told(lambda: cards_of(dbt), [], "cards of models"),
         relations=relations_of(dbt),
         macros=macros_of(dbt),
+        overview=overview_of(dbt),
         written_at=utc_now(),
     )
 

@@ -284,6 +284,7 @@ class Site:
     cards: Sequence[Card] = ()
     relations: Sequence[Relation] = ()
     macros: Sequence[Mapping[str, Any]] = ()
+    overview: str = ""
     written_at: datetime = datetime(1970, 1, 1)
 
     @cached_property
@@ -330,10 +331,9 @@ class Site:
             for load in self.loads
             if not load.rows
         ]
-        found += [
-            ("warn", "quarantine", f"{count:,} records of {name} break a rule.", "loads.html#quarantine")
-            for name, count in self.quarantine_of.items()
-        ]
+        if self.quarantined:
+            text = f"{self.quarantined:,} records of {len(self.quarantine_of)} source tables break a rule."
+            found.append(("warn", "quarantine", text, "loads.html#quarantine"))
         for table in self.tables.values():
             for check in table.checks:
                 if check.status not in ("", GOOD):

@@ -187,6 +187,12 @@ def relations_of(dbt: Dbt) -> list[Relation]:
     return found
 
 
+def overview_of(dbt: Dbt) -> str:
+    """Return the project's own overview, as its docs block `__overview__` has it; empty if it has none."""
+    block = dbt.manifest.docs.get(f"doc.{dbt.manifest.metadata.project_name}.__overview__")
+    return str(block.block_contents).strip() if block is not None else ""
+
+
 def macros_of(dbt: Dbt) -> list[Mapping[str, Any]]:
     """Return the project's own macros: name, folder, text, arguments and worked examples."""
     project = dbt.manifest.metadata.project_name

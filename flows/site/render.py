@@ -20,7 +20,7 @@ from flows.site.row_settings import reach
 
 TEMPLATES = Path(__file__).parent / "templates"
 ASSETS = ("style.css", "site.js")
-GENERAL = ("index", "tables", "star", "loads", "tests", "models", "macros")
+GENERAL = ("index", "tables", "star", "loads", "tests", "models", "macros", "guide")
 """The pages that each site has once."""
 SAFE = re.compile(r"[^A-Za-z0-9_.-]")
 LONGEST_SQL = 40_000

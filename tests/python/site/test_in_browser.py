@@ -14,7 +14,7 @@ from tests.services.chromium import Browser, browsing
 
 pytestmark = pytest.mark.services
 
-PAGES = ("index", "tables", "star", "loads", "tests", "models", "macros", "models/leaving")
+PAGES = ("index", "tables", "star", "loads", "tests", "models", "macros", "guide", "models/leaving")
 PAGES += ("tables/growth.leavers", "tables/core.baskets", "sources/crm.clients")
 LONG = "a_column_whose_name_is_far_longer_than_any_telephone_is_wide_and_that_has_no_space_in_it_at_all"
 

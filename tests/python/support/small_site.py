@@ -91,6 +91,7 @@ def small_site(**changed: Any) -> Site:
         "gates": (Gates("2026-03-02.1", NOW, 1, 1, 0, 48, 2),),
         "cards": (card,),
         "relations": (Relation(BASKETS, "client_id", LEAVERS, "client_id"),),
+        "overview": "# The shop\n\nIts rules.\n\n| layer | contents |\n|---|---|\n| marts | `answers` |",
         "written_at": NOW,
     }
     return Site(**{**facts, **changed})
