@@ -9,7 +9,7 @@ import socket
 import sys
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import asdict, dataclass, fields, replace
 from datetime import UTC, datetime
 from typing import IO, TYPE_CHECKING, Any
@@ -86,13 +86,12 @@ def run_lock(folder: DataFolder, flow_run: str | None = None, *, is_brief: bool 
             set_aside(folder.work, "is no folder")
         shutil.rmtree(folder.work, ignore_errors=True)  # what the dead run had spilled and unpacked
         owner = _this_process(flow_run, is_brief=is_brief)
-        with _lake_lock(folder, file.fileno(), owner, dead):
+        with ExitStack() as ending, _lake_lock(folder, file.fileno(), owner, dead):
+            # Last of all: if this run dies before the lake's lock is gone, the file says whose that is.
+            ending.callback(os.ftruncate, file.fileno(), 0)
             if flow_run is not None and dead is not None and dead.flow_run is not None:
                 _close_in_prefect(dead)
-            try:
-                yield
-            finally:
-                os.ftruncate(file.fileno(), 0)
+            yield
 
 
 @contextmanager

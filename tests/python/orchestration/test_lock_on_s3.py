@@ -32,6 +32,16 @@ with run_lock(DataFolder.of("tea")):
     time.sleep(60)
 """
 
+DIE_AT_THE_END = """
+import os, signal
+from flows.config.settings import DataFolder
+from flows.lake.lease import Lease
+from flows.orchestration.run_lock import run_lock
+Lease.release = lambda _lease: os.kill(os.getpid(), signal.SIGKILL)
+with run_lock(DataFolder.of("tea")):
+    print("held", flush=True)
+"""
+
 
 @pytest.fixture(autouse=True)
 def lake(s3_environment: S3Server, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -48,11 +58,11 @@ def machines(tmp_path: Path) -> tuple[DataFolder, DataFolder]:
 
 
 @contextmanager
-def run_elsewhere(machine: DataFolder) -> Iterator["subprocess.Popen[str]"]:
+def run_elsewhere(machine: DataFolder, code: str = HOLD) -> Iterator["subprocess.Popen[str]"]:
     """Hold the lock in another process."""
     environment = {**os.environ, "ML_WAREHOUSE_DATA": str(machine.path.parent), "PYTHONUNBUFFERED": "1"}
     path = os.pathsep.join(filter(None, (str(PROJECT), os.environ.get("PYTHONPATH"))))
-    command = [sys.executable, "-c", HOLD]
+    command = [sys.executable, "-c", code]
     with subprocess.Popen(
         command, env={**environment, "PYTHONPATH": path}, stdout=subprocess.PIPE, text=True, cwd=PROJECT
     ) as process:
@@ -107,6 +117,16 @@ def test_a_killed_run_is_taken_over_at_once_on_its_own_machine(
     with run_lock(machines[0]):
         assert time.monotonic() - started < lease.WATCHED
     assert "took over the lock of a run that died" in caplog.text
+
+
+def test_a_run_that_dies_while_it_gives_the_lock_back_is_taken_over_at_once(
+    machines: tuple[DataFolder, DataFolder],
+) -> None:
+    with run_elsewhere(machines[0], DIE_AT_THE_END) as process:
+        assert process.wait() == -signal.SIGKILL
+    started = time.monotonic()
+    with run_lock(machines[0]):
+        assert time.monotonic() - started < lease.WATCHED
 
 
 def test_a_killed_run_is_taken_over_on_another_machine_once_it_was_watched(

@@ -14,7 +14,7 @@ from flows.config.settings import DataFolder
 from flows.core.object_store import S3Path
 from flows.lake import delta, maintenance, raw
 from flows.warehouse import release
-from flows.warehouse.releases import kept_releases
+from flows.warehouse.releases import RELEASES_KEPT, kept_releases
 
 
 def commit_watermark_first() -> None:
@@ -74,7 +74,7 @@ def vacuum_named_versions() -> None:
 def prune_what_readers_see() -> None:
     """Delete all but the newest releases, also the one that readers were sent back to."""
 
-    def prune(folder: DataFolder, keep: int) -> dict[str, int]:
+    def prune(folder: DataFolder, keep: int = RELEASES_KEPT) -> dict[str, int]:
         gone = kept_releases(folder)[:-keep]
         for name in gone:
             shutil.rmtree(folder.releases / name)
