@@ -50,7 +50,7 @@ def with_lineage(dbt: Dbt, tables: Mapping[str, Table]) -> dict[str, Table]:
         else:
             traced[key] = [mark, _trace(text, known, places, table.parameters)]
     write_memory(place, {"code": hash_code(dbt.variables), "sql": sql, "traced": traced})
-    ways = _Ways(tables, {key: one[1] for key, one in traced.items()})
+    ways = Ways(tables, {key: one[1] for key, one in traced.items()})
     return {key: ways.complete(table, sql.get(key, "")) for key, table in tables.items()}
 
 
@@ -95,7 +95,7 @@ def _columns(table: Table) -> dict[str, str]:
     return own | dict(SYSTEM_COLUMNS) if table.layer == "sources" else own
 
 
-class _Ways:
+class Ways:
     """The ways of columns through the project, each followed once."""
 
     def __init__(self, tables: Mapping[str, Table], traced: Mapping[str, Traced]) -> None:
