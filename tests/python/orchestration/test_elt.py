@@ -609,6 +609,23 @@ def test_fault_31_an_empty_full_copy_is_not_fresh(published: FlowShop) -> None:
     assert published.release_name == release
 
 
+def test_a_site_that_cannot_be_written_fails_no_run(
+    flow_home: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    # Given a defect in the writing of pages, whose message quotes a value
+    import flows.elt
+
+    def fail(*_: object) -> None:
+        raise ZeroDivisionError(CANARY)
+
+    monkeypatch.setattr(flows.elt, "write_site", fail)
+
+    # When the step runs, then it ends well, and the log says that the pages are old, without the value
+    flows.elt.generate_docs.__wrapped__(None, None)
+    assert "the docs site was not written" in caplog.text
+    assert CANARY not in caplog.text
+
+
 def test_fault_62_a_column_that_is_called_like_html_is_a_name_in_the_docs(published: FlowShop) -> None:
     """A column's name was the end of a script: the docs site of the run has it as a name: I."""
     # Given a release one of whose sources has such a column
