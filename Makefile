@@ -27,7 +27,7 @@ setup: .venv/ready  ## set up the virtual environment, locked dependencies and P
 	  $(BIN)/python -c 'from flows.config.settings import template_folder; from flows.warehouse.dbt import Dbt; Dbt.parse(template_folder())'; \
 	  $(BIN)/dbt --quiet parse; wait $$!
 	@echo "Building the warehouse without sources, from which each set begins, and running the unit tests …"
-	@$(BIN)/python -c 'from flows.warehouse.template import make_template; make_template()'
+	@$(BIN)/python -c 'from flows.warehouse.template import make_template; from flows.site.lineage import trace_template; trace_template(make_template())'
 	@touch $@
 
 run: setup  ## run the demo from its sources to a release; each further run is one day later
@@ -92,11 +92,8 @@ format: setup  ## fix the style where a tool can
 	@$(BIN)/sqlfluff fix models snapshots tests/dbt
 	@$(BIN)/sqlfluff fix --templater raw demo
 
-docs: setup  ## write the docs site of the last release; before any release, of your dev database
-	@$(BIN)/dbt --quiet docs generate --vars "$$($(BIN)/python -m flows vars)" --target $(if $(wildcard $(DATA)/$(SET)/warehouse.duckdb),release,dev)
-	@$(BIN)/python -c 'from pathlib import Path; from flows.config.connections import read_connections; from flows.warehouse.docs import inline_docs; \
-	  inline_docs(Path("target"), read_connections(Path("connections.yml")).variables)'
-	@echo "open target/static_index.html"
+docs: setup  ## write the docs site of the last release, and say where it is
+	@$(BIN)/python -m flows docs
 
 schema: setup  ## write connections.schema.json, which editors use to check connections.yml
 	@$(BIN)/python -c 'import json; from flows.config.connections import connections_schema as schema; \
@@ -116,7 +113,7 @@ readme: setup  ## write the table of marts in README.md from the models
 
 pictures: setup  ## draw the pictures of README.md: a run, and with CHROMIUM= the docs site of the demo
 	@$(BIN)/python -m tests.pictures run
-	@$(if $(CHROMIUM),$(BIN)/python -m tests.pictures site $(DATA)/demo/docs/index.html $(CHROMIUM))
+	@$(if $(CHROMIUM),$(BIN)/python -m tests.pictures site $(DATA)/demo/docs $(CHROMIUM))
 
 lock:  ## pin all requirements, with hashes
 	@for list in requirements requirements-deep requirements-mlflow requirements-kubernetes requirements-bench requirements-client-1.2 requirements-client-1.5; do \

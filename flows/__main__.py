@@ -26,6 +26,7 @@ from flows.cli.backfill import backfill
 from flows.cli.check import check, check_before_run
 from flows.cli.compare import clone, diff
 from flows.cli.completion import complete
+from flows.cli.docs import docs
 from flows.cli.features import app as features
 from flows.cli.ingest import ingest
 from flows.cli.init import init
@@ -308,7 +309,7 @@ def main() -> int:
     app.add_typer(features, name="features")
     app.command("training-set")(training_set)
     commands: list[Callable[..., None]] = [demo, check, preview, init, ingest, backfill, train, score]
-    commands += [releases, rollback, diff, clone, prune, rebuild]
+    commands += [releases, rollback, diff, clone, prune, rebuild, docs]
     for command in commands:
         app.command()(command)
     app.command(hidden=True)(complete)

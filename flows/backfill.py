@@ -116,7 +116,7 @@ def backfill(
             if is_published and has_news(dbt, build, sources.formats):
                 release = publish(dbt, with_warnings(build, verdict.told), pins, verified, sources.formats)
                 run.release = release.name
-                follow_release(dbt, build, release)
+                follow_release(dbt, sources, release)
         outcome = Outcome(
             *(own, tuple(loads), build, verdict, release),
             notes=(*(text for load in loads for text in load.notes), *stale),

@@ -9,9 +9,8 @@ from flows.core.storage import storage_faults_named
 from flows.orchestration.artifacts import failure_listed
 from flows.orchestration.failures import failure_shown
 from flows.orchestration.steps import flow_lock, step
-from flows.warehouse.code_hash import hash_code
+from flows.site.write import write_site
 from flows.warehouse.dbt import Dbt
-from flows.warehouse.docs import write_docs
 from flows.warehouse.releases import newest_release
 
 
@@ -24,5 +23,5 @@ def docs(connection_set: SetName = None, connections: ConnectionsFile = "connect
     with storage_faults_named(), flow_lock(folder), failure_listed(folder):
         newest_release(folder)
         dbt = step("parse project")(Dbt.parse)(folder, sources.variables)
-        step("write docs")(write_docs)(dbt, hash_code(dbt.variables))
+        step("write docs")(write_site)(dbt, sources)
     return str(folder.docs)

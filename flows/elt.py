@@ -42,6 +42,7 @@ from flows.orchestration.failures import failure_shown, result_of
 from flows.orchestration.loads import load, run_loads
 from flows.orchestration.steps import RUNNER, RecordedRun, flow_lock, step
 from flows.outcome import Outcome
+from flows.site.write import write_site
 from flows.sources.served import served
 from flows.warehouse.build import (
     Build,
@@ -54,7 +55,6 @@ from flows.warehouse.build import (
 )
 from flows.warehouse.dbt import Dbt
 from flows.warehouse.descriptions import published_models
-from flows.warehouse.docs import write_docs
 from flows.warehouse.gates import Verdict, require_freshness, require_sound_build
 from flows.warehouse.hold import Held, failed_roots
 from flows.warehouse.profile_history import with_profiles
@@ -121,7 +121,7 @@ def elt(
             release = publish(dbt, build, pins, verified, sources.formats, held.since)
             run.release = release.name
             show_changes(folder, release.name)
-            follow_release(dbt, build, release)
+            follow_release(dbt, sources, release)
         notes = tuple(text for load in loads for text in load.notes) + stale + made_up
         outcome = Outcome(
             *(folder, tuple(loads), build, verdict, release, notes),
@@ -321,10 +321,10 @@ def publish(
     return release
 
 
-def follow_release(dbt: Dbt, build: Build, release: Release) -> None:
-    """Do what follows a release: write snapshots to the lake, generate the docs site, and compact the lake."""
+def follow_release(dbt: Dbt, sources: Connections, release: Release) -> None:
+    """Do what follows a release: write snapshots to the lake, write the docs site, and compact the lake."""
     keep_history(dbt, release)
-    generate_docs(dbt, build)
+    generate_docs(dbt, sources)
     compact_and_vacuum(dbt.folder)
 
 
@@ -335,9 +335,12 @@ def keep_history(dbt: Dbt, release: Release) -> None:
 
 
 @step("write docs")
-def generate_docs(dbt: Dbt, build: Build) -> None:
-    """Generate the docs site of the published release, if the code has changed since the last one."""
-    write_docs(dbt, build.code)
+def generate_docs(dbt: Dbt, sources: Connections) -> None:
+    """Write the docs site of the published release; without it the release is as good."""
+    try:
+        write_site(dbt, sources)
+    except Exception as error:  # noqa: BLE001 - the release is worth more than its pages
+        logger.warning("the docs site was not written, that of the release before stays: %s", without_values(error))
 
 
 @step("compact and vacuum lake")

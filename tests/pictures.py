@@ -1,7 +1,7 @@
-"""Draw the pictures of README.md: `python -m tests.pictures run` and `python -m tests.pictures site PAGE CHROMIUM`.
+"""Draw the pictures of README.md: `python -m tests.pictures run` and `python -m tests.pictures site FOLDER CHROMIUM`.
 
 `run` runs the demo at a small scale in a temporary data folder, and draws what it prints. `site` takes a picture of a
-docs site, such as data/demo/docs/index.html, by headless Chromium. All of their data are made up.
+page of a docs site, such as data/demo/docs, by headless Chromium. All of their data are made up.
 """
 
 import os
@@ -17,7 +17,7 @@ from rich.text import Text
 PROJECT = Path(__file__).parents[1]
 PICTURES = PROJECT / "docs"
 SCALE, WIDTH, SECONDS = "0.1", 128, 20_000
-PAGE = "#!/model/model.ml_warehouse.churn_states"
+PAGE = "tables/growth.churn_states.html"
 SIZE = "1400,860"
 WARNING = re.compile(r" {4}\S")
 """A line of the summary that is a warning, by its indentation."""
@@ -49,7 +49,7 @@ def draw(text: str, picture: Path) -> Path:
     return picture
 
 
-def take_site(page: Path, chromium: str) -> Path:
+def take_site(folder: Path, chromium: str) -> Path:
     """Take a picture of the page of one mart in a docs site, in 64 colours, and return it."""
     from PIL import Image
 
@@ -57,7 +57,7 @@ def take_site(page: Path, chromium: str) -> Path:
     picture.parent.mkdir(exist_ok=True)
     options = ["--headless", "--no-sandbox", "--disable-gpu", "--hide-scrollbars", f"--window-size={SIZE}"]
     options += [f"--virtual-time-budget={SECONDS}", f"--screenshot={picture}"]
-    subprocess.run([chromium, *options, f"{page.resolve().as_uri()}{PAGE}"], check=True, capture_output=True)
+    subprocess.run([chromium, *options, (folder.resolve() / PAGE).as_uri()], check=True, capture_output=True)
     with Image.open(picture) as taken:
         taken.convert("P", palette=Image.Palette.ADAPTIVE, colors=64).save(picture, optimize=True)
     return picture
@@ -68,8 +68,8 @@ def main() -> None:
     match sys.argv[1:]:
         case ["run"]:
             picture = draw_run()
-        case ["site", page, chromium]:
-            picture = take_site(Path(page), chromium)
+        case ["site", folder, chromium]:
+            picture = take_site(Path(folder), chromium)
         case _:
             sys.exit(__doc__)
     sys.stdout.write(f"{picture.relative_to(PROJECT)}: {picture.stat().st_size:,} bytes\n")

@@ -74,16 +74,20 @@ class Dbt:
         return [one for one in results if one.node.resource_type != "exposure"]
 
     def run_nodes(
-        self, command: str, keys: Iterable[str], *arguments: str, on_event: Sequence[OnEvent] = ()
+        self,
+        command: str,
+        keys: Iterable[str],
+        *arguments: str,
+        target: str = "candidate",
+        on_event: Sequence[OnEvent] = (),
     ) -> list[Any]:
         """Run a dbt command on these nodes alone, given by unique id; return and raise like `run`.
 
         A tag selects them: dbt would compare each name with each node.
         """
         with _tagged([self.node(key) for key in keys]):
-            return self.run(
-                command, *arguments, "--select", f"tag:{CHOSEN}", "--indirect-selection", "empty", on_event=on_event
-            )
+            selected = ["--select", f"tag:{CHOSEN}", "--indirect-selection", "empty"]
+            return self.run(command, *arguments, *selected, target=target, on_event=on_event)
 
     def node(self, unique_id: str) -> Any:
         """Return a model, seed, snapshot, data test or unit test."""

@@ -16,6 +16,7 @@ ROOMS = (
     ("lake",),
     ("ingest", "warehouse"),
     ("learning",),
+    ("site",),
     ("outcome",),
     ("orchestration",),
     ("trial",),

@@ -44,7 +44,7 @@ preload(
     "flows.warehouse.lake_plugin",
     "dbt.adapters.duckdb",
     "dbt.task.build",
-    "dbt.task.docs",
+    "dbt.task.compile",
     "dbt.task.freshness",
     "fastapi",
     "obstore",

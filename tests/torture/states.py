@@ -125,8 +125,9 @@ def violations(folder: DataFolder) -> Iterator[str]:
     for name, pin in read_pins(folder.catalog).items():
         if (pin.version or 0) > (stored[name].delta.version() if name in stored else 0):
             yield f"the catalog shows a version of {name} that the lake does not hold"
-    if folder.docs.exists() and not folder.docs.read_bytes().rstrip().endswith(b"</html>"):
-        yield "the docs site is cut short"
+    for page in folder.docs.parent.rglob("*.html"):
+        if not page.read_bytes().rstrip().endswith(b"</html>"):
+            yield f"the docs site is cut short: {page.name}"
     if folder.warehouse.is_symlink() or folder.warehouse.exists():
         seen = folder.warehouse.resolve()
         if not folder.warehouse.is_symlink() or not seen.exists() or seen.parent.parent != folder.releases.resolve():

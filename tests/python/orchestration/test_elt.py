@@ -33,6 +33,7 @@ from support.flow_shop import (
     make_shop,
     put_back,
 )
+from support.small_site import broken_links, parse
 from typer.testing import CliRunner
 
 from flows.__main__ import app
@@ -108,8 +109,12 @@ def test_a_shop_of_another_shape_is_published_and_grows_by_what_is_new(
     versions, tests = shop.rows("select raw_versions, tests from release")[0]
     assert set(versions) == {"crm.customers", "shop.products", "sales.orders", "sales.order_lines"}
     assert set(tests.values()) <= {"pass", "warn"}
-    assert shop.folder.docs.stat().st_size > 500_000
-    docs_written = shop.folder.docs.stat().st_mtime_ns
+
+    # And the docs site of the release has a page for each of its tables, whose links lead to others
+    assert broken_links(_site(shop)) == []
+    assert first.release.name in shop.folder.docs.read_text()
+    lines = shop.folder.docs.parent / "tables" / "core.fct_order_lines.html"
+    assert "<dd>120" in lines.read_text()
 
     # And the run said how far its build was, with all nodes that may have to run, a name and an estimate
     pattern = re.compile(r"build: (\d+) of (\d+) nodes, \w+, about \d+ s left")
@@ -147,7 +152,10 @@ def test_a_shop_of_another_shape_is_published_and_grows_by_what_is_new(
     assert second.verdict.carried_over > len(second.build.passed_before) > 0
     assert not [result for result in second.build.results if result.node.resource_type == "unit_test"]
     assert set(shop.rows("select tests from release")[0][0]) == set(tests)
-    assert shop.folder.docs.stat().st_mtime_ns == docs_written
+
+    # And the docs site is that of the release, though only data have changed
+    assert second.release.name in shop.folder.docs.read_text()
+    assert '<dd>180 <span class="small">120 before' in lines.read_text()
 
     # And the tests that warned before are counted, and listed by the command that the summary names
     assert (first.verdict.standing, bool(second.verdict.standing)) == ((), True)
@@ -645,6 +653,23 @@ def test_fault_31_an_empty_full_copy_is_not_fresh(published: FlowShop) -> None:
     assert published.release_name == release
 
 
+def test_a_site_that_cannot_be_written_fails_no_run(
+    flow_home: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    # Given a defect in the writing of pages, whose message quotes a value
+    import flows.elt
+
+    def fail(*_: object) -> None:
+        raise ZeroDivisionError(CANARY)
+
+    monkeypatch.setattr(flows.elt, "write_site", fail)
+
+    # When the step runs, then it ends well, and the log says that the pages are old, without the value
+    flows.elt.generate_docs.__wrapped__(None, None)
+    assert "the docs site was not written" in caplog.text
+    assert CANARY not in caplog.text
+
+
 def test_fault_62_a_column_that_is_called_like_html_is_a_name_in_the_docs(published: FlowShop) -> None:
     """A column's name was the end of a script: the docs site of the run has it as a name: I."""
     # Given a release one of whose sources has such a column
@@ -652,10 +677,10 @@ def test_fault_62_a_column_that_is_called_like_html_is_a_name_in_the_docs(publis
         field.name for field in DeltaTable(str(published.folder.lake / "raw/crm/customers")).schema().fields
     )
 
-    # Then the docs have it, and it begins no script
-    page = published.folder.docs.read_text()
-    assert HTML.replace("<", "\\u003c") in page
-    assert HTML not in page
+    # Then the page of its table has it as a text, and no page has it as HTML
+    files = _site(published)
+    assert HTML in parse(files["sources/crm.customers.html"]).text
+    assert not [path for path, text in files.items() if HTML in text]
 
 
 @pytest.mark.slow
@@ -792,6 +817,12 @@ def _assert_prefect_holds_nothing(of: str) -> None:
     flush_logs_and_events()
     for path in settings.data_root().joinpath("prefect").rglob("*"):
         assert not path.is_file() or of.encode() not in path.read_bytes(), path
+
+
+def _site(shop: FlowShop) -> dict[str, str]:
+    """Return the files of the docs site by their paths."""
+    root = shop.folder.docs.parent
+    return {path.relative_to(root).as_posix(): path.read_text() for path in root.rglob("*") if path.is_file()}
 
 
 def _delta(shop: FlowShop, table: str) -> list[dict[str, object]]:

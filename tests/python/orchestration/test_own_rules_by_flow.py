@@ -59,9 +59,9 @@ def test_a_set_is_built_by_its_own_vars_and_rules(sydney: FlowShop, tmp_path: Pa
     assert sydney.rows(f"select count(*) from '{sales}'") == sydney.rows("select count(*) from finance.daily_sales")
 
     # And the page of a mart lists them
-    docs = sydney.folder.docs.read_text()
-    assert "`business_time_zone`: Australia/Sydney" in docs
-    assert "the table `segment_rules`" in docs
+    page = (sydney.folder.docs.parent / "tables" / "marketing.customer_360.html").read_text()
+    assert "<code>business_time_zone</code>: Australia/Sydney" in page
+    assert "the table <code>segment_rules</code>" in page
 
     # When the shop changes a rule, then the next run builds by it
     write_rules(tmp_path / "rules", "segment_rules", ("segment", "priority"), ("anybody", 1))

@@ -50,7 +50,7 @@ STEPS = {
     "roll_back": "flows.warehouse.release:roll_back",
     "put_back": "flows.warehouse.release:put_back",
     "snapshots": "flows.lake.snapshot_backup:keep_snapshots",
-    "docs": "flows.warehouse.docs:write_docs",
+    "docs": "flows.site.write:write_site",
     "compact": "flows.lake.maintenance:compact_table",
     "vacuum": "flows.lake.maintenance:_prune",
     "drop_copies": "flows.lake.copies:drop_copies",

@@ -1,6 +1,5 @@
 """Rules and vars that a team sets for itself, in files of its own: they decide, and the pages of models list them."""
 
-import json
 from datetime import datetime
 from pathlib import Path
 from typing import Any
@@ -12,7 +11,7 @@ from support.lake_by_hand import Lake, Warehouse
 from flows.config.connections import read_connections
 from flows.config.variables import declared_variables
 from flows.core.errors import UsageError
-from flows.warehouse.docs import list_settings
+from flows.site.row_settings import list_settings
 
 pytest_plugins = ["support.warehouse_fixtures"]
 
@@ -98,14 +97,13 @@ def test_a_var_that_is_unknown_or_of_another_kind_is_refused(tmp_path: Path, own
 
 def test_the_page_of_a_model_lists_the_settings_that_decide_on_its_rows(manifest: Manifest) -> None:
     # Given the project, and a set with a pause of its own
-    written = json.loads(json.dumps(manifest.to_dict(omit_none=False), default=str))
-    settings = list_settings(written, {**declared_variables(), "session_gap_minutes": 20})
+    settings = list_settings(manifest, {**declared_variables(), "session_gap_minutes": 20})
 
     # Then each page has the vars and tables of rules of the model and of all that it reads, with the values in use
     churn = settings["model.ml_warehouse.churn_states"]
-    assert "- `session_gap_minutes`: 20" in churn
-    assert "- the table `churn_rules`" in churn
-    assert "sensor" not in churn
+    assert "`session_gap_minutes`: 20" in churn
+    assert "the table `churn_rules`" in churn
+    assert not [text for text in churn if "sensor" in text]
     assert "model.ml_warehouse.stg_equipment__unit_history" not in settings
 
 

@@ -1,0 +1,149 @@
+"""The SQL of the models, and where each of their columns comes from; both are kept while the code stays the same."""
+
+import hashlib
+import json
+import logging
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from typing import Any
+
+from flows.config.contract import SYSTEM_COLUMNS
+from flows.config.settings import DataFolder, template_folder
+from flows.core.errors import WarehouseError
+from flows.core.redaction import scrub
+from flows.site.column_lineage import ROWS, UNKNOWN, Place, schema_of, trace_columns
+from flows.site.facts import UNRESOLVED, Column, ColumnRef, Origin, Table
+from flows.site.memory import read_memory, write_memory
+from flows.site.project import tables_of
+from flows.site.released import read_releases, with_release
+from flows.warehouse.code_hash import hash_code
+from flows.warehouse.dbt import Dbt
+from flows.warehouse.releases import newest_release, release_file
+
+logger = logging.getLogger(__name__)
+
+MEMORY = "site.json"
+BEGINNINGS = ("sources", "seeds")
+"""Layers at which the way of a column begins."""
+
+Traced = Mapping[str, Sequence[Sequence[str]]]
+"""For each column of a table the columns that it reads, as pairs of a table's id and a column."""
+
+
+def with_lineage(dbt: Dbt, tables: Mapping[str, Table]) -> dict[str, Table]:
+    """Return the tables with their SQL and with the origin of each column.
+
+    dbt compiles all models again if any code has changed. A model's columns are traced again if its own SQL, or the
+    columns of what it reads, have changed.
+    """
+    place = dbt.folder.target / MEMORY
+    memory = read_memory(place) or read_memory(template_folder().target / MEMORY)
+    sql = compiled_sql(dbt, tables, memory)
+    places = {_place(dbt, key): key for key in tables}
+    traced, kept = {}, memory.get("traced", {})
+    for key, text in sql.items():
+        table = tables[key]
+        known = {_place(dbt, parent): _columns(tables[parent]) for parent in table.reads if parent in tables}
+        mark = hashlib.sha256(json.dumps([text, sorted(map(repr, known.items()))]).encode()).hexdigest()[:32]
+        if kept.get(key, [""])[0] == mark:
+            traced[key] = kept[key]
+        else:
+            traced[key] = [mark, _trace(text, known, places, table.parameters)]
+    write_memory(place, {"code": hash_code(dbt.variables), "sql": sql, "traced": traced})
+    ways = Ways(tables, {key: one[1] for key, one in traced.items()})
+    return {key: ways.complete(table, sql.get(key, "")) for key, table in tables.items()}
+
+
+def trace_template(folder: DataFolder) -> None:
+    """Trace the columns of a release without sources, so that no set has to, as long as it has the same code."""
+    dbt = Dbt.parse(folder)
+    name = newest_release(folder)
+    with_lineage(dbt, with_release(tables_of(dbt), release_file(folder, name), read_releases(folder, name)))
+
+
+def compiled_sql(dbt: Dbt, tables: Mapping[str, Table], memory: Mapping[str, Any]) -> dict[str, str]:
+    """Return the SQL of each model as a full refresh runs it, by its id; nothing if dbt cannot compile the project."""
+    if memory.get("code") == hash_code(dbt.variables):
+        return dict(memory["sql"])
+    keys = [key for key in tables if key.partition(".")[0] in ("model", "snapshot")]
+    try:
+        results = dbt.run_nodes("compile", keys, "--full-refresh", target="release")
+    except WarehouseError as error:
+        logger.warning("the docs site has no SQL and no lineage of columns: %s", error)
+        return {}
+    found = {result.node.unique_id: result.node.compiled_code for result in results}
+    return {key: scrub(text.strip()) for key, text in found.items() if key in tables and text}
+
+
+def _trace(
+    sql: str, known: Mapping[Place, Mapping[str, str]], places: Mapping[Place, str], parameters: Sequence[str]
+) -> Traced:
+    found = trace_columns(sql, schema_of(known), parameters)
+    return {
+        column: sorted([places.get(place, "") if place != UNKNOWN[0] else "", name] for place, name in reads)
+        for column, reads in found.items()
+    }
+
+
+def _place(dbt: Dbt, key: str) -> Place:
+    node = dbt.manifest.nodes.get(key) or dbt.manifest.sources[key]
+    return node.database or "", node.schema, getattr(node, "alias", None) or getattr(node, "identifier", node.name)
+
+
+def _columns(table: Table) -> dict[str, str]:
+    own = {column.name: column.data_type or "varchar" for column in table.columns}
+    return own | dict(SYSTEM_COLUMNS) if table.layer == "sources" else own
+
+
+class Ways:
+    """The ways of columns through the project, each followed once."""
+
+    def __init__(self, tables: Mapping[str, Table], traced: Mapping[str, Traced]) -> None:
+        self._tables = tables
+        self._traced = traced
+        self._found: dict[ColumnRef, frozenset[ColumnRef]] = {}
+
+    def complete(self, table: Table, sql: str) -> Table:
+        """Return a table with its SQL and the origins of its columns and rows."""
+        if table.key not in self._traced:
+            return table
+        origins = {column.name: self._origin(table.key, column.name) for column in table.columns}
+        columns = [self._inherited(replace(column, origin=origins[column.name])) for column in table.columns]
+        return replace(table, sql=sql, columns=columns, chosen_by=self._origin(table.key, ROWS))
+
+    def _origin(self, key: str, column: str) -> Origin:
+        reads = self._traced[key].get(column)
+        if reads is None:
+            return Origin(note=UNRESOLVED)
+        whole = [(table, name) for table, name in reads if table]
+        sources = sorted(frozenset().union(*(self.sources(one) for one in whole)))
+        return Origin(whole, sources, "" if len(whole) == len(reads) else UNRESOLVED)
+
+    def sources(self, place: ColumnRef) -> frozenset[ColumnRef]:
+        """Return the columns of sources and seeds from which the values of a column come."""
+        if place not in self._found:
+            self._found[place] = frozenset()  # of a way that leads to itself
+            table = self._tables.get(place[0])
+            if table is not None and (table.layer in BEGINNINGS or place[0] not in self._traced):
+                self._found[place] = frozenset([place])
+            else:
+                reads = self._traced.get(place[0], {}).get(place[1], ())
+                parts = [self.sources((key, name)) for key, name in reads if key]
+                self._found[place] = frozenset().union(*parts)
+        return self._found[place]
+
+    def _inherited(self, column: Column) -> Column:
+        """Return a column with the class of the only column that it is made of, if it says none and has its type."""
+        origin, seen = column.origin, set()
+        while not column.personal and not column.is_classed and origin and len(origin.reads) == 1:
+            ((key, name),) = origin.reads
+            if key in seen:
+                break
+            seen.add(key)
+            parent = next((one for one in self._tables[key].columns if one.name == name), None)
+            if parent is None or parent.data_type.partition("(")[0] != column.data_type.partition("(")[0]:
+                break
+            if parent.personal:
+                return replace(column, personal=parent.personal)
+            origin = self._origin(key, name) if key in self._traced else None
+        return column

@@ -1,0 +1,193 @@
+"""The pages of the docs site: from facts made by hand to HTML that is taken apart as a browser does."""
+
+import json
+from dataclasses import replace
+from datetime import timedelta
+from pathlib import Path
+
+import pytest
+from support.small_site import BASKETS, CLIENTS, LEAVERS, NOW, broken_links, pages_of, parse, small_site
+
+from flows.config.settings import DataFolder
+from flows.site.drawing import draw_lineage, neighbours
+from flows.site.facts import UNRESOLVED, Column, Origin, Site, Table
+from flows.site.render import file_name, path_of
+from flows.site.write import place_site
+
+HOSTILE = "</script><script>alert(1)</script><!--\"'&{{ 7 * 7 }}"
+"""A name that would end a script or a tag, or run in a template."""
+
+
+@pytest.fixture(scope="module")
+def site() -> Site:
+    return small_site()
+
+
+@pytest.fixture(scope="module")
+def files(site: Site) -> dict[str, str]:
+    return pages_of(site)
+
+
+def test_every_table_has_a_page_at_a_permanent_address(site: Site, files: dict[str, str]) -> None:
+    assert {path_of(table) for table in site.tables.values()} == {
+        "sources/crm.clients.html",
+        "tables/core.baskets.html",
+        "tables/growth.leavers.html",
+    }
+    assert {path_of(table) for table in site.tables.values()} < files.keys()
+
+
+def test_every_link_leads_to_a_place_of_the_site_and_nothing_is_loaded_from_elsewhere(files: dict[str, str]) -> None:
+    assert broken_links(files) == []
+    assert not [path for path, text in files.items() if path.endswith((".css", ".js")) and "://" in text]
+
+
+def test_the_check_of_links_finds_one_that_leads_nowhere_or_out() -> None:
+    found = broken_links({"a.html": '<a href="b.html">', "c/d.html": '<a href="../a.html#no"><img src="//x.y/z">'})
+    assert found == ["a.html: b.html", "c/d.html: ../a.html#no", "c/d.html: //x.y/z"]
+
+
+def test_each_page_is_whole(files: dict[str, str]) -> None:
+    for path, text in files.items():
+        if path.endswith(".html"):
+            page = parse(text)
+            assert page.unclosed == [], path
+            assert len([tag for tag, _ in page.tags if tag == "h1"]) == 1, path
+            assert all(about.get("lang") for tag, about in page.tags if tag == "html")
+
+
+def test_the_page_of_a_table_answers_what_one_comes_for(files: dict[str, str]) -> None:
+    # Given the page of a label
+    text = " ".join(parse(files["tables/growth.leavers.html"]).text.split())
+
+    # Then it says what is asked and who owns it, whether it is fresh, and how many rows of what kind there are
+    for said in ("Who is about to leave?", "Growth team", "fresh", "9", "client_id", "What a row looks like"):
+        assert said in text
+
+    # And what the label means, when it is known, how it is tested, and where it comes from
+    for said in ("Whether the client has left.", "known_at", "90d", "Few clients leave.", "3 against «few»"):
+        assert said in text
+    assert "Made of core.baskets basket_id" in text
+    assert "From sources crm.clients client_id" in text
+    assert "0 null of 9 · 2 distinct" in text
+
+
+def test_a_question_leads_from_the_front_page_to_its_table(files: dict[str, str]) -> None:
+    front = parse(files["index.html"])
+    assert "Who is about to leave?" in front.text
+    assert "tables/growth.leavers.html" in front.addresses
+    assert "2026-03-02.1" in front.text
+
+
+@pytest.mark.parametrize("part", ["table", "column", "text", "test", "owner", "example", "load", "card"])
+def test_fault_62_any_name_or_text_stays_a_text(site: Site, part: str) -> None:
+    """The name of a column contained the end and the beginning of a script: the docs site has it as a name: I."""
+    # Given a release in which a name or text is HTML, a script, or a template
+    leavers = site.tables[LEAVERS]
+    changed = {
+        "table": replace(leavers, name=HOSTILE, schema=HOSTILE),
+        "column": replace(leavers, columns=[Column(HOSTILE, HOSTILE, constraints=(HOSTILE,), personal=HOSTILE)]),
+        "text": replace(leavers, text=HOSTILE, question=HOSTILE, settings=[HOSTILE], sql=HOSTILE, example=HOSTILE),
+        "test": replace(leavers, checks=[replace(leavers.checks[1], name=HOSTILE, sentence=HOSTILE)]),
+        "owner": replace(leavers, owner=HOSTILE, uses=[HOSTILE], tags=[HOSTILE], department=HOSTILE),
+        "example": replace(leavers, examples=[(HOSTILE, HOSTILE, HOSTILE)], history=[(HOSTILE, 1)]),
+    }.get(part, leavers)
+    hostile = replace(site, tables={**site.tables, LEAVERS: changed})
+    if part == "load":
+        hostile = replace(site, loads=[replace(site.loads[0], origin=HOSTILE, notes=[HOSTILE])], set_name=HOSTILE)
+    if part == "card":
+        hostile = replace(
+            site, cards=[replace(site.cards[0], title=HOSTILE, text=HOSTILE, importances=[(HOSTILE, 1.0)])]
+        )
+
+    # When the pages are written
+    files = pages_of(hostile)
+
+    # Then no page has more scripts than before, none of them has another end, and the text can be read
+    usual = {path: text.count("<script") for path, text in pages_of(site).items()}
+    for path, text in files.items():
+        if path.endswith(".html"):
+            assert text.count("<script") == usual.get(path, usual["tables/growth.leavers.html"]), path
+            assert "alert(1)</script>" not in text
+            assert "49" not in parse(text).text.split()
+    assert any("<script>alert(1)</script>" in parse(text).text for path, text in files.items() if path != "search.js")
+
+    # And the index of the search is a script that ends in its place
+    assert "<" not in files["search.js"].partition("= ")[2]
+    json.loads(files["search.js"].partition("= ")[2].rstrip(";\n"))
+    assert broken_links(files) == []
+
+
+def test_names_that_differ_have_pages_that_differ_on_any_file_system() -> None:
+    names = ["a/b", "a~2fb", "a b", "a.b", "ä", "../x", "<a>"]
+    assert len({file_name(name) for name in names}) == len(names)
+    assert not any("/" in file_name(name) for name in names)
+
+
+def test_values_of_personal_columns_are_no_part_of_a_page(files: dict[str, str]) -> None:
+    page = parse(files["sources/crm.clients.html"]).text
+    assert "‹email›" in page
+    assert "email: email" in page
+
+
+def test_a_source_that_is_late_is_told_first(site: Site) -> None:
+    # Given a source whose newest rows are older than it promises, by the time at which the site is written
+    late = replace(site, written_at=NOW + timedelta(days=3))
+
+    # Then the front page says so, and so does each table that is made of it
+    files = pages_of(late)
+    assert "crm.clients is older than its contract promises." in parse(files["index.html"]).text
+    assert ">late<" in files["tables/growth.leavers.html"]
+    assert ">late<" not in pages_of(site)["tables/growth.leavers.html"]
+
+
+def test_a_column_that_cannot_be_followed_says_so(site: Site) -> None:
+    leavers = site.tables[LEAVERS]
+    columns = [replace(leavers.columns[1], origin=Origin(note=UNRESOLVED))]
+    files = pages_of(replace(site, tables={**site.tables, LEAVERS: replace(leavers, columns=columns)}))
+    assert "unresolved its SQL could not be followed" in " ".join(
+        parse(files["tables/growth.leavers.html"]).text.split()
+    )
+
+
+def test_lineage_shows_two_steps_and_counts_what_has_no_room() -> None:
+    # Given a table that reads thirty tables, one of which is made of a chain of three
+    names = [f"t{n:02d}" for n in range(30)]
+    tables = {name: Table(name, "table", "warehouse", "core", name) for name in (*names, "far", "farther", "farthest")}
+    tables["wide"] = Table("wide", "table", "marts", "finance", "wide", reads=names)
+    chain = {"t00": ("far",), "far": ("farther",), "farther": ("farthest",)}
+    tables |= {name: replace(tables[name], reads=read) for name, read in chain.items()}
+    readers = {parent: [key] for key, one in tables.items() for parent in one.reads}
+
+    # When it is drawn
+    drawn = draw_lineage(tables["wide"], tables, readers, lambda key: f"{key}.html")
+
+    # Then the drawing has two steps, a few tables of each, and the number of the others
+    reads = {key: one.reads for key, one in tables.items()}
+    assert neighbours(tables["wide"], reads, readers) == {**dict.fromkeys(names, -1), "wide": 0, "far": -2}
+    page = parse(drawn)
+    assert "23 more" in page.text
+    assert "farther.html" not in page.addresses
+    assert {"t00.html", "far.html"} < set(page.addresses)
+
+
+def test_a_new_site_takes_the_place_of_the_one_before_as_a_whole(site: Site, tmp_path: Path) -> None:
+    # Given a site, and what a killed writer left beside it
+    folder = DataFolder(tmp_path / "club")
+    front = place_site(site, folder)
+    (tmp_path / "club" / "docs.new").mkdir()
+    (tmp_path / "club" / "docs.new" / "half.html").write_text("<html>")
+
+    # When the next release has a table less, and more rows
+    tables = {
+        key: replace(one, rows=31) if key == BASKETS else one for key, one in site.tables.items() if key != CLIENTS
+    }
+    place_site(replace(site, tables=tables, loads=(), release="2026-03-03.1"), folder)
+
+    # Then no page of the table is left, and the others are new
+    pages = {path.relative_to(front.parent).as_posix() for path in front.parent.rglob("*.html")}
+    assert "sources/crm.clients.html" not in pages
+    assert "half.html" not in pages
+    assert "2026-03-03.1" in front.read_text()
+    assert "31" in (front.parent / "tables/core.baskets.html").read_text()
+    assert [path.name for path in (tmp_path / "club").iterdir()] == ["docs"]
