@@ -22,10 +22,8 @@ from flows.elt import (
     check_lake,
     check_reconciliation,
     derive_tables,
-    follow_release,
     parse_project,
     pin_versions,
-    publish,
     start_candidate,
     verify_contents,
 )
@@ -43,6 +41,7 @@ from flows.orchestration.failures import failure_shown
 from flows.orchestration.loads import run_loads
 from flows.orchestration.steps import RUNNER, RecordedRun, flow_lock, step
 from flows.outcome import Outcome
+from flows.publish import follow_release, publish
 from flows.sources.interval import Interval
 from flows.sources.served import served
 from flows.trial import begin_trial, compare_candidate, end_trial

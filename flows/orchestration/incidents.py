@@ -6,6 +6,7 @@ from contextlib import contextmanager
 
 from flows.config.settings import DataFolder, command
 from flows.core.errors import (
+    Finding,
     GateFailed,
     HeldBack,
     RunLocked,
@@ -82,7 +83,7 @@ def _settle(
         emit_incident(folder, ended.incident, is_over=True)
 
 
-def settle_held(folder: DataFolder, error: HeldBack, warnings: Mapping[str, Collection[str]], options: str) -> None:
+def settle_held(folder: DataFolder, error: HeldBack, warnings: Collection[Finding], options: str) -> None:
     """Open the incidents of a run that has published in part, and close those of earlier runs that it did not find."""
     settle(
         folder,
@@ -101,8 +102,8 @@ def settle_failure(folder: DataFolder, error: WarehouseError, loaded: Collection
         )
 
 
-def settle_success(folder: DataFolder, warnings: Mapping[str, Collection[str]], options: str) -> None:
-    """Close the incidents of earlier runs after one that ended well; its tests' warnings, by test, are incidents."""
+def settle_success(folder: DataFolder, warnings: Collection[Finding], options: str) -> None:
+    """Close the incidents of earlier runs after one that ended well; its tests' warnings are incidents."""
     if folder.has_own_lake:
         return
     try:
@@ -180,8 +181,8 @@ def of_failure(error: WarehouseError, project: ProjectMap, options: str) -> list
         by_table: dict[str, list[str]] = {}
         owners: dict[str, str] = {}
         for finding in error.findings:
-            if owner := getattr(finding, "owner", ""):  # the one of a test, before that of the table
-                owners[finding.where] = project.owner_of_group(owner)
+            if finding.owner:  # of a test, before that of the table
+                owners[finding.where] = project.owner_of_group(finding.owner)
             counted = "" if finding.failures is None else f", {finding.failures:,} failures"
             by_table.setdefault(finding.where, []).append(f"{finding.what}{counted}")
         if len(by_table) > 1:
@@ -201,16 +202,19 @@ def of_failure(error: WarehouseError, project: ProjectMap, options: str) -> list
     return [Incident("", kind, "error", "", _text(error), remedy)]
 
 
-def of_warnings(warnings: Mapping[str, Collection[str]], project: ProjectMap, options: str) -> list[Incident]:
+def of_warnings(warnings: Collection[Finding], project: ProjectMap, options: str) -> list[Incident]:
     """Return the incidents of tests that warned, by the table that they are about."""
-    by_table: dict[str, list[str]] = {}
-    for test, texts in warnings.items():
-        by_table.setdefault(project.tested(test), []).extend(texts)
+    by_table: dict[str, list[Finding]] = {}
+    for finding in warnings:
+        by_table.setdefault(finding.where, []).append(finding)
     remedy = f"{command()} status --warnings {options}".rstrip()
-    return [
-        Incident(table, WARNING, "warning", project.owner(table), _shortened("; ".join(texts)), remedy)
-        for table, texts in by_table.items()
-    ]
+    found = []
+    for table, findings in by_table.items():
+        named = next((one.owner for one in findings if one.owner), "")
+        owner = project.owner_of_group(named) if named else project.owner(table)
+        text = _shortened("; ".join(one.what for one in findings))
+        found.append(Incident(table, WARNING, "warning", owner, text, remedy))
+    return found
 
 
 def _next(error: WarehouseError | None, options: str) -> str:

@@ -4,7 +4,7 @@ import atexit
 import logging
 import os
 import time
-from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from functools import partial, wraps
 from typing import TYPE_CHECKING, Any, ParamSpec, TypeVar, cast
@@ -18,7 +18,7 @@ from prefect.task_runners import TaskRunner, ThreadPoolTaskRunner
 from flows.config.connections import Connections
 from flows.config.settings import DataFolder, lineage_place
 from flows.core.clock import utc_now
-from flows.core.errors import HeldBack, RunLocked, Unforeseen, WarehouseError
+from flows.core.errors import Finding, HeldBack, RunLocked, Unforeseen, WarehouseError
 from flows.core.redaction import scrub
 from flows.core.storage import recording
 from flows.core.unforeseen import describe_unforeseen, exceptions_named
@@ -96,7 +96,7 @@ def flow_lock(folder: DataFolder) -> Iterator[None]:
 class RecordedRun:
     """Records a run in the lake's ops/runs when it ends, failed or not, and what it found as incidents.
 
-    The run adds its loads, and the warnings of its tests by test. A run of a selection leaves incidents as they are.
+    The run adds its loads, and the warnings of its tests. A run of a selection leaves incidents as they are.
     """
 
     def __init__(self, sources: Connections, *, is_whole: bool = True) -> None:
@@ -105,7 +105,7 @@ class RecordedRun:
         self.release: str | None = None
         self.loads: list[LoadResult] = []
         self.results: Sequence[Any] = ()
-        self.warnings: Mapping[str, Collection[str]] = {}
+        self.warnings: Collection[Finding] = ()
 
     def __enter__(self) -> "RecordedRun":
         self.started_at = utc_now()
@@ -142,7 +142,7 @@ class RecordedRun:
 
     def saw(self, build: "Build", verdict: "Verdict") -> None:
         """Take what was built, and what its tests warn of."""
-        self.results, self.warnings = build.results, verdict.told
+        self.results, self.warnings = build.results, verdict.findings
 
     def _send_lineage(self, error: WarehouseError | None) -> None:
         if lineage_place() is None or self.folder.has_own_lake:

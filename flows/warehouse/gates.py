@@ -134,7 +134,7 @@ def _describe(dbt: Dbt, candidate: duckdb.DuckDBPyConnection, result: Any) -> Fi
             test += f": {_sentence(node)}"
         owner = _owner(node, model)
         if is_of_anomalies(node):  # dbt counts their level, not their rows
-            return Finding(name, test, None, _read_anomalies(candidate, node), owner)
+            return Finding(name, "; ".join([test, *_read_anomalies(candidate, node)]), owner=owner)
         if _rules(node):
             test += f" ({', '.join(rule for rule, _ in _broken_rules(candidate, node))})"
         return Finding(name, test, result.failures, _failing_keys(candidate, node, model), owner)

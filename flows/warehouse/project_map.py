@@ -71,14 +71,6 @@ class ProjectMap:
         node = self.nodes.get(self._keys.get(name, ""))
         return None if node is None else str(node.get("schema"))
 
-    def tested(self, key: str) -> str:
-        """Return the name of the table that a test is about, by the test's unique id; the test's own if unknown."""
-        node = self.nodes.get(key) or {}
-        about = node.get("attached_node") or next(iter((node.get("depends_on") or {}).get("nodes", ())), "")
-        if about in self.sources:
-            return f"{self.sources[about]['source_name']}.{self.sources[about]['name']}"
-        return str((self.nodes.get(about) or node).get("name") or key)
-
     def inputs(self, name: str) -> Collection[str]:
         """Return the names of all tables and sources that a table or exposure is made of, itself among them."""
         names = {key: one for one, key in self._keys.items()}

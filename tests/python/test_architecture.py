@@ -19,7 +19,7 @@ ROOMS = (
     ("site",),
     ("outcome",),
     ("orchestration",),
-    ("trial",),
+    ("trial", "publish"),
     ("elt", "train", "reproduce", "stream", "watch", "maintain", "docs"),
     ("score", "backfill", "changes"),
     ("cli",),

@@ -657,15 +657,15 @@ def test_a_site_that_cannot_be_written_fails_no_run(
     flow_home: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     # Given a defect in the writing of pages, whose message quotes a value
-    import flows.elt
+    import flows.publish
 
     def fail(*_: object) -> None:
         raise ZeroDivisionError(CANARY)
 
-    monkeypatch.setattr(flows.elt, "write_site", fail)
+    monkeypatch.setattr(flows.publish, "write_site", fail)
 
     # When the step runs, then it ends well, and the log says that the pages are old, without the value
-    flows.elt.generate_docs.__wrapped__(None, None)
+    flows.publish.generate_docs.__wrapped__(None, None)
     assert "the docs site was not written" in caplog.text
     assert CANARY not in caplog.text
 

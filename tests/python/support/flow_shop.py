@@ -239,7 +239,7 @@ def leave_out_data_tests(patched: pytest.MonkeyPatch) -> None:
         return dbt
 
     patched.setattr(Dbt, "parse", staticmethod(parse_part))
-    patched.setattr("flows.elt.write_site", lambda _dbt, _sources: None)
+    patched.setattr("flows.publish.write_site", lambda _dbt, _sources: None)
 
 
 def bring_prefect_database(home: Path) -> None:

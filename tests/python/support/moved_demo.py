@@ -96,7 +96,7 @@ def prepare(patched: pytest.MonkeyPatch) -> None:
     """Let a run compare rows only, and publish a table as Delta."""
     leave_out_unit_tests(patched)
     leave_out_data_tests(patched)
-    patched.setattr("flows.elt.publications_of", lambda _: [SALES])
+    patched.setattr("flows.publish.publications_of", lambda _: [SALES])
 
 
 def make_own() -> None:

@@ -134,7 +134,7 @@ def test_as_an_error_a_finding_stops_the_release_and_names_its_owner(watched: Wa
         require_gates(watched.dbt, build)
     found = {one.where: one for one in failed.value.findings}
     assert (found["fct_orders"].owner, found["fct_orders"].severity) == ("sales", "error")
-    assert "customer_id is null in 52.5 percent" in found["fct_orders"].rows[0]
+    assert "customer_id is null in 52.5 percent" in found["fct_orders"].what
 
 
 def test_no_test_of_anomalies_may_be_without_an_owner_a_date_and_a_cause(watched: Watched, faulty: Build) -> None:
