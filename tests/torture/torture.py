@@ -13,7 +13,7 @@ from pathlib import Path
 import typer
 from commands import COMMANDS, Command, Options, digests_of, keep_training_set
 from runs import Runs, first_day
-from sources import DAYS, PARTS, SET, Part, Sources
+from sources import DAYS, PARTS, SET, TABLES, Part, Sources
 from states import State, files_of, orphans, violations
 from support.flow_shop import clear
 from support.kills import Child, Ended, Point, Visit, When
@@ -21,8 +21,10 @@ from support.reader import Reader, Seen, reading
 
 from flows.config.settings import DataFolder
 from flows.core.errors import RunLocked
+from flows.core.names import TableName
 from flows.core.object_store import S3Path
 from flows.lake import lease
+from flows.lake.ops import was_loaded
 from flows.orchestration.run_lock import run_lock
 
 KILLS_A_DAY, KILLS_A_COMMAND = 6, 2
@@ -261,9 +263,13 @@ class Day:
                 self.torture.tally.count(place, "violations")
             elif not ended.was_killed and part == "evening":
                 break
-            elif part == "morning":  # the rest of the day arrives before the next run
+            elif part == "morning" and self._is_begun():  # the rest of the day arrives before the next run
                 part = "evening"
                 self.torture.sources.add(self.day, part)
+
+    def _is_begun(self) -> bool:
+        """Tell whether each table was loaded once: until then all its records count as old, whenever they arrived."""
+        return all(was_loaded(self.torture.folder.lake, TableName.parse(name)) for name in TABLES)
 
     def _go_command(self, name: str, command: Command, options: Options) -> None:
         folder = self.torture.folder
