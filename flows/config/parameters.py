@@ -9,7 +9,7 @@ SetName = Annotated[
     str | None,
     Field(
         title="Set",
-        description="Set of connections, as connections.yml names it. Empty: ML_WAREHOUSE_SET, else the first set.",
+        description="Set of connections, by its name in the file. Empty: ML_WAREHOUSE_SET, else the first set.",
         examples=["demo"],
     ),
 ]

@@ -167,10 +167,10 @@ def test_a_table_that_cannot_be_compacted_is_told_and_the_others_are(
 @pytest.mark.usefixtures("flow_home")
 def test_nothing_is_deleted_while_a_release_cannot_be_read(small: Shop, monkeypatch: pytest.MonkeyPatch) -> None:
     # Given a release whose file is damaged, so that the versions that it names are unknown
-    from flows import elt
+    from flows import publish
 
     told: list[str] = []
-    monkeypatch.setattr(elt.logger, "warning", lambda text, *values: told.append(text % values))
+    monkeypatch.setattr(publish.logger, "warning", lambda text, *values: told.append(text % values))
     folder = DataFolder.of("test")
     (folder.releases / "2026-03-01.1").mkdir(parents=True)
     damaged = folder.releases / "2026-03-01.1" / folder.warehouse.name
@@ -178,11 +178,11 @@ def test_nothing_is_deleted_while_a_release_cannot_be_read(small: Shop, monkeypa
     raw = RawTable(small.lake, small.name).path
 
     # When the flow compacts and vacuums the lake, then it changes no file and reports it; without that release it works
-    elt.compact_and_vacuum.__wrapped__(folder)  # type: ignore[attr-defined]
+    publish.compact_and_vacuum.__wrapped__(folder)  # type: ignore[attr-defined]
     assert files(raw) == 8
     assert told == ["the lake was not compacted, a release cannot be read: IOException"]
     damaged.unlink()
-    elt.compact_and_vacuum.__wrapped__(folder)  # type: ignore[attr-defined]
+    publish.compact_and_vacuum.__wrapped__(folder)  # type: ignore[attr-defined]
     assert files(raw) == 1
 
 

@@ -80,10 +80,11 @@ def fail(folder: DataFolder, error: WarehouseError, *loaded: str) -> None:
     settle_failure(folder, error, loaded, "--set test")
 
 
-def succeed(folder: DataFolder, **warnings: list[str]) -> None:
+def succeed(folder: DataFolder, *warnings: str, owner: str = "") -> None:
     from flows.orchestration.incidents import settle_success
 
-    settle_success(folder, {f"test.p.{name}": texts for name, texts in warnings.items()}, "--set test")
+    found = [Finding("daily_sales", text, owner=owner, severity="warn") for text in warnings]
+    settle_success(folder, found, "--set test")
 
 
 def gate(*tables: str) -> GateFailed:
@@ -127,13 +128,18 @@ def test_two_owners_get_one_message_each_and_one_more_when_it_is_over(folder: Da
 
 
 def test_a_warning_of_a_test_is_an_incident_of_less_severity(folder: DataFolder, alerts: AlertServer) -> None:
-    succeed(folder, positive=["3 against «Every amount is positive»"])
-    succeed(folder, positive=["4 against «Every amount is positive»"])
+    succeed(folder, "3 against «Every amount is positive»")
+    succeed(folder, "4 against «Every amount is positive»")
     (message,) = alerts.messages("finance")
     assert "daily_sales, warning of a test (warning): 3 against" in message
     assert "flows status --warnings --set test" in message
     succeed(folder)
     assert ["resolved" in text for text in alerts.messages("finance")] == [True]
+
+
+def test_the_owner_of_a_tolerance_comes_before_that_of_the_table(folder: DataFolder, alerts: AlertServer) -> None:
+    succeed(folder, "12 rows, 100 are usual", owner="sales")
+    assert [one.incident.owner for one in open_incidents(folder.lake).values()] == ["Sales team"]
 
 
 def test_a_source_that_is_read_again_is_over_even_if_the_run_fails_later(

@@ -188,7 +188,8 @@ def test_fault_110_an_empty_table_is_not_stale() -> None:
     """The first load of a table brought no rows, and dbt dates its newest row to the year 1: I."""
 
     def result(table: str, status: str, loaded_at: datetime) -> SimpleNamespace:
-        node = SimpleNamespace(resource_type="source", source_name="sales", name=table)
+        config = SimpleNamespace(meta={})
+        node = SimpleNamespace(resource_type="source", source_name="sales", name=table, config=config)
         age = (datetime.now(UTC) - loaded_at).total_seconds()
         return SimpleNamespace(node=node, status=status, max_loaded_at=loaded_at, age=age)
 
