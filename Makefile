@@ -55,8 +55,12 @@ test-slow: setup  ## run the long tests: first runs, kills, the commands of the 
 	@$(BIN)/python -m pytest -n 2 -m "slow and not proof"
 
 # INCREMENTAL_ROUNDS=67 compares more rounds of incremental builds with full ones.
-test-proofs: setup  ## run more rounds by chance, and larger data, of what the other tests show
+test-proofs: setup .venv/kubernetes  ## run more rounds by chance, and larger data, of what the other tests show
 	@$(BIN)/python -m pytest -n 2 -m proof
+
+.venv/kubernetes: requirements-kubernetes.txt .venv/ready
+	@$(BIN)/uv pip install --quiet --require-hashes -r requirements-kubernetes.txt
+	@touch $@
 
 test-services: setup  ## run the tests against real services; those that are missing are installed
 	@$(BIN)/python -m pytest -n 2 -m services
