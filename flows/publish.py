@@ -54,7 +54,7 @@ def publish(
     wanted = publications_of(dbt.manifest.nodes.values())
     before = last_published(dbt.folder)
     published = publish_versions(dbt.folder.lake, dbt.folder.candidate, wanted, made_of.contents, name, before)
-    made_of = replace(made_of, published=published, held_back=held_back)
+    made_of = replace(made_of, published=published, held_back=dict(held_back))
     record_release(dbt.folder.lake, name, scrub(made_of.text))
     models = published_models(dbt.manifest)
     release = publish_candidate(

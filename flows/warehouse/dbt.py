@@ -3,6 +3,7 @@
 import json
 import logging
 import os
+import re
 import shutil
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -26,6 +27,7 @@ logger = logging.getLogger(__name__)
 
 TESTS = ("test", "unit_test")
 CHOSEN = "chosen_for_this_run"
+OF_SOURCE = re.compile(r"""source\(\s*['"]([^'"]+)['"]\s*,\s*['"]([^'"]+)['"]\s*\)""")
 OnEvent = Callable[[EventMsg], None]
 GOOD = {"success", "pass", "warn", "no-op"}
 """The states of a node with which a build may be published."""
@@ -170,5 +172,18 @@ def tested_node(manifest: Manifest, node: Any) -> Any | None:
     """Return the model or source that a test is about; None if it reads none, or if the node is no test."""
     if node.resource_type not in TESTS:
         return None
-    unique_id = getattr(node, "attached_node", None) or next(iter(node.depends_on_nodes), None)
+    unique_id = declared_under(manifest, node) or next(iter(node.depends_on_nodes), None)
     return manifest.nodes.get(unique_id) or manifest.sources.get(unique_id)
+
+
+def declared_under(manifest: Manifest, test: Any) -> str | None:
+    """Return the unique id of the model or source under which a test is declared; None for a test of its own.
+
+    dbt attaches a test to a model alone. The test of a source names it in its arguments, and may read others, too.
+    """
+    if attached := getattr(test, "attached_node", None) or getattr(test, "tested_node_unique_id", None):
+        return str(attached)
+    arguments = getattr(getattr(test, "test_metadata", None), "kwargs", {})
+    found = OF_SOURCE.search(str(arguments.get("model", "")))
+    named = {(source.source_name, source.name): key for key, source in manifest.sources.items()} if found else {}
+    return named.get(found.groups()) if found else None  # type: ignore[arg-type]

@@ -11,7 +11,7 @@ from flows.config.settings import DataFolder
 from flows.core.errors import HeldBack, WarehouseError
 from flows.core.names import TableName
 from flows.warehouse.build import Build
-from flows.warehouse.dbt import GOOD, TESTS, Dbt
+from flows.warehouse.dbt import GOOD, TESTS, Dbt, declared_under
 from flows.warehouse.node_states import present_relations, read_trusted_states
 from flows.warehouse.rebuild import is_view
 from flows.warehouse.releases import newest_release, read_held
@@ -92,23 +92,24 @@ def source_keys(manifest: Manifest, tables: Collection[TableName]) -> set[str]:
 def failed_roots(dbt: Dbt, build: Build) -> set[str]:
     """Return the nodes and sources that the failures of a build are about; empty if one is about none of them.
 
-    A test that is attached to a model is about that one, also if it reads others. Any other is about all that it reads.
+    A test that is declared under a model or source is about that one, also if it reads others. Any other is about all
+    that it reads.
     """
     roots: set[str] = set()
     for result in build.results:
         if result.status in GOOD or result.status == "skipped":
             continue
         node = result.node
-        about = _about(node) if node.resource_type in TESTS else [node.unique_id]
+        about = _about(dbt.manifest, node) if node.resource_type in TESTS else [node.unique_id]
         if not about:
             return set()
         roots |= {*about}
     return roots
 
 
-def _about(test: Any) -> list[str]:
-    attached = getattr(test, "attached_node", None) or getattr(test, "tested_node_unique_id", None)
-    return [attached] if attached else list(test.depends_on_nodes)
+def _about(manifest: Manifest, test: Any) -> list[str]:
+    one = declared_under(manifest, test)
+    return [one] if one is not None else list(test.depends_on_nodes)
 
 
 def held_relations(manifest: Manifest, roots: Iterable[str]) -> list[Any]:

@@ -60,7 +60,7 @@ def shop(tmp_path_factory: pytest.TempPathFactory, flow_home: Path) -> Iterator[
     shop = make_shop(tmp_path_factory.mktemp("releases"), flow_home)
     with pytest.MonkeyPatch.context() as patched:
         leave_out_unit_tests(patched)
-        for flow in ("elt", "reproduce"):
+        for flow in ("publish", "reproduce"):
             patched.setattr(f"flows.{flow}.publications_of", lambda _: [LINES])
         shop.drop_day(1)
         shop.drop_day(2)

@@ -151,6 +151,16 @@ def test_names_and_releases_of_what_is_held_back(released: Released) -> None:
     [
         ({"attached_node": "model.p.a", "depends_on_nodes": ["model.p.b", "model.p.a"]}, {"model.p.a"}),
         ({"attached_node": None, "depends_on_nodes": ["source.p.s.t"]}, {"source.p.s.t"}),
+        (
+            {
+                "attached_node": None,
+                "depends_on_nodes": ["source.ml_warehouse.sales.orders", "source.ml_warehouse.shop.products"],
+                "test_metadata": SimpleNamespace(
+                    kwargs={"model": "{{ get_where_subquery(source('shop', 'products')) }}"}
+                ),
+            },
+            {"source.ml_warehouse.shop.products"},
+        ),
         ({"attached_node": None, "depends_on_nodes": ["model.p.a", "model.p.b"]}, {"model.p.a", "model.p.b"}),
         ({"attached_node": None, "depends_on_nodes": []}, set()),
     ],

@@ -57,6 +57,7 @@ def load_days(lake: Lake, *, is_faulty: bool) -> None:
                     "read_at": at + timedelta(minutes=30 * n),
                     "payload": "{}",
                     "temperature_celsius": 5.3 if is_last and unit == "U2" else 4 + ((day * 48 + n) * 37 % 19) / 10,
+                    "humidity_pct": 40 + n % 7,
                 }
                 for unit in ("U1", "U2")
                 for n in range(48)
@@ -112,7 +113,7 @@ def test_each_fault_ends_in_a_warning_with_the_table_and_its_owner(watched: Watc
     assert {one.severity for one in watched.findings(faulty)} == {"warn"}
     assert "customer_id is null in 52.5 percent of 80 rows" in found["fct_orders", "sales"]
     assert "product_id is null in 100.0 percent of 80 rows" in found["fct_web_events", "web"]
-    assert "nothing has arrived for 96.0 hours, and 24.0 were usual" in found["payments.transactions", "payments"]
+    assert "nothing has arrived for 72.0 hours, and 24.0 were usual" in found["payments.transactions", "payments"]
     assert "unit_id=U2" in found["sensor_faults", "operations"]
 
 
