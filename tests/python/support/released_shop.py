@@ -1,6 +1,7 @@
 """A shop whose warehouse is released after every load: what has not changed is kept from the last release."""
 
 import hashlib
+import shutil
 from collections.abc import Collection, Mapping
 from pathlib import Path
 from typing import Any
@@ -48,6 +49,12 @@ class Released(Warehouse):
         self.data = DataFolder(folder / "shop")
         self.data.path.mkdir()
         self.path = self.data.warehouse
+
+    def copy(self, folder: Path) -> "Released":
+        """Return a copy in another folder, with a manifest of its own, so that a test may change it."""
+        copied = Released(folder, self.manifest.deepcopy())
+        shutil.copytree(self.folder, copied.folder, symlinks=True, dirs_exist_ok=True)
+        return copied
 
     def release(
         self,

@@ -1,6 +1,5 @@
 """What depends on a failure stays as the last release has it; the rest is new, and a later release has all of it."""
 
-import shutil
 from datetime import timedelta
 from pathlib import Path
 from types import SimpleNamespace
@@ -36,11 +35,7 @@ def first_release(tmp_path_factory: pytest.TempPathFactory, manifest: Manifest) 
 @pytest.fixture
 def released(tmp_path: Path, first_release: Released) -> Released:
     """A copy of the shop that was released once."""
-    copied = Released(tmp_path / "released", first_release.manifest.deepcopy())
-    shutil.copytree(first_release.folder, copied.folder, symlinks=True, dirs_exist_ok=True)
-    copied.data.warehouse.unlink()
-    copied.data.warehouse.symlink_to(next(copied.data.releases.glob("*/warehouse.duckdb")))
-    return copied
+    return first_release.copy(tmp_path / "released")
 
 
 def make_shop() -> Lake:

@@ -1,6 +1,5 @@
 """A release by fingerprints equals a full build, and what has not changed is not built again."""
 
-import shutil
 from collections.abc import Callable
 from copy import deepcopy
 from datetime import timedelta
@@ -100,9 +99,7 @@ def first_release(tmp_path_factory: pytest.TempPathFactory, manifest: Manifest) 
 @pytest.fixture
 def released(tmp_path: Path, first_release: Released) -> Released:
     """A copy of the shop that was released once."""
-    copied = Released(tmp_path / "released", first_release.manifest.deepcopy())
-    shutil.copytree(first_release.folder, copied.folder, symlinks=True, dirs_exist_ok=True)
-    return copied
+    return first_release.copy(tmp_path / "released")
 
 
 def make_shop() -> Lake:
