@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Callable, Iterable, Iterator
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -17,7 +18,7 @@ from flows.lake.incidents import open_incidents
 from flows.lake.ops import last_rollback
 from flows.lake.quarantine_report import count_quarantine
 from flows.orchestration.run_lock import find_owner
-from flows.orchestration.slas import checked_sources, exposure_states
+from flows.orchestration.slas import LateSource, checked_sources, exposure_states
 from flows.warehouse.project_map import ProjectMap
 from flows.warehouse.releases import held_tables
 
@@ -44,12 +45,14 @@ def show_status(folder: DataFolder) -> str:
 
     A part that cannot be read is named, with the reason, and the other parts are still shown.
     """
+    project = cache(lambda: ProjectMap.read(folder))
+    checked = cache(lambda: checked_sources(folder, project()))
     parts: list[tuple[str, Callable[[], Iterable[Line]]]] = [
         ("release", lambda: _release(folder)),
         ("running", lambda: _running(folder)),
         ("failed", lambda: _last_failure(folder.lake)),
-        ("late", lambda: _late_sources(folder)),
-        ("uses", lambda: _exposures(folder)),
+        ("late", lambda: _late_sources(project(), checked)),
+        ("uses", lambda: _exposures(folder, project(), checked)),
         ("incidents", lambda: _incidents(folder)),
         ("warnings", lambda: _warnings(folder)),
         ("quarantine", lambda: _quarantine(folder.lake) or [("quarantine", "empty")]),
@@ -115,25 +118,24 @@ def _last_failure(lake: Path) -> Iterator[Line]:
         yield "failed", "no run"
 
 
-def _late_sources(folder: DataFolder) -> Iterator[Line]:
+def _late_sources(project: ProjectMap, checked: Callable[[], tuple[int, list[LateSource]]]) -> Iterator[Line]:
     """Compare the newest rows of the lake with the freshness that the contracts of the last run promise."""
-    project = ProjectMap.read(folder)
     if not project.sources:
         yield "late", "unknown: no run has read the contracts yet"
         return
-    checked, late = checked_sources(folder, project)
+    count, late = checked()
     yield from (("late", f"{one.table}: {one}") for one in late)
     if not late:
-        yield "late", f"none of {checked} sources with a promise" if checked else "no source has rows and a promise"
+        yield "late", f"none of {count} sources with a promise" if count else "no source has rows and a promise"
 
 
-def _exposures(folder: DataFolder) -> Iterator[Line]:
+def _exposures(
+    folder: DataFolder, project: ProjectMap, checked: Callable[[], tuple[int, list[LateSource]]]
+) -> Iterator[Line]:
     """Say which uses are blocked or late, and why, and which are fresh."""
-    project = ProjectMap.read(folder)
     if not project.exposures or not folder.warehouse.exists():
         return
-    _, late = checked_sources(folder, project)
-    states = exposure_states(folder, project, late)
+    states = exposure_states(folder, project, checked()[1])
     for state in ("blocked", "late"):
         for one in (one for one in states if one.state == state):
             yield "uses", f"{one.name} is {state}: {_shortened(one.reason)}"
