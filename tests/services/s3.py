@@ -5,6 +5,7 @@ or SIGTERM. A test can have requests refused.
 """
 
 import json
+import logging
 import re
 import socket
 import sys
@@ -124,9 +125,9 @@ class Faulty:
     """Moto's server as a WSGI application; a write on a condition is atomic, as S3 promises and moto does not."""
 
     def __init__(self, folder: Path) -> None:
-        from moto.server import DomainDispatcherApplication, create_backend_app
+        from moto.server import create_backend_app
 
-        self._server = DomainDispatcherApplication(create_backend_app)
+        self._server = create_backend_app("s3")  # its dispatcher to services lists moto's modules at each request
         self._folder, self._lock = folder, threading.Lock()
         self._text, self._counts = "", list[int]()
 
@@ -160,8 +161,11 @@ class Faulty:
 
 
 if __name__ == "__main__" and len(sys.argv) > 1:
-    from werkzeug.serving import run_simple
+    from werkzeug.serving import WSGIRequestHandler, run_simple
 
+    logging.getLogger("werkzeug").setLevel(logging.WARNING)
+    WSGIRequestHandler.protocol_version = "HTTP/1.1"  # which keeps connections open
+    WSGIRequestHandler.disable_nagle_algorithm = True  # head and body are two packets, and the second would wait
     run_simple("127.0.0.1", int(sys.argv[1]), Faulty(Path(sys.argv[2])), threaded=True)
 elif __name__ == "__main__":
     lake = {"ML_WAREHOUSE_LAKE": f"s3://{BUCKET}/lake"}

@@ -1,0 +1,199 @@
+"""The journal of a build: with it, a build that died goes on from the node at which it ended.
+
+It lies beside the candidate. Its first line says what the build began with; each later line names a node that ended
+well. The next run takes over the candidate with these nodes, and builds the others.
+"""
+
+import json
+import logging
+from collections.abc import Iterable, Mapping
+from dataclasses import asdict, dataclass, field
+from functools import partial
+from pathlib import Path
+from threading import Lock
+from types import SimpleNamespace
+from typing import Any
+
+import duckdb
+from dbt_common.events.base_types import EventMsg
+
+from flows.config.settings import DataFolder
+from flows.core.files import FileState
+from flows.warehouse.annotate import drop_main_views
+from flows.warehouse.dbt import Dbt
+from flows.warehouse.node_states import WITH_ROWS, NodeState, hash_tables, present_relations
+from flows.warehouse.rebuild import Rebuild
+from flows.warehouse.release_format import has_release_format
+
+logger = logging.getLogger(__name__)
+
+NAME = "journal.jsonl"
+TAKEN_OVER = {"success", "pass"}
+"""Only these ends are noted: the sentences of a warning are not, so a test that warned runs again."""
+
+MADE_ANEW = {"table", "seed"}
+"""Materializations that write all rows again, whatever was there."""
+
+
+@dataclass
+class Journal:
+    """The journal of one build of a candidate.
+
+    `taken_over` are the states of all nodes in the candidate of a build that died, by unique id; empty if this build
+    begins with the last release. `finished` are those of them that the last release does not have.
+    """
+
+    folder: DataFolder
+    taken_over: Mapping[str, NodeState] = field(default_factory=dict)
+    finished: frozenset[str] = frozenset()
+    has_begun: bool = False
+    _lock: Lock = field(default_factory=Lock)
+
+    @property
+    def is_clean(self) -> bool:
+        """Whether the candidate is still as the last release."""
+        return not self.taken_over and not self.has_begun
+
+    def begin(self, release: Path | None, rebuild: Rebuild) -> None:
+        """Note what the build begins with: the file that the candidate is a copy of, sources, code, and states."""
+        first = {
+            "release": _place_of(release),
+            "sources": dict(rebuild.sources),
+            "codes": {key: rebuild.code_of(key) for key in rebuild.undecided},
+            "states": [asdict(state) for state in self.taken_over.values()],
+        }
+        part = self._path.with_suffix(".part")
+        part.write_text(f"{json.dumps(first)}\n")
+        part.replace(self._path)
+        self.has_begun = True
+
+    def see(self, event: EventMsg) -> None:
+        """Note a node that ended well, by one of dbt's events, from any of its threads."""
+        if self.has_begun and event.info.name == "NodeFinished":
+            status = str(event.data.run_result.status)
+            if status in TAKEN_OVER:
+                self._add([event.data.node_info.unique_id, status])
+
+    def end(self) -> None:
+        """Note the candidate as the build has left it, should a gate stop the run: a later change is then seen."""
+        if self.has_begun and self.folder.candidate.exists():
+            self._add(asdict(FileState.of(self.folder.candidate)))
+
+    def _add(self, line: object) -> None:
+        with self._lock, self._path.open("a") as journal:
+            journal.write(f"{json.dumps(line)}\n")
+
+    @property
+    def _path(self) -> Path:
+        return self.folder.candidate.with_name(NAME)
+
+
+def take_over(dbt: Dbt, release: Path | None, before: Mapping[str, NodeState]) -> Journal | None:
+    """Prepare the candidate of a build that died, so that the next build goes on with it.
+
+    `release` is the file that a candidate is a copy of, `before` are the states that it holds. Returns None if there is
+    nothing to go on with: no journal, another release since, a candidate that was changed or is damaged, or a table
+    that was half updated. A journal never claims a node that is not in the candidate: its line follows the commit.
+    """
+    candidate = dbt.folder.candidate
+    noted = _read(candidate.with_name(NAME))
+    if noted is None or not candidate.exists() or noted.first["release"] != _place_of(release):
+        return None
+    if noted.end is not None and noted.end != asdict(FileState.of(candidate)):
+        return None
+    try:
+        with duckdb.connect(str(candidate)) as opened:  # which completes what the log beside it holds
+            if not has_release_format(opened):
+                return None
+            drop_main_views(opened)
+        states, finished = _states_left(dbt, release, {**before, **noted.states}, noted)
+    except (duckdb.Error, HalfUpdated, KeyError, TypeError):  # the last two: a journal of another version
+        return None
+    taken = frozenset(key for key in finished | noted.states.keys() if states.get(key) != before.get(key))
+    return Journal(dbt.folder, states, taken) if taken else None
+
+
+class HalfUpdated(Exception):
+    """A table that is updated in place is neither as before nor as a finished node leaves it."""
+
+
+@dataclass(frozen=True)
+class _Noted:
+    first: Mapping[str, Any]
+    finished: Mapping[str, str]
+    end: Mapping[str, int] | None
+
+    @property
+    def states(self) -> dict[str, NodeState]:
+        """The states that an earlier build had left to the one of this journal."""
+        return {state["unique_id"]: NodeState(**state) for state in self.first["states"]}
+
+
+def _read(path: Path) -> _Noted | None:
+    """Read a journal; its last line may be cut off."""
+    lines = []
+    try:
+        for line in path.read_text().splitlines():
+            lines.append(json.loads(line))
+    except FileNotFoundError:
+        return None
+    except ValueError:
+        pass
+    if not lines:
+        return None
+    first, *others = lines
+    ends = [line for line in others if isinstance(line, dict)]
+    return _Noted(first, dict(line for line in others if isinstance(line, list)), ends[-1] if ends else None)
+
+
+def _place_of(release: Path | None) -> list[Any]:
+    return [str(release), asdict(FileState.of(release))] if release is not None else []
+
+
+def _states_left(
+    dbt: Dbt, release: Path | None, before: Mapping[str, NodeState], noted: _Noted
+) -> tuple[dict[str, NodeState], set[str]]:
+    """Return the states of the candidate's nodes, and which of them were finished; decide as the build did."""
+    candidate, codes = dbt.folder.candidate, noted.first["codes"]
+    there = present_relations(candidate)
+    rebuild = Rebuild(dbt.manifest, lambda key: codes.get(key, ""), noted.first["sources"], before, there)
+    while wave := rebuild.next_wave():
+        done = [_result(dbt.node(key), noted.finished[key]) for key in wave if key in noted.finished]
+        rebuild.record(done, partial(hash_tables, candidate))
+        rebuild.blocked |= set(wave) - rebuild.states.keys()
+    finished = rebuild.ran & rebuild.states.keys()
+    states = {**before, **{key: rebuild.states[key] for key in finished}}
+    others = [node for key, node in dbt.manifest.nodes.items() if key not in finished]
+    for key in _changed(candidate, release, [node for node in others if (node.schema, node.alias) in there], states):
+        states.pop(key, None)
+    return states, finished
+
+
+def _result(node: Any, status: str) -> Any:
+    """Return what dbt says of a node that ended well."""
+    return SimpleNamespace(node=node, status=status, failures=0 if status == "pass" else None)
+
+
+def _changed(
+    candidate: Path, release: Path | None, nodes: Iterable[Any], states: Mapping[str, NodeState]
+) -> Iterable[str]:
+    """Yield the nodes whose relation may not be as their state says; a build makes it anew.
+
+    Raises HalfUpdated for one that a build would update in place.
+    """
+    tables = []
+    for node in nodes:
+        if node.config.materialized in WITH_ROWS:
+            tables.append(node)
+        else:
+            yield node.unique_id
+    hashes = hash_tables(candidate, tables)
+    outputs = {key: state.output for key, state in states.items()}
+    changed = [node for node in tables if hashes[node.unique_id] != outputs.get(node.unique_id)]
+    lasting = [node for node in changed if node.config.materialized not in MADE_ANEW]
+    known = present_relations(release) if release is not None else set()
+    if any((node.schema, node.alias) not in known for node in lasting):
+        raise HalfUpdated
+    if release is not None and any(hashes[key] != found for key, found in hash_tables(release, lasting).items()):
+        raise HalfUpdated
+    yield from (node.unique_id for node in changed if node not in lasting)
