@@ -45,11 +45,13 @@ from flows.warehouse.build import (
     example_query,
     has_news,
     prepare_candidate,
+    take_over_candidate,
     with_warnings,
 )
 from flows.warehouse.dbt import Dbt
 from flows.warehouse.gates import Verdict, require_freshness, require_sound_build
 from flows.warehouse.hold import Held, failed_roots
+from flows.warehouse.journal import Journal
 from flows.warehouse.pseudonyms import require_pseudonym_key
 from flows.warehouse.release import (
     last_verified,
@@ -94,12 +96,12 @@ def elt(
         check_reconciliation(folder, loads)
         pins = pin_versions(folder, contracts)
         verified = verify_contents(folder, pins)
-        start_candidate(dbt, empty=full_refresh and select is None)
+        journal = start_candidate(dbt, empty=full_refresh and select is None, goes_on=not (full_refresh or select))
         with damage_named(folder.lake, contracts, of=(GateFailed, duckdb.Error)):
             stale = check_ages(dbt, contracts, pins, held)
             if held.tables:
                 pins = pin_versions(folder, contracts, held.tables)
-            build, verdict = build_what_can_be(dbt, full_refresh, select, held)
+            build, verdict = build_what_can_be(dbt, full_refresh, select, held, journal)
         run.saw(build, verdict)
         release = None
         if select is None and has_news(dbt, build, sources.formats):
@@ -203,18 +205,26 @@ def verify_contents(folder: DataFolder, pins: Mapping[TableName, Pin]) -> dict[T
 
 
 @step("prepare candidate")
-def start_candidate(dbt: Dbt, *, empty: bool) -> None:
-    """Copy the last release; a candidate that starts without one gets its snapshots back from the lake."""
+def start_candidate(dbt: Dbt, *, empty: bool, goes_on: bool = False) -> Journal:
+    """Copy the last release; a candidate that starts without one gets its snapshots back from the lake.
+
+    If it `goes_on`, the candidate of a run that did not end is taken over, with the nodes that it had finished.
+    """
     folder, snapshots = dbt.folder, dbt.snapshots()
     if folder.warehouse.exists() and (empty or not are_kept(folder.lake, snapshots, newest_release(folder))):
         save_snapshots(dbt)
-    prepare_candidate(folder, empty=empty)
+    journal = take_over_candidate(dbt) if goes_on else None
+    if journal is not None:
+        logger.info("the candidate of the run before is taken over: it had finished %d nodes", len(journal.finished))
+    else:
+        prepare_candidate(folder, empty=empty)
     if dropped := drop_orphaned_relations(dbt):
         logger.info("dropped %s: no model makes them any more", ", ".join(dropped))
-    if empty or not folder.warehouse.exists():
+    if journal is None and (empty or not folder.warehouse.exists()):
         restored = restore_snapshots(folder.lake, folder.candidate, snapshots)
         if restored:
             logger.info("snapshots were restored from the lake: %s", ", ".join(restored))
+    return journal or Journal(folder)
 
 
 def save_snapshots(dbt: Dbt) -> None:
@@ -246,27 +256,39 @@ def check_freshness(dbt: Dbt, pins: Mapping[TableName, Pin]) -> tuple[str, ...]:
     return require_freshness(dbt, [name for name, pin in pins.items() if pin.version is not None])
 
 
-def build_what_can_be(dbt: Dbt, full_refresh: bool, select: str | None, held: Held) -> tuple[Build, Verdict]:
-    """Build and test the candidate; after a failure that can be held back, begin again without what depends on it."""
+def build_what_can_be(
+    dbt: Dbt, full_refresh: bool, select: str | None, held: Held, journal: Journal
+) -> tuple[Build, Verdict]:
+    """Build and test the candidate; after a failure that can be held back, begin again without what depends on it.
+
+    The candidate begins with the last release then, since held tables stay as they are in it.
+    """
     while True:
+        if held.roots and not journal.is_clean:
+            journal = start_candidate(dbt, empty=False)
         try:
-            return build_models(dbt, full_refresh, select, held.roots)
+            return build_models(dbt, full_refresh, select, held.roots, journal)
         except GateFailed as failure:
             held.take(failure, failure.roots)
-        start_candidate(dbt, empty=False)
 
 
 @step("build")
-def build_models(dbt: Dbt, full_refresh: bool, select: str | None, held: Collection[str] = ()) -> tuple[Build, Verdict]:
+def build_models(
+    dbt: Dbt, full_refresh: bool, select: str | None, held: Collection[str] = (), journal: Journal | None = None
+) -> tuple[Build, Verdict]:
     """Build and test the candidate; each model is a task run of its own, its tests with it.
 
     A build that the gates stop has failed itself.
     """
     with shown_models(dbt.manifest) as show:
-        build = build_candidate(dbt, full_refresh=full_refresh, select=select, on_event=[show], held=held)
+        build = build_candidate(
+            dbt, full_refresh=full_refresh, select=select, on_event=[show], held=held, journal=journal
+        )
     try:
         return build, check_gates(dbt, build)
     except GateFailed as failure:
+        if journal is not None:
+            journal.end()
         failure.roots = failed_roots(dbt, build)
         raise
 

@@ -44,9 +44,11 @@ class Outcome:
     def headline(self) -> str:
         """One line on what was built and tested, and on what was kept since nothing about it has changed."""
         kinds = ("model", "seed", "snapshot")
-        built, held = self.build.count(*kinds), self.build.held
-        kept = sum(state.unique_id not in held for state in self.build.kept(*kinds))
+        built, held, before = self.build.count(*kinds), self.build.held, self.build.taken_over
+        here = [state.unique_id for state in self.build.kept(*kinds)]
+        kept, taken = sum(key not in held | before for key in here), sum(key in before for key in here)
         models = f"{built} models, seeds and snapshots built" + (f", {kept} unchanged" if kept else "")
+        models += f", {taken} taken over from a run that did not end" if taken else ""
         carried_over = f", {self.verdict.carried_over} carried over" if self.verdict.carried_over else ""
         return f"{models}; {self.verdict.passed} tests passed{carried_over}{self._warned}"
 

@@ -1,9 +1,10 @@
-"""Copies of files."""
+"""Copies of files, and whether a file has changed."""
 
 import fcntl
 import mmap
 import os
 import shutil
+from dataclasses import dataclass
 from pathlib import Path
 
 FICLONE = 0x40049409
@@ -12,6 +13,21 @@ FICLONE = 0x40049409
 DIRECT = getattr(os, "O_DIRECT", 0)
 LARGE, CHUNK, BLOCK = 1024**3, 4 * 1024**2, 4096
 """Bytes from which on a copy goes past the page cache, bytes of one write, and what a direct write is a multiple of."""
+
+
+@dataclass(frozen=True)
+class FileState:
+    """Tells whether a file is still the one that was looked at: inode, bytes, nanoseconds of its last write."""
+
+    inode: int
+    size: int
+    written_ns: int
+
+    @classmethod
+    def of(cls, path: Path) -> "FileState":
+        """Take the state of a file."""
+        status = path.stat()
+        return cls(status.st_ino, status.st_size, status.st_mtime_ns)
 
 
 def copy_file(source: Path, target: Path) -> None:

@@ -13,7 +13,7 @@ import duckdb
 
 from flows.config.settings import DataFolder, template_folder
 from flows.core.errors import StorageFailed
-from flows.core.files import copy_file
+from flows.core.files import FileState, copy_file
 from flows.core.names import identifier
 from flows.core.storage import TRY_AGAIN, open_release_file
 from flows.lake.catalog import read_pins
@@ -23,6 +23,7 @@ from flows.warehouse.code_tests import code_tests, read_passed, run_code_tests, 
 from flows.warehouse.dbt import Dbt, OnEvent
 from flows.warehouse.descriptions import BOOKKEEPING_TABLES
 from flows.warehouse.fingerprints import Fingerprints
+from flows.warehouse.journal import Journal, take_over
 from flows.warehouse.node_states import NodeState, hash_tables, present_relations, read_trusted_states
 from flows.warehouse.progress import Progress
 from flows.warehouse.rebuild import Rebuild
@@ -35,21 +36,6 @@ WITHOUT_UNIT_TESTS = ("--exclude-resource-type", "unit_test")
 """dbt's options for a build that leaves unit tests out."""
 
 
-@dataclass(frozen=True)
-class FileState:
-    """Tells whether a file is still the one that was looked at: inode, bytes, nanoseconds of its last write."""
-
-    inode: int
-    size: int
-    written_ns: int
-
-    @classmethod
-    def of(cls, path: Path) -> "FileState":
-        """Take the state of a file."""
-        status = path.stat()
-        return cls(status.st_ino, status.st_size, status.st_mtime_ns)
-
-
 NO_FILE = FileState(0, 0, 0)
 
 
@@ -60,7 +46,8 @@ class Build:
     `states` are those of all nodes, by unique id; `ran` are the nodes that are not kept as the last release holds them.
     `passed_before` are the tests of code alone that the same code has passed before, by name. `not_built` counts nodes
     that were left out, since what they read has failed. `invocations` are dbt's, one for each wave. `held` are the
-    nodes that stay as the last release has them, since they depend on what has failed.
+    nodes that stay as the last release has them, since they depend on what has failed. `taken_over` are those that an
+    unfinished run had built, and the last release does not have.
     """
 
     results: tuple[Any, ...]
@@ -74,6 +61,7 @@ class Build:
     not_built: int = 0
     invocations: tuple[str, ...] = ()
     held: frozenset[str] = frozenset()
+    taken_over: frozenset[str] = frozenset()
 
     def count(self, *kinds: str) -> int:
         """Count the nodes of these resource types that ran and are not as they were."""
@@ -84,14 +72,14 @@ class Build:
         )
 
     def kept(self, *kinds: str) -> list[NodeState]:
-        """Return the states of the nodes of these resource types that the last release holds already."""
+        """Return the states of the nodes of these resource types that were in the candidate before."""
         return [state for key, state in self.states.items() if state.kind in kinds and key not in self.ran]
 
 
 def has_news(dbt: Dbt, build: Build, formats: Collection[str] = ()) -> bool:
     """Tell whether a candidate differs from the last release: in a node, the code, what was dropped, or its files."""
     release = dbt.folder.warehouse
-    if build.ran or not release.exists():
+    if build.ran or build.taken_over or not release.exists():
         return True
     file = release.resolve()
     with duckdb.connect(str(file), read_only=True) as stored:
@@ -134,6 +122,16 @@ def prepare_candidate(folder: DataFolder, *, empty: bool = False) -> None:
         drop_main_views(candidate)
 
 
+def take_over_candidate(dbt: Dbt) -> Journal | None:
+    """Prepare the candidate that an unfinished run has left; None if the next build cannot go on with it."""
+    release = _last_release(dbt.folder)
+    return take_over(dbt, release, _states_of(dbt, release))
+
+
+def _states_of(dbt: Dbt, release: Path | None) -> Mapping[str, NodeState]:
+    return read_trusted_states(release, dbt.manifest.nodes) if release is not None else {}
+
+
 def _last_release(folder: DataFolder) -> Path | None:
     """Return the file that a candidate is a copy of: the last release, else the template, else None."""
     links = (folder.warehouse, template_folder().warehouse)
@@ -167,21 +165,22 @@ def build_candidate(
     select: str | None,
     on_event: Sequence[OnEvent] = (),
     held: Collection[str] = (),
+    journal: Journal | None = None,
 ) -> Build:
     """Bring the candidate up to date and close it; the results hold the failures, which the gates read.
 
     Nodes that the last release holds under the same code and inputs are kept, with the results of their tests.
     `full_refresh` keeps nothing. With `select`, these nodes are built and tested, and no others. Nodes that are `held`,
-    by unique id, or depend on what is, stay as the last release has them.
+    by unique id, or depend on what is, stay as the last release has them. With a `journal` a later run can go on.
     """
     started = time.monotonic()
     progress = Progress()
-    seen = [progress.see, *on_event]
+    seen = [progress.see, *on_event, *([journal.see] if journal is not None else [])]
     with progress.shown():
         if select is not None:
             build = _build_selection(dbt, select.split(), full_refresh, seen)
         else:
-            build = _build_what_changed(dbt, full_refresh, progress, seen, held)
+            build = _build_what_changed(dbt, full_refresh, progress, seen, held, journal)
     candidate = dbt.folder.candidate
     if not candidate.exists():  # a selection that matches nothing
         duckdb.connect(str(candidate)).close()
@@ -210,7 +209,12 @@ def _build_selection(dbt: Dbt, selected: Sequence[str], full_refresh: bool, on_e
 
 
 def _build_what_changed(
-    dbt: Dbt, full_refresh: bool, progress: Progress, on_event: Sequence[OnEvent], held: Collection[str]
+    dbt: Dbt,
+    full_refresh: bool,
+    progress: Progress,
+    on_event: Sequence[OnEvent],
+    held: Collection[str],
+    journal: Journal | None,
 ) -> Build:
     """Build and test the nodes whose code or inputs are not those of the last release, wave by wave."""
     candidate, code, release = dbt.folder.candidate, hash_code(dbt.variables), _last_release(dbt.folder)
@@ -219,10 +223,12 @@ def _build_what_changed(
         manifest=dbt.manifest,
         code_of=cache(prints.of),
         sources=_source_states(dbt),
-        before=read_trusted_states(release, dbt.manifest.nodes) if release is not None and not full_refresh else {},
+        before={} if full_refresh else (journal and journal.taken_over) or _states_of(dbt, release),
         present=present_relations(candidate),
         held={*held},
     )
+    if journal is not None and not full_refresh:
+        journal.begin(release, rebuild)
     options = ["--full-refresh"] if full_refresh else []
     results: list[Any] = []
     while wave := rebuild.next_wave():
@@ -247,6 +253,7 @@ def _build_what_changed(
         [dbt.node(key).name for key in proofs.keys() - wanted.keys()],
         rebuild.not_built,
         held=frozenset(rebuild.held & dbt.manifest.nodes.keys()),
+        taken_over=(journal.finished if journal is not None else frozenset()) & rebuild.states.keys() - rebuild.ran,
     )
 
 

@@ -19,6 +19,7 @@ from dbt_common.events.base_types import EventMsg
 
 from flows.config.settings import DataFolder
 from flows.core.files import FileState
+from flows.core.names import identifier, literal
 from flows.warehouse.annotate import drop_main_views
 from flows.warehouse.dbt import Dbt
 from flows.warehouse.node_states import WITH_ROWS, NodeState, hash_tables, present_relations
@@ -31,16 +32,16 @@ NAME = "journal.jsonl"
 TAKEN_OVER = {"success", "pass"}
 """Only these ends are noted: the sentences of a warning are not, so a test that warned runs again."""
 
-MADE_ANEW = {"table", "seed"}
-"""Materializations that write all rows again, whatever was there."""
+UPDATED = {"incremental", "snapshot"}
+"""Materializations that begin with the rows that are there; the others write all rows again."""
 
 
 @dataclass
 class Journal:
     """The journal of one build of a candidate.
 
-    `taken_over` are the states of all nodes in the candidate of a build that died, by unique id; empty if this build
-    begins with the last release. `finished` are those of them that the last release does not have.
+    `taken_over` are the states of all nodes in the candidate of a build that died, by unique id. They are empty if
+    this build begins with the last release. `finished` are the nodes that the last release does not have so.
     """
 
     folder: DataFolder
@@ -92,29 +93,33 @@ def take_over(dbt: Dbt, release: Path | None, before: Mapping[str, NodeState]) -
     """Prepare the candidate of a build that died, so that the next build goes on with it.
 
     `release` is the file that a candidate is a copy of, `before` are the states that it holds. Returns None if there is
-    nothing to go on with: no journal, another release since, a candidate that was changed or is damaged, or a table
-    that was half updated. A journal never claims a node that is not in the candidate: its line follows the commit.
+    nothing to go on with: no journal, or another release since. So it does for a candidate that was changed, that is
+    damaged, or in which a table was half updated. A line of the journal follows the commit, so it is never ahead of it.
     """
     candidate = dbt.folder.candidate
     noted = _read(candidate.with_name(NAME))
-    if noted is None or not candidate.exists() or noted.first["release"] != _place_of(release):
-        return None
-    if noted.end is not None and noted.end != asdict(FileState.of(candidate)):
+    if noted is None or not candidate.exists():
         return None
     try:
+        if noted.first["release"] != _place_of(release):
+            raise NotAsLeft("another release was published since")
+        if noted.end is not None and noted.end != asdict(FileState.of(candidate)):
+            raise NotAsLeft("it was changed since")
         with duckdb.connect(str(candidate)) as opened:  # which completes what the log beside it holds
             if not has_release_format(opened):
-                return None
+                raise NotAsLeft("its format is another one")
             drop_main_views(opened)
         states, finished = _states_left(dbt, release, {**before, **noted.states}, noted)
-    except (duckdb.Error, HalfUpdated, KeyError, TypeError):  # the last two: a journal of another version
+    except (duckdb.Error, NotAsLeft, KeyError, TypeError) as error:  # the last two: a journal of another version
+        reason = str(error) if isinstance(error, NotAsLeft) else type(error).__name__
+        logger.info("the candidate of the run before is not taken over: %s", reason)
         return None
     taken = frozenset(key for key in finished | noted.states.keys() if states.get(key) != before.get(key))
     return Journal(dbt.folder, states, taken) if taken else None
 
 
-class HalfUpdated(Exception):
-    """A table that is updated in place is neither as before nor as a finished node leaves it."""
+class NotAsLeft(Exception):
+    """The candidate is not what a run has left, or may not be; the message says why."""
 
 
 @dataclass(frozen=True)
@@ -164,9 +169,10 @@ def _states_left(
     finished = rebuild.ran & rebuild.states.keys()
     states = {**before, **{key: rebuild.states[key] for key in finished}}
     others = [node for key, node in dbt.manifest.nodes.items() if key not in finished]
-    for key in _changed(candidate, release, [node for node in others if (node.schema, node.alias) in there], states):
-        states.pop(key, None)
-    return states, finished
+    changed = _changed(candidate, [node for node in others if (node.schema, node.alias) in there], states)
+    _require_as_released(dbt, release, changed, frozenset(finished))
+    rewritten = {node.unique_id for node in changed if node.config.materialized not in UPDATED}
+    return {key: state for key, state in states.items() if key not in rewritten}, finished
 
 
 def _result(node: Any, status: str) -> Any:
@@ -174,26 +180,45 @@ def _result(node: Any, status: str) -> Any:
     return SimpleNamespace(node=node, status=status, failures=0 if status == "pass" else None)
 
 
-def _changed(
-    candidate: Path, release: Path | None, nodes: Iterable[Any], states: Mapping[str, NodeState]
-) -> Iterable[str]:
-    """Yield the nodes whose relation may not be as their state says; a build makes it anew.
-
-    Raises HalfUpdated for one that a build would update in place.
-    """
-    tables = []
-    for node in nodes:
-        if node.config.materialized in WITH_ROWS:
-            tables.append(node)
-        else:
-            yield node.unique_id
-    hashes = hash_tables(candidate, tables)
+def _changed(candidate: Path, nodes: Iterable[Any], states: Mapping[str, NodeState]) -> list[Any]:
+    """Return the nodes whose relation may not be as their state says."""
+    nodes = list(nodes)
+    hashes = hash_tables(candidate, [node for node in nodes if node.config.materialized in WITH_ROWS])
     outputs = {key: state.output for key, state in states.items()}
-    changed = [node for node in tables if hashes[node.unique_id] != outputs.get(node.unique_id)]
-    lasting = [node for node in changed if node.config.materialized not in MADE_ANEW]
+    return [node for node in nodes if hashes.get(node.unique_id, "") != outputs.get(node.unique_id)]
+
+
+def _require_as_released(dbt: Dbt, release: Path | None, changed: Iterable[Any], finished: frozenset[str]) -> None:
+    """Require that tables that are updated in place are as in the release; raises NotAsLeft.
+
+    Others add to a kept table: a node that reads it, together with its own rows, and a publication. The rows of a
+    finished node stay. Otherwise the table gets back the rows of the release.
+    """
+    updated = {node.unique_id: node for node in changed if node.config.materialized in UPDATED}
     known = present_relations(release) if release is not None else set()
-    if any((node.schema, node.alias) not in known for node in lasting):
-        raise HalfUpdated
-    if release is not None and any(hashes[key] != found for key, found in hash_tables(release, lasting).items()):
-        raise HalfUpdated
-    yield from (node.unique_id for node in changed if node not in lasting)
+    released = [node for node in updated.values() if (node.schema, node.alias) in known]
+    before = hash_tables(release, released) if release is not None else {}
+    now = hash_tables(dbt.folder.candidate, updated.values())
+    tables = {key for key, node in dbt.manifest.nodes.items() if node.config.materialized in WITH_ROWS}
+    half = {key: node for key, node in updated.items() if now[key] != before.get(key)}
+    restored = []
+    for key, node in list(half.items()):
+        if node.config.meta.get("kept") and key in before:
+            writers = {child for child in dbt.manifest.child_map[key] if child in tables}
+            if not writers & finished:
+                restored.append(half.pop(key))
+            elif not writers & {one.unique_id for one in changed}:
+                del half[key]
+    if half:
+        raise NotAsLeft(f"{', '.join(sorted(node.name for node in half.values()))} may be half updated")
+    _restore_rows(dbt.folder.candidate, release, restored)
+
+
+def _restore_rows(candidate: Path, release: Path | None, nodes: Iterable[Any]) -> None:
+    """Give tables of a candidate the rows that a release holds."""
+    with duckdb.connect(str(candidate)) as database:
+        database.execute(f"attach {literal(str(release))} as released (read_only)")
+        for node in nodes:
+            table = f"{identifier(node.schema)}.{identifier(node.alias)}"
+            database.execute(f"delete from {table}")
+            database.execute(f"insert into {table} by name from released.{table}")

@@ -13,9 +13,10 @@ import duckdb
 import pyarrow as pa
 
 from flows.core.clock import utc_now
+from flows.core.files import FileState
 from flows.core.names import identifier
 from flows.warehouse.annotate import INTERMEDIATE
-from flows.warehouse.build import Build, FileState
+from flows.warehouse.build import Build
 from flows.warehouse.dbt import Dbt
 from flows.warehouse.descriptions import CLASSES, PROFILES
 from flows.warehouse.node_states import WITH_ROWS, present_relations

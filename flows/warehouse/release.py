@@ -17,14 +17,14 @@ from flows.config.publications import publication_path
 from flows.config.settings import DataFolder
 from flows.core.clock import utc_now
 from flows.core.errors import Finding, GateFailed, StorageFailed
-from flows.core.files import bytes_of
+from flows.core.files import FileState, bytes_of
 from flows.core.git import describe_commit
 from flows.core.names import TableName, identifier
 from flows.core.redaction import scrub, without_values
 from flows.core.storage import REBUILD, open_release_file, sync_path
 from flows.lake.catalog import Verified
 from flows.warehouse.annotate import annotate, create_main_views
-from flows.warehouse.build import Build, FileState, require_closed
+from flows.warehouse.build import Build, require_closed
 from flows.warehouse.dbt import TESTS, Dbt
 from flows.warehouse.descriptions import BOOKKEEPING_TABLES, PublishedModel
 from flows.warehouse.node_states import hash_tables, note_file, write_states

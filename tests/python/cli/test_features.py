@@ -11,7 +11,8 @@ from flows.cli.features import check_features, list_features, read_moment, show_
 from flows.config.declared_features import models_of
 from flows.config.settings import DataFolder
 from flows.core.errors import GateFailed, UsageError
-from flows.warehouse.build import Build, FileState, prepare_candidate
+from flows.core.files import FileState
+from flows.warehouse.build import Build, prepare_candidate
 from flows.warehouse.dbt import Dbt
 from flows.warehouse.release import publish_candidate
 

@@ -16,7 +16,8 @@ from flows.cli.published import describe_table, list_tables
 from flows.cli.query import export_query, run_query
 from flows.config.settings import PROJECT, DataFolder
 from flows.core.errors import UsageError
-from flows.warehouse.build import Build, FileState, prepare_candidate
+from flows.core.files import FileState
+from flows.warehouse.build import Build, prepare_candidate
 from flows.warehouse.release import publish_candidate
 
 ROWS = 300_000

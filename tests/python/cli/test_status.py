@@ -18,10 +18,11 @@ from support.shop import Shop
 from flows.cli.status import list_warnings, show_status
 from flows.config.settings import PROJECT, DataFolder
 from flows.core.clock import utc_now
+from flows.core.files import FileState
 from flows.core.names import TableName
 from flows.lake.ops import record_run
 from flows.orchestration.run_lock import run_lock
-from flows.warehouse.build import Build, FileState, prepare_candidate
+from flows.warehouse.build import Build, prepare_candidate
 from flows.warehouse.node_states import NodeState
 from flows.warehouse.release import publish_candidate
 

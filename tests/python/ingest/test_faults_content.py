@@ -21,10 +21,11 @@ from support.shop import Shop
 from flows.cli.query import run_query
 from flows.config.settings import PROJECT, DataFolder
 from flows.core.errors import SourceFailed
+from flows.core.files import FileState
 from flows.lake.quarantine_report import reasons_of
 from flows.sources.files import archives
 from flows.sources.files.encoding import NO_UTF_8
-from flows.warehouse.build import Build, FileState, prepare_candidate
+from flows.warehouse.build import Build, prepare_candidate
 from flows.warehouse.release import publish_candidate
 
 COLUMNS = {"id": "varchar not null", "name": "varchar"}

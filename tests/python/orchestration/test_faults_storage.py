@@ -23,12 +23,13 @@ from flows.cli.query import run_query
 from flows.config.connections import read_connections
 from flows.config.settings import PROJECT, DataFolder
 from flows.core.errors import SourceFailed, StorageFailed, UsageError
+from flows.core.files import FileState
 from flows.core.storage import storage_failure
 from flows.ingest.load import load_table
 from flows.lake.catalog import complete_catalog, pin_catalog
 from flows.lake.delta import open_table, relation_of
 from flows.lake.raw import RawTable, raw_path
-from flows.warehouse.build import Build, FileState, prepare_candidate
+from flows.warehouse.build import Build, prepare_candidate
 from flows.warehouse.release import publish_candidate
 
 HEADER = "order_id,customer,quantity,price,updated_at\n"

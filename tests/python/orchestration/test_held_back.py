@@ -1,7 +1,6 @@
 """A set that is published by dependency: a failure holds back what depends on it, and the rest is published."""
 
 import json
-from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -16,15 +15,14 @@ from support.flow_shop import (
     keep_copy,
     leave_out_unit_tests,
     make_shop,
+    make_test_fail,
     put_back,
 )
 
 from flows.cli.status import show_status
-from flows.config.settings import DataFolder
 from flows.core.errors import GateFailed, HeldBack, SchemaMismatch, UsageError
 from flows.lake.incidents import open_incidents
 from flows.reproduce import rebuild_release
-from flows.warehouse.dbt import Dbt
 from flows.warehouse.releases import read_made_of
 
 pytestmark = pytest.mark.slow
@@ -71,19 +69,6 @@ def errors_of(shop: FlowShop) -> set[str]:
     """Return the tables of which an error is an open incident."""
     found = (one.incident for one in open_incidents(shop.folder.lake).values())
     return {one.table for one in found if one.severity == "error"}
-
-
-def fail(failing: str, patched: pytest.MonkeyPatch) -> None:
-    """Make a data test of the project find a row."""
-    parse = Dbt.parse
-
-    def parse_with(folder: DataFolder, variables: Mapping[str, Any] | None = None) -> Dbt:
-        dbt = parse(folder, variables)
-        test = next(node for node in dbt.manifest.nodes.values() if node.name == failing)
-        test.raw_code = "select 1 as broken"
-        return dbt
-
-    patched.setattr(Dbt, "parse", staticmethod(parse_with))
 
 
 def test_a_source_that_changes_its_schema_holds_back_what_depends_on_it(shop: FlowShop) -> None:
@@ -135,7 +120,7 @@ def test_a_failed_gate_holds_back_its_table_and_what_depends_on_it(
 ) -> None:
     before, first = seen(shop), shop.release_name
     with monkeypatch.context() as patched:
-        fail("dim_product__product_key_is_unique", patched)
+        make_test_fail("dim_product__product_key_is_unique", patched)
         with pytest.raises(HeldBack) as failure:
             shop.elt()
     assert isinstance(failure.value.causes[0], GateFailed)
@@ -150,7 +135,7 @@ def test_a_failed_gate_holds_back_its_table_and_what_depends_on_it(
     # And a run without news publishes nothing, and is red as long as the gate fails
     second = shop.release_name
     with monkeypatch.context() as patched:
-        fail("dim_product__product_key_is_unique", patched)
+        make_test_fail("dim_product__product_key_is_unique", patched)
         with pytest.raises(HeldBack, match="Nothing else was new"):
             shop.elt()
     assert shop.release_name == second
@@ -162,7 +147,7 @@ def test_all_is_held_back_where_the_set_says_so_or_no_release_has_the_tables(
     shop: FlowShop, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     first = shop.release_name
-    fail("dim_product__product_key_is_unique", monkeypatch)
+    make_test_fail("dim_product__product_key_is_unique", monkeypatch)
     with pytest.raises(GateFailed):  # nothing would be left as it was
         shop.elt(full_refresh=True)
     text = shop.connections.read_text()

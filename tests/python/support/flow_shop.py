@@ -242,6 +242,19 @@ def leave_out_data_tests(patched: pytest.MonkeyPatch) -> None:
     patched.setattr("flows.publish.write_site", lambda _dbt, _sources: None)
 
 
+def make_test_fail(failing: str, patched: pytest.MonkeyPatch) -> None:
+    """Make a data test of the project find a row."""
+    parse = Dbt.parse
+
+    def parse_with(folder: DataFolder, variables: Mapping[str, Any] | None = None) -> Dbt:
+        dbt = parse(folder, variables)
+        test = next(node for node in dbt.manifest.nodes.values() if node.name == failing)
+        test.raw_code = "select 1 as broken"
+        return dbt
+
+    patched.setattr(Dbt, "parse", staticmethod(parse_with))
+
+
 def bring_prefect_database(home: Path) -> None:
     """Copy the database of `make setup` into a data folder; making a database takes ten seconds."""
     made_by_setup = settings.PROJECT / "data" / "prefect" / "prefect.db"

@@ -13,9 +13,10 @@ import pandas as pd
 
 from flows.config.declared import source_nodes
 from flows.config.settings import DataFolder
+from flows.core.files import FileState
 from flows.learning.exposures import MlExposure, read_exposures
 from flows.learning.project import DbtProject
-from flows.warehouse.build import Build, FileState, prepare_candidate
+from flows.warehouse.build import Build, prepare_candidate
 from flows.warehouse.release import publish_candidate
 
 KEY = ["member_id", "as_of"]

@@ -12,7 +12,8 @@ import pytest
 from dbt.contracts.graph.manifest import Manifest
 
 from flows.config.settings import PROJECT, DataFolder
-from flows.warehouse.build import Build, FileState, prepare_candidate
+from flows.core.files import FileState
+from flows.warehouse.build import Build, prepare_candidate
 from flows.warehouse.descriptions import Description, PublishedModel
 from flows.warehouse.release import publish_candidate
 

@@ -11,8 +11,9 @@ from support.kills import Child, Point
 
 from flows.config.settings import DataFolder
 from flows.core.errors import UsageError
+from flows.core.files import FileState
 from flows.warehouse import clones
-from flows.warehouse.build import Build, FileState, prepare_candidate
+from flows.warehouse.build import Build, prepare_candidate
 from flows.warehouse.clones import attach_release, clone_file, clone_names, clone_release, database_of
 from flows.warehouse.release import prune_releases, publish_candidate
 from flows.warehouse.releases import clones_of, kept_releases

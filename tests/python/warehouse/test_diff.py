@@ -8,7 +8,8 @@ import duckdb
 import pytest
 
 from flows.config.settings import DataFolder
-from flows.warehouse.build import Build, FileState, prepare_candidate
+from flows.core.files import FileState
+from flows.warehouse.build import Build, prepare_candidate
 from flows.warehouse.clones import clone_release
 from flows.warehouse.descriptions import Description, PublishedModel
 from flows.warehouse.diff import Comparison, Difference, compare_databases

@@ -233,3 +233,10 @@ def test_a_line_that_was_cut_off_is_left_out(released: Released) -> None:
     with released.data.candidate.with_name("journal.jsonl").open("a") as journal:
         journal.write('["model.ml_ware')
     go_on(dbt)
+
+
+def test_a_full_refresh_keeps_nothing_and_leaves_nothing(released: Released) -> None:
+    dbt = die_at(released, next_day(), "dim_product")
+    journal = take_over_candidate(dbt)
+    build = build_candidate(dbt, full_refresh=True, select=None, journal=journal)
+    assert "dim_product" in {result.node.name for result in build.results}

@@ -10,7 +10,8 @@ import duckdb
 import pytest
 
 from flows.config.settings import PROJECT, DataFolder
-from flows.warehouse.build import Build, FileState
+from flows.core.files import FileState
+from flows.warehouse.build import Build
 from flows.warehouse.dbt import Dbt
 from flows.warehouse.node_states import NodeState
 from flows.warehouse.profile_history import HISTORY_DAYS, NEWEST_RELEASES, with_profiles

@@ -18,9 +18,10 @@ from support.reader import reading
 
 from flows.config.settings import DataFolder
 from flows.core.errors import GateFailed, StorageFailed, UsageError
+from flows.core.files import FileState
 from flows.core.names import TableName
 from flows.lake.catalog import Verified
-from flows.warehouse.build import Build, FileState, prepare_candidate
+from flows.warehouse.build import Build, prepare_candidate
 from flows.warehouse.descriptions import Description, PublishedModel
 from flows.warehouse.release import prune_releases, publish_candidate, roll_back
 from flows.warehouse.releases import kept_releases, newest_release, previous_release, released_batch

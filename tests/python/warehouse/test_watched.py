@@ -10,7 +10,8 @@ from support.lake_by_hand import Lake
 
 from flows.config.settings import DataFolder
 from flows.core.errors import Finding, GateFailed
-from flows.warehouse.build import Build, FileState, build_candidate, prepare_candidate
+from flows.core.files import FileState
+from flows.warehouse.build import Build, build_candidate, prepare_candidate
 from flows.warehouse.dbt import Dbt
 from flows.warehouse.gates import require_gates
 
