@@ -289,7 +289,7 @@ def build_models(
     except GateFailed as failure:
         if journal is not None:
             journal.end()
-        failure.roots = failed_roots(dbt, build)
+        failure.roots, failure.results = failed_roots(dbt, build), build.results
         raise
 
 

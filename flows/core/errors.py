@@ -23,6 +23,8 @@ class WarehouseError(Exception):
     """The loads and remarks of a failed run: a FailedRun; of one that has published in part, its Outcome."""
     roots: Collection[str] = ()
     """The nodes and source tables that a failed build is about, by dbt's unique id."""
+    results: Sequence[Any] = ()
+    """dbt's results of a failed build, one for each node that ran."""
     shown_in: frozenset[str] = frozenset()
     """The ids of the flow runs in Prefect whose log has the message already."""
 

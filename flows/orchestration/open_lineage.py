@@ -4,8 +4,8 @@ Datasets are tables, not rows: names, types, descriptions, owners and counts. No
 """
 
 import logging
-from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
 from datetime import datetime
 from importlib.metadata import version
 from typing import TYPE_CHECKING, Any
@@ -18,8 +18,10 @@ from flows.core.redaction import scrub
 from flows.ingest.load import LoadResult
 from flows.warehouse.project_map import Node, ProjectMap
 
-if TYPE_CHECKING:  # the client takes a tenth of a second to import
+if TYPE_CHECKING:  # the client takes a tenth of a second to import, and so does the site's parser of SQL
     from openlineage.client.event_v2 import InputDataset, OutputDataset, RunEvent
+
+    from flows.site.lineage import Traced
 
 logger = logging.getLogger(__name__)
 
@@ -29,12 +31,16 @@ BUILT = ("model", "seed", "snapshot")
 
 @dataclass(frozen=True)
 class Lineage:
-    """The events of one run of a set; `run_id` is that of the flow run, to which its jobs belong."""
+    """The events of one run of a set; `run_id` is that of the flow run, to which its jobs belong.
+
+    `columns` says from which columns those of each table come, by dbt's unique id.
+    """
 
     folder: DataFolder
     run_id: UUID
     started_at: datetime
     project: ProjectMap
+    columns: Mapping[str, "Traced"] = field(default_factory=dict)
 
     @property
     def namespace(self) -> str:
@@ -80,7 +86,8 @@ class Lineage:
                 for one in (node.get("depends_on") or {}).get("nodes", ())
                 if one in self.project.nodes or one in self.project.sources
             )
-            made = OutputDataset(self.namespace, self._name(key), facets=self._facets(node["name"], node))
+            facets = self._facets(node["name"], node) | self._column_facet(self.columns.get(key, {}))
+            made = OutputDataset(self.namespace, self._name(key), facets=facets)
             state = RunState.COMPLETE if result.status == "success" else RunState.FAIL
             yield self._event(state, f"dbt.{node['name']}", self._id(key), inputs, (made,), parent=job)
 
@@ -139,6 +146,23 @@ class Lineage:
         if owner := self.project.owner(name):
             facets["ownership"] = ownership_dataset.OwnershipDatasetFacet([ownership_dataset.Owner(owner, "OWNER")])
         return facets
+
+    def _column_facet(self, traced: "Traced") -> dict[str, Any]:
+        """Return from which columns those of a table come, and which columns decide what rows it has."""
+        from openlineage.client.generated.column_lineage_dataset import ColumnLineageDatasetFacet, Fields
+
+        from flows.site.column_lineage import ROWS
+
+        reads = {name: [self._input_field(*one) for one in found if one[0]] for name, found in traced.items()}
+        fields = {name: Fields(found) for name, found in reads.items() if name != ROWS and found}
+        if not fields:
+            return {}
+        return {"columnLineage": ColumnLineageDatasetFacet(fields, dataset=reads.get(ROWS, []))}
+
+    def _input_field(self, table: str, column: str) -> Any:
+        from openlineage.client.generated.column_lineage_dataset import InputField
+
+        return InputField(self.namespace, self._name(table), column)
 
     def _name(self, key: str) -> str:
         if key in self.project.sources:

@@ -147,9 +147,13 @@ class RecordedRun:
     def _send_lineage(self, error: WarehouseError | None) -> None:
         if lineage_place() is None or self.folder.has_own_lake:
             return
+        from flows.site.lineage import traced_columns  # whose parser of SQL takes a while to import
+
         job = str(flow_run.flow_name or "elt")
-        lineage = Lineage(self.folder, UUID(self.run_id), self.started_at, ProjectMap.read(self.folder))
-        jobs = (*lineage.of_loads(self.loads, job), *lineage.of_build(self.results, job))
+        project, columns = ProjectMap.read(self.folder), traced_columns(self.folder)
+        lineage = Lineage(self.folder, UUID(self.run_id), self.started_at, project, columns)
+        results = self.results or getattr(error, "results", ())
+        jobs = (*lineage.of_loads(self.loads, job), *lineage.of_build(results, job))
         send_lineage([*lineage.of_run(job, error), *jobs])
 
 

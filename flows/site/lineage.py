@@ -54,6 +54,12 @@ def with_lineage(dbt: Dbt, tables: Mapping[str, Table]) -> dict[str, Table]:
     return {key: ways.complete(table, sql.get(key, "")) for key, table in tables.items()}
 
 
+def traced_columns(folder: DataFolder) -> dict[str, Traced]:
+    """Return what was traced for the last docs site of a set, by a table's id; empty before there is one."""
+    memory = read_memory(folder.target / MEMORY)
+    return {key: traced for key, (_, traced) in memory.get("traced", {}).items()}
+
+
 def trace_template(folder: DataFolder) -> None:
     """Trace the columns of a release without sources, so that no set has to, as long as it has the same code."""
     dbt = Dbt.parse(folder)

@@ -1,5 +1,6 @@
 """A run goes on after one that did not end: what that had built and tested is taken over."""
 
+import json
 import logging
 from collections.abc import Iterator
 from pathlib import Path
@@ -82,3 +83,16 @@ def test_what_is_held_back_is_of_the_last_release_and_not_of_a_run_that_died(sho
     with pytest.raises(HeldBack):
         shop.elt()
     assert shop.rows("from core.dim_product order by all") == before
+
+
+def test_a_stopped_run_sends_the_lineage_of_what_it_has_built(
+    shop: FlowShop, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("ML_WAREHOUSE_OPENLINEAGE", str(tmp_path / "events.jsonl"))
+    stop_by_a_test(shop)
+    events = [json.loads(line) for line in (tmp_path / "events.jsonl").read_text().splitlines()]
+    ended = {event["job"]["name"]: event for event in events}
+    assert ended["elt"]["eventType"] == "FAIL"
+    (customers,) = ended["dbt.dim_customer"]["outputs"]
+    (read,) = customers["facets"]["columnLineage"]["fields"]["city"]["inputFields"]
+    assert (read["name"], read["field"]) == ("staging.stg_crm__customer_history", "city")

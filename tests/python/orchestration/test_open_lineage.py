@@ -2,6 +2,7 @@
 
 import json
 import re
+from dataclasses import replace
 from datetime import datetime
 from pathlib import Path
 from types import SimpleNamespace
@@ -111,6 +112,27 @@ def test_a_runs_loads_models_and_trainings_are_valid_events(lineage: Lineage, tm
     assert (column["name"], column["type"], column["description"]) == ("amount", "decimal(18, 4)", "Net amount.")
     assert facets["documentation"]["description"] == "What was earned?"
     assert facets["ownership"]["owners"][0]["name"] == "Finance department"
+
+
+def test_columns_lead_to_those_that_they_are_made_of(lineage: Lineage, tmp_path: Path) -> None:
+    # Given a mart of which one column is traced, one cannot be followed, and the rows depend on a third
+    traced = {"amount": [[STG, "amount"], [STG, "discount"]], "note": [["", ""]], "": [[STG, "status"]]}
+    built = [SimpleNamespace(node=SimpleNamespace(unique_id=MART, resource_type="model"), status="success")]
+
+    # When the run sends its events
+    send_lineage(replace(lineage, columns={MART: traced}).of_build(built, "elt"))
+
+    # Then the traced column names its inputs by table, and the other one is not there
+    (event,) = sent(tmp_path)
+    require_valid(event)
+    facet = event["outputs"][0]["facets"]["columnLineage"]
+    named = {
+        name: [(one["namespace"], one["name"], one["field"]) for one in column["inputFields"]]
+        for name, column in facet["fields"].items()
+    }
+    staging = ("ml-warehouse.my_shop", "staging.stg_orders")
+    assert named == {"amount": [(*staging, "amount"), (*staging, "discount")]}
+    assert [(one["name"], one["field"]) for one in facet["dataset"]] == [("staging.stg_orders", "status")]
 
 
 def test_a_failed_run_says_why(lineage: Lineage, tmp_path: Path) -> None:
