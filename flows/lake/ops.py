@@ -1,5 +1,6 @@
 """Runs and loads with their counts, failed ones too, in Delta tables that outlive every release."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field, fields
 from datetime import datetime
 from pathlib import Path
@@ -27,6 +28,7 @@ LOADS = pa.schema(
         *((name, pa.int64()) for name in COUNTED),
         ("batch", pa.int64()),
         ("standing_notes", pa.list_(pa.string())),
+        ("nulls", pa.map_(pa.string(), pa.int64())),
     ]
 )
 RUNS = pa.schema(
@@ -54,7 +56,8 @@ RELEASES = pa.schema(
 class LoadRecord:
     """A load as it is recorded; `error` is None if it was completed.
 
-    `standing_notes` are what stays true of the source until it changes; None if the load mapped no record.
+    `standing_notes` are what stays true of the source until it changes; None if the load mapped no record. `nulls`
+    counts them in the accepted rows, by column that has some.
     """
 
     load_id: str
@@ -66,11 +69,13 @@ class LoadRecord:
     batch: int
     error: str | None
     standing_notes: tuple[str, ...] | None = None
+    nulls: Mapping[str, int] = field(default_factory=dict)
 
 
 def record_load(lake: Path, load: LoadRecord) -> None:
     """Record a load."""
-    row = vars(load) | vars(load.counts) | {"outcome": "completed" if load.error is None else "failed"}
+    outcome = "completed" if load.error is None else "failed"
+    row = vars(load) | vars(load.counts) | {"outcome": outcome, "nulls": list(load.nulls.items())}
     append_row(lake / "ops" / "loads", row, LOADS)
 
 

@@ -649,6 +649,19 @@ def test_a_failed_load_leaves_a_row_that_says_why(shop: Shop) -> None:
     assert "no file matches" in entry["error"]
 
 
+def test_a_load_records_how_many_values_are_missing_in_each_column(shop: Shop) -> None:
+    # Given a file of two records, and one whose record lacks the customer
+    shop.drop("1.csv", MARCH)
+    shop.load()
+    shop.drop("2.csv", APRIL.replace("Cyd", ""))
+
+    # When both are loaded
+    shop.load()
+
+    # Then ops/loads has the nulls of each load, by column
+    assert [entry["nulls"] for entry in shop.loads()] == [{}, {"customer": 1}]
+
+
 def test_rows_of_the_first_load_are_a_backfill_and_later_ones_are_not(shop: Shop) -> None:
     # Given a first load that fails, and a second
     shop.drop("1.csv", "nothing\n1\n")
