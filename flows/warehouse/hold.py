@@ -7,8 +7,8 @@ from typing import Any
 
 from dbt.contracts.graph.manifest import Manifest
 
-from flows.config.settings import DataFolder
-from flows.core.errors import HeldBack, WarehouseError
+from flows.config.settings import DataFolder, command
+from flows.core.errors import GateFailed, HeldBack, WarehouseError
 from flows.core.names import TableName
 from flows.warehouse.build import Build
 from flows.warehouse.dbt import GOOD, TESTS, Dbt, declared_under
@@ -37,6 +37,13 @@ class Held:
         new = {*roots} - self.roots
         if not (self.is_allowed and new and self._are_released(new)):
             raise failure
+        if (
+            isinstance(failure, GateFailed) and failure.gate == "build"
+        ):  # its candidate is not set aside, but becomes the release
+            again = f"{command()} elt --set {self.dbt.folder.path.name}"
+            failure.remedy = (
+                f"These tables stay as they were until a run passes. Mend source or model, and run: {again}"
+            )
         self.causes.append(failure)
         self.roots |= new
 

@@ -1,11 +1,10 @@
 """Four faults of sources, each found by the tests of a build: a finding has the table, its owner, and what is wrong."""
 
 from dataclasses import replace
-from datetime import datetime, timedelta
 from pathlib import Path
-from typing import Any
 
 import pytest
+from support.four_faults import load_days
 from support.lake_by_hand import Lake
 
 from flows.config.settings import DataFolder
@@ -17,65 +16,7 @@ from flows.warehouse.gates import require_gates
 
 pytestmark = pytest.mark.slow
 
-FIRST = datetime(2026, 1, 5)
-DAYS = 36
 SELECTED = "+fct_orders +fct_web_events +sensor_faults +fct_payments source:sales source:payments.transactions"
-
-
-def load_days(lake: Lake, *, is_faulty: bool) -> None:
-    """Load so many days; with faults, half of the last day's orders lack the customer, events have lost a column and
-    a type, payments have stopped three days before, and one of two fridges shows the same temperature.
-    """
-    for day in range(DAYS):
-        at = FIRST + timedelta(days=day)
-        is_last = is_faulty and day == DAYS - 1
-        tables: dict[str, list[dict[str, Any]]] = {
-            "sales__orders": [
-                {
-                    "order_id": f"O{day}-{n}",
-                    "customer_id": None if n % 40 == 0 or (is_last and n % 2) else f"C{n}",
-                    "ordered_at": at + timedelta(minutes=10 * n),
-                    "status": "completed",
-                    "channel": "web",
-                    "ship_country": "DE",
-                    "currency": "EUR",
-                }
-                for n in range(80)
-            ],
-            "web__events": [
-                {
-                    "event_id": f"E{day}-{n}",
-                    "visitor_id": f"V{n}",
-                    "event_type": "page" if is_last else "page_view",
-                    "product_id": None if is_last or n % 4 == 0 else "P1",
-                    "occurred_at": at + timedelta(minutes=9 * n),
-                }
-                for n in range(80)
-            ],
-            "equipment__readings": [
-                {
-                    "unit_id": unit,
-                    "read_at": at + timedelta(minutes=30 * n),
-                    "payload": "{}",
-                    "temperature_celsius": 5.3 if is_last and unit == "U2" else 4 + ((day * 48 + n) * 37 % 19) / 10,
-                    "humidity_pct": 40 + n % 7,
-                }
-                for unit in ("U1", "U2")
-                for n in range(48)
-                if day > DAYS - 4
-            ],
-        }
-        if not is_faulty or day < DAYS - 3:
-            tables["payments__transactions"] = [
-                {
-                    "transaction_id": f"T{day}-{n}",
-                    "amount": 10 + n,
-                    "currency": "EUR",
-                    "transacted_at": at + timedelta(minutes=10 * n),
-                }
-                for n in range(30)
-            ]
-        lake.load(at + timedelta(days=1), **tables)
 
 
 class Watched:
@@ -114,7 +55,7 @@ def test_each_fault_ends_in_a_warning_with_the_table_and_its_owner(watched: Watc
     assert {one.severity for one in watched.findings(faulty)} == {"warn"}
     assert "customer_id is null in 52.5 percent of 80 rows" in found["fct_orders", "sales"]
     assert "product_id is null in 100.0 percent of 80 rows" in found["fct_web_events", "web"]
-    assert "nothing has arrived for 72.0 hours, and 24.0 were usual" in found["payments.transactions", "payments"]
+    assert "nothing has arrived for 144.0 hours, and 24.0 were usual" in found["payments.transactions", "payments"]
     assert "unit_id=U2" in found["sensor_faults", "operations"]
 
 
