@@ -37,13 +37,10 @@ class Held:
         new = {*roots} - self.roots
         if not (self.is_allowed and new and self._are_released(new)):
             raise failure
-        if (
-            isinstance(failure, GateFailed) and failure.gate == "build"
-        ):  # its candidate is not set aside, but becomes the release
+        if isinstance(failure, GateFailed) and failure.gate == "build":
+            # its candidate is not set aside, but becomes the release
             again = f"{command()} elt --set {self.dbt.folder.path.name}"
-            failure.remedy = (
-                f"These tables stay as they were until a run passes. Mend source or model, and run: {again}"
-            )
+            failure.remedy = f"These tables stay as they were until a run passes. Fix source or model, and run: {again}"
         self.causes.append(failure)
         self.roots |= new
 

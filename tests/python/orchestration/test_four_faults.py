@@ -113,7 +113,7 @@ def test_each_fault_ends_in_one_alert_to_its_owner_and_the_rest_is_published(
         assert message.splitlines()[:2] == ["shop: 1 incident opened", f"{owner}:"]
         assert f"- {table}, build gate (error)" in message
         assert text in message
-        assert message.endswith(f"Mend source or model, and run: {command()} elt --set shop")
+        assert message.endswith(f"Fix source or model, and run: {command()} elt --set shop")
     assert alerts.taken == []
 
     # And readers see the new name of a product, and the orders of the release before
