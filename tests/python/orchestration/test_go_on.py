@@ -6,8 +6,15 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-import yaml
-from support.flow_shop import SET, FlowShop, keep_copy, leave_out_unit_tests, make_shop, make_test_fail, put_back
+from support.flow_shop import (
+    FlowShop,
+    leave_out_unit_tests,
+    make_shop,
+    make_test_fail,
+    publish_by_dependency,
+    publish_first_day,
+    put_back,
+)
 
 from flows.core.errors import GateFailed, HeldBack
 
@@ -21,12 +28,7 @@ def first(tmp_path_factory: pytest.TempPathFactory, flow_home: Path) -> tuple[Fl
     """A shop whose first day is published, and a copy of its data."""
     root = tmp_path_factory.mktemp("going-on")
     shop = make_shop(root, flow_home)
-    shop.drop_day(1)
-    with pytest.MonkeyPatch.context() as patched:
-        leave_out_unit_tests(patched)
-        shop.elt()
-    keep_copy(shop.folder, root / "copy")
-    return shop, root / "copy"
+    return publish_first_day(shop, root / "copy")
 
 
 @pytest.fixture
@@ -74,9 +76,7 @@ def test_what_is_held_back_is_of_the_last_release_and_not_of_a_run_that_died(sho
     # Given a run of which the products are finished, and a set that is published by dependency from now on
     before = shop.rows("from core.dim_product order by all")
     stop_by_a_test(shop)
-    sources = yaml.safe_load(shop.connections.read_text())
-    sources[SET]["release"] = "by_dependency"
-    shop.connections.write_text(yaml.safe_dump(sources))
+    publish_by_dependency(shop)
 
     # When the products break their contract, then readers see them as in the last release
     shop.drop("articles-3.csv", ["another", "header"], [["1", "2"]])

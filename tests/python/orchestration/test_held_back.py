@@ -5,17 +5,16 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-import yaml
 from support import prefect_view
 from support.flow_shop import (
     CANARY,
     CLIENTS,
     SET,
     FlowShop,
-    keep_copy,
-    leave_out_unit_tests,
     make_shop,
     make_test_fail,
+    publish_by_dependency,
+    publish_first_day,
     put_back,
 )
 
@@ -33,15 +32,8 @@ def first(tmp_path_factory: pytest.TempPathFactory, flow_home: Path) -> tuple[Fl
     """A shop whose first day is published, and a copy of its data."""
     root = tmp_path_factory.mktemp("held")
     shop = make_shop(root, flow_home)
-    sources = yaml.safe_load(shop.connections.read_text())
-    sources[SET]["release"] = "by_dependency"
-    shop.connections.write_text(yaml.safe_dump(sources))
-    shop.drop_day(1)
-    with pytest.MonkeyPatch.context() as patched:
-        leave_out_unit_tests(patched)
-        shop.elt()
-    keep_copy(shop.folder, root / "copy")
-    return shop, root / "copy"
+    publish_by_dependency(shop)
+    return publish_first_day(shop, root / "copy")
 
 
 @pytest.fixture

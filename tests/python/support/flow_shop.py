@@ -197,6 +197,23 @@ def make_shop(root: Path, data: Path) -> FlowShop:
     return FlowShop(drops, connections, folder)
 
 
+def publish_first_day(shop: FlowShop, copy: Path) -> tuple[FlowShop, Path]:
+    """Publish a day of a shop, without unit tests, and keep a copy of its data."""
+    shop.drop_day(1)
+    with pytest.MonkeyPatch.context() as patched:
+        leave_out_unit_tests(patched)
+        shop.elt()
+    keep_copy(shop.folder, copy)
+    return shop, copy
+
+
+def publish_by_dependency(shop: FlowShop) -> None:
+    """Declare that a failure holds back only what depends on it."""
+    sources = yaml.safe_load(shop.connections.read_text())
+    sources[SET]["release"] = "by_dependency"
+    shop.connections.write_text(yaml.safe_dump(sources))
+
+
 def clear(folder: DataFolder) -> None:
     """Empty a data folder, but keep the parsed dbt project, which takes seconds to make."""
     for path in folder.path.iterdir() if folder.path.exists() else ():

@@ -8,6 +8,7 @@ from typing import Any
 
 import duckdb
 from dbt.contracts.graph.manifest import Manifest
+from support.chance import NOON
 from support.lake_by_hand import Lake, Warehouse
 
 from flows.config.settings import DataFolder
@@ -41,6 +42,25 @@ def part_of(manifest: Manifest, *names: str, tested: bool = False) -> Manifest:
     return part
 
 
+def order_once(*orders: str) -> Lake:
+    """Return a lake with orders of one customer, each of one piece of one product, that arrived together."""
+    lake = Lake()
+    lake.load(
+        NOON,
+        crm__customers=[{"customer_id": "C1", "city": "Leeds", "updated_at": NOON}],
+        shop__products=[{"product_id": "P1", "product_name": "Lamp", "updated_at": NOON}],
+        sales__orders=[
+            {"order_id": order, "customer_id": "C1", "ordered_at": NOON, "updated_at": NOON, "status": "paid"}
+            for order in orders
+        ],
+        sales__order_lines=[
+            {"order_id": order, "line_number": 1, "product_id": "P1", "quantity": 1, "unit_price": 5}
+            for order in orders
+        ],
+    )
+    return lake
+
+
 class Released(Warehouse):
     """The releases of a lake by hand, as the flow makes them."""
 
@@ -49,6 +69,13 @@ class Released(Warehouse):
         self.data = DataFolder(folder / "shop")
         self.data.path.mkdir()
         self.path = self.data.warehouse
+
+    @classmethod
+    def once(cls, folder: Path, manifest: Manifest, lake: Lake, *models: str) -> "Released":
+        """Return the first release of a lake, of some models with their tests."""
+        released = cls(folder / "released", part_of(manifest, *models, tested=True))
+        released.release(lake)
+        return released
 
     def copy(self, folder: Path) -> "Released":
         """Return a copy in another folder, with a manifest of its own, so that a test may change it."""

@@ -9,7 +9,7 @@ import pytest
 from dbt.contracts.graph.manifest import Manifest
 from support.chance import NOON
 from support.lake_by_hand import Lake
-from support.released_shop import Released, part_of
+from support.released_shop import Released, order_once
 
 from flows.core.errors import Finding, GateFailed
 from flows.core.names import TableName
@@ -27,9 +27,7 @@ LATER = NOON + timedelta(days=1)
 @pytest.fixture(scope="module")
 def first_release(tmp_path_factory: pytest.TempPathFactory, manifest: Manifest) -> Released:
     """A shop of few models with their tests, released once."""
-    first = Released(tmp_path_factory.mktemp("first") / "released", part_of(manifest, *MODELS, tested=True))
-    first.release(make_shop())
-    return first
+    return Released.once(tmp_path_factory.mktemp("first"), manifest, order_once("O1"), *MODELS)
 
 
 @pytest.fixture
@@ -38,24 +36,9 @@ def released(tmp_path: Path, first_release: Released) -> Released:
     return first_release.copy(tmp_path / "released")
 
 
-def make_shop() -> Lake:
-    """One order of one product by one customer."""
-    lake = Lake()
-    lake.load(
-        NOON,
-        crm__customers=[{"customer_id": "C1", "city": "Leeds", "updated_at": NOON}],
-        shop__products=[{"product_id": "P1", "product_name": "Lamp", "updated_at": NOON}],
-        sales__orders=[
-            {"order_id": "O1", "customer_id": "C1", "ordered_at": NOON, "updated_at": NOON, "status": "paid"}
-        ],
-        sales__order_lines=[{"order_id": "O1", "line_number": 1, "product_id": "P1", "quantity": 1, "unit_price": 5}],
-    )
-    return lake
-
-
 def next_day() -> Lake:
     """The same shop: its customer has moved, and its product has another name."""
-    lake = make_shop()
+    lake = order_once("O1")
     lake.load(
         LATER,
         crm__customers=[{"customer_id": "C1", "city": "York", "updated_at": LATER}],
@@ -99,7 +82,7 @@ def test_what_is_held_back_is_as_before_and_the_rest_is_new(
 
 
 def test_a_held_test_keeps_its_verdict(released: Released) -> None:
-    before = {state.name: state.status for state in released.release(make_shop()).kept("test")}
+    before = {state.name: state.status for state in released.release(order_once("O1")).kept("test")}
     build = released.release(next_day(), held=["source.ml_warehouse.shop.products"])
     held = {build.states[key].name for key in build.held if key in build.states and build.states[key].kind == "test"}
     assert any(name.startswith("dim_product") for name in held)
@@ -169,5 +152,5 @@ def test_a_failed_test_is_about_its_model(released: Released, test: dict[str, An
 
 
 def test_a_build_that_holds_nothing_back_says_so(released: Released) -> None:
-    build: Build = released.release(make_shop())
+    build: Build = released.release(order_once("O1"))
     assert build.held == frozenset()

@@ -13,7 +13,7 @@ from dbt.contracts.graph.manifest import Manifest
 from support.chance import NOON
 from support.kills import Child, preload
 from support.lake_by_hand import Lake
-from support.released_shop import Released, part_of
+from support.released_shop import Released, order_once
 
 from flows.warehouse.build import Build, build_candidate, prepare_candidate, take_over_candidate
 from flows.warehouse.dbt import Dbt
@@ -31,9 +31,7 @@ preload("flows.warehouse.build", "dbt.adapters.duckdb", "dbt.task.build")
 @pytest.fixture(scope="module")
 def first_release(tmp_path_factory: pytest.TempPathFactory, manifest: Manifest) -> Released:
     """A shop of few models with their tests, released once."""
-    first = Released(tmp_path_factory.mktemp("first") / "released", part_of(manifest, *MODELS, tested=True))
-    first.release(make_shop())
-    return first
+    return Released.once(tmp_path_factory.mktemp("first"), manifest, order_once("O1"), *MODELS)
 
 
 @pytest.fixture
@@ -42,24 +40,9 @@ def released(tmp_path: Path, first_release: Released) -> Released:
     return first_release.copy(tmp_path / "released")
 
 
-def make_shop() -> Lake:
-    """One order of one product by one customer."""
-    lake = Lake()
-    lake.load(
-        NOON,
-        crm__customers=[{"customer_id": "C1", "city": "Leeds", "updated_at": NOON}],
-        shop__products=[{"product_id": "P1", "product_name": "Lamp", "updated_at": NOON}],
-        sales__orders=[
-            {"order_id": "O1", "customer_id": "C1", "ordered_at": NOON, "updated_at": NOON, "status": "paid"}
-        ],
-        sales__order_lines=[{"order_id": "O1", "line_number": 1, "product_id": "P1", "quantity": 1, "unit_price": 5}],
-    )
-    return lake
-
-
 def next_day(city: str = "York") -> Lake:
     """The same shop: its customer has moved, its product has another name, and there is a second order."""
-    lake = make_shop()
+    lake = order_once("O1")
     lake.load(
         LATER,
         crm__customers=[{"customer_id": "C1", "city": city, "updated_at": LATER}],
@@ -163,7 +146,7 @@ def test_changed_code_is_built_again(released: Released) -> None:
 def test_the_source_that_is_as_before_again_brings_the_release_back(released: Released) -> None:
     before = content(released)
     die_at(released, next_day(), "daily_sales")
-    released.write_catalog(make_shop())
+    released.write_catalog(order_once("O1"))
     go_on(Dbt(released.data, released.manifest, {}))
     after = content(released)
     for name in ("core.dim_product", "core.dim_customer"):

@@ -9,8 +9,8 @@ from typing import Any
 import pytest
 from dbt.contracts.graph.manifest import Manifest
 from support.chance import NOON, Chance
-from support.lake_by_hand import SEEDS_OF_WHOLE_BUILDS, Lake
-from support.released_shop import Released, part_of
+from support.lake_by_hand import SEEDS_OF_WHOLE_BUILDS
+from support.released_shop import Released, order_once, part_of
 
 from flows.warehouse import build as building
 from flows.warehouse import fingerprints
@@ -91,9 +91,7 @@ SMALL = ("daily_sales", "dim_product")
 @pytest.fixture(scope="module")
 def first_release(tmp_path_factory: pytest.TempPathFactory, manifest: Manifest) -> Released:
     """A shop of few models with their tests, released once."""
-    first = Released(tmp_path_factory.mktemp("first") / "released", part_of(manifest, *SMALL, tested=True))
-    first.release(make_shop())
-    return first
+    return Released.once(tmp_path_factory.mktemp("first"), manifest, order_once("O1", "O2"), *SMALL)
 
 
 @pytest.fixture
@@ -102,32 +100,13 @@ def released(tmp_path: Path, first_release: Released) -> Released:
     return first_release.copy(tmp_path / "released")
 
 
-def make_shop() -> Lake:
-    """Two orders of one customer, with one line each."""
-    lake = Lake()
-    lake.load(
-        NOON,
-        crm__customers=[{"customer_id": "C1", "city": "Leeds", "updated_at": NOON}],
-        shop__products=[{"product_id": "P1", "product_name": "Lamp", "updated_at": NOON}],
-        sales__orders=[
-            {"order_id": order, "customer_id": "C1", "ordered_at": NOON, "updated_at": NOON, "status": "paid"}
-            for order in ("O1", "O2")
-        ],
-        sales__order_lines=[
-            {"order_id": order, "line_number": 1, "product_id": "P1", "quantity": 1, "unit_price": 5}
-            for order in ("O1", "O2")
-        ],
-    )
-    return lake
-
-
 def names_run(build: Build, *kinds: str) -> set[str]:
     """Return the names of the nodes that ran and were not kept."""
     return {build.states[key].name for key in build.ran if build.states[key].kind in (kinds or BUILT)}
 
 
 def test_without_news_nothing_runs(released: Released) -> None:
-    build = released.release(make_shop())
+    build = released.release(order_once("O1", "O2"))
     assert not build.results
     assert len(build.kept("model")) == 8
     assert len(build.kept("test")) > 10
@@ -135,7 +114,7 @@ def test_without_news_nothing_runs(released: Released) -> None:
 
 def test_a_table_with_the_rows_that_it_had_rebuilds_nothing_that_reads_it(released: Released) -> None:
     # When a product gets a state that changes nothing of what the warehouse keeps of it
-    lake = make_shop()
+    lake = order_once("O1", "O2")
     again = {"product_id": "P1", "product_name": "Lamp", "updated_at": NOON}
     lake.load(NOON + timedelta(days=1), shop__products=[again])
     build = released.release(lake)
@@ -147,7 +126,7 @@ def test_a_table_with_the_rows_that_it_had_rebuilds_nothing_that_reads_it(releas
 
 
 def test_a_new_name_of_a_product_reaches_what_reads_it(released: Released) -> None:
-    lake = make_shop()
+    lake = order_once("O1", "O2")
     lake.load(NOON, shop__products=[{"product_id": "P1", "product_name": "Vase", "updated_at": NOON}])
     build = released.release(lake)
     assert "dim_product" in names_run(build)
@@ -161,7 +140,7 @@ def test_a_test_of_other_code_runs_alone(released: Released) -> None:
     tests = [node for node in released.manifest.nodes.values() if node.resource_type == "test"]
     test = next(node for node in tests if node.depends_on_nodes)
     test.config.error_if = "> 1000"
-    build = released.release(make_shop())
+    build = released.release(order_once("O1", "O2"))
 
     # Then it alone runs
     assert names_run(build) == {test.name}
@@ -175,13 +154,13 @@ def test_a_test_that_failed_runs_again(released: Released) -> None:
         )
     failed = released.rows("select count(*) from main.node_state where status = 'fail'")
     assert failed == [(1,)]
-    assert names_run(released.release(make_shop())) == {"dim_product__product_key_is_unique"}
+    assert names_run(released.release(order_once("O1", "O2"))) == {"dim_product__product_key_is_unique"}
 
 
 def test_a_table_that_the_release_has_lost_is_built(released: Released) -> None:
     with released.connect() as warehouse:
         warehouse.execute("drop table core.dim_product")
-    assert "dim_product" in names_run(released.release(make_shop()))
+    assert "dim_product" in names_run(released.release(order_once("O1", "O2")))
 
 
 CHANGES: dict[str, tuple[Callable[[Manifest], None], set[str], set[str]]] = {
