@@ -33,6 +33,7 @@ from flows.warehouse.release import (
     prune_releases,
     publish_candidate,
 )
+from flows.warehouse.releases import newest_release
 
 logger = logging.getLogger(__name__)
 
@@ -57,12 +58,13 @@ def publish(
     made_of = replace(made_of, published=published, held_back=dict(held_back))
     record_release(dbt.folder.lake, name, scrub(made_of.text))
     models = published_models(dbt.manifest)
+    left = newest_release(dbt.folder) if dbt.folder.warehouse.exists() else None
     release = publish_candidate(
         dbt.folder, build, versions, verified, name, models=models, formats=formats, made_of=made_of
     )
     logger.info("release %s is published", release.name)
     emit_release_published(dbt.folder, release)
-    if gone := prune_releases(dbt.folder):
+    if gone := prune_releases(dbt.folder, left=left):
         logger.info("older releases were deleted: %s", ", ".join(gone))
     return release
 

@@ -173,17 +173,19 @@ def released_tests(folder: DataFolder) -> dict[str, str]:
     return dict(rows[0][0]) if rows else {}
 
 
-def prune_releases(folder: DataFolder, keep: int = RELEASES_KEPT) -> dict[str, int]:
+def prune_releases(folder: DataFolder, keep: int = RELEASES_KEPT, left: str | None = None) -> dict[str, int]:
     """Delete all but the newest releases; return the bytes that each deleted one took, by its name.
 
-    The one that readers are sent to stays, and so does one that a clone reads. A folder without its file, which a
+    The one that readers are sent to stays, and so does one that a clone reads. So does the one that readers have just
+    `left`: one of them may have followed the link, and not opened the file yet. A folder without its file, which a
     killed run has left, is no release. A reader that has one open keeps it: its bytes go when it is closed.
     """
     standing = sorted(
         (path for path in folder.releases.iterdir() if path.is_dir()), key=lambda path: release_order(path.name)
     )
     whole = [path for path in standing if (path / folder.warehouse.name).exists()]
-    kept = {path.name for path in whole[-keep:]} | {folder.warehouse.resolve().parent.name, *clones_of(folder).values()}
+    kept = {path.name for path in whole[-keep:]} | {folder.warehouse.resolve().parent.name, left}
+    kept |= {*clones_of(folder).values()}
     gone = {path.name: bytes_of(path) for path in standing if path.name not in kept}
     for name in gone:
         release_file(folder, name).unlink(missing_ok=True)  # first: a release without its Parquet files is none

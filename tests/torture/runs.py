@@ -1,7 +1,7 @@
 """Runs of the whole flow, and of commands, in a child process, with a clock that is fixed for each day of the shop."""
 
 import pickle
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from functools import partial
@@ -90,9 +90,16 @@ def stop_clock(moment: datetime) -> None:
 def clean_up_often() -> None:
     """Keep only a few releases, and files of the lake no longer than they are needed, so that old ones are deleted."""
     prune = release.prune_releases
-    replace_everywhere(release, "prune_releases", lambda folder, keep=RELEASES_KEPT: prune(folder, keep))
+    replace_everywhere(release, "prune_releases", partial(prune_few, prune))
     clean_up = partial(maintenance.compact_and_vacuum_lake, age=timedelta(0), least=FEW_FILES)
     replace_everywhere(maintenance, "compact_and_vacuum_lake", clean_up)
+
+
+def prune_few(
+    prune: Callable[..., dict[str, int]], folder: DataFolder, keep: int = RELEASES_KEPT, left: str | None = None
+) -> dict[str, int]:
+    """Delete all but a few releases."""
+    return prune(folder, keep, left)
 
 
 def build_few_models(place: Path) -> None:

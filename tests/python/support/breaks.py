@@ -75,7 +75,7 @@ def vacuum_named_versions() -> None:
 def prune_what_readers_see() -> None:
     """Delete all but the newest releases, also the one that readers were sent back to."""
 
-    def prune(folder: DataFolder, keep: int = RELEASES_KEPT) -> dict[str, int]:
+    def prune(folder: DataFolder, keep: int = RELEASES_KEPT, left: str | None = None) -> dict[str, int]:
         gone = kept_releases(folder)[:-keep]
         for name in gone:
             shutil.rmtree(folder.releases / name)

@@ -321,6 +321,19 @@ def test_the_newest_releases_are_kept_and_the_one_that_readers_see(folder: DataF
     reader.close()
 
 
+def test_the_release_that_readers_have_just_left_is_kept_once_more(folder: DataFolder) -> None:
+    # Given readers who were sent back to the first release, and then to a new one
+    first = newest_release(folder)
+    for value in range(2, 5):
+        publish_candidate(folder, candidate(folder, value), VERSIONS)
+    roll_back(folder, first)
+    publish_candidate(folder, candidate(folder, 5), VERSIONS)
+
+    # When old ones are deleted at once, then the first stays: a reader may have followed the link to it
+    assert first not in prune_releases(folder, keep=1, left=first)
+    assert first in prune_releases(folder, keep=1)
+
+
 def test_a_release_of_an_earlier_version_is_converted_once(folder: DataFolder) -> None:
     # Given a release in DuckDB's newest format, with rules, comments and a trigger
     earlier = folder.warehouse.resolve()
