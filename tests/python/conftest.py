@@ -58,6 +58,14 @@ def shared_data() -> Path:
     return path
 
 
+def pytest_collection_finish() -> None:
+    """Refuse a file of tests that imports Prefect at its top, before `flow_home` has made the settings."""
+    if "prefect" in sys.modules:
+        raise pytest.UsageError(
+            "a file of tests imports Prefect at its top, if only by a module of flows.orchestration"
+        )
+
+
 @pytest.fixture(autouse=True)
 def prefect_has_its_settings(request: pytest.FixtureRequest) -> Iterator[None]:
     """Fail a test that imports Prefect without `flow_home`: Prefect reads its settings at the import."""

@@ -26,7 +26,7 @@ def outcome(tmp_path: Path) -> Any:
             LoadResult(CUSTOMERS, "two", Counts(10, 8, 2), 0.5, 2),
         )
         verdict: Any = SimpleNamespace(passed=40, carried_over=0, warnings=warnings, standing=standing)
-        build: Any = SimpleNamespace(count=lambda *_: 12, kept=lambda *_: [], held=frozenset())
+        build: Any = SimpleNamespace(count=lambda *_: 12, kept=lambda *_: [], held=frozenset(), taken_over=frozenset())
         release: Any = SimpleNamespace(name="2026-03-02.1")
         return Outcome(
             DataFolder(tmp_path), loads, build, verdict, release, ("a remark",), "from one", 5, quarantine, "--set tea"

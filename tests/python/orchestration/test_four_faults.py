@@ -14,14 +14,13 @@ from support.released_shop import Released, part_of
 
 from flows.config.settings import command
 from flows.core.errors import GateFailed, HeldBack
-from flows.orchestration.incidents import settle_held, settle_success
 from flows.warehouse.build import build_candidate, prepare_candidate
 from flows.warehouse.dbt import Dbt
 from flows.warehouse.gates import require_gates
 from flows.warehouse.hold import Held, failed_roots
 from flows.warehouse.release import publish_candidate
 
-pytestmark = pytest.mark.slow
+pytestmark = [pytest.mark.slow, pytest.mark.usefixtures("flow_home")]
 pytest_plugins = ["support.warehouse_fixtures"]
 
 FAULTS = {
@@ -50,6 +49,8 @@ class Shop(Released):
 
     def run(self, lake: Lake) -> HeldBack | None:
         """Build, hold back what depends on a failure, publish, and settle incidents, as the flow does."""
+        from flows.orchestration.incidents import settle_held, settle_success
+
         self.write_catalog(lake)
         held = Held(self.dbt, is_allowed=True)
         while True:
