@@ -125,7 +125,11 @@ def prepare_candidate(folder: DataFolder, *, empty: bool = False) -> None:
 def take_over_candidate(dbt: Dbt) -> Journal | None:
     """Prepare the candidate that an unfinished run has left; None if the next build cannot go on with it."""
     release = _last_release(dbt.folder)
-    return take_over(dbt, release, _states_of(dbt, release))
+    try:
+        before = _states_of(dbt, release)
+    except duckdb.Error:  # the release is damaged, as the copy of it will say
+        return None
+    return take_over(dbt, release, before)
 
 
 def _states_of(dbt: Dbt, release: Path | None) -> Mapping[str, NodeState]:

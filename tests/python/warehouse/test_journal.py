@@ -189,6 +189,7 @@ def publish_another(released: Released) -> None:
         pytest.param(end, id="changed after it had ended"),
         pytest.param(publish_another, id="another release"),
         pytest.param(lambda released: os.truncate(released.data.candidate, 5000), id="damaged"),
+        pytest.param(lambda released: os.truncate(released.data.warehouse.resolve(), 5000), id="a damaged release"),
         pytest.param(lambda released: (released.data.candidate.with_name("journal.jsonl")).unlink(), id="no journal"),
         pytest.param(
             lambda released: (released.data.candidate.with_name("journal.jsonl")).write_text("{"), id="no first line"
