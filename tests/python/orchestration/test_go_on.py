@@ -35,11 +35,16 @@ def first(tmp_path_factory: pytest.TempPathFactory, flow_home: Path) -> tuple[Fl
 def shop(first: tuple[FlowShop, Path]) -> Iterator[FlowShop]:
     """The shop after its first day, with the files of the second one."""
     shop, copy = first
+    for file in shop.drops.glob("*"):
+        file.unlink()
     put_back(shop.folder, copy)
+    shop.drop_day(1)
     shop.drop_day(2)
+    declared = shop.connections.read_text()
     with pytest.MonkeyPatch.context() as patched:
         leave_out_unit_tests(patched)
         yield shop
+    shop.connections.write_text(declared)
 
 
 def stop_by_a_test(shop: FlowShop) -> None:
@@ -51,15 +56,25 @@ def stop_by_a_test(shop: FlowShop) -> None:
 
 
 def test_a_run_takes_over_what_a_stopped_one_had_finished(
-    first: tuple[FlowShop, Path], shop: FlowShop, caplog: pytest.LogCaptureFixture
+    first: tuple[FlowShop, Path], shop: FlowShop, tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
     # Given what an undisturbed run makes of the second day
     shop.elt()
     expected = shop.fingerprint()
     put_back(shop.folder, first[1])
 
-    # When a test stops the run of that day, and the next one finds the test mended
-    stop_by_a_test(shop)
+    # When a test stops the run of that day, then the lineage of what it had built is sent
+    with pytest.MonkeyPatch.context() as patched:
+        patched.setenv("ML_WAREHOUSE_OPENLINEAGE", str(tmp_path / "events.jsonl"))
+        stop_by_a_test(shop)
+    events = [json.loads(line) for line in (tmp_path / "events.jsonl").read_text().splitlines()]
+    ended = {event["job"]["name"]: event for event in events}
+    assert ended["elt"]["eventType"] == "FAIL"
+    (customers,) = ended["dbt.dim_customer"]["outputs"]
+    (read,) = customers["facets"]["columnLineage"]["fields"]["city"]["inputFields"]
+    assert (read["name"], read["field"]) == ("staging.stg_crm__customer_history", "city")
+
+    # When the next run finds the test mended
     with caplog.at_level(logging.INFO, "flows"):
         outcome = shop.elt()
 
@@ -83,16 +98,3 @@ def test_what_is_held_back_is_of_the_last_release_and_not_of_a_run_that_died(sho
     with pytest.raises(HeldBack):
         shop.elt()
     assert shop.rows("from core.dim_product order by all") == before
-
-
-def test_a_stopped_run_sends_the_lineage_of_what_it_has_built(
-    shop: FlowShop, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setenv("ML_WAREHOUSE_OPENLINEAGE", str(tmp_path / "events.jsonl"))
-    stop_by_a_test(shop)
-    events = [json.loads(line) for line in (tmp_path / "events.jsonl").read_text().splitlines()]
-    ended = {event["job"]["name"]: event for event in events}
-    assert ended["elt"]["eventType"] == "FAIL"
-    (customers,) = ended["dbt.dim_customer"]["outputs"]
-    (read,) = customers["facets"]["columnLineage"]["fields"]["city"]["inputFields"]
-    assert (read["name"], read["field"]) == ("staging.stg_crm__customer_history", "city")
