@@ -124,16 +124,7 @@ def prepare_candidate(folder: DataFolder, *, empty: bool = False) -> None:
 
 def take_over_candidate(dbt: Dbt) -> Journal | None:
     """Prepare the candidate that an unfinished run has left; None if the next build cannot go on with it."""
-    release = _last_release(dbt.folder)
-    try:
-        before = _states_of(dbt, release)
-    except duckdb.Error:  # the release is damaged, as the copy of it will say
-        return None
-    return take_over(dbt, release, before)
-
-
-def _states_of(dbt: Dbt, release: Path | None) -> Mapping[str, NodeState]:
-    return read_trusted_states(release, dbt.manifest.nodes) if release is not None else {}
+    return take_over(dbt, _last_release(dbt.folder))
 
 
 def _last_release(folder: DataFolder) -> Path | None:
@@ -222,12 +213,15 @@ def _build_what_changed(
 ) -> Build:
     """Build and test the nodes whose code or inputs are not those of the last release, wave by wave."""
     candidate, code, release = dbt.folder.candidate, hash_code(dbt.variables), _last_release(dbt.folder)
+    before = journal.taken_over if journal is not None and not full_refresh else {}
+    if release is not None and not before and not full_refresh:
+        before = read_trusted_states(release, dbt.manifest.nodes)
     prints = Fingerprints(dbt.manifest, dbt.variables, _key_fingerprint(dbt))
     rebuild = Rebuild(
         manifest=dbt.manifest,
         code_of=cache(prints.of),
         sources=_source_states(dbt),
-        before={} if full_refresh else (journal and journal.taken_over) or _states_of(dbt, release),
+        before=before,
         present=present_relations(candidate),
         held={*held},
     )

@@ -22,7 +22,7 @@ from flows.core.files import FileState
 from flows.core.names import identifier, literal
 from flows.warehouse.annotate import drop_main_views
 from flows.warehouse.dbt import Dbt
-from flows.warehouse.node_states import WITH_ROWS, NodeState, hash_tables, present_relations
+from flows.warehouse.node_states import WITH_ROWS, NodeState, hash_tables, present_relations, read_trusted_states
 from flows.warehouse.rebuild import Rebuild
 from flows.warehouse.release_format import has_release_format
 
@@ -89,12 +89,12 @@ class Journal:
         return self.folder.candidate.with_name(NAME)
 
 
-def take_over(dbt: Dbt, release: Path | None, before: Mapping[str, NodeState]) -> Journal | None:
+def take_over(dbt: Dbt, release: Path | None) -> Journal | None:
     """Prepare the candidate of a build that died, so that the next build goes on with it.
 
-    `release` is the file that a candidate is a copy of, `before` are the states that it holds. Returns None if there is
-    nothing to go on with: no journal, or another release since. So it does for a candidate that was changed, that is
-    damaged, or in which a table was half updated. A line of the journal follows the commit, so it is never ahead of it.
+    `release` is the file that a candidate is a copy of. Returns None if there is nothing to go on with: no journal, or
+    another release since. So it does for a candidate that was changed, that is damaged, or in which a table was half
+    updated, and for a damaged release. A line of the journal follows the commit, so it is never ahead of it.
     """
     candidate = dbt.folder.candidate
     noted = _read(candidate.with_name(NAME))
@@ -109,12 +109,14 @@ def take_over(dbt: Dbt, release: Path | None, before: Mapping[str, NodeState]) -
             if not has_release_format(opened):
                 raise NotAsLeft("its format is another one")
             drop_main_views(opened)
-        states, finished = _states_left(dbt, release, {**before, **noted.states}, noted)
+        before = read_trusted_states(release, dbt.manifest.nodes) if release is not None else {}
+        earlier = noted.states
+        states, finished = _states_left(dbt, release, {**before, **earlier}, noted)
     except (duckdb.Error, NotAsLeft, KeyError, TypeError) as error:  # the last two: a journal of another version
         reason = str(error) if isinstance(error, NotAsLeft) else type(error).__name__
         logger.info("the candidate of the run before is not taken over: %s", reason)
         return None
-    taken = frozenset(key for key in finished | noted.states.keys() if states.get(key) != before.get(key))
+    taken = frozenset(key for key in finished | earlier.keys() if states.get(key) != before.get(key))
     return Journal(dbt.folder, states, taken) if taken else None
 
 
@@ -169,9 +171,12 @@ def _states_left(
     finished = rebuild.ran & rebuild.states.keys()
     states = {**before, **{key: rebuild.states[key] for key in finished}}
     others = [node for key, node in dbt.manifest.nodes.items() if key not in finished]
-    changed = _changed(candidate, [node for node in others if (node.schema, node.alias) in there], states)
-    _require_as_released(dbt, release, changed, frozenset(finished))
-    rewritten = {node.unique_id for node in changed if node.config.materialized not in UPDATED}
+    others = [node for node in others if (node.schema, node.alias) in there]
+    hashes = hash_tables(candidate, [node for node in others if node.config.materialized in WITH_ROWS])
+    outputs = {key: state.output for key, state in states.items()}
+    changed = {node.unique_id: node for node in others if hashes.get(node.unique_id, "") != outputs.get(node.unique_id)}
+    _require_as_released(dbt, release, changed, hashes, frozenset(finished))
+    rewritten = {key for key, node in changed.items() if node.config.materialized not in UPDATED}
     return {key: state for key, state in states.items() if key not in rewritten}, finished
 
 
@@ -180,38 +185,33 @@ def _result(node: Any, status: str) -> Any:
     return SimpleNamespace(node=node, status=status, failures=0 if status == "pass" else None)
 
 
-def _changed(candidate: Path, nodes: Iterable[Any], states: Mapping[str, NodeState]) -> list[Any]:
-    """Return the nodes whose relation may not be as their state says."""
-    nodes = list(nodes)
-    hashes = hash_tables(candidate, [node for node in nodes if node.config.materialized in WITH_ROWS])
-    outputs = {key: state.output for key, state in states.items()}
-    return [node for node in nodes if hashes.get(node.unique_id, "") != outputs.get(node.unique_id)]
-
-
-def _require_as_released(dbt: Dbt, release: Path | None, changed: Iterable[Any], finished: frozenset[str]) -> None:
+def _require_as_released(
+    dbt: Dbt, release: Path | None, changed: Mapping[str, Any], hashes: Mapping[str, str], finished: frozenset[str]
+) -> None:
     """Require that tables that are updated in place are as in the release; raises NotAsLeft.
 
+    `changed` are the nodes whose relation may not be as their state says, by unique id; `hashes` are those of the rows.
     Others add to a kept table: a node that reads it, together with its own rows, and a publication. The rows of a
     finished node stay. Otherwise the table gets back the rows of the release.
     """
-    updated = {node.unique_id: node for node in changed if node.config.materialized in UPDATED}
+    updated = {key: node for key, node in changed.items() if node.config.materialized in UPDATED}
     known = present_relations(release) if release is not None else set()
     released = [node for node in updated.values() if (node.schema, node.alias) in known]
     before = hash_tables(release, released) if release is not None else {}
-    now = hash_tables(dbt.folder.candidate, updated.values())
     tables = {key for key, node in dbt.manifest.nodes.items() if node.config.materialized in WITH_ROWS}
-    half = {key: node for key, node in updated.items() if now[key] != before.get(key)}
+    half = {key: node for key, node in updated.items() if hashes[key] != before.get(key)}
     restored = []
     for key, node in list(half.items()):
         if node.config.meta.get("kept") and key in before:
             writers = {child for child in dbt.manifest.child_map[key] if child in tables}
             if not writers & finished:
                 restored.append(half.pop(key))
-            elif not writers & {one.unique_id for one in changed}:
+            elif not writers & changed.keys():
                 del half[key]
     if half:
         raise NotAsLeft(f"{', '.join(sorted(node.name for node in half.values()))} may be half updated")
-    _restore_rows(dbt.folder.candidate, release, restored)
+    if restored:
+        _restore_rows(dbt.folder.candidate, release, restored)
 
 
 def _restore_rows(candidate: Path, release: Path | None, nodes: Iterable[Any]) -> None:

@@ -113,6 +113,17 @@ def test_a_build_that_died_goes_on_and_comes_to_the_same_rows(
     assert content(released) == content(undisturbed)
 
 
+def test_the_first_build_of_all_goes_on_too(
+    tmp_path: Path, first_release: Released, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("ML_WAREHOUSE_DATA", str(tmp_path))  # which has no template
+    first = Released(tmp_path / "first", first_release.manifest.deepcopy())
+    journal, build = go_on(die_at(first, order_once("O1"), "dim_product"))
+    assert "dim_product" in names(journal.finished)
+    assert "dim_product" not in {result.node.name for result in build.results}
+    assert content(first) == content(first_release)
+
+
 def test_a_build_that_dies_twice_goes_on_from_both(tmp_path: Path, released: Released, first_release: Released) -> None:
     undisturbed = first_release.copy(tmp_path / "undisturbed")
     undisturbed.release(next_day())
