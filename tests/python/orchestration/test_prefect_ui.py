@@ -87,7 +87,8 @@ def test_a_failed_run_says_at_once_what_is_wrong(pages: Pages) -> None:
 
 
 def test_the_artifact_of_a_failure_has_the_finding_and_the_next_command(pages: Pages) -> None:
-    pages.show(f"artifacts/key/failures-{SET.replace('_', '-')}", "crm.customers", "Number")
+    shown = pages.show(f"artifacts/key/failures-{SET.replace('_', '-')}", "crm.customers", "Number")
+    assert "Next: Fix " in shown
 
 
 def test_the_page_of_artifacts_is_a_history_by_key(pages: Pages) -> None:
