@@ -110,13 +110,12 @@ def take_over(dbt: Dbt, release: Path | None) -> Journal | None:
                 raise NotAsLeft("its format is another one")
             drop_main_views(opened)
         before = read_trusted_states(release, dbt.manifest.nodes) if release is not None else {}
-        earlier = noted.states
-        states, finished = _states_left(dbt, release, {**before, **earlier}, noted)
+        states, finished = _states_left(dbt, release, before, noted)
     except (duckdb.Error, NotAsLeft, KeyError, TypeError) as error:  # the last two: a journal of another version
         reason = str(error) if isinstance(error, NotAsLeft) else type(error).__name__
         logger.info("the candidate of the run before is not taken over: %s", reason)
         return None
-    taken = frozenset(key for key in finished | earlier.keys() if states.get(key) != before.get(key))
+    taken = frozenset(key for key in finished if states.get(key) != before.get(key))
     return Journal(dbt.folder, states, taken) if taken else None
 
 
@@ -158,10 +157,13 @@ def _place_of(release: Path | None) -> list[Any]:
 
 
 def _states_left(
-    dbt: Dbt, release: Path | None, before: Mapping[str, NodeState], noted: _Noted
+    dbt: Dbt, release: Path | None, released: Mapping[str, NodeState], noted: _Noted
 ) -> tuple[dict[str, NodeState], set[str]]:
-    """Return the states of the candidate's nodes, and which of them were finished; decide as the build did."""
-    candidate, codes = dbt.folder.candidate, noted.first["codes"]
+    """Return the states of the candidate's nodes, and which of them this build or an earlier one finished.
+
+    It decides as the build did.
+    """
+    candidate, codes, before = dbt.folder.candidate, noted.first["codes"], {**released, **noted.states}
     there = present_relations(candidate)
     rebuild = Rebuild(dbt.manifest, lambda key: codes.get(key, ""), noted.first["sources"], before, there)
     while wave := rebuild.next_wave():
@@ -175,7 +177,8 @@ def _states_left(
     hashes = hash_tables(candidate, [node for node in others if node.config.materialized in WITH_ROWS])
     outputs = {key: state.output for key, state in states.items()}
     changed = {node.unique_id: node for node in others if hashes.get(node.unique_id, "") != outputs.get(node.unique_id)}
-    _require_as_released(dbt, release, changed, hashes, frozenset(finished))
+    finished |= {key for key, state in noted.states.items() if state != released.get(key)}
+    _require_as_released(dbt, release, changed, hashes, finished)
     rewritten = {key for key, node in changed.items() if node.config.materialized not in UPDATED}
     return {key: state for key, state in states.items() if key not in rewritten}, finished
 
@@ -186,7 +189,7 @@ def _result(node: Any, status: str) -> Any:
 
 
 def _require_as_released(
-    dbt: Dbt, release: Path | None, changed: Mapping[str, Any], hashes: Mapping[str, str], finished: frozenset[str]
+    dbt: Dbt, release: Path | None, changed: Mapping[str, Any], hashes: Mapping[str, str], finished: set[str]
 ) -> None:
     """Require that tables that are updated in place are as in the release; raises NotAsLeft.
 
@@ -203,7 +206,7 @@ def _require_as_released(
     restored = []
     for key, node in list(half.items()):
         if node.config.meta.get("kept") and key in before:
-            writers = {child for child in dbt.manifest.child_map[key] if child in tables}
+            writers = {child for child in tables if key in dbt.node(child).depends_on_nodes}
             if not writers & finished:
                 restored.append(half.pop(key))
             elif not writers & changed.keys():
