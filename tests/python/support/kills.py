@@ -67,6 +67,7 @@ PARTS = {
     "move_in": "flows.lake.reload:_move_in",
     "sync": "flows.warehouse.release:sync_path",
     "copy_file": "flows.warehouse.build:copy_file",
+    "node": "dbt.task.runnable:GraphRunnableTask.call_runner",
     "write": "deltalake:write_deltalake",
     "merge": "deltalake.table:TableOptimizer.compact",
     "checkpoint": "deltalake:DeltaTable.create_checkpoint",
@@ -85,6 +86,9 @@ PARTS = {
     "delete": "shutil:rmtree",
 }
 """The functions that change data on disk; each counts only within a step."""
+
+OF_THREADS = ("node",)
+"""The parts that other threads do within the step of the main thread."""
 
 PATIENCE_SECONDS = 300
 """The limit in seconds after which a child counts as hung."""
@@ -250,6 +254,7 @@ class Hooks:
         self.times: Counter[str] = Counter()
         self.lock = threading.Lock()
         self.around = threading.local()
+        self.of_main: tuple[str, ...] = ()
 
     def install(self) -> None:
         """Put a hook around every step and part."""
@@ -277,7 +282,7 @@ class Hooks:
 
     def step(self, name: str, action: Callable[[], Any]) -> Any:
         """Run a step; a part outside of a step runs without a hook."""
-        path: tuple[str, ...] = getattr(self.around, "path", ())
+        path: tuple[str, ...] = getattr(self.around, "path", self.of_main if name in OF_THREADS else ())
         if not path and name in PARTS:
             return action()
         path = (*path, name)
@@ -288,14 +293,19 @@ class Hooks:
         is_here = self.at is not None and (self.at.step, self.at.time) == (step, number)
         self._die_or_call(is_here, "before", "within")
         begun = self._record("+", step, number)
-        self.around.path = path
+        self._enter(path)
         try:
             result = action()
         finally:
-            self.around.path = path[:-1]
+            self._enter(path[:-1])
         self._record("-", step, number, begun)
         self._die_or_call(is_here, "after")
         return result
+
+    def _enter(self, path: tuple[str, ...]) -> None:
+        self.around.path = path
+        if threading.current_thread() is threading.main_thread():
+            self.of_main = path
 
     def _die_or_call(self, is_here: bool, *when: str) -> None:
         if not is_here or self.at is None or self.at.when not in when:
