@@ -3,6 +3,7 @@
 import logging
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
+from functools import partial
 from types import MappingProxyType
 
 import duckdb
@@ -14,7 +15,7 @@ from flows.core.names import TableName
 from flows.core.redaction import scrub, without_values
 from flows.lake.catalog import Pin, Verified
 from flows.lake.maintenance import compact_and_vacuum_lake
-from flows.lake.ops import record_release, used_release_names
+from flows.lake.ops import loads_since, record_release, used_release_names
 from flows.lake.publications import publish_versions
 from flows.lake.snapshot_backup import keep_snapshots
 from flows.learning.training_sets import needed_publications, needed_releases, needed_versions
@@ -24,6 +25,7 @@ from flows.site.write import write_site
 from flows.warehouse.build import Build
 from flows.warehouse.dbt import Dbt
 from flows.warehouse.descriptions import published_models
+from flows.warehouse.load_history import with_loads
 from flows.warehouse.profile_history import with_profiles
 from flows.warehouse.release import (
     Release,
@@ -49,7 +51,7 @@ def publish(
 ) -> Release:
     """Flip the readers to the candidate under a name that no release ever had, and keep the newest releases."""
     name = next_release_name(dbt.folder, used_release_names(dbt.folder.lake))
-    build = with_profiles(dbt, build, name)
+    build = with_loads(dbt, with_profiles(dbt, build, name), partial(loads_since, dbt.folder.lake))
     versions = {table: pin.version for table, pin in pins.items()}
     made_of = describe_candidate(dbt, build, versions, verified)
     wanted = publications_of(dbt.manifest.nodes.values())

@@ -29,7 +29,7 @@ from flows.orchestration.artifacts import failure_listed
 from flows.orchestration.failures import failure_shown
 from flows.orchestration.incidents import job_watched, settle_drift
 from flows.orchestration.steps import flow_lock, step
-from flows.train import parse_exposures, show_report, train_models
+from flows.train import parse_exposures, rewrite_model_cards, show_report, train_models
 from flows.warehouse.releases import held_tables, newest_release
 
 logger = logging.getLogger(__name__)
@@ -55,6 +55,8 @@ def score(
         project = parse_exposures(sources)
         exposures = require_exposures(project, tuple(names), folder.path)
         report = score_models(sources, project, exposures, release, str(flow_run.id or "score"))
+        if report.trained:
+            rewrite_model_cards(sources)
     report = ScoreReport(folder, release, report.outcomes, report.trained, time.monotonic() - started)
     show_report("scoring", report)
     notify_of_drift(report)

@@ -26,6 +26,7 @@ from flows.orchestration.failures import failure_shown
 from flows.orchestration.incidents import job_watched
 from flows.orchestration.open_lineage import Lineage, send_lineage
 from flows.orchestration.steps import flow_lock, step
+from flows.publish import generate_docs
 from flows.warehouse.dbt import Dbt
 from flows.warehouse.project_map import ProjectMap
 from flows.warehouse.releases import newest_release
@@ -54,7 +55,10 @@ def train(
         release = newest_release(folder)
         project = parse_exposures(sources)
         exposures = require_exposures(project, tuple(names), folder.path)
-        outcomes = train_models(folder, project, exposures, again=again, are_named=bool(names))
+        try:
+            outcomes = train_models(folder, project, exposures, again=again, are_named=bool(names))
+        finally:  # one that fails does not undo those that were trained before
+            rewrite_model_cards(sources)
     show_training(folder, exposures, outcomes)
     report = TrainReport(folder, release, tuple(outcomes), time.monotonic() - started)
     show_report("training", report)
@@ -66,6 +70,11 @@ def parse_exposures(sources: Connections) -> DbtProject:
     """Parse the project, and read exposures, label models and the classes of columns of its manifest."""
     Dbt.parse(sources.folder, sources.variables)
     return DbtProject.read(sources.folder)
+
+
+def rewrite_model_cards(sources: Connections) -> None:
+    """Write the docs site again: its model cards are those of the models just trained."""
+    generate_docs(Dbt.parse(sources.folder, sources.variables), sources)
 
 
 def train_models(

@@ -13,7 +13,8 @@ from flows.lake.check import Checked, check, check_nothing
 from flows.lake.counts import Counts
 from flows.lake.deduplicate import deduplicate
 from flows.lake.file_ledger import record_files
-from flows.lake.null_spikes import count_nulls, require_filled
+from flows.lake.new_rows_profile import profile_new_rows
+from flows.lake.null_spikes import require_filled
 from flows.lake.quarantine import quarantine_rejected, require_contract, require_kept
 from flows.lake.schema_evolution import fit_extras
 from flows.sources.batches import RECORD, TOMBSTONE, Batch, SourceFile, source_columns
@@ -79,7 +80,7 @@ def commit_batch(plan: LoadPlan, batch: Batch, checked: Checked) -> Progress:
     passed = checked.records.count("_reasons is null")
     quarantined, known_rejects, repeated = quarantine_rejected(raw, checked, batch.rejected, metadata, plan.last_batch)
     require_contract(checked, contract, accepted, quarantined)
-    nulls = count_nulls(new, contract)
+    nulls, newest_at = profile_new_rows(new, contract)
     require_filled(contract, accepted, nulls)
     record_files(raw, metadata, _rows_by_file(batch, checked), plan.config_hash)
     read = checked.read + len(batch.rejected)
@@ -88,7 +89,7 @@ def commit_batch(plan: LoadPlan, batch: Batch, checked: Checked) -> Progress:
     carry = {"watermark": json.dumps(batch.watermark), "config_hash": plan.config_hash}
     raw.append(new, contract, metadata, counts, carry | {"contract_version": str(plan.contract_version)})
     added = frozenset(name for name in checked.extras if stored_names and name.casefold() not in stored_names)
-    return Progress(counts, nulls, new=added, undeleted=undeleted)
+    return Progress(counts, nulls, newest_at, new=added, undeleted=undeleted)
 
 
 def _reasons_not_to_delete(batch: Batch, checked: Checked, contract: Contract) -> Iterator[str]:

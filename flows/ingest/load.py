@@ -107,7 +107,7 @@ def run_recorded(plan: LoadPlan, run_id: str, steps: Iterator[Progress]) -> Load
             standing = progress.standing(name) if progress.is_checked else None
             earlier = earlier_loads(lake, run_id, name)
             load = plan.load_id, run_id, str(name), started_at, seconds, counts, raw.batch
-            record_load(lake, LoadRecord(*load, error, standing, progress.nulls))
+            record_load(lake, LoadRecord(*load, error, standing, progress.nulls, progress.newest_at))
     messages = tuple(progress.describe(name, earlier.standing_notes))
     return LoadResult(name, plan.load_id, counts, seconds, raw.batch, messages, earlier.tries)
 

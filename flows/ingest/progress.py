@@ -3,6 +3,7 @@
 from collections import Counter
 from collections.abc import Collection, Iterator
 from dataclasses import dataclass, field
+from datetime import datetime
 
 from flows.core.names import TableName
 from flows.lake.counts import Counts
@@ -12,14 +13,15 @@ from flows.lake.counts import Counts
 class Progress:
     """The work of one step of a load; the sum of all steps is the work of the load.
 
-    `nulls` counts them by column of the accepted rows. `ignored` are columns of the source that the
-    contract leaves out, and `new` those that the lake did not have. `missing` are columns of the contract that the
-    source does not have. `absent` are names in the mapping that no record has, each with a hint.
-    `undeleted` says why a full copy deleted nothing, and `is_checked` whether any record was mapped.
+    `nulls` counts them by column of the accepted rows, and `newest_at` is the newest event of these, in UTC. `ignored`
+    are columns of the source that the contract leaves out, and `new` those that the lake did not have. `missing` are
+    columns of the contract that the source does not have. `absent` are names in the mapping that no record has, each
+    with a hint. `undeleted` says why a full copy deleted nothing, and `is_checked` whether any record was mapped.
     """
 
     counts: Counts = field(default_factory=Counts)
     nulls: Counter[str] = field(default_factory=Counter)
+    newest_at: datetime | None = None
     messages: tuple[str, ...] = ()
     ignored: frozenset[str] = frozenset()
     missing: frozenset[str] = frozenset()
@@ -32,6 +34,7 @@ class Progress:
         return Progress(
             self.counts + other.counts,
             self.nulls + other.nulls,
+            max(filter(None, (self.newest_at, other.newest_at)), default=None),
             self.messages + other.messages,
             self.ignored | other.ignored,
             self.missing | other.missing,

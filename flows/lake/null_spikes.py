@@ -8,19 +8,12 @@ import duckdb
 from flows.config.contract import Contract
 from flows.core.errors import Finding
 from flows.core.names import identifier, literal
-from flows.lake.deduplicate import NewRows
 from flows.lake.delta import open_table, relation_of
 from flows.lake.quarantine import FEW, limit_passed
 from flows.lake.raw import RawTable
 
 RISE = 0.5
 """The rise of a column's share of nulls that is reported: from a third, say, to more than five sixths."""
-
-
-def count_nulls(new: NewRows, contract: Contract) -> Counter[str]:
-    """Count the nulls in new rows, by column that may be null."""
-    names = [column.name for column in contract.columns if not column.is_required]
-    return Counter(_counted(new.rows.connection, names, str(new.rows), "not _deleted")[1])
 
 
 def require_filled(contract: Contract, accepted: int, nulls: Counter[str]) -> None:

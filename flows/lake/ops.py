@@ -6,6 +6,7 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any
 
+import duckdb
 import pyarrow as pa
 
 from flows.config.settings import DataFolder
@@ -13,7 +14,7 @@ from flows.core.clock import utc_now
 from flows.core.errors import StorageFailed
 from flows.core.names import TableName
 from flows.lake.counts import Counts
-from flows.lake.delta import append_row, open_table, query
+from flows.lake.delta import append_row, open_table, query, relation_of
 
 COUNTED = tuple(count.name for count in fields(Counts))
 LOADS = pa.schema(
@@ -29,6 +30,7 @@ LOADS = pa.schema(
         ("batch", pa.int64()),
         ("standing_notes", pa.list_(pa.string())),
         ("nulls", pa.map_(pa.string(), pa.int64())),
+        ("newest_at", pa.timestamp("us")),
     ]
 )
 RUNS = pa.schema(
@@ -57,7 +59,8 @@ class LoadRecord:
     """A load as it is recorded; `error` is None if it was completed.
 
     `standing_notes` are what stays true of the source until it changes; None if the load mapped no record. `nulls`
-    counts them in the accepted rows, by column that has some.
+    counts them in the accepted rows, by column that has some. `newest_at` is the newest event of these rows, in UTC;
+    None if they have no time of an event that is not personal data.
     """
 
     load_id: str
@@ -70,6 +73,7 @@ class LoadRecord:
     error: str | None
     standing_notes: tuple[str, ...] | None = None
     nulls: Mapping[str, int] = field(default_factory=dict)
+    newest_at: datetime | None = None
 
 
 def record_load(lake: Path, load: LoadRecord) -> None:
@@ -175,6 +179,15 @@ def used_release_names(lake: Path) -> set[str]:
     names = query(open_table(lake / "ops" / "releases"), "select release from {table}")
     runs = query(open_table(lake / "ops" / "runs"), "select release from {table} where release is not null")
     return {name for (name,) in [*names, *runs]}
+
+
+def loads_since(lake: Path, first: datetime) -> pa.Table:
+    """Return the records of the loads that started at a time or later; an earlier version recorded fewer columns."""
+    relation = relation_of(open_table(lake / "ops" / "loads"))
+    if relation is None:
+        return LOADS.empty_table()
+    with duckdb.connect() as connection:
+        return connection.sql(f"from {relation} where started_at >= $1", params=[first]).to_arrow_table()
 
 
 def was_loaded(lake: Path, table: TableName) -> bool:

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from flows.config.contract import Contract
 from flows.core.clock import utc_now
 from flows.core.names import identifier, literal
-from flows.lake.times import TIMES, ZONED
+from flows.lake.times import ZONED, times_of_events
 
 
 @dataclass(frozen=True)
@@ -41,10 +41,8 @@ def range_rules(contract: Contract) -> list[Rule]:
     and one of the year 1 a calendar of two thousand years.
     """
     rules = []
-    for column in contract.columns:
+    for column in times_of_events(contract):
         kind = column.data_type
-        if not (column.has_happened or column.name == contract.cursor) or kind not in (*TIMES, "date"):
-            continue
         zone = "+00" if kind == ZONED else ""
         value, latest = identifier(column.name), f"{utc_now() + contract.future_tolerance}{zone}"
         ahead = f"coalesce({value} <= cast({ZONED if zone else 'timestamp'} '{latest}' as {kind}), true)"

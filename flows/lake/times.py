@@ -6,6 +6,7 @@ from functools import cache
 
 import duckdb
 
+from flows.config.contract import Column, Contract
 from flows.core.names import identifier, literal
 
 TEXTS = {"varchar", "text", "string"}
@@ -33,6 +34,15 @@ that day."""
 
 DAYS = 73_049
 """The number of these days."""
+
+
+def times_of_events(contract: Contract) -> list[Column]:
+    """Return the columns that say when something has happened: those declared so, and a cursor of times."""
+    return [
+        column
+        for column in contract.columns
+        if (column.has_happened or column.name == contract.cursor) and column.data_type in (*TIMES, "date")
+    ]
 
 
 def is_iso_8601(value: str, usual: Sequence[str]) -> str:

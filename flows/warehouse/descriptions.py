@@ -169,6 +169,11 @@ BOOKKEEPING = {(table.schema, table.name) for table in BOOKKEEPING_TABLES}
 PROFILES = ("table_profiles", "column_profiles")
 """The models that hold the history of profiles, to which each release adds rows of itself."""
 
+LOAD_PROFILES = "load_profiles"
+"""The model that holds the history of loads, to which each release adds those since the one before."""
+
+HISTORIES = (*PROFILES, LOAD_PROFILES)
+
 
 def published_models(manifest: "Manifest") -> list[PublishedModel]:
     """Return the tables and functions that a release of the project holds."""

@@ -15,7 +15,7 @@ from flows.core.names import identifier, literal
 from flows.core.storage import open_release_file
 from flows.warehouse.annotate import INTERMEDIATE, tables_in
 from flows.warehouse.clones import attach_release, release_read_by
-from flows.warehouse.descriptions import BOOKKEEPING, PROFILES, Description, split_class
+from flows.warehouse.descriptions import BOOKKEEPING, HISTORIES, Description, split_class
 from flows.warehouse.node_states import is_as_published
 from flows.warehouse.releases import read_made_of
 
@@ -189,7 +189,7 @@ def _tables(connection: duckdb.DuckDBPyConnection, side: str, release: str | Non
         [side],
     ).fetchall()
     for schema, table, column, kind in rows:
-        if (schema, table) not in BOOKKEEPING and table not in PROFILES and (schema, table) not in of_lake:
+        if (schema, table) not in BOOKKEEPING and table not in HISTORIES and (schema, table) not in of_lake:
             found.setdefault((schema, table), {})[column] = kind
     return dict(found)
 

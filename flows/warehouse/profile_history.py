@@ -18,7 +18,7 @@ from flows.core.names import identifier
 from flows.warehouse.annotate import INTERMEDIATE
 from flows.warehouse.build import Build
 from flows.warehouse.dbt import Dbt
-from flows.warehouse.descriptions import CLASSES, PROFILES
+from flows.warehouse.descriptions import CLASSES, HISTORIES, PROFILES
 from flows.warehouse.node_states import WITH_ROWS, present_relations
 from flows.warehouse.profiles import Place, Profile, profile_table
 
@@ -65,7 +65,7 @@ def with_profiles(dbt: Dbt, build: Build, release: str) -> Build:
         (node.schema, node.alias): node
         for node in dbt.manifest.nodes.values()
         if node.config.materialized in WITH_ROWS
-        and node.name not in PROFILES
+        and node.name not in HISTORIES
         and not node.name.startswith(INTERMEDIATE)
     }
     there = present_relations(dbt.folder.candidate)

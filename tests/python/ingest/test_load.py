@@ -662,6 +662,21 @@ def test_a_load_records_how_many_values_are_missing_in_each_column(shop: Shop) -
     assert [entry["nulls"] for entry in shop.loads()] == [{}, {"customer": 1}]
 
 
+def test_a_load_records_the_newest_event_of_what_it_brought(shop: Shop) -> None:
+    # Given a file, then one with nothing new, then one of a later day
+    shop.drop("1.csv", MARCH)
+    shop.load()
+    shop.load()
+    shop.drop("2.csv", APRIL)
+
+    # When all are loaded
+    shop.load()
+
+    # Then ops/loads has the newest event of each load
+    newest = [entry["newest_at"] for entry in shop.loads()]
+    assert newest == [datetime(2026, 3, 1, 11), None, datetime(2026, 4, 1, 10)]
+
+
 def test_rows_of_the_first_load_are_a_backfill_and_later_ones_are_not(shop: Shop) -> None:
     # Given a first load that fails, and a second
     shop.drop("1.csv", "nothing\n1\n")

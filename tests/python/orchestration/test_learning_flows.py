@@ -18,7 +18,15 @@ from flows.lake.verify import verify_table
 
 
 @pytest.fixture
-def gym(flow_home: Path, empty_mlflow: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Gym:
+def rewritten() -> list[str]:
+    """The sets whose model cards were written again."""
+    return []
+
+
+@pytest.fixture
+def gym(
+    flow_home: Path, empty_mlflow: Path, rewritten: list[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> Gym:
     """A gym whose project is not parsed by dbt: its manifest is at hand."""
     monkeypatch.delenv("MLFLOW_TRACKING_URI", raising=False)
     for left in (flow_home / "gym", flow_home / settings.MLFLOW / "artifacts"):
@@ -34,6 +42,7 @@ def gym(flow_home: Path, empty_mlflow: Path, tmp_path: Path, monkeypatch: pytest
 
     for module in (flows.train, flows.score):
         monkeypatch.setattr(module, "parse_exposures", lambda _sources: gym.project)
+        monkeypatch.setattr(module, "rewrite_model_cards", lambda sources: rewritten.append(sources.folder.path.name))
     monkeypatch.chdir(tmp_path)
     return gym
 
@@ -80,7 +89,7 @@ def test_predictions_of_a_release_are_in_the_lake_once_and_verified(gym: Gym) ->
     assert stored(gym, "drift_measures", measures) == [(11, 0, 6)]
 
 
-def test_drift_starts_a_retraining_and_the_new_champion_scores(gym: Gym) -> None:
+def test_drift_starts_a_retraining_and_the_new_champion_scores(gym: Gym, rewritten: list[str]) -> None:
     # Given a champion of a year in which members came six times a month
     gym.declare(on_drift="retrain")
     gym.publish(make_members(), now())
@@ -99,6 +108,7 @@ def test_drift_starts_a_retraining_and_the_new_champion_scores(gym: Gym) -> None
     assert outcome.verdict == "trained again"
     assert {one.subject for one in outcome.drifted} >= {"visits_30d"}
     assert [one.verdict for one in report.trained] == ["promoted"]
+    assert rewritten == ["gym", "gym"]
     assert stored(gym, "predictions", "select model_version, count(*) from {table} group by all") == [(2, 150)]
     beyond = "select distinct model_version from {table} where subject = 'visits_30d' and is_beyond"
     assert (1,) in stored(gym, "drift_measures", beyond)
@@ -153,7 +163,7 @@ def test_rows_to_score_that_are_of_another_kind_or_known_to_the_model_are_no_dri
 
 
 def test_one_model_that_fails_does_not_keep_the_others_from_being_trained(
-    gym: Gym, monkeypatch: pytest.MonkeyPatch
+    gym: Gym, rewritten: list[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     gym.publish(make_members(), now())
     manifest = gym.manifest
@@ -167,6 +177,7 @@ def test_one_model_that_fails_does_not_keep_the_others_from_being_trained(
     with pytest.raises(UsageError, match=r"nowhere\.Model cannot be imported"):
         train(gym)
     assert Registry(gym.folder).champion("member_leaving") is not None
+    assert rewritten == ["gym"]
 
 
 def test_a_model_without_rows_is_left_out_unless_it_is_named(gym: Gym) -> None:

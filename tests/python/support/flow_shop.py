@@ -20,6 +20,7 @@ from flows.config.settings import DataFolder
 from flows.orchestration.server import flush_logs_and_events, free_port, prepare_prefect, serving, wait_for_server
 from flows.warehouse import build
 from flows.warehouse.dbt import Dbt
+from flows.warehouse.descriptions import HISTORIES
 
 SET = "own_shop"
 CANARY = "canary.person@example.com"
@@ -178,8 +179,8 @@ def comparable_tables(connection: duckdb.DuckDBPyConnection) -> list[tuple[str, 
     """Return the tables that are equal after two runs on the same data, each with SQL for its equal columns."""
     tables = connection.execute(
         "select schema_name, table_name from duckdb_tables() "
-        "where schema_name not in ('main', 'history') and table_name not in ('incremental_state', 'table_profiles', "
-        "'column_profiles') order by all"
+        f"where schema_name not in ('main', 'history') and table_name not in {('incremental_state', *HISTORIES)} "
+        "order by all"
     ).fetchall()
     columns = f"columns(lambda name: name not in {ARRIVAL})"
     return [(table, f'select {columns} from "{schema}"."{table}"') for schema, table in tables]

@@ -25,6 +25,7 @@ pytest_plugins = ["support.warehouse_fixtures"]
 
 MODELS = ("dim_product", "dim_customer", "fct_orders", "daily_sales", "sales_between")
 LATER = NOON + timedelta(days=1)
+SLOW = pytest.mark.slow
 preload("flows.warehouse.build", "dbt.adapters.duckdb", "dbt.task.build")
 
 
@@ -100,7 +101,9 @@ def names(keys: Any) -> set[str]:
     return {key.split(".")[2] for key in keys}
 
 
-@pytest.mark.parametrize("last", ["dim_product", "fct_orders", "dim_customer", "daily_sales"])
+@pytest.mark.parametrize(
+    "last", ["fct_orders", *(pytest.param(name, marks=SLOW) for name in ("dim_product", "dim_customer", "daily_sales"))]
+)
 def test_a_build_that_died_goes_on_and_comes_to_the_same_rows(
     tmp_path: Path, released: Released, first_release: Released, last: str
 ) -> None:
@@ -125,6 +128,7 @@ def test_the_first_build_of_all_goes_on_too(
     assert content(first) == content(first_release)
 
 
+@SLOW
 def test_a_build_that_dies_twice_goes_on_from_both(tmp_path: Path, released: Released, first_release: Released) -> None:
     undisturbed = first_release.copy(tmp_path / "undisturbed")
     undisturbed.release(next_day())
@@ -173,6 +177,7 @@ def test_changed_code_is_built_again(released: Released) -> None:
     assert "dim_product" in {result.node.name for result in build.results}
 
 
+@SLOW
 def test_the_source_that_is_as_before_again_brings_the_release_back(released: Released) -> None:
     before = content(released)
     die_at(released, next_day(), "daily_sales")
@@ -188,9 +193,13 @@ def insert_into(released: Released, sql: str) -> None:
         candidate.execute(sql)
 
 
+def journal_of(released: Released) -> Path:
+    return released.data.candidate.with_name("journal.jsonl")
+
+
 def forget(released: Released, *nodes: str) -> None:
     """Drop nodes from the journal: the run died between commit and note."""
-    journal = released.data.candidate.with_name("journal.jsonl")
+    journal = journal_of(released)
     lines = journal.read_text().splitlines(keepends=True)
     journal.write_text("".join(line for line in lines if not any(f'.{node}"' in line[:120] for node in nodes)))
 
@@ -216,14 +225,14 @@ def publish_another(released: Released) -> None:
     "spoil",
     [
         pytest.param(lambda released: forget(released, "fct_orders"), id="a table that is updated in place"),
-        pytest.param(end, id="changed after it had ended"),
+        pytest.param(end, id="changed after it had ended", marks=SLOW),
         pytest.param(publish_another, id="another release"),
-        pytest.param(lambda released: os.truncate(released.data.candidate, 5000), id="damaged"),
-        pytest.param(lambda released: os.truncate(released.data.warehouse.resolve(), 5000), id="a damaged release"),
-        pytest.param(lambda released: (released.data.candidate.with_name("journal.jsonl")).unlink(), id="no journal"),
+        pytest.param(lambda released: os.truncate(released.data.candidate, 5000), id="damaged", marks=SLOW),
         pytest.param(
-            lambda released: (released.data.candidate.with_name("journal.jsonl")).write_text("{"), id="no first line"
+            lambda released: os.truncate(released.data.warehouse.resolve(), 5000), id="a damaged release", marks=SLOW
         ),
+        pytest.param(lambda released: journal_of(released).unlink(), id="no journal", marks=SLOW),
+        pytest.param(lambda released: journal_of(released).write_text("{"), id="no first line", marks=SLOW),
     ],
 )
 def test_what_cannot_be_trusted_is_not_taken_over(released: Released, spoil: Callable[[Released], None]) -> None:
@@ -242,13 +251,15 @@ def test_a_table_that_is_not_noted_is_made_anew(tmp_path: Path, released: Releas
     assert content(released) == content(undisturbed)
 
 
+@SLOW
 def test_a_line_that_was_cut_off_is_left_out(released: Released) -> None:
     dbt = die_at(released, next_day(), "daily_sales")
-    with released.data.candidate.with_name("journal.jsonl").open("a") as journal:
+    with journal_of(released).open("a") as journal:
         journal.write('["model.ml_ware')
     go_on(dbt)
 
 
+@SLOW
 def test_a_full_refresh_keeps_nothing_and_leaves_nothing(released: Released) -> None:
     dbt = die_at(released, next_day(), "dim_product")
     journal = take_over_candidate(dbt)
