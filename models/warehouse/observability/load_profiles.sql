@@ -22,7 +22,7 @@ with load_profiles as (
         cast(null as bigint) as known_count,
         cast(null as bigint) as conflict_count,
         cast(null as bigint) as deleted_count,
-        cast(null as map(varchar, bigint)) as null_counts,
+        cast(null as map (varchar, bigint)) as null_counts,
         cast(null as timestamp) as newest_at
     where false
 
