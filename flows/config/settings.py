@@ -248,7 +248,7 @@ class DataFolder:
 
     @property
     def docs(self) -> Path:
-        """The generated docs site, one file."""
+        """The front page of the generated docs site."""
         return self.path / "docs" / "index.html"
 
     @property

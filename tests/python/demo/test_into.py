@@ -102,6 +102,15 @@ def test_marts_of_postgresql_kafka_and_s3_equal_those_of_the_pharmacys_own_files
 
 
 @pytest.mark.services
+def test_the_docs_site_tells_of_the_loads_into_a_lake_on_s3(moved: Moved) -> None:
+    pages = {page.name: page.read_text() for page in moved.folder.docs.parent.rglob("*.html")}
+    assert moved.release.parent.name in pages["index.html"]
+    for table in ("crm.customers", "payments.transactions", "content.images"):
+        assert table in pages["loads.html"]
+    assert not [name for name, text in pages.items() if SECRET in text or ESCAPED in text]
+
+
+@pytest.mark.services
 def test_a_component_that_holds_another_pharmacy_is_refused(
     moved: Moved, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -60,8 +60,8 @@ def seen(released: Released) -> tuple[Any, Any]:
     ("held", "expected"),
     [
         (("source.ml_warehouse.crm.customers",), ("Leeds", "Vase")),
-        (("model.ml_warehouse.dim_product",), ("York", "Lamp")),
-        (("model.ml_warehouse.stg_shop__product_history",), ("York", "Lamp")),
+        pytest.param(("model.ml_warehouse.dim_product",), ("York", "Lamp"), marks=pytest.mark.slow),
+        pytest.param(("model.ml_warehouse.stg_shop__product_history",), ("York", "Lamp"), marks=pytest.mark.slow),
         (("source.ml_warehouse.crm.customers", "model.ml_warehouse.dim_product"), ("Leeds", "Lamp")),
     ],
 )

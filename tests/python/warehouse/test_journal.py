@@ -139,6 +139,7 @@ def test_a_build_that_dies_twice_goes_on_from_both(tmp_path: Path, released: Rel
     assert content(released) == content(undisturbed)
 
 
+@SLOW
 def test_what_others_added_to_a_kept_table_stays_when_a_build_dies_twice(tmp_path: Path, manifest: Manifest) -> None:
     # Given a release, and a run that adds a change of a segment to the trail and dies
     first = Released.once(tmp_path, manifest, order_once("O1"), "customer_segments_current", "daily_sales")
@@ -157,6 +158,7 @@ def test_what_others_added_to_a_kept_table_stays_when_a_build_dies_twice(tmp_pat
     assert "C2" in dict(shop.rows(trail))
 
 
+@SLOW
 def test_what_has_arrived_since_is_built_too(tmp_path: Path, released: Released, first_release: Released) -> None:
     undisturbed = first_release.copy(tmp_path / "undisturbed")
     undisturbed.release(next_day("Bath"))
@@ -226,7 +228,7 @@ def publish_another(released: Released) -> None:
     [
         pytest.param(lambda released: forget(released, "fct_orders"), id="a table that is updated in place"),
         pytest.param(end, id="changed after it had ended", marks=SLOW),
-        pytest.param(publish_another, id="another release"),
+        pytest.param(publish_another, id="another release", marks=SLOW),
         pytest.param(lambda released: os.truncate(released.data.candidate, 5000), id="damaged", marks=SLOW),
         pytest.param(
             lambda released: os.truncate(released.data.warehouse.resolve(), 5000), id="a damaged release", marks=SLOW
@@ -241,6 +243,7 @@ def test_what_cannot_be_trusted_is_not_taken_over(released: Released, spoil: Cal
     assert take_over_candidate(dbt) is None
 
 
+@SLOW
 def test_a_table_that_is_not_noted_is_made_anew(tmp_path: Path, released: Released, first_release: Released) -> None:
     undisturbed = first_release.copy(tmp_path / "undisturbed")
     undisturbed.release(next_day())
