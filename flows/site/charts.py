@@ -81,13 +81,14 @@ def draw_intervals(measures: Sequence[Measure]) -> Markup:
     scale = 360 / ((high - low) or 1)
     parts = []
     for at, one in enumerate(measures):
+        name = one.name.replace("_", " ")[:46] if at else "this model"
         y, start, end = 30 * at + 15, LEFT + (lows[at] - low) * scale, LEFT + (highs[at] - low) * scale
         parts.append(
             Markup(
                 '<g class="measure{}"><text x="0" y="{}">{}</text><path d="M{} {}H{}"/><circle cx="{}" cy="{}" r="5"/>'
                 '<text x="700" y="{}">{}</text></g>'
             ).format(
-                *("" if at else " own", y + 4, one.name.replace("_", " ")[:46], f"{start:.1f}", y, f"{end:.1f}"),
+                *("" if at else " own", y + 4, name, f"{start:.1f}", y, f"{end:.1f}"),
                 *(f"{LEFT + (one.value - low) * scale:.1f}", y, y + 4, f"{one.value:.4g}"),
             )
         )
