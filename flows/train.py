@@ -57,8 +57,10 @@ def train(
         exposures = require_exposures(project, tuple(names), folder.path)
         try:
             outcomes = train_models(folder, project, exposures, again=again, are_named=bool(names))
-        finally:  # one that fails does not undo those that were trained before
+        except WarehouseError:  # of one model; the others are trained
             rewrite_model_cards(sources)
+            raise
+        rewrite_model_cards(sources)
     show_training(folder, exposures, outcomes)
     report = TrainReport(folder, release, tuple(outcomes), time.monotonic() - started)
     show_report("training", report)
