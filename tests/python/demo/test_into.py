@@ -20,6 +20,8 @@ from flows.core.errors import SourceFailed, UsageError
 from flows.ingest.load import load_table
 from flows.ingest.tables import tables_to_load
 from flows.lake.delta import open_table, relation_of
+from flows.site.write import write_site
+from flows.warehouse.dbt import Dbt
 from tests.services.mariadb import mariadb
 from tests.services.s3 import BUCKET, SECRET
 from tests.services.server import ESCAPED
@@ -103,6 +105,8 @@ def test_marts_of_postgresql_kafka_and_s3_equal_those_of_the_pharmacys_own_files
 
 @pytest.mark.services
 def test_the_docs_site_tells_of_the_loads_into_a_lake_on_s3(moved: Moved) -> None:
+    sources = read_connections(moved.folder.path / "connections.yml", SET)
+    write_site(Dbt.parse(moved.folder, sources.variables), sources)
     pages = {page.name: page.read_text() for page in moved.folder.docs.parent.rglob("*.html")}
     assert moved.release.parent.name in pages["index.html"]
     for table in ("crm.customers", "payments.transactions", "content.images"):
