@@ -173,6 +173,7 @@ LOAD_PROFILES = "load_profiles"
 """The model that holds the history of loads, to which each release adds those since the one before."""
 
 HISTORIES = (*PROFILES, LOAD_PROFILES)
+"""All of these: they are neither profiled nor compared between releases."""
 
 
 def published_models(manifest: "Manifest") -> list[PublishedModel]:

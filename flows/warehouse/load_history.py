@@ -9,12 +9,11 @@ import pyarrow as pa
 
 from flows.core.clock import utc_now
 from flows.core.files import FileState
-from flows.core.names import identifier
 from flows.warehouse.build import Build
 from flows.warehouse.dbt import Dbt
 from flows.warehouse.descriptions import LOAD_PROFILES
 from flows.warehouse.node_states import present_relations
-from flows.warehouse.profile_history import HISTORY_DAYS
+from flows.warehouse.profile_history import HISTORY_DAYS, history_tables
 
 COLUMNS = {
     **{name: name for name in ("load_id", "run_id", "table_name", "started_at", "seconds", "outcome", "newest_at")},
@@ -32,10 +31,10 @@ def with_loads(dbt: Dbt, build: Build, loads_since: Callable[[datetime], pa.Tabl
     candidate that was changed after its tests stays as it is, so that it is refused.
     """
     candidate = dbt.folder.candidate
-    homes = [(node.schema, node.alias) for node in dbt.manifest.nodes.values() if node.name == LOAD_PROFILES]
-    if FileState.of(candidate) != build.file or not homes or homes[0] not in present_relations(candidate):
+    history = history_tables(dbt, build, [LOAD_PROFILES], present_relations(candidate)).get(LOAD_PROFILES)
+    if history is None:
         return build
-    first, history = utc_now() - timedelta(days=HISTORY_DAYS), ".".join(map(identifier, homes[0]))
+    first = utc_now() - timedelta(days=HISTORY_DAYS)
     loads = loads_since(first)
     columns = ", ".join(f"{name} as {column}" for column, name in COLUMNS.items() if name in loads.column_names)
     with duckdb.connect(str(candidate)) as database:

@@ -4,7 +4,7 @@ The history is in two models that are kept from release to release, as snapshots
 `column_profiles`. A candidate is a copy of the last release, so its history is that of the releases that readers saw.
 """
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import replace
 from datetime import datetime
 from typing import Any
@@ -69,14 +69,9 @@ def with_profiles(dbt: Dbt, build: Build, release: str) -> Build:
         and not node.name.startswith(INTERMEDIATE)
     }
     there = present_relations(dbt.folder.candidate)
-    homes = {node.name: (node.schema, node.alias) for node in dbt.manifest.nodes.values() if node.name in PROFILES}
-    if (
-        FileState.of(dbt.folder.candidate) != build.file
-        or len(homes) < len(PROFILES)
-        or not there.issuperset(homes.values())
-    ):
+    history = history_tables(dbt, build, PROFILES, there)
+    if not history:
         return build
-    history = {name: ".".join(map(identifier, place)) for name, place in homes.items()}
     wanted = {place: node for place, node in sorted(tables.items()) if place in there}
     hashes = {place: _rows_hash(build, node) for place, node in wanted.items()}
     with duckdb.connect(str(dbt.folder.candidate)) as candidate:
@@ -91,6 +86,19 @@ def with_profiles(dbt: Dbt, build: Build, release: str) -> Build:
         _thin_out(candidate, history)
         candidate.execute("checkpoint")
     return replace(build, file=FileState.of(dbt.folder.candidate))
+
+
+def history_tables(dbt: Dbt, build: Build, names: Collection[str], there: Collection[Place]) -> dict[str, str]:
+    """Return the tables of models in SQL, by the model's name, to which a release adds rows of itself.
+
+    `there` are the relations of the candidate. Returns none if a table is missing, or the file was changed after its
+    tests.
+    """
+    homes = {node.name: (node.schema, node.alias) for node in dbt.manifest.nodes.values() if node.name in names}
+    is_as_tested = FileState.of(dbt.folder.candidate) == build.file
+    if not is_as_tested or len(homes) < len(names) or not set(there).issuperset(homes.values()):
+        return {}
+    return {name: ".".join(map(identifier, place)) for name, place in homes.items()}
 
 
 def _declared(node: Any) -> Mapping[str, Any]:
