@@ -141,7 +141,7 @@ def _sheets(book: calamine.CalamineWorkbook, area: Area) -> list[calamine.Calami
 
 def _records(sheet: calamine.CalamineSheet, omitted: Omitted, area: Area, file: SourceFile, reading: Reading) -> Sheet:
     """Return the records below the heading, without empty rows, and without empty columns that have no heading."""
-    rows = islice(_rows(sheet, omitted, area), reading.format.skip, None)
+    rows = _rows(sheet, omitted, area, reading.format.skip)
     names = reading.format.header
     if not names:
         row, heading = next(rows, (0, []))
@@ -163,12 +163,14 @@ def _records(sheet: calamine.CalamineSheet, omitted: Omitted, area: Area, file: 
     return Sheet(sheet.name, kept, table.select([*used, width]), sum(area.has(*place) for place in omitted.errors))
 
 
-def _rows(sheet: calamine.CalamineSheet, omitted: Omitted, area: Area) -> Iterator[tuple[int, list[str | None]]]:
-    """Yield the rows of the range that are not empty, with their number from 0."""
+def _rows(
+    sheet: calamine.CalamineSheet, omitted: Omitted, area: Area, skip: int
+) -> Iterator[tuple[int, list[str | None]]]:
+    """Yield the rows of the range that are not empty, with their number from 0; empty ones count as skipped, too."""
     first, left = sheet.start[1] if sheet.start else 0, area.columns[0]
     columns = range(left, left + _width(sheet, area))
     start, end = area.rows
-    for row, values in islice(enumerate(sheet.iter_rows()), start, end):  # from the sheet's first row on
+    for row, values in islice(enumerate(sheet.iter_rows()), start + skip, end):  # from the sheet's first row on
         cells = [
             _text(values[at - first] if 0 <= at - first < len(values) else "", omitted.exact.get((row, at)))
             for at in columns

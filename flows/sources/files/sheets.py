@@ -10,7 +10,7 @@ from xml.etree import ElementTree
 from xml.parsers import expat
 
 WORKBOOK = ".xlsx"
-RANGE = re.compile(r"([A-Z]{1,3})([0-9]*):([A-Z]{1,3})([0-9]*)", re.IGNORECASE)
+RANGE = re.compile(r"([A-Z]{1,3})([1-9][0-9]*)?:([A-Z]{1,3})([1-9][0-9]*)?", re.IGNORECASE)
 OMITTED = re.compile(rb"""\bt=["']e["']|>-?[0-9]{16}|<(?:\w+:)?f\b[^<>]*/>\s*</|</(?:\w+:)?f>\s*</""")
 """A first look at a sheet: errors, numbers of more than 15 digits, and formulas without a value."""
 
@@ -44,8 +44,10 @@ class Area:
         if found is None:
             return cls(sheet)
         left, top, right, bottom = found.groups()
-        rows = int(top or 1) - 1, int(bottom) if bottom else None
-        return cls(sheet, rows, (column_number(left), column_number(right) + 1))
+        columns = sorted((column_number(left), column_number(right)))  # from any corner to the opposite one
+        first, end = int(top or 1), int(bottom) if bottom else None
+        first, end = (first, end) if end is None or first <= end else (end, first)
+        return cls(sheet, (first - 1, end), (columns[0], columns[1] + 1))
 
     @property
     def is_pattern(self) -> bool:

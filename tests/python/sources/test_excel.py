@@ -134,6 +134,9 @@ def test_sheet_and_range_are_named_after_the_file(prices: Shop, origin: str) -> 
         ("Prices", Area("Prices")),
         ("Prices!B4:F", Area("Prices", (3, None), (1, 6))),
         ("B4:F20", Area("", (3, 20), (1, 6))),
+        ("F20:B4", Area("", (3, 20), (1, 6))),
+        ("F4:B", Area("", (3, None), (1, 6))),
+        ("A0:B2", Area("A0:B2")),
         ("AA:AB", Area("", (0, None), (26, 28))),
         ("'It''s! B4'!A1:A1", Area("It's! B4", (0, 1), (0, 1))),
     ],
@@ -195,6 +198,18 @@ def test_a_sheet_without_a_heading_is_named_by_the_mapping(prices: Shop) -> None
     prices.map(**{"from": "prices.xlsx", "format": {"header": ["sku", "price", "sold_at"], "skip": 1}})
     prices.load()
     assert prices.rows("sku", "price", "columnD") == [("a", 1, "note"), ("b", 2, None)]
+
+
+@pytest.mark.parametrize("header", [[], ["sku", "price"]])
+@pytest.mark.parametrize(("origin", "skip"), [("prices.xlsx", 3), ("prices.xlsx!A2:B6", 2)])
+def test_rows_that_are_skipped_are_counted_as_excel_numbers_them(
+    prices: Shop, origin: str, skip: int, header: list[str]
+) -> None:
+    """A title is often followed by an empty row; to leave that out of the count would lose the first record."""
+    write(prices, ["Prices of March"], [], ["Article", "Price"] if header else [], [*HEADING], ["a", 1], ["b", 2])
+    prices.map(**{"from": origin, "format": {"skip": skip + bool(header), "header": header}})
+    prices.load()
+    assert prices.rows("sku", "price", "_position") == [("a", 1, "prices.xlsx:5"), ("b", 2, "prices.xlsx:6")]
 
 
 @pytest.mark.parametrize(
