@@ -8,9 +8,13 @@ from decimal import Decimal
 from typing import Any
 
 import pyarrow as pa
+import pyarrow.compute as pc
 
 LARGEST_INTEGER = 2**63 - 1
 DECIMAL_DIGITS = 38
+WRITTEN_DIGITS = 100
+"""The zeros that are written at most, rather than an exponent."""
+
 TYPES = {
     str: pa.string(), bool: pa.bool_(), float: pa.float64(), bytes: pa.binary(), date: pa.date32(),
 }  # fmt: skip
@@ -32,6 +36,8 @@ def to_array(values: Sequence[Any]) -> pa.Array:
 
 def as_text(column: pa.ChunkedArray) -> pa.ChunkedArray:
     """Return a column's values as the texts that DuckDB writes for them."""
+    if pa.types.is_float32(column.type):  # 0.1 is 0.10000000149 as a float of Python
+        column = pc.cast(pc.cast(column, pa.string()), pa.float64())
     return column if pa.types.is_string(column.type) else pa.chunked_array([_texts(column.to_pylist())])
 
 
@@ -79,8 +85,10 @@ def text_of(value: Any) -> str:
             return str(value).lower()
         case bytes():
             return value.decode(errors="surrogateescape")
+        case Decimal() if value.is_finite() and abs(value.adjusted()) <= WRITTEN_DIGITS:
+            return f"{value:f}"
         case datetime() if type(value) is datetime:
-            text = (value.astimezone(UTC) if value.tzinfo else value).isoformat(" ")
+            text = _utc(value).isoformat(" ")
             fraction = re.sub(r"(\.\d*?)0+(?=$|\+)", r"\1", text)
             return fraction.replace("+00:00", "+00")
         case timedelta():
@@ -88,6 +96,14 @@ def text_of(value: Any) -> str:
         case dict() | list():
             return json.dumps(value, default=str, ensure_ascii=False)
     return str(value)
+
+
+def _utc(moment: datetime) -> datetime:
+    """Return a moment in UTC; one before the year 1 there, or after 9999, stays in its own zone."""
+    try:
+        return moment.astimezone(UTC) if moment.tzinfo else moment
+    except OverflowError:
+        return moment
 
 
 def _duration(value: timedelta) -> str:

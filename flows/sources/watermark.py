@@ -22,7 +22,10 @@ EXACT_DIGITS = 200
 
 FINITE = {
     **dict.fromkeys(("DOUBLE", "FLOAT"), "isfinite({0})"),
-    **dict.fromkeys(("DATE", "TIMESTAMP", "TIMESTAMP WITH TIME ZONE"), "{0} between '0001-01-01' and '9999-12-31'"),
+    **dict.fromkeys(
+        ("DATE", "TIMESTAMP", "TIMESTAMP_S", "TIMESTAMP_MS", "TIMESTAMP WITH TIME ZONE"),
+        "{0} between '0001-01-01' and '9999-12-31'",
+    ),
 }
 """By type: SQL that is false for infinity, NaN and years that Python lacks, which must not hide all later rows."""
 

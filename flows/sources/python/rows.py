@@ -11,13 +11,14 @@ from typing import Any
 import pyarrow as pa
 
 from flows.core.unforeseen import type_name
-from flows.sources.python_values import as_text, to_array
+from flows.sources.python_values import as_text, text_of, to_array
 
 ROWS_A_PIECE = 50_000
 EXPECTED = "a dict, an Arrow table or batch, or a data frame of pandas or Polars"
 KNOWN = {type(None), str, bool, int, Decimal, bytes, date, datetime}
 """Types that are taken as they are."""
 
+PERIOD = "pandas.period"
 NO_VALUE = ("NAType", "NaTType")
 """Types of pandas that mean null, by name, since pandas need not be imported."""
 
@@ -90,6 +91,10 @@ def _of_series(series: Any, name: str) -> pa.Array | pa.ChunkedArray:
 def _exact(column: pa.ChunkedArray) -> pa.ChunkedArray:
     """Return a column as a type that DuckDB takes without a loss."""
     kind = column.type
+    if getattr(kind, "extension_name", "") == PERIOD:  # DuckDB would read the number that pandas counts it by
+        return pa.chunked_array([_column(column.to_pandas().tolist(), PERIOD)])
+    if pa.types.is_float16(kind):
+        return column.cast(pa.float32())
     if pa.types.is_dictionary(kind):
         return pa.chunked_array(
             [_exact(pa.chunked_array([one.dictionary])).combine_chunks().take(one.indices) for one in column.chunks]
@@ -103,7 +108,14 @@ def _exact(column: pa.ChunkedArray) -> pa.ChunkedArray:
             return column.cast(pa.timestamp("us", kind.tz))
         except pa.ArrowInvalid:  # DuckDB would cut its nanoseconds
             return as_text(column.cast(pa.timestamp("ns", "UTC")))
-    return column
+    return as_text(column) if _is_foreign(kind) else column
+
+
+def _is_foreign(kind: pa.DataType) -> bool:
+    """Tell whether DuckDB lacks a type, or that of a part of it."""
+    parts = (kind.field(at).type for at in range(kind.num_fields))
+    is_lacking = pa.types.is_float16(kind) or pa.types.is_decimal256(kind) or pa.types.is_union(kind)
+    return is_lacking or any(map(_is_foreign, parts))
 
 
 def _column(values: Sequence[Any], name: str) -> pa.Array:
@@ -131,7 +143,8 @@ def _plain(value: Any, column: str) -> Any:
     if type(value).__name__ in NO_VALUE:
         return None
     if _is_of_numpy(value):
-        return _plain(value.tolist(), column)
+        is_short = type(value).__name__ == "float32"  # whose 0.1 is 0.10000000149 as a float of Python
+        return _plain(float(str(value)) if is_short else value.tolist(), column)
     if not any({"__str__", "__repr__"} & vars(kind).keys() for kind in type(value).__mro__ if kind is not object):
         raise NotRows(f"yields {named(value)} in {column!r}, which has no text of its own")
     return value
@@ -144,6 +157,8 @@ def _json(value: Any, column: str) -> Any:
     if _is_of_numpy(value):
         return value.tolist()
     plain = _plain(value, column)
+    if isinstance(plain, bytes | memoryview):
+        return text_of(bytes(plain))
     return plain if plain is None or isinstance(plain, int | float | str) else str(plain)
 
 

@@ -12,6 +12,7 @@ from flows.config.connections import Connection, TableMapping
 from flows.core.errors import SourceFailed, UsageError
 from flows.sources.arrow_batches import gather, resolve_cursor, to_batch
 from flows.sources.batches import Batch, Request
+from flows.sources.json_records import refuse_colliding_names
 from flows.sources.project_code import NotUsable, describe_failure, place_of, project_function
 from flows.sources.python.rows import NotRows, is_table, named, to_table, to_tables
 from flows.sources.watermark import Cursor, from_watermark
@@ -85,6 +86,7 @@ class _Pieces:
         try:
             left = None if self.request.look is None else self.request.look + 1
             for table in self._tables(min(DICTS_A_PIECE, left or DICTS_A_PIECE)):
+                refuse_colliding_names(str(self.table.mapping.name), table.column_names)
                 yield table.slice(0, left)
                 if left is not None:
                     left -= table.num_rows

@@ -260,6 +260,65 @@ def test_nested_arrow_values_and_nanoseconds_are_kept_or_quarantined(shop: Shop,
     assert shop.rows("id", "changed_at") == [("2", datetime(2026, 3, 1, 10))]
 
 
+def test_values_that_duckdb_or_python_writes_otherwise_keep_their_meaning(
+    shop: Shop, feed: Callable[[Any], None]
+) -> None:
+    """A short float, a period and a type of Arrow that DuckDB lacks are values, too."""
+    early = datetime(1, 1, 1, tzinfo=timezone(timedelta(hours=2)))
+    months = pd.Series(pd.period_range("2026-01", periods=2, freq="M"))
+    wide = pa.array([[Decimal("1.25")]], pa.list_(pa.decimal256(50, 2)))
+    union = pa.UnionArray.from_dense(pa.array([0], pa.int8()), pa.array([0], pa.int32()), [pa.array(["x"])])
+    shop.declare("crm.people", {"id": "varchar", "value": "varchar"}, key=["id"], load="append")
+    for values, expected in [
+        ([np.float32(0.1)], ["0.1"]),
+        ([Decimal("0E-8"), Decimal("1E-7"), Decimal("1E+3"), "x"], ["0.00000000", "0.0000001", "1000", "x"]),
+        ([early, "x"], ["0001-01-01 00:00:00+02:00", "x"]),
+        ([{"of": b"bytes"}], ['{"of": "bytes"}']),
+        (months, ["2026-01", "2026-02"]),
+        (pa.array(months), ["2026-01", "2026-02"]),
+        (np.array([0.5], "float16"), ["0.5"]),
+        (pa.array([None, np.float16(0.5)], pa.float16()), [None, "0.5"]),
+        (wide, ['["1.25"]']),
+        (union, ["x"]),
+    ]:
+        ids = [f"{len(shop.rows('id'))}.{at}" for at in range(len(values))]
+        if isinstance(values, list):
+            feed([{"id": one, "value": value} for one, value in zip(ids, values, strict=True)])
+        else:
+            make = pa.table if isinstance(values, pa.Array) else pd.DataFrame
+            feed(make({"id": ids, "value": values}))
+        shop.load()
+        assert shop.rows("value", where=f"id in {(*ids, '')}") == expected
+
+
+def test_short_floats_keep_their_digits_beside_long_ones(shop: Shop, feed: Callable[[Any], None]) -> None:
+    feed([pa.table({"id": [str(bits)], "amount": pa.array([0.1], f"float{bits}")}) for bits in (32, 64)])
+    shop.load()
+    assert shop.rows("amount") == [Decimal("0.1000")] * 2
+
+
+@pytest.mark.parametrize("unit", ["s", "ms", "us"])
+def test_a_year_that_python_lacks_is_quarantined_and_moves_no_watermark(
+    shop: Shop, feed: Callable[[Any], None], unit: str
+) -> None:
+    times = np.array(["2026-03-01", "20000-01-01"], f"datetime64[{unit}]")
+    feed(pd.DataFrame({"id": ["1", "2"], "changed_at": times}))
+    load = shop.load()
+    assert (load.counts.accepted, load.counts.quarantined) == (1, 1)
+    shop.load()
+    assert [None, datetime(2026, 2, 28, 23)] == ASKED
+
+
+def test_two_columns_of_one_name_are_refused(shop: Shop, feed: Callable[[Any], None]) -> None:
+    for frame in (
+        pd.DataFrame([["1", "Ada", "Bo"]], columns=["id", "name", "name"]),
+        pa.table([["1"]] * 2, ["id"] * 2),
+    ):
+        feed(frame)
+        with pytest.raises(SchemaMismatch, match="columns must differ by more than case"):
+            shop.load()
+
+
 def test_a_record_that_breaks_the_contract_or_is_no_text_is_quarantined(
     shop: Shop, feed: Callable[[Any], None]
 ) -> None:
