@@ -75,6 +75,7 @@ def with_profiles(dbt: Dbt, build: Build, release: str) -> Build:
     wanted = {place: node for place, node in sorted(tables.items()) if place in there}
     hashes = {place: _rows_hash(build, node) for place, node in wanted.items()}
     with duckdb.connect(str(dbt.folder.candidate)) as candidate:
+        candidate.execute("set TimeZone = 'UTC'")
         now = utc_now()
         carried = _carry_over(candidate, history, release, now, hashes)
         found = {

@@ -1,9 +1,10 @@
 """The profile of a table: rows, nulls, distinct values and distributions. Of personal data values are only counted."""
 
+from collections import Counter
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from math import floor, log10
+from math import floor, isfinite, log10
 from typing import Any
 
 import duckdb
@@ -39,7 +40,7 @@ class Column:
     def kind(self) -> str:
         """Return number, time, text, or counted."""
         plain = self.data_type.partition("(")[0]
-        if self.is_personal or plain.endswith("]"):
+        if self.is_personal or self.data_type.endswith("]"):
             return "counted"
         if plain in (*NUMBERS, *UNSIGNED, *FLOATS):
             return "number"
@@ -77,11 +78,12 @@ def profile_table(
     """Profile a table in two scans: one for counts and quantiles, one for histograms.
 
     Of the `personal` columns values are only counted. `event_time` is the column of the newest event. Without
-    one it is the latest time in any column that is not after `now`, the present moment.
+    one it is the latest time in any column that is not after `now`, the present moment. The database's zone is UTC.
     """
     table = ".".join(map(identifier, place))
     described = database.execute(f"describe {table}").fetchall()
-    columns = [Column(name, str(kind), name in personal) for name, kind, *_ in described]
+    hidden = {name.lower() for name in personal}
+    columns = [Column(name, str(kind), name.lower() in hidden) for name, kind, *_ in described]
     (row_count,) = database.execute(f"select count(*) from {table}").fetchall()[0]
     parts = [part for column in columns for part in _measures(column, row_count, now)]
     values = iter(database.execute(f"select {', '.join(parts)} from {table}").fetchall()[0])
@@ -123,7 +125,7 @@ def _measures(column: Column, row_count: int, now: datetime) -> list[str]:
         quantiles = f"approx_quantile({value}, {QUANTILES})"
     elif column.kind == "time":
         moment = f"cast({value} as timestamp)"
-        newest = f"max({moment}) filter ({moment} <= timestamp {literal(str(now))})"
+        newest = f"max({moment}) filter ({moment} between timestamp '0001-01-01' and timestamp {literal(str(now))})"
     else:
         texts = ["null", "null"]
     return [f"count({name})", distinct, *texts, newest, mean, deviation, quantiles]
@@ -148,7 +150,10 @@ def _add_histograms(
             found = dict(largest)
         else:
             found = dict(sorted(found.items()))
-        row["histogram"] = [{"label": _label(value), "row_count": count} for value, count in found.items()]
+        bars: Counter[str] = Counter()
+        for value, count in found.items():
+            bars[_label(value)] += count
+        row["histogram"] = [{"label": label, "row_count": count} for label, count in bars.items()]
 
 
 def _bins(column: Column, row: Mapping[str, Any]) -> str | None:
@@ -159,19 +164,18 @@ def _bins(column: Column, row: Mapping[str, Any]) -> str | None:
     if column.kind == "counted" or not distinct:
         return None
     if column.kind == "time":  # as text: Python knows neither infinity nor years before the first
+        if distinct <= BINS:
+            return f"cast({column.sql} as varchar)"
         width = _width_of_time(row)
-        if distinct > BINS and width is None:
-            return None
-        moment = column.sql if distinct <= BINS else f"time_bucket({width}, cast({column.sql} as timestamp))"
-        return f"cast({moment} as varchar)"
+        return None if width is None else f"cast(time_bucket({width}, cast({column.sql} as timestamp)) as varchar)"
     if distinct <= BINS:
         return column.sql
     low, high = _ends(row)
-    if not high > low:
+    if not (high > low and isfinite(high - low)):
         return None
     step = _round_up((high - low) / (BINS - 1))
     first, last = floor(low / step), floor(low / step) + BINS - 1
-    return f"cast({step!r} * least({last}, greatest({first}, floor({column.sql} / {step!r}))) as float)"
+    return f"cast({step!r} * least({last}, greatest({first}, floor({column.sql} / {step!r}))) as double)"
 
 
 def _round_up(width: float) -> float:

@@ -1,5 +1,6 @@
 """Profiles of a release's tables: what they say, what they never say, and the history that they make."""
 
+import time
 from collections.abc import Mapping
 from datetime import datetime
 from pathlib import Path
@@ -156,3 +157,45 @@ def test_old_days_keep_their_last_release_and_leave_in_the_end(warehouse: Wareho
     assert found[1][1] == list(range(1, 13))
     assert len(found[2][1]) == NEWEST_RELEASES - 13
     assert {tuple(numbers) for _, numbers in found[3:]} == {(12,)}
+
+
+@pytest.mark.parametrize(
+    ("sql", "bars"),
+    [
+        ("[cast(n as decimal(9, 2))]", None),
+        ("[cast('a' as enum ('a', 'b'))]", None),
+        ("[[cast(n as decimal(9, 2))]]", None),
+        ("1e300 * n", 10),
+        ("if(n % 2 = 0, 1.7e308, -1.7e308) * (1 - n / 1e4)", None),
+        ("'infinity'::timestamp", 0),
+        ("'-infinity'::date", 0),
+        ("date '0044-03-15 (BC)'", 1),
+        ("timestamptz '2026-01-01 00:00:00+00'", 1),
+    ],
+)
+def test_no_type_or_extreme_stops_a_release(warehouse: Warehouse, sql: str, bars: int | None) -> None:
+    """A profile that fails would fail the publishing of a release that passed all its tests."""
+    warehouse.query(f"create or replace table core.orders as select {sql} as odd from range(40) as numbers (n)")
+    warehouse.publish("2026-03-02.1", "one")
+    profile = warehouse.profile("odd")
+    assert (profile["row_count"], profile["null_count"]) == (40, 0)
+    assert (None if profile["histogram"] is None else len(profile["histogram"])) == bars
+
+
+def test_the_newest_event_is_in_utc_wherever_the_machine_is(warehouse: Warehouse) -> None:
+    """DuckDB begins with the zone of the machine."""
+    warehouse.query("create or replace table core.orders as select timestamptz '2026-01-01 12:00:00+00' as sold_at")
+    with pytest.MonkeyPatch.context() as patched:
+        patched.setenv("TZ", "Australia/Sydney")
+        time.tzset()
+        warehouse.publish("2026-03-02.1", "one")
+    time.tzset()
+    assert warehouse.query("select newest_at from core.table_profiles") == [(datetime(2026, 1, 1, 12),)]
+    assert warehouse.profile("sold_at")["minimum"] == "2026-01-01 12:00:00+00"
+
+
+def test_a_class_of_personal_data_holds_for_a_column_in_other_letters(warehouse: Warehouse) -> None:
+    """Names of columns in SQL differ by case from those in YAML, and are the same columns."""
+    warehouse.query(f"create or replace table core.orders as select '{PERSON}' as \"Email\" from range(5)")
+    warehouse.publish("2026-03-02.1", "one")
+    assert PERSON not in str(warehouse.query("from core.column_profiles"))
