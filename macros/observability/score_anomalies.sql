@@ -1,7 +1,7 @@
 {#
     Each value is compared with those before it alone: its level, and what its phase usually adds. The levels of the
     series may rise: the lag of the level is in the offset, too. A season counts once it has shown itself, if it makes
-    the series more predictable.
+    the series more predictable. A series that has not moved has no spread: the first other value scores its units.
 #}
 {% macro score_anomalies(series, reach=28, seasons=8, recent=7) -%}
     {%- set before = 'rows between ' ~ reach ~ ' preceding and 1 preceding' -%}
@@ -91,6 +91,9 @@
 
             select
                 *,
+                max(abs(residual)) over (
+                    partition by series_name order by unit_at {{ long_before }}
+                ) as largest_residual,
                 sqrt({{ recent }})
                 * avg(greatest(-3, least(3, residual / nullif(spread, 0)))) over (
                     partition by series_name order by unit_at
@@ -109,7 +112,10 @@
             run_length,
             value - residual as expected,
             spread,
-            residual / nullif(spread, 0) as score,
+            case
+                when spread > 0 then residual / spread
+                when abs(residual) > 1e6 * largest_residual then sign(residual) * least(history_count, {{ 2 * reach }})
+            end as score,
             shift * spread / sqrt({{ recent }}) as shift,
             shift / greatest({{ estimate_spread('shift', 'of_shifts') }}, 1) as shift_score,
             case

@@ -19,6 +19,7 @@
         from {{ model }}
         where
             {{ at }} is not null and {{ column }} is not null and ({{ where }})
+            and {{ fits_open_unit(at, every, model) }}
             and {{ at }} >= (
                 select max({{ at }}) - interval '{{ 2 * cadence.reach }}' {{ every }} from {{ model }}
             )

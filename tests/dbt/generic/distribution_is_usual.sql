@@ -1,7 +1,8 @@
 {#
-    Numbers are counted in ten intervals of equal shares, and categories by value. The population stability index and
-    the largest distance of the cumulated shares, as of Kolmogorov and Smirnov, compare a unit with all those before.
-    Each earlier unit gets the same index, so that days that always differ, as Sundays do, are no finding.
+    Numbers are counted in ten intervals of equal shares, and categories by value. A number that fills more than one
+    interval has one of its own, or a fall below it would not be seen. The population stability index and the largest
+    distance of the cumulated shares, as of Kolmogorov and Smirnov, compare a unit with all those before. Each earlier
+    unit gets the same index, so that days that always differ, as Sundays do, are no finding.
 #}
 {% test distribution_is_usual(
     model, column, at, every='day', where='true', kind='number', last=1, warm_up=none, fewest_rows=50,
@@ -19,6 +20,7 @@
         from {{ model }}
         where
             {{ at }} is not null and {{ column }} is not null and ({{ where }})
+            and {{ fits_open_unit(at, every, model) }}
             and {{ at }} >= (
                 select max({{ at }}) - interval '{{ 2 * cadence.reach }}' {{ every }} from {{ model }}
             )
@@ -50,8 +52,15 @@
         select
             units_ordered.unit_at,
             units_ordered.age,
-            {{ count_elements('edges_known.edges', 'element < units_ordered.tested')
-                if kind == 'number' else 'units_ordered.tested' }} as bin,
+            {%- if kind == 'number' %}
+            2 * {{ count_elements('edges_known.edges', 'element < units_ordered.tested') }}
+            + case
+                when {{ count_elements('edges_known.edges', 'element = units_ordered.tested') }} > 1 then 1
+                else 0
+            end as bin,
+            {%- else %}
+            units_ordered.tested as bin,
+            {%- endif %}
             count(*) as row_count
         from units_ordered
         {%- if kind == 'number' %}

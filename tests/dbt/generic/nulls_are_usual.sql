@@ -1,4 +1,4 @@
-{# A column of few rows is noisy, which the transform of shares takes into account; so the newest unit may be open. #}
+{# A column of few rows is noisy, which the transform of shares takes into account. #}
 {% test nulls_are_usual(model, columns, at, every='day', where='true', last=1, warm_up=none, limits={}) %}
 
     {%- set cadence = get_cadence(every) -%}
@@ -16,6 +16,7 @@
         from {{ model }}
         where
             {{ at }} is not null and ({{ where }})
+            and {{ fits_open_unit(at, every, model) }}
             and {{ at }} >= (
                 select max({{ at }}) - interval '{{ 6 * cadence.reach }}' {{ every }} from {{ model }}
             )

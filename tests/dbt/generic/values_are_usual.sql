@@ -25,6 +25,7 @@
             {%- if scale == 'log' %}
             and {{ value }} > 0
             {%- endif %}
+            and {{ fits_open_unit(at, every, model) }}
             and {{ at }} >= (
                 select max({{ at }}) - interval '{{ 6 * cadence.reach }}' {{ every }} from {{ model }}
             )

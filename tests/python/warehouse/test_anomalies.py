@@ -188,6 +188,65 @@ def test_a_mix_of_categories_that_moves_is_found(database: duckdb.DuckDBPyConnec
     assert levels(database, "distribution_is_usual", column="channel", kind="category") == [2]
 
 
+@pytest.mark.parametrize(
+    ("usual", "newest"),
+    [
+        ("5", "0.05"),
+        ("if(place % 5 < 4, 1, 1 + place % 3)", "0"),
+        ("if(place % 2 = 0, 1, 10)", "if(place % 2 = 0, 1, 7)"),
+    ],
+)
+def test_a_number_that_most_rows_have_does_not_hide_a_fall_below_it(
+    database: duckdb.DuckDBPyConnection, usual: str, newest: str
+) -> None:
+    """All ten intervals of a price that is always 5 end at 5."""
+    make(database, [200] * 40, amount=f"if(unit = 39, {newest}, {usual})")
+    assert levels(database, "distribution_is_usual", column="amount") == [2]
+    make(database, [200] * 40, amount=usual)
+    assert levels(database, "distribution_is_usual", column="amount") == []
+
+
+@pytest.mark.parametrize("scale", ["linear", "log"])
+def test_a_value_that_never_moved_and_jumps_is_found_once(database: duckdb.DuckDBPyConnection, scale: str) -> None:
+    """Its spread is zero, by which no jump could be divided."""
+    for newest, found in ((5, []), (500, [2])):
+        make(database, [20] * 40, amount=f"if(unit = 39, {newest}, 5)")
+        assert levels(database, "values_are_usual", value="amount", scale=scale) == found
+    make(database, [20] * 41, amount="if(unit > 38, 500, 5)")
+    assert levels(database, "values_are_usual", value="amount", scale=scale) == []
+
+
+@pytest.mark.parametrize(
+    ("test", "options"),
+    [
+        ("nulls_are_usual", {"columns": ["customer"]}),
+        ("categories_are_usual", {"column": "channel"}),
+        ("distribution_is_usual", {"column": "channel", "kind": "category"}),
+        ("distribution_is_usual", {"column": "celsius"}),
+        ("values_are_usual", {"value": "celsius"}),
+    ],
+)
+@pytest.mark.parametrize(("is_odd", "is_found"), [("false", False), ("unit = 39", True)])
+def test_an_open_day_is_compared_with_the_same_hours_of_other_days(
+    database: duckdb.DuckDBPyConnection, test: str, options: dict[str, Any], is_odd: str, is_found: bool
+) -> None:
+    """At night only the web sells, to guests, and it is colder: that is no finding at six in the morning."""
+    is_night = f"(place % 24 < 7) <> ({is_odd})"
+    make(
+        database,
+        [480] * 40,
+        sold_at="started_at + to_seconds(3600 * (place % 24) + 60 * (place // 24))",
+        channel=f"if({is_night}, 'web', if(place % 2 = 0, 'store', 'web'))",
+        customer=f"if({is_night}, null, 'C1')",
+        celsius=f"if({is_night}, 2, 8) + (place * 37 + unit * 11) % 7 / 10",
+    )
+    database.execute("delete from events where unit = 39 and place % 24 > 6")
+    if test == "nulls_are_usual":  # a night with customers is no finding, and a day without is one
+        database.execute(f"update events set customer = if({is_odd}, null, 'C1') where place % 24 < 7")
+    options = {"at": "sold_at", **options}
+    assert bool(run_test(database, test, "events", **options)) is is_found
+
+
 def test_a_sensor_that_is_stuck_or_jumps_is_found_by_its_name(database: duckdb.DuckDBPyConnection) -> None:
     make(
         database,
