@@ -23,6 +23,8 @@ NUMBERS = ("TINYINT", "SMALLINT", "INTEGER", "BIGINT", "HUGEINT", "DECIMAL")
 UNSIGNED = ("UTINYINT", "USMALLINT", "UINTEGER", "UBIGINT", "UHUGEINT")
 FLOATS = ("FLOAT", "DOUBLE")
 TIMES = ("DATE", "TIMESTAMP")
+FLOAT_RANGE = 1e38
+"""Bounds of bins are floats, whose few digits can be read, unless they are beyond them."""
 
 Place = tuple[str, str]
 """Schema and name of a table."""
@@ -124,7 +126,7 @@ def _measures(column: Column, row_count: int, now: datetime) -> list[str]:
         mean, deviation = f"avg({value})", f"stddev_samp({value})"
         quantiles = f"approx_quantile({value}, {QUANTILES})"
     elif column.kind == "time":
-        moment = f"cast({value} as timestamp)"
+        moment = f"try_cast({value} as timestamp)"
         newest = f"max({moment}) filter ({moment} between timestamp '0001-01-01' and timestamp {literal(str(now))})"
     else:
         texts = ["null", "null"]
@@ -161,13 +163,15 @@ def _bins(column: Column, row: Mapping[str, Any]) -> str | None:
     distinct = row["distinct_count"]
     if column.kind == "text":
         return column.sql if 0 < distinct <= CATEGORIES else None
-    if column.kind == "counted" or not distinct:
+    if column.kind == "counted" or row["minimum"] is None:  # no value at all, or none that is finite
         return None
     if column.kind == "time":  # as text: Python knows neither infinity nor years before the first
         if distinct <= BINS:
             return f"cast({column.sql} as varchar)"
         width = _width_of_time(row)
-        return None if width is None else f"cast(time_bucket({width}, cast({column.sql} as timestamp)) as varchar)"
+        if width is None:
+            return None
+        return f"cast(time_bucket({width}, try_cast({column.sql} as timestamp)) as varchar)"
     if distinct <= BINS:
         return column.sql
     low, high = _ends(row)
@@ -175,7 +179,8 @@ def _bins(column: Column, row: Mapping[str, Any]) -> str | None:
         return None
     step = _round_up((high - low) / (BINS - 1))
     first, last = floor(low / step), floor(low / step) + BINS - 1
-    return f"cast({step!r} * least({last}, greatest({first}, floor({column.sql} / {step!r}))) as double)"
+    kind = "float" if max(-low, high) < FLOAT_RANGE else "double"
+    return f"cast({step!r} * least({last}, greatest({first}, floor({column.sql} / {step!r}))) as {kind})"
 
 
 def _round_up(width: float) -> float:
