@@ -94,6 +94,10 @@ class _Trace:
                 for one in value if isinstance(value, list) else [value]:
                     if isinstance(one, exp.Expr):
                         found = found.union(*self._columns_in(one, scope))
+            query = scope.expression
+            if isinstance(query, exp.Select) and (group := query.args.get("group")) and group.args.get("all"):
+                for one in query.selects:
+                    found = found.union(*(() if one.find(exp.AggFunc) else self._columns_in(one, scope)))
         return found
 
     def _parts(self, scope: Scope, name: str) -> Iterator[set[Read]]:
@@ -103,7 +107,10 @@ class _Trace:
             place = selects.index(name) if name in selects else None
             for part in scope.set_operation_scopes:
                 names = _names(part.expression)
-                yield self.of(part, names[place]) if place is not None and place < len(names) else {UNKNOWN}
+                if expression.args.get("by_name"):
+                    yield self.of(part, name) if name in names else set()  # it is null in this part
+                else:
+                    yield self.of(part, names[place]) if place is not None and place < len(names) else {UNKNOWN}
         elif isinstance(expression, exp.Query):
             selected = [one for one in expression.selects if one.alias_or_name == name]
             if not selected:
@@ -114,6 +121,11 @@ class _Trace:
             yield from self._columns_in(expression, scope)
 
     def _columns_in(self, expression: exp.Expr, scope: Scope) -> Iterator[set[Read]]:
+        named = {window.alias for window in expression.find_all(exp.Window) if window.alias}
+        for window in scope.expression.args.get("windows") or () if named else ():
+            if window.name in named:  # over w, … window w as (…)
+                for part in (*(window.args.get("partition_by") or ()), window.args.get("order")):
+                    yield from self._columns_in(part, scope) if part else ()
         for column in expression.find_all(exp.Column):
             if _is_parameter(column):
                 continue
@@ -121,7 +133,9 @@ class _Trace:
             while owner is not None and column.table not in owner.sources:
                 owner = owner.parent
             if owner is None:
-                if column.table or column.name not in self.parameters:
+                if not column.table and column.name in _names(scope.expression):  # distinct on (a name of its own)
+                    yield self.of(scope, column.name)
+                elif column.table or column.name not in self.parameters:
                     yield {UNKNOWN}
                 continue
             source = owner.sources[column.table]

@@ -49,11 +49,27 @@ def test_what_decides_on_the_rows_is_told_apart_from_what_the_values_are_made_of
         ("select count(*) as x from shop.core.orders", "none"),
         ("with recursive x as (select 1 as x union all select x + 1 from x where x < 3) select x from x", "none"),
         ("select order_id * as_of as x from shop.core.orders", "one"),
+        ("select days as x from shop.core.orders union by name select 1 as y, days as x from shop.core.orders", "days"),
+        ("select count(*) over w as x from shop.core.orders window w as (partition by order_id)", "one"),
+        ("select count(*) over w as x from shop.core.orders window w as (order by order_id, client_id)", "own"),
     ],
 )
 def test_columns_of_many_forms_are_followed(sql: str, expected: str) -> None:
     wanted = {"both": {"orders.order_id", "clients.client_id"}, "one": {"orders.order_id"}, "none": set()}
+    wanted |= {"own": {"orders.order_id", "orders.client_id"}}
     assert traced(sql, "as_of")["x"] == {**wanted, "days": {"orders.days"}}[expected]
+
+
+@pytest.mark.parametrize(
+    "sql",
+    [
+        "select city, count(*) as clients from shop.core.clients group by all",
+        "select distinct on (city) city, born from shop.core.clients",
+        "select distinct on (place) city as place, born from shop.core.clients",
+    ],
+)
+def test_groups_are_found_however_they_are_written(sql: str) -> None:
+    assert traced(sql)[ROWS] == {"clients.city"}
 
 
 def test_what_cannot_be_followed_says_so() -> None:
