@@ -50,7 +50,7 @@ REMEDY = "Fix it in its sources.yml; CONTRIBUTING.md, Â«Add a table of your ownÂ
 
 def _canonical_type(data_type: str) -> str:
     try:
-        name = _name_of_type(data_type)
+        name = name_of_type(data_type)
     except duckdb.Error:
         raise ValueError(f"is {data_type!r}, which is not a type of DuckDB") from None
     if name in UNKEPT_TYPES:
@@ -215,7 +215,7 @@ def _any_database() -> duckdb.DuckDBPyConnection:
 
 
 @cache
-def _name_of_type(kind: str) -> str:
+def name_of_type(kind: str) -> str:
     """Return DuckDB's own name of a type: int8 and long are bigint, dec(18,4) is decimal(18,4)."""
     with _any_database().cursor() as connection:
         described = connection.execute(f"describe select cast(null as {kind}) as value").fetchall()

@@ -5,13 +5,15 @@ import json
 import logging
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 from flows.config.contract import SYSTEM_COLUMNS
 from flows.config.settings import DataFolder, template_folder
 from flows.core.errors import WarehouseError
 from flows.core.redaction import scrub
-from flows.site.column_lineage import ROWS, UNKNOWN, Place, schema_of, trace_columns
+from flows.site import column_lineage
+from flows.site.column_lineage import ROWS, Place, schema_of, trace_columns
 from flows.site.facts import UNRESOLVED, Column, ColumnRef, Origin, Table
 from flows.site.memory import read_memory, write_memory
 from flows.site.project import tables_of
@@ -23,6 +25,9 @@ from flows.warehouse.releases import newest_release, release_file
 logger = logging.getLogger(__name__)
 
 MEMORY = "site.json"
+TRACING = hashlib.sha256(Path(column_lineage.__file__).read_bytes()).hexdigest()
+"""The code that traces columns: what another one has found is traced again."""
+
 BEGINNINGS = ("sources", "seeds")
 """Layers at which the way of a column begins."""
 
@@ -39,16 +44,17 @@ def with_lineage(dbt: Dbt, tables: Mapping[str, Table]) -> dict[str, Table]:
     place = dbt.folder.target / MEMORY
     memory = read_memory(place) or read_memory(template_folder().target / MEMORY)
     sql = compiled_sql(dbt, tables, memory)
-    places = {_place(dbt, key): key for key in tables}
+    places = {_folded(_place(dbt, key)): key for key in tables}
     traced, kept = {}, memory.get("traced", {})
     for key, text in sql.items():
         table = tables[key]
         known = {_place(dbt, parent): _columns(tables[parent]) for parent in table.reads if parent in tables}
-        mark = hashlib.sha256(json.dumps([text, sorted(map(repr, known.items()))]).encode()).hexdigest()[:32]
+        read = [TRACING, text, sorted(map(repr, known.items()))]
+        mark = hashlib.sha256(json.dumps(read).encode()).hexdigest()[:32]
         if kept.get(key, [""])[0] == mark:
             traced[key] = kept[key]
         else:
-            traced[key] = [mark, _trace(text, known, places, table.parameters)]
+            traced[key] = [mark, _trace(text, known, places, table)]
     write_memory(place, {"code": hash_code(dbt.variables), "sql": sql, "traced": traced})
     ways = Ways(tables, {key: one[1] for key, one in traced.items()})
     return {key: ways.complete(table, sql.get(key, "")) for key, table in tables.items()}
@@ -81,14 +87,23 @@ def compiled_sql(dbt: Dbt, tables: Mapping[str, Table], memory: Mapping[str, Any
     return {key: scrub(text.strip()) for key, text in found.items() if key in tables and text}
 
 
-def _trace(
-    sql: str, known: Mapping[Place, Mapping[str, str]], places: Mapping[Place, str], parameters: Sequence[str]
-) -> Traced:
-    found = trace_columns(sql, schema_of(known), parameters)
+def _trace(sql: str, known: Mapping[Place, Mapping[str, str]], places: Mapping[Place, str], table: Table) -> Traced:
+    """Return what was traced, with names as they are written: sqlglot makes small letters of them."""
+    found = trace_columns(sql, schema_of(known), table.parameters)
+    own = {column.name.lower(): column.name for column in table.columns}
+    written = {_folded(place): {name.lower(): name for name in columns} for place, columns in known.items()}
     return {
-        column: sorted([places.get(place, "") if place != UNKNOWN[0] else "", name] for place, name in reads)
+        own.get(column.lower(), column): sorted(
+            [places.get(_folded(place), ""), written.get(_folded(place), {}).get(name.lower(), name)]
+            for place, name in reads
+        )
         for column, reads in found.items()
     }
+
+
+def _folded(place: Place) -> Place:
+    database, schema, name = place
+    return database.lower(), schema.lower(), name.lower()
 
 
 def _place(dbt: Dbt, key: str) -> Place:
@@ -108,6 +123,7 @@ class Ways:
         self._tables = tables
         self._traced = traced
         self._found: dict[ColumnRef, frozenset[ColumnRef]] = {}
+        self._classes: dict[ColumnRef, str] = {}
 
     def complete(self, table: Table, sql: str) -> Table:
         """Return a table with its SQL and the origins of its columns and rows."""
@@ -139,17 +155,21 @@ class Ways:
         return self._found[place]
 
     def _inherited(self, column: Column) -> Column:
-        """Return a column with the class of the only column that it is made of, if it says none and has its type."""
-        origin, seen = column.origin, set()
-        while not column.personal and not column.is_classed and origin and len(origin.reads) == 1:
-            ((key, name),) = origin.reads
-            if key in seen:
-                break
-            seen.add(key)
-            parent = next((one for one in self._tables[key].columns if one.name == name), None)
-            if parent is None or parent.data_type.partition("(")[0] != column.data_type.partition("(")[0]:
-                break
-            if parent.personal:
-                return replace(column, personal=parent.personal)
+        """Return a column with the classes of what it is made of, if it says none, and all of that is personal."""
+        reads = column.origin.reads if column.origin else ()
+        if column.personal or column.is_classed or not reads:
+            return column
+        classes = {self._class_of(place, column.data_type) for place in reads}
+        return column if "" in classes else replace(column, personal=", ".join(sorted(classes)))
+
+    def _class_of(self, place: ColumnRef, kind: str) -> str:
+        """Return the class of a column that another one of a type is made of; empty if that has a type of its own."""
+        (key, name), wanted = place, kind.partition("(")[0]
+        column = next((one for one in self._tables[key].columns if one.name == name), None)
+        if column is None or column.data_type.partition("(")[0] != wanted:
+            return ""
+        if place not in self._classes:
+            self._classes[place] = column.personal  # of a way that leads to itself
             origin = self._origin(key, name) if key in self._traced else None
-        return column
+            self._classes[place] = self._inherited(replace(column, origin=origin)).personal
+        return self._classes[place]

@@ -85,7 +85,7 @@ def _watermark(raw: RawTable, table: Table, cursor: str) -> str:
     text = raw.last_commit().get("watermark")
     if not text or any(column.personal for column in table.columns if column.name == cursor):
         return ""
-    stored = json.loads(text)
+    stored = json.loads(json.loads(text) or "null")  # the log keeps the text of a watermark as JSON
     if not isinstance(stored, dict):
         return ""
     if "time" in stored:

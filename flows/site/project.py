@@ -6,7 +6,7 @@ from dataclasses import replace
 from datetime import timedelta
 from typing import Any
 
-from flows.config.contract import PERSONAL_TAGS
+from flows.config.contract import PERSONAL_TAGS, name_of_type
 from flows.config.declared_features import features_of
 from flows.config.variables import declared_variables
 from flows.site.facts import Check, Column, Feature, Label, Relation, Table
@@ -98,6 +98,8 @@ def split_description(markdown: str) -> tuple[str, str, str]:
 
 def _columns(node: Any, unique: Sequence[str], manifest: Any) -> tuple[Column, ...]:
     columns = {name: _column(column, unique) for name, column in node.columns.items()}
+    if node.resource_type == "source":  # a contract may write a type in another way than the lake and the releases
+        columns = {name: replace(one, data_type=name_of_type(one.data_type)) for name, one in columns.items()}
     if node.resource_type == "snapshot":
         columns |= {name: Column(name, "", text) for name, text in SNAPSHOT_COLUMNS.items() if name not in columns}
     filled = manifest.nodes.get(f"model.{node.package_name}.{node.name.removeprefix(DEFAULT)}")

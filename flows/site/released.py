@@ -150,8 +150,11 @@ def _typed(columns: Sequence[Column], types: Mapping[str, str]) -> list[Column]:
     """Return the columns that the release has, in its order and with its types; else the declared ones."""
     if not types:
         return list(columns)
-    known = {column.name: column for column in columns}
-    return [replace(known.get(name, Column(name, kind)), data_type=kind) for name, kind in types.items()]
+    known = {column.name.casefold(): column for column in columns}
+    return [
+        replace(known.get(name.casefold(), Column(name, kind)), name=name, data_type=kind)
+        for name, kind in types.items()
+    ]
 
 
 def _results(checks: Sequence[Check], releases: Sequence[ReleaseFacts]) -> list[Check]:
@@ -200,10 +203,17 @@ def safe_text(value: str | None, column: Column) -> str:
         return f"‹{column.personal}›"
     if column.data_type.startswith("blob"):
         return "‹bytes›"
-    is_number = PLAIN.fullmatch(column.data_type) or column.data_type.endswith("]")
-    is_unknown = not is_number and (LIKE_AN_ADDRESS.search(value) or HOLDS_STRUCTURE.match(value))
-    text = " ".join((shape(value) if is_unknown else value).split())
+    text = " ".join((shape(value) if _is_unknown(value, column.data_type) else value).split())
     return text if len(text) <= LONGEST else f"{text[:LONGEST]}…"
+
+
+def _is_unknown(value: str, kind: str) -> bool:
+    """Tell whether a value looks like an address or a record, or holds one as an element of a list."""
+    element, is_list = kind.partition("[")[0], kind.endswith("]")
+    if PLAIN.fullmatch(element):
+        return False
+    is_record = "{" in value if is_list and element == "varchar" else HOLDS_STRUCTURE.match(value)
+    return bool(is_record or LIKE_AN_ADDRESS.search(value))
 
 
 def changes_between(before: ReleaseFacts | None, after: ReleaseFacts, tables: Mapping[str, Table]) -> list[Change]:

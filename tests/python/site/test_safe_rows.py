@@ -1,16 +1,20 @@
 """Example rows and profiles of the docs site: no value of personal data is in them, however it came to its column."""
 
+import json
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
 
 import duckdb
 import pytest
 
 from flows.site.facts import Column, Origin, Profile, Table
-from flows.site.lineage import Ways
+from flows.site.lineage import Ways, _trace
+from flows.site.loads import _watermark
 from flows.site.profiles import with_profiles
-from flows.site.released import example_rows
+from flows.site.released import _typed, example_rows
 
 PERSON = "ada@example.com"
 
@@ -49,13 +53,25 @@ def test_examples_show_classes_shapes_and_beginnings_in_place_of_what_may_be_per
     assert second[6] == "2026-01-05"
 
 
-def test_a_column_has_the_class_of_the_only_one_that_it_is_made_of() -> None:
-    # Given a source with an email, and models that hand it on, that lower it, that measure it, and that say it is none
-    source = Table("s", "source table", "sources", "crm", "clients", columns=[Column("email", "varchar", "", "email")])
+def test_a_column_has_the_class_of_those_that_it_is_made_of_if_all_are_personal() -> None:
+    # Given a source with an email and a phone, and models that hand them on, join them, measure them, or say it is none
+    source = Table(
+        *("s", "source table", "sources", "crm", "clients"),
+        columns=[
+            Column("email", "varchar", "", "email"),
+            Column("phone", "varchar", "", "phone"),
+            *columns(id="varchar"),
+        ],
+    )
     step = Table("a", "view", "staging", "staging", "clients", columns=columns(mail="varchar"))
     mart = Table(
         *("m", "table", "marts", "growth", "clients"),
-        columns=[*columns(mail="varchar", length="bigint", both="varchar"), Column("area", "varchar", is_classed=True)],
+        columns=[
+            *columns(
+                mail="varchar", length="bigint", both="varchar", either="varchar", named="varchar", part="varchar"
+            ),
+            Column("area", "varchar", is_classed=True),
+        ],
     )
     traced = {
         "a": {"mail": [["s", "email"]]},
@@ -63,17 +79,23 @@ def test_a_column_has_the_class_of_the_only_one_that_it_is_made_of() -> None:
             "mail": [["a", "mail"]],
             "length": [["a", "mail"]],
             "both": [["a", "mail"], ["s", "email"]],
+            "either": [["s", "email"], ["s", "phone"]],
+            "named": [["s", "email"], ["s", "id"]],
+            "part": [["m", "area"]],
             "area": [["a", "mail"]],
         },
     }
     ways = Ways({one.key: one for one in (source, step, mart)}, traced)
 
-    # Then the text that is handed on has its class, and the others have their own
+    # Then texts that are made of personal ones alone have their classes, and the others have their own
     found = ways.complete(mart, "select 1")
     assert {column.name: column.personal for column in found.columns} == {
         "mail": "email",
         "length": "",
-        "both": "",
+        "both": "email",
+        "either": "email, phone",
+        "named": "",
+        "part": "",
         "area": "",
     }
     assert found.columns[0].origin == Origin([("a", "mail")], [("s", "email")])
@@ -101,3 +123,64 @@ def test_profiles_of_personal_columns_are_counts_alone(tmp_path: Path) -> None:
     assert note.profile is not None
     assert note.profile.minimum == note.profile.histogram[0].label == "aaa@aaa.aaa"
     assert with_profiles(tables, file, "r1")["m"].history == [("r1", 3)]
+
+
+def test_columns_are_followed_whatever_letters_their_names_have() -> None:
+    # Given a source whose contract writes a table and columns in capitals, and a model that quotes them
+    known = {("shop", "Clinic", "Patients"): {"Full Name": "varchar", "ÄRZTIN": "varchar"}}
+    places = {("shop", "clinic", "patients"): "s"}
+    model = Table("m", "table", "marts", "growth", "patients", columns=columns(**{"Name of all": "varchar"}))
+
+    # When its columns are traced, then the names are those of the contract and of the model
+    sql = 'select "Full Name" || "ÄRZTIN" as "Name of all" from shop."Clinic"."Patients"'
+    assert _trace(sql, known, places, model)["Name of all"] == [["s", "Full Name"], ["s", "ÄRZTIN"]]
+
+
+def test_examples_show_the_shape_of_what_a_list_holds(database: duckdb.DuckDBPyConnection) -> None:
+    # Given lists of texts, of records and of numbers
+    kinds = {
+        "mails": f"['{PERSON}']",
+        "records": f"[{{'name': 'Ada', 'mail': '{PERSON}'}}]",
+        "messages": """['{"name": "Ada"}']""",
+        "colours": "['red', 'blue']",
+        "parts": "[1.5, 2.5]",
+        "fixed": f"['{PERSON}']::varchar[1]",
+    }
+    database.execute(f"create table lists as select {', '.join(f'{sql} as {name}' for name, sql in kinds.items())}")
+    listed = [Column(name, kind.lower()) for name, kind, *_ in database.execute("describe lists").fetchall()]
+
+    # Then addresses and records among them have their shape, and the others are as they are
+    (row,) = example_rows(database, "lists", Table("t", "table", "marts", "main", "lists", columns=listed))
+    assert not [value for value in row if "ada" in value.lower() or "example.com" in value]
+    assert row[3:5] == ["[red, blue]", "[1.5, 2.5]"]
+
+
+def test_a_class_is_found_however_a_column_is_written() -> None:
+    declared = [Column("Phone", "varchar", "How to call.", "phone"), Column("day", "date")]
+    found = _typed(declared, {"phone": "varchar", "day": "date"})
+    assert [(one.name, one.personal) for one in found] == [("phone", "phone"), ("day", "")]
+
+
+@pytest.mark.parametrize(
+    ("watermark", "shown"),
+    [
+        (None, ""),
+        ({"time": "2026-03-01T23:07:34.123456"}, "2026-03-01 23:07:34"),
+        ({"value": "2026-03-01 23:07:34"}, "2026-03-01 23:07:34"),
+        ({"value": 12}, "12"),
+        ({"number": "0012"}, ""),
+        ({"value": "Ada"}, ""),
+        ({"topic_id": "x", "offsets": {"0": 5}}, "offsets"),
+        ([3], ""),
+    ],
+)
+def test_the_watermark_of_a_source_is_shown_as_its_log_keeps_it(watermark: object, shown: str) -> None:
+    # Given a table whose last batch has a watermark, which the log keeps as JSON of its text
+    text = json.dumps(None if watermark is None else json.dumps(watermark))
+    raw: Any = SimpleNamespace(last_commit=lambda: {"watermark": text})
+    clients = Table("s", "source table", "sources", "crm", "clients", columns=columns(changed="timestamp"))
+
+    # Then it can be read, and that of a personal cursor is hidden
+    assert _watermark(raw, clients, "changed") == shown
+    personal = replace(clients, columns=[Column("changed", "timestamp", personal="birth_date")])
+    assert _watermark(raw, personal, "changed") == ""
