@@ -10,16 +10,21 @@
     {%- set limits = get_limits(limits, warn_effect=0, error_effect=0.2) -%}
     {%- set warm_up = cadence.warm_up if warm_up is none else warm_up %}
 
+    {% call(is_chosen, is_open) look_at_units(at, every, model) %}
+
     with rows_counted as (
 
         select
             {{ begin_unit(at, every) }} as unit_at,
             cast({{ column }} as varchar) as category,
-            count(*) as row_count
+            count(case when {{ is_chosen }} then 1 end) as row_count,
+            count(*) as known_count
         from {{ model }}
         where
             {{ at }} is not null and {{ column }} is not null and ({{ where }})
-            and {{ fits_open_unit(at, every, model) }}
+            {%- if not is_open %}
+            and {{ is_chosen }}
+            {%- endif %}
             and {{ at }} >= (
                 select max({{ at }}) - interval '{{ 2 * cadence.reach }}' {{ every }} from {{ model }}
             )
@@ -41,7 +46,8 @@
         select
             category,
             coalesce(sum(case when age <= {{ last }} then row_count end), 0) as tested_count,
-            coalesce(sum(case when age > {{ last }} then row_count end), 0) as earlier_count
+            coalesce(sum(case when age > {{ last }} then row_count end), 0) as earlier_count,
+            coalesce(sum(case when age > {{ last }} then known_count end), 0) as known_count
         from units_ordered
         group by category
 
@@ -74,7 +80,7 @@
         select
             *,
             case
-                when earlier_count = 0 and tested_count >= {{ fewest_rows }}
+                when known_count = 0 and tested_count >= {{ fewest_rows }}
                     then {{ class_anomaly('(2 * sqrt(tested_count))', 'tested_share', 'history_count', warm_up, limits) }}
                 when tested_count = 0
                     then {{ class_anomaly('expected_score', 'earlier_share', 'history_count', warm_up, limits) }}
@@ -88,7 +94,7 @@
 
         select
             *,
-            case when earlier_count = 0
+            case when known_count = 0
                 then
                     '{{ column }} has the new value ' || category || ' in ' || tested_count || ' of '
                     || all_tested_count || ' rows'
@@ -101,5 +107,7 @@
     )
 
     {{ report_anomalies('findings_worded', ['category', 'tested_count', 'tested_share', 'earlier_share']) }}
+
+    {% endcall %}
 
 {% endtest %}

@@ -12,6 +12,8 @@
     {%- set cadence = get_cadence(every) -%}
     {%- set warm_up = cadence.warm_up if warm_up is none else warm_up %}
 
+    {% call(is_chosen, is_open) look_at_units(at, every, model) %}
+
     with rows_read as (
 
         select
@@ -20,7 +22,7 @@
         from {{ model }}
         where
             {{ at }} is not null and {{ column }} is not null and ({{ where }})
-            and {{ fits_open_unit(at, every, model) }}
+            and {{ is_chosen }}
             and {{ at }} >= (
                 select max({{ at }}) - interval '{{ 2 * cadence.reach }}' {{ every }} from {{ model }}
             )
@@ -178,5 +180,7 @@
     )
 
     {{ report_anomalies('findings_worded', ['unit_at', 'row_count', 'psi', 'ks', 'usual_psi']) }}
+
+    {% endcall %}
 
 {% endtest %}

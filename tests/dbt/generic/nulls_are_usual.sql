@@ -5,6 +5,8 @@
     {%- set limits = get_limits(limits, warn_score=3.5, warn_effect=0.02, error_effect=0.2) -%}
     {%- set warm_up = cadence.warm_up if warm_up is none else warm_up %}
 
+    {% call(is_chosen, is_open) look_at_units(at, every, model) %}
+
     with nulls_counted as (
 
         select
@@ -16,7 +18,7 @@
         from {{ model }}
         where
             {{ at }} is not null and ({{ where }})
-            and {{ fits_open_unit(at, every, model) }}
+            and {{ is_chosen }}
             and {{ at }} >= (
                 select max({{ at }}) - interval '{{ 6 * cadence.reach }}' {{ every }} from {{ model }}
             )
@@ -91,5 +93,7 @@
     )
 
     {{ report_anomalies('findings_worded', ['column_name', 'unit_at', 'null_share', 'expected_share', 'score']) }}
+
+    {% endcall %}
 
 {% endtest %}

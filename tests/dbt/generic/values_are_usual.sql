@@ -13,6 +13,8 @@
         {%- do exceptions.raise_compiler_error("A scale is 'linear' or 'log', and not " ~ scale ~ '.') -%}
     {%- endif %}
 
+    {% call(is_chosen, is_open) look_at_units(at, every, model) %}
+
     with units_measured as (
 
         select
@@ -25,7 +27,7 @@
             {%- if scale == 'log' %}
             and {{ value }} > 0
             {%- endif %}
-            and {{ fits_open_unit(at, every, model) }}
+            and {{ is_chosen }}
             and {{ at }} >= (
                 select max({{ at }}) - interval '{{ 6 * cadence.reach }}' {{ every }} from {{ model }}
             )
@@ -67,10 +69,14 @@
 
         select
             *,
+            {%- if is_open %}
             case
                 when stuck_score >= {{ limits.stuck_score }} and history_count >= {{ warm_up }} then 1
                 else 0
             end as stuck_level,
+            {%- else %}
+            0 as stuck_level,
+            {%- endif %}
             {{ class_anomaly(
                 'score', compare_counts('mean_value', 'expected_value'), 'history_count', warm_up, limits
             ) }} as value_level
@@ -95,5 +101,7 @@
     )
 
     {{ report_anomalies('findings_worded', ['series_name', 'unit_at', 'mean_value', 'expected_value', 'score']) }}
+
+    {% endcall %}
 
 {% endtest %}

@@ -207,13 +207,13 @@ def test_a_number_that_most_rows_have_does_not_hide_a_fall_below_it(
 
 
 @pytest.mark.parametrize("scale", ["linear", "log"])
-def test_a_value_that_never_moved_and_jumps_is_found_once(database: duckdb.DuckDBPyConnection, scale: str) -> None:
+def test_a_value_that_never_moved_and_jumps_is_found(database: duckdb.DuckDBPyConnection, scale: str) -> None:
     """Its spread is zero, by which no jump could be divided."""
     for newest, found in ((5, []), (500, [2])):
         make(database, [20] * 40, amount=f"if(unit = 39, {newest}, 5)")
         assert levels(database, "values_are_usual", value="amount", scale=scale) == found
     make(database, [20] * 41, amount="if(unit > 38, 500, 5)")
-    assert levels(database, "values_are_usual", value="amount", scale=scale) == []
+    assert levels(database, "values_are_usual", value="amount", scale=scale) == [2]
 
 
 @pytest.mark.parametrize(
@@ -241,10 +241,50 @@ def test_an_open_day_is_compared_with_the_same_hours_of_other_days(
         celsius=f"if({is_night}, 2, 8) + (place * 37 + unit * 11) % 7 / 10",
     )
     database.execute("delete from events where unit = 39 and place % 24 > 6")
+    database.execute(f"update events set channel = 'kiosk' where {is_odd} and place % 24 < 7")
     if test == "nulls_are_usual":  # a night with customers is no finding, and a day without is one
         database.execute(f"update events set customer = if({is_odd}, null, 'C1') where place % 24 < 7")
     options = {"at": "sold_at", **options}
     assert bool(run_test(database, test, "events", **options)) is is_found
+
+
+@pytest.mark.parametrize(
+    ("test", "options"),
+    [
+        ("nulls_are_usual", {"columns": ["customer"]}),
+        ("categories_are_usual", {"column": "channel"}),
+        ("distribution_is_usual", {"column": "channel", "kind": "category"}),
+        ("distribution_is_usual", {"column": "celsius"}),
+        ("values_are_usual", {"value": "celsius"}),
+    ],
+)
+@pytest.mark.parametrize(("is_odd", "is_found"), [("false", False), ("unit = 38 and place % 24 > 12", True)])
+def test_the_end_of_a_day_is_compared_by_the_first_run_of_the_next(
+    database: duckdb.DuckDBPyConnection, test: str, options: dict[str, Any], is_odd: str, is_found: bool
+) -> None:
+    """A run at two in the morning, each night, is the first that sees the afternoon before."""
+    make(
+        database,
+        [480] * 40,
+        sold_at="started_at + to_seconds(3600 * (place % 24) + 60 * (place // 24))",
+        channel=f"if({is_odd}, 'kiosk', 'web')",
+        customer=f"if({is_odd}, null, 'C1')",
+        celsius=f"if({is_odd}, 8, 2) + hash(1000 * unit + place) % 7 / 10",
+    )
+    database.execute("delete from events where unit = 39 and place % 24 > 1")
+    found = run_test(database, test, "events", **{"at": "sold_at", **options})
+    assert bool(found) is is_found
+
+
+def test_a_category_of_afternoons_is_not_new_in_a_morning(database: duckdb.DuckDBPyConnection) -> None:
+    make(
+        database,
+        [480] * 40,
+        sold_at="started_at + to_seconds(3600 * (place % 24))",
+        channel="if(place % 24 > 12 or (unit = 39 and place > 100), 'store', 'web')",
+    )
+    database.execute("delete from events where unit = 39 and place % 24 > 6")
+    assert run_test(database, "categories_are_usual", "events", at="sold_at", column="channel") == []
 
 
 def test_a_sensor_that_is_stuck_or_jumps_is_found_by_its_name(database: duckdb.DuckDBPyConnection) -> None:

@@ -95,6 +95,7 @@ WATCHES: tuple[tuple[str, dict[str, Any]], ...] = (
 ODD = {
     "volume_is_usual": {"2011-04-29": "a royal wedding", "2011-08-29": "a bank holiday"},
     "nulls_are_usual": {"2011-01-28": "51 of 100 invoices are corrections of the stock, without customer and price"},
+    "distribution_is_usual": {"2011-04-06": "43 of 89 invoices are corrections of the stock, without a price"},
     "amount": {"2011-06-10": "a posting of 38,970 by hand", "2011-12-09": "one order of 168,469.60"},
     "price": {
         "2011-02-21": "a fee",
