@@ -5,7 +5,7 @@ Datasets are tables, not rows: names, types, descriptions, owners and counts. No
 
 import logging
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from importlib.metadata import version
 from typing import TYPE_CHECKING, Any
@@ -13,7 +13,7 @@ from uuid import UUID, uuid5
 
 from flows.config.settings import DataFolder, lineage_place
 from flows.core.clock import utc_now
-from flows.core.errors import WarehouseError
+from flows.core.errors import GateFailed, HeldBack, WarehouseError
 from flows.core.redaction import scrub
 from flows.ingest.load import LoadResult
 from flows.warehouse.project_map import Node, ProjectMap
@@ -120,7 +120,7 @@ class Lineage:
             of = parent_run.Run(str(self.run_id)), parent_run.Job(self.namespace, parent)
             facets["parent"] = parent_run.ParentRunFacet(*of)
         if error is not None:
-            facets["errorMessage"] = error_message_run.ErrorMessageRunFacet(scrub(str(error)), "Python")
+            facets["errorMessage"] = error_message_run.ErrorMessageRunFacet(_describe(error), "Python")
         kind = job_type_job.JobTypeJobFacet("BATCH", "DBT" if job.startswith("dbt.") else "PREFECT", "JOB")
         return RunEvent(
             eventTime=f"{(at or utc_now()).isoformat()}Z",
@@ -173,6 +173,15 @@ class Lineage:
 
     def _id(self, name: str) -> UUID:
         return uuid5(self.run_id, name)
+
+
+def _describe(error: WarehouseError) -> str:
+    """Return what has failed, without the keys of rows and without the next command, which may name a path."""
+    if isinstance(error, HeldBack):
+        return "; ".join(map(_describe, error.causes))
+    if isinstance(error, GateFailed):
+        return scrub("; ".join(str(replace(finding, rows=())) for finding in error.findings))
+    return scrub(str(error).partition("\n")[0])
 
 
 def send_lineage(events: Iterable["RunEvent"]) -> None:

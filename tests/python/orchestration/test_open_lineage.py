@@ -13,7 +13,7 @@ import pytest
 
 from flows.config.settings import DataFolder
 from flows.core.clock import utc_now
-from flows.core.errors import SourceFailed
+from flows.core.errors import Finding, GateFailed, HeldBack, SourceFailed
 from flows.core.names import TableName
 from flows.ingest.load import LoadResult
 from flows.lake.counts import Counts
@@ -141,6 +141,15 @@ def test_a_failed_run_says_why(lineage: Lineage, tmp_path: Path) -> None:
     require_valid(end)
     assert end["eventType"] == "FAIL"
     assert end["run"]["facets"]["errorMessage"]["message"].startswith("sales.orders: connection refused")
+
+
+def test_a_failed_gate_is_told_without_the_keys_of_rows_and_without_a_path(lineage: Lineage, tmp_path: Path) -> None:
+    finding = Finding("daily_sales", "test x: Every amount is positive", 3, ("order_id=canary-7",))
+    gate = GateFailed("build", (finding,), "Look: duckdb.connect('/home/ada/data/warehouse.duckdb')")
+    for error in (gate, HeldBack((gate,), ("daily_sales",), None)):
+        send_lineage(lineage.of_run("elt", error))
+        message = sent(tmp_path)[-1]["run"]["facets"]["errorMessage"]["message"]
+        assert message == "daily_sales: test x: Every amount is positive found 3 failures"
 
 
 def test_a_run_goes_on_if_no_server_takes_its_events(
