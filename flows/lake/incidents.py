@@ -11,7 +11,9 @@ import pyarrow as pa
 from flows.core.clock import utc_now
 from flows.lake.delta import append_rows, open_table, query
 
-Event = Literal["opened", "notified", "resolved"]
+Event = Literal["opened", "notified", "ended", "resolved"]
+"""An incident has ended if it is over, and no place has taken that message yet."""
+
 Severity = Literal["error", "warning"]
 INCIDENTS = pa.schema(
     [
@@ -56,19 +58,34 @@ class OpenIncident:
     is_notified: bool
 
 
-def open_incidents(lake: Path) -> dict[tuple[str, str], OpenIncident]:
-    """Return the incidents of a set that are not over, by their keys."""
+Incidents = dict[tuple[str, str], OpenIncident]
+"""Incidents by their keys."""
+
+
+def open_incidents(lake: Path) -> Incidents:
+    """Return the incidents of a set that are not over."""
+    return read_incidents(lake)[0]
+
+
+def read_incidents(lake: Path) -> tuple[Incidents, Incidents]:
+    """Return the incidents of a set that are not over, and those that are, but whose owner was not told so yet."""
     sql = "select table_name, kind, event, happened_at, severity, owner, text, remedy from {table} order by happened_at"
-    found: dict[tuple[str, str], OpenIncident] = {}
+    found: Incidents = {}
+    ended: Incidents = {}
     for table, kind, event, happened_at, severity, owner, text, remedy in query(open_table(_place(lake)), sql):
         key = (table, kind)
         if event == "opened":
-            found[key] = OpenIncident(Incident(table, kind, severity, owner, text, remedy), happened_at, False)
+            since = found[key].since if key in found else happened_at  # a warning that has become an error
+            found[key] = OpenIncident(Incident(table, kind, severity, owner, text, remedy), since, False)
+            ended.pop(key, None)
         elif event == "notified" and key in found:
             found[key] = OpenIncident(found[key].incident, found[key].since, True)
+        elif event == "ended" and key in found:
+            ended[key] = found.pop(key)
         elif event == "resolved":
             found.pop(key, None)
-    return found
+            ended.pop(key, None)
+    return found, ended
 
 
 def record(lake: Path, incidents: Iterable[Incident], event: Event) -> None:

@@ -55,20 +55,26 @@ def compose(
 def send(urls: Iterable[str], title: str, body: str, kind: str) -> bool:
     """Send a message to several places; tell whether one of them took it. Nothing is raised."""
     logging.getLogger("apprise").setLevel(logging.CRITICAL + 1)  # its own lines may hold a whole URL
-    from apprise import Apprise, NotifyFormat
+    from apprise import Apprise, NotifyFormat, OverflowMode
 
-    taken = False
-    for url in urls:
+    failed = []
+    places = list(urls)
+    for url in places:
         place = Apprise()
         try:
-            is_taken = place.add(url) and bool(
+            is_taken = place.add(url)
+            for service in place if "overflow=" not in url else ():  # a long message would be refused by most chats
+                service.overflow_mode = OverflowMode.SPLIT
+            is_taken = is_taken and bool(
                 place.notify(body=body, title=title, notify_type=kind, body_format=NotifyFormat.TEXT)
             )
         except Exception:  # noqa: BLE001 - whatever a place answers, the run is worth more than its alert
             is_taken = False
-        if not is_taken:
-            logger.warning("an alert was not taken by %s; the next run tries again", _host(url))
-        taken = taken or is_taken
+        failed += [] if is_taken else [url]
+    taken = len(failed) < len(places)
+    for url in failed:
+        what_next = "another place of its owner has it" if taken else "the next run tries again"
+        logger.warning("an alert was not taken by %s; %s", _host(url), what_next)
     return taken
 
 

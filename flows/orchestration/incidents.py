@@ -4,7 +4,7 @@ import logging
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 
-from flows.config.settings import DataFolder, command
+from flows.config.settings import DataFolder, alert_urls, command
 from flows.core.errors import (
     Finding,
     GateFailed,
@@ -18,7 +18,7 @@ from flows.core.errors import (
     WarehouseError,
 )
 from flows.core.redaction import scrub
-from flows.lake.incidents import Incident, open_incidents, record
+from flows.lake.incidents import Incident, read_incidents, record
 from flows.orchestration.alerts import send_alerts
 from flows.orchestration.events import emit_incident
 from flows.orchestration.run_lock import find_owner
@@ -52,7 +52,8 @@ def settle(
 ) -> None:
     """Bring the incidents of a set up to date: open what is new, close what was checked and is not found any more.
 
-    Owners are notified of both. An alert that no place took is tried again next time. A run does not fail for it.
+    Owners are notified of both, and if a warning becomes an error. An alert that no place took is tried again next
+    time. A run does not fail for it.
     """
     if folder.has_own_lake:  # a trial
         return
@@ -66,19 +67,23 @@ def _settle(
     folder: DataFolder, found: Mapping[tuple[str, str], Incident], is_checked: Callable[[Incident], bool]
 ) -> None:
     name, lake = folder.path.name, folder.lake
-    before = open_incidents(lake)
-    since = {key: f"{one.since:%Y-%m-%d %H:%M}" for key, one in before.items()}
-    new = [one for key, one in found.items() if key not in before]
+    before, ended = read_incidents(lake)
+    since = {key: f"{one.since:%Y-%m-%d %H:%M}" for key, one in (ended | before).items()}
+    worse = {key for key, one in before.items() if one.incident.severity == "warning"}
+    new = [one for key, one in found.items() if key not in before or (key in worse and one.severity == "error")]
     over = [one for key, one in before.items() if key not in found and is_checked(one.incident)]
-    unnotified = [one.incident for key, one in before.items() if not one.is_notified and one not in over]
+    unnotified = [one.incident for one in before.values() if not one.is_notified and one not in over]
     record(lake, new, "opened")
     for one in new:
         emit_incident(folder, one, is_over=False)
-    begun = [*new, *(found.get(one.key, one) for one in unnotified)]
-    record(lake, send_alerts(name, begun, "opened", since), "notified")
-    told = [one.incident for one in over if one.is_notified]
-    send_alerts(name, told, "resolved", since)
-    record(lake, [one.incident for one in over], "resolved")
+    begun = {one.key: one for one in [*(found.get(one.key, one) for one in unnotified), *new]}
+    record(lake, send_alerts(name, begun.values(), "opened", since), "notified")
+    waiting = [one.incident for key, one in ended.items() if key not in found]
+    told = [*(one.incident for one in over if one.is_notified), *waiting]
+    taken = send_alerts(name, told, "resolved", since)
+    untaken = {one.key for one in told if one not in taken and alert_urls(one.owner)}
+    record(lake, [one.incident for one in over if one.incident.key in untaken], "ended")
+    record(lake, [one for one in (*(one.incident for one in over), *waiting) if one.key not in untaken], "resolved")
     for ended in over:
         emit_incident(folder, ended.incident, is_over=True)
 
@@ -107,12 +112,12 @@ def settle_success(folder: DataFolder, warnings: Collection[Finding], options: s
     if folder.has_own_lake:
         return
     try:
-        before = open_incidents(folder.lake)
+        before, ended = read_incidents(folder.lake)
     except Exception as error:  # noqa: BLE001 - as in settle
         logger.warning("incidents cannot be read: %s", type(error).__name__)
         return
     was_late = any(kind == LATE for _, kind in before)
-    if warnings or before:
+    if warnings or before or ended:
         settle(
             folder,
             lambda project: [
@@ -162,12 +167,12 @@ def settle_drift(folder: DataFolder, drifted: Mapping[str, tuple[str, bool]], sc
         folder,
         lambda project: [
             Incident(
-                *(name, DRIFT, "error" if is_stopped else "warning", project.owner(name), _shortened(text)),
+                *(name, DRIFT, "error" if is_stopped else "warning", project.owner_of_use(name), _shortened(text)),
                 remedy=f"{command()} train {name} --again",
             )
             for name, (text, is_stopped) in drifted.items()
         ],
-        lambda one: one.kind == DRIFT and one.table in scored,
+        lambda one: one.kind == DRIFT and (one.table in scored or ProjectMap.read(folder).has_lost_use(one.table)),
     )
 
 

@@ -80,8 +80,8 @@ def exposure_states(folder: DataFolder, project: ProjectMap, late: Collection[La
     errors = [one.incident for one in open_incidents(folder.lake).values() if one.incident.severity == "error"]
     stopping = [one for one in errors if one.kind not in (*OF_JOBS, LATE)]
     states = []
-    for name in sorted(one["name"] for one in project.exposures.values()):
-        inputs, owner = project.inputs(name), project.owner(name)
+    for name, key in sorted((one["name"], key) for key, one in project.exposures.items()):
+        inputs, owner = project.inputs(key), project.owner(key)
         blocked = [one for one in stopping if not one.table or one.table in inputs]
         behind = [one for one in late if one.table in inputs]
         promised = slas[name].fresh_within if name in slas else None

@@ -43,9 +43,10 @@ class ProjectMap:
     def owner(self, name: str) -> str:
         """Return the owner of a table, source or exposure; empty if none is named.
 
-        A source is its `meta.owner`'s, else of those whose staging model reads it.
+        A source is its `meta.owner`'s, else of those whose staging model reads it. dbt's unique id is a name, too:
+        a use may be called like a table.
         """
-        key = self._keys.get(name, "")
+        key = name if name in self.exposures else self._keys.get(name, "")
         if key in self.exposures:
             return str((self.exposures[key].get("owner") or {}).get("name") or "")
         if key in self.nodes:
@@ -55,6 +56,14 @@ class ProjectMap:
         readers = (one for one in self.nodes.values() if key in (one.get("depends_on") or {}).get("nodes", ()))
         groups = (self._group_of(one) for one in readers if one.get("resource_type") == "model")
         return self.owner_of_group(str(meta_of(self.sources[key]).get("owner") or next(filter(None, groups), "")))
+
+    def owner_of_use(self, name: str) -> str:
+        """Return the owner of an exposure, also of one that is called like a table."""
+        return self.owner(next((key for key, one in self.exposures.items() if one["name"] == name), name))
+
+    def has_lost_use(self, name: str) -> bool:
+        """Tell whether the project has exposures, and none of the name any more."""
+        return bool(self.exposures) and all(one["name"] != name for one in self.exposures.values())
 
     def _group_of(self, node: Node) -> str:
         return str((node.get("config") or {}).get("group") or node.get("group") or "")
@@ -72,11 +81,14 @@ class ProjectMap:
         return None if node is None else str(node.get("schema"))
 
     def inputs(self, name: str) -> Collection[str]:
-        """Return the names of all tables and sources that a table or exposure is made of, itself among them."""
+        """Return the names of all tables and sources that a table or exposure is made of, itself among them.
+
+        An exposure is found by dbt's unique id, too, since it may be called like a table.
+        """
         names = {key: one for one, key in self._keys.items()}
         everything: dict[str, Node] = {**self.exposures, **self.nodes}
         seen: set[str] = set()
-        waiting: Sequence[str] = [self._keys.get(name, "")]
+        waiting: Sequence[str] = [name if name in self.exposures else self._keys.get(name, "")]
         while waiting:
             key, *rest = waiting
             waiting = rest

@@ -170,6 +170,85 @@ def test_an_alert_that_no_place_takes_is_logged_by_its_host_and_tried_again(
     assert len(alerts.messages("finance")) == 1
 
 
+def test_a_message_that_it_is_over_is_tried_again_too(
+    folder: DataFolder, alerts: AlertServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # Given an incident of which the owner was notified, and whose place is away when it is over
+    fail(folder, gate("daily_sales"))
+    assert len(alerts.messages("finance")) == 1
+    monkeypatch.setenv("ML_WAREHOUSE_ALERTS_FINANCE_DEPARTMENT", "json://127.0.0.1:9/away")
+    succeed(folder)
+    assert open_incidents(folder.lake) == {}
+
+    # When the place is back, then the next run tells it, once
+    monkeypatch.setenv("ML_WAREHOUSE_ALERTS_FINANCE_DEPARTMENT", alerts.url("finance"))
+    succeed(folder)
+    succeed(folder)
+    assert ["daily_sales, build gate: resolved" in text for text in alerts.messages("finance")] == [True]
+
+
+def test_a_place_that_fails_beside_one_that_takes_the_alert_is_not_promised_another_try(
+    folder: DataFolder, alerts: AlertServer, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    places = f"json://127.0.0.1:9/away {alerts.url('finance')}"
+    monkeypatch.setenv("ML_WAREHOUSE_ALERTS_FINANCE_DEPARTMENT", places)
+    fail(folder, gate("daily_sales"))
+    assert "not taken by json://127.0.0.1; another place of its owner has it" in caplog.text
+    assert "tries again" not in caplog.text
+
+
+def test_a_message_that_is_too_long_for_a_chat_is_split(
+    folder: DataFolder, alerts: AlertServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Chats refuse what is longer than they allow, so that no run would ever get the alert through."""
+    from apprise.plugins.custom_json import NotifyJSON
+
+    monkeypatch.setattr(NotifyJSON, "body_maxlen", 2000)
+    tables = [f"table_{number:02d}" for number in range(40)]
+    fail(folder, gate(*tables))
+    found = alerts.messages("all")
+    assert max(map(len, found)) < 2100
+    assert [name for name in tables if name not in "".join(found)] == []
+
+
+def test_a_warning_that_becomes_an_error_is_told_again(folder: DataFolder, alerts: AlertServer) -> None:
+    from flows.orchestration.incidents import settle_drift
+
+    for is_stopped in (False, False, True, True, False):
+        settle_drift(folder, {"report": ("it drifts", is_stopped)}, ["report"])
+    assert [re.findall(r"\((\w+)\)", text) for text in alerts.messages("all")] == [["warning"], ["error"]]
+    settle_drift(folder, {}, ["report"])
+    assert len(alerts.messages("all")) == 1
+
+
+def test_the_drift_of_a_model_that_is_gone_is_over(folder: DataFolder, alerts: AlertServer) -> None:
+    from flows.orchestration.incidents import settle_drift
+
+    settle_drift(folder, {"report": ("it drifts", False), "renamed": ("it drifts", False)}, ["report", "renamed"])
+    settle_drift(folder, {}, ["other"])
+    assert {one.incident.table for one in open_incidents(folder.lake).values()} == {"report"}
+
+
+def test_a_use_that_is_called_like_a_table_has_its_own_owner_and_inputs(folder: DataFolder) -> None:
+    from flows.orchestration.slas import exposure_states
+    from flows.warehouse.project_map import ProjectMap
+
+    # Given a use called like the mart that it reads, beside a source that the mart is not made of
+    file = folder.target / "manifest.json"
+    manifest = json.loads(file.read_text())
+    manifest["sources"]["source.p.web.events"] = {"source_name": "web", "name": "events"}
+    use = manifest["exposures"]["exposure.p.report"]
+    use["name"] = "daily_sales"
+    use["depends_on"]["nodes"] += ["source.p.web.events"]
+    file.write_text(json.dumps(manifest))
+
+    # When that source cannot be read, then the use is blocked, and is its own owner's
+    fail(folder, SourceFailed("web.events", "connection refused", "Look at the server."))
+    states = {one.name: one for one in exposure_states(folder, ProjectMap.read(folder), [])}
+    assert (states["daily_sales"].state, states["daily_sales"].owner) == ("blocked", "Board")
+    assert states["other"].state == "fresh"
+
+
 def test_a_run_that_met_another_one_is_no_incident(folder: DataFolder, alerts: AlertServer) -> None:
     fail(folder, RunLocked("test", "process 1"))
     assert open_incidents(folder.lake) == {}
