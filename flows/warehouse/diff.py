@@ -235,17 +235,18 @@ def _compare(
         if before.get(name, kind) != kind
     ]
     common = [name for name in after if name in before]
-    key = _unique_key(connection, place, common)
+    found: dict[str, Any] = {"removed": rows[0] or 0, "added": rows[1] or 0}
+    key = _unique_key(connection, place, after, before)
     if key:
         found = _compare_by_key(connection, place, after, common, key, keys)
-    else:
-        found = _compare_whole_rows(connection, place, after, common)
+    elif common:
+        found = _compare_whole_rows(connection, place, before, {name: after[name] for name in common})
     difference = Difference(*place, rows, shape=shape, key=key, **found)
     return difference if shape or difference.added or difference.removed or difference.changed else None
 
 
-def _unique_key(connection: duckdb.DuckDBPyConnection, place: Place, common: Sequence[str]) -> list[str]:
-    """Return the declared key of a table, if both databases have its columns and it is unique in both; else nothing."""
+def _unique_key(connection: duckdb.DuckDBPyConnection, place: Place, types: Columns, old: Columns) -> list[str]:
+    """Return the declared key of a table, if both have its columns, and it is unique in both in the types of after."""
     about = "database_name in ('before', 'after') and schema_name = $schema and {} = $name"
     comments = connection.execute(
         f"select comment from duckdb_tables() where {about.format('table_name')} union all "
@@ -253,14 +254,14 @@ def _unique_key(connection: duckdb.DuckDBPyConnection, place: Place, common: Seq
         dict(zip(("schema", "name"), place, strict=True)),
     ).fetchall()
     key = next((list(found) for (text,) in comments if (found := Description.parse(text or "").key)), [])
-    if not key or not set(key) <= set(common):
+    if not key or not types.keys() & old.keys() >= set(key):
         return []
-    listed = ", ".join(map(identifier, key))
+    parts = [_as(types[name], name) for name in key]
     for side in SIDES:
-        table = _named(side, place)
-        present = " and ".join(f"{identifier(name)} is not null" for name in key)
-        sql = f"select count(*) = (select count(*) from (select distinct {listed} from {table} where {present}))"
-        if not _one(connection, f"{sql} from {table}"):
+        table = f"{_named(side, place)} as b"
+        present = " and ".join(f"{part} is not null" for part in parts)
+        distinct = f"select distinct {', '.join(parts)} from {table} where {present}"
+        if not _one(connection, f"select count(*) = (select count(*) from ({distinct})) from {table}"):
             return []
     return key
 
@@ -275,17 +276,19 @@ def _compare_by_key(
 ) -> dict[str, Any]:
     """Count the keys that are new and gone, and the rows of the others whose values differ, in all and by column."""
     values = [name for name in common if name not in key]
-    unlike = [f"{_as(types[name], name)} is distinct from a.{identifier(name)}" for name in values]
+    is_unlike = "({} is distinct from a.{name} or (b.{name} is null) <> (a.{name} is null))"
+    unlike = [is_unlike.format(_as(types[name], name), name=identifier(name)) for name in values]
     kind = "case when b._here is null then 'added' when a._here is null then 'removed' "
     kind += f"when {' or '.join(unlike) or 'false'} then 'changed' end"
-    shown = _shown_key(connection, place, key)
-    whole = [f"coalesce(a.{name}, b.{name}) as k{at}" for at, name in enumerate(map(identifier, key))]
+    shown = _shown_key(connection, place, types, key)
+    whole = [f"coalesce(a.{identifier(name)}, {_as(types[name], name)}) as k{at}" for at, name in enumerate(key)]
     whole += [f"{sql} as c{at}" for at, sql in enumerate(unlike)]
     connection.execute(
         f"create or replace temp table compared as from (select {kind} as kind, {shown} as shown, {', '.join(whole)} "
         f"from (select *, true as _here from {_named(BEFORE, place)}) as b "
         f"full join (select *, true as _here from {_named(AFTER, place)}) as a "
-        f"on {' and '.join(f'b.{identifier(name)} = a.{identifier(name)}' for name in key)}) where kind is not null"
+        f"on {' and '.join(f'{_as(types[name], name)} = a.{identifier(name)}' for name in key)}) "
+        "where kind is not null"
     )
     counted = dict(connection.execute("select kind, count(*) from compared group by kind").fetchall())
     sums = ", ".join(f"count(*) filter (c{at})" for at in range(len(values))) or "count(*)"
@@ -302,28 +305,27 @@ def _compare_by_key(
     }
 
 
-def _shown_key(connection: duckdb.DuckDBPyConnection, place: Place, key: Sequence[str]) -> str:
-    """Return SQL for a key as text; null if a column of it is personal data."""
+def _shown_key(connection: duckdb.DuckDBPyConnection, place: Place, types: Columns, key: Sequence[str]) -> str:
+    """Return SQL for a key as text; null if a column of it is personal data in either, or in a clone's release."""
     comments = connection.execute(
-        "select column_name, comment from duckdb_columns() where database_name = 'after' and schema_name = ? "
-        "and table_name = ?",
-        [*place],
+        "select column_name, comment from duckdb_columns() where schema_name = ? and table_name = ?", [*place]
     ).fetchall()
     if any(split_class(text or "")[1] for name, text in comments if name in key):
         return "cast(null as varchar)"
-    parts = ", ', ', ".join(
-        f"{literal(f'{name}=')}, coalesce(a.{identifier(name)}, b.{identifier(name)})" for name in key
-    )
+    values = (f"coalesce(a.{identifier(name)}, {_as(types[name], name)})" for name in key)
+    parts = ", ', ', ".join(f"{literal(f'{name}=')}, {value}" for name, value in zip(key, values, strict=True))
     return f"concat({parts})"
 
 
 def _compare_whole_rows(
-    connection: duckdb.DuckDBPyConnection, place: Place, types: Columns, common: Sequence[str]
+    connection: duckdb.DuckDBPyConnection, place: Place, before: Columns, after: Columns
 ) -> dict[str, Any]:
-    """Count the rows that one database has more often than the other, in their common columns."""
-    after = ", ".join(map(identifier, common))
-    before = ", ".join(f"try_cast({identifier(name)} as {types[name]}) as {identifier(name)}" for name in common)
-    rows = f"select {before} from {_named(BEFORE, place)}", f"select {after} from {_named(AFTER, place)}"
+    """Count the rows that one database has more often than the other, in some columns; a failed cast is no null."""
+    was_null = [f"b.{identifier(name)} is null" for name, kind in after.items() if kind != before[name]]
+    listed = [_as(kind, name) for name, kind in after.items()], [f"b.{identifier(name)}" for name in after]
+    rows = [
+        f"select {', '.join(listed[at] + was_null)} from {_named(side, place)} as b" for at, side in enumerate(SIDES)
+    ]
     more = [
         _one(connection, f"select count(*) from (({one}) except all ({other}))") for one, other in (rows, rows[::-1])
     ]

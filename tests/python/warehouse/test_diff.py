@@ -214,3 +214,73 @@ def test_random_changes_are_counted_as_python_counts_them(folder: DataFolder) ->
         "n": sum(first[key][0] != second[key][0] for key in both),
         "t": sum(first[key][1] != second[key][1] for key in both),
     }
+
+
+def test_a_key_of_another_type_is_compared_as_far_as_it_can_be_cast(folder: DataFolder) -> None:
+    # Given a key of texts, one of which is no number
+    before = publish(folder, CUSTOMERS, "insert into core.customers values ('C4', 'Eve', 6)")
+    numbers = "select row_number() over (order by city) as customer_id, city, order_count from old"
+    after = publish(
+        folder,
+        "create temp table old as from core.customers",
+        "drop table core.customers",
+        f"create table core.customers as {numbers}",
+    )
+
+    # When it is numbers in the next release, then whole rows are counted, since the old key is not unique as numbers
+    found = only(compare_databases(before, after))
+    assert (found.rows, found.added, found.removed, found.changed) == ((4, 4), 1, 1, None)
+    assert found.shape == ["customer_id: varchar → bigint"]
+
+
+def test_a_wider_key_is_still_the_key(folder: DataFolder) -> None:
+    before = publish(folder, CUSTOMERS)
+    after = publish(
+        folder,
+        "alter table core.customers alter customer_id type bigint",
+        "delete from core.customers where customer_id = 1",
+        "update core.customers set city = 'Ede' where customer_id = 2",
+    )
+    found = only(compare_databases(before, after))
+    assert (found.added, found.removed, found.changed) == (0, 1, 1)
+    assert found.keys == {"changed": ["customer_id=2"], "removed": ["customer_id=1"]}
+
+
+@pytest.mark.parametrize("key", [("customer_id",), ()], ids=["key", "no key"])
+def test_a_value_that_its_new_type_cannot_hold_has_changed(folder: DataFolder, key: tuple[str, ...]) -> None:
+    # Given texts that become numbers, where those that are none become null
+    model = PublishedModel("core", "customers", Description("Who is it?", key=key), {})
+    before = publish(folder, CUSTOMERS, models=[model])
+    to_number = "alter table core.customers alter city type integer using try_cast(city as integer)"
+    found = only(compare_databases(before, publish(folder, to_number, models=[model])))
+    if key:
+        assert (found.changed, found.columns) == (3, {"city": 3})
+    else:
+        assert (found.added, found.removed) == (3, 3)
+
+
+def test_a_table_none_of_whose_columns_is_left_has_other_rows(folder: DataFolder) -> None:
+    before = publish(folder, CUSTOMERS)
+    after = publish(folder, "drop table core.customers", "create table core.customers as select 1 as id")
+    found = only(compare_databases(before, after))
+    assert (found.added, found.removed, found.changed) == (1, 3, None)
+    assert found.shape == ["+ id integer", "- customer_id", "- city", "- order_count"]
+
+
+@pytest.mark.parametrize("kind", ["struct(a integer)", "integer[]", "date", "blob", "map(varchar, integer)", "json"])
+def test_any_type_can_follow_any_other(folder: DataFolder, kind: str) -> None:
+    before = publish(folder, CUSTOMERS)
+    to_kind = f"alter table core.customers alter order_count type {kind} using cast(null as {kind})"
+    assert only(compare_databases(before, publish(folder, to_kind))).columns == {"order_count": 3}
+
+
+def test_keys_of_personal_data_are_not_shown_by_a_clone_of_another_release(folder: DataFolder) -> None:
+    # Given a key of personal data, and a clone that shows an earlier release by views, which have no comments
+    model = PublishedModel("core", "customers", KEYED.description, {"customer_id": "Its id. Personal data: name."})
+    publish(folder, CUSTOMERS, models=[model])
+    clone = clone_release(folder, "mine", folder.warehouse.resolve().parent.name)
+    after = publish(folder, "delete from core.customers where customer_id = '1'", models=[model])
+
+    # When the two are compared, then no key is shown, in either order
+    for pair in ((clone.file, after), (after, clone.file)):
+        assert only(compare_databases(*pair)).keys == {}
