@@ -1,8 +1,9 @@
 """The pages of the site: facts become HTML by the templates, and every text is escaped."""
 
+import hashlib
 import json
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from datetime import datetime, timedelta
 from functools import cache, partial
 from itertools import groupby
@@ -14,15 +15,24 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markdown_it import MarkdownIt
 from markupsafe import Markup
 
+from flows.core.names import identifier
 from flows.site import charts, drawing
-from flows.site.facts import Column, Site, Table
+from flows.site.facts import Column, ColumnRef, Site, Table
 from flows.site.row_settings import reach
 
 TEMPLATES = Path(__file__).parent / "templates"
 ASSETS = ("style.css", "site.js")
 GENERAL = ("index", "tables", "star", "loads", "tests", "models", "macros", "guide")
 """The pages that each site has once."""
+PLAIN = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
+"""A name that needs no quotes in SQL."""
+
+CODE = re.compile(r"<code>([\w.]+)</code>")
+
 SAFE = re.compile(r"[^A-Za-z0-9_.-]")
+LONGEST_NAME = 200
+"""Characters of a file's name; systems allow 255 bytes."""
+
 LONGEST_SQL = 40_000
 """Characters of SQL that a page shows."""
 
@@ -61,9 +71,11 @@ def _environment(site: Site) -> Environment:
         "span": span,
         "iso": lambda value: value.isoformat() + "Z",
         "file_name": file_name,
+        "in_sql": in_sql,
+        "linked": partial(_linked, site, _keys_by_name(site)),
         "anchor": anchor,
         "short": short,
-        "by_table": lambda places: [(key, list(group)) for key, group in groupby(places, itemgetter(0))],
+        "by_table": _by_table,
     }
     environment.globals |= {
         "site": site,
@@ -74,6 +86,31 @@ def _environment(site: Site) -> Environment:
         "charts": charts,
     }
     return environment
+
+
+def _keys_by_name(site: Site) -> dict[str, str]:
+    """Return the ids of tables by their full names, and by their own names where these name one table of a release."""
+    found = {table.full_name: key for key, table in site.tables.items()}
+    for key, table in site.tables.items():
+        if table.layer != "sources":
+            found[table.name] = "" if table.name in found else key
+    return found
+
+
+def _linked(site: Site, keys: Mapping[str, str], text: str, root: str) -> Markup:
+    """Return Markdown as HTML in which the names of tables that are marked as code lead to their pages."""
+
+    def link(found: re.Match[str]) -> str:
+        key = keys.get(found[1])
+        return f'<a href="{_address(site, root, key)}">{found[0]}</a>' if key else found[0]
+
+    return Markup(CODE.sub(link, markdown(text)))
+
+
+def _by_table(places: Sequence[ColumnRef]) -> list[tuple[str, list[ColumnRef]]]:
+    """Return columns by their table, first the tables of which most are named: a page shows only the first ones."""
+    groups = [(key, list(group)) for key, group in groupby(places, itemgetter(0))]
+    return sorted(groups, key=lambda one: -len(one[1]))
 
 
 def _about(site: Site, key: str, table: Table) -> dict[str, Any]:
@@ -114,8 +151,17 @@ def path_of(table: Table) -> str:
 
 
 def file_name(text: str) -> str:
-    """Return a text as the name of a file on any system; every other character becomes its number."""
-    return SAFE.sub(lambda found: f"~{ord(found[0]):x}", text)
+    """Return a text as the name of a file on any system; every other character becomes its number.
+
+    A name that is too long for a file ends with its hash.
+    """
+    name = anchor(text)
+    return name if len(name) <= LONGEST_NAME else f"{name[:160]}~{hashlib.sha256(text.encode()).hexdigest()[:16]}"
+
+
+def in_sql(table: Table) -> str:
+    """Return the name of a table in SQL, quoted where it must be."""
+    return ".".join(name if PLAIN.fullmatch(name) else identifier(name) for name in (table.schema, table.name))
 
 
 def anchor(text: str) -> str:
@@ -190,9 +236,9 @@ def _entries(site: Site) -> Iterator[Sequence[str]]:
 def _column_entry(table: Table, column: Column, page: str) -> Iterator[Sequence[str]]:
     text = " ".join(column.text.split())
     yield (
-        f"{table.name}.{column.name}",
+        f"{table.full_name}.{column.name}",
         f"{page}#column-{anchor(column.name)}",
         "column",
         short(text, 160),
-        column.personal,
+        f"personal data: {column.personal}" if column.personal else "",
     )

@@ -18,6 +18,7 @@ function load(then) {
 function rank(entry, words, text) {
   const name = entry[0].toLowerCase(), last = name.split(".").pop();
   let points = name === text || last === text ? 0 : last.startsWith(text) ? 1 : name.includes(text) ? 2 : 4;
+  if (points === 4 && words.every((word) => name.includes(word))) points = 2;
   if (points === 4 && words.every((word) => entry[3].toLowerCase().includes(word))) points = 3;
   return points * 10 + (entry[2] === "marts" ? 0 : entry[2] === "model" ? 1 : entry[2] === "column" ? 5 : 3);
 }

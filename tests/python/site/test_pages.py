@@ -124,6 +124,55 @@ def test_names_that_differ_have_pages_that_differ_on_any_file_system() -> None:
     assert not any("/" in file_name(name) for name in names)
 
 
+def test_a_long_name_in_any_script_has_a_page_of_its_own(site: Site, tmp_path: Path) -> None:
+    # Given two tables whose names are short enough for a file, and whose letters become numbers
+    leavers = site.tables[LEAVERS]
+    names = ["顧客" * 40, "顧客" * 39 + "顧"]
+    tables = {name: replace(leavers, key=name, name=name, example="") for name in names}
+
+    # When the site is written, then each has a page, links lead to it, and its query can be run
+    files = pages_of(replace(site, tables={**site.tables, **tables}))
+    assert broken_links(files) == []
+    place_site(replace(site, tables={**site.tables, **tables}), DataFolder(tmp_path / "club"))
+    for table in tables.values():
+        assert f'from growth."{table.name}" limit 5' in parse(files[path_of(table)]).text
+
+
+def test_the_name_of_a_table_in_a_text_leads_to_its_page(site: Site) -> None:
+    # Given texts that name a table of the release, a source table, and words that are no table
+    leavers = site.tables[LEAVERS]
+    columns = [replace(leavers.columns[0], text="Of `crm.clients`, see `clients` and `has_left`.")]
+    changed = replace(leavers, text="See `baskets`.", settings=["the table `baskets`"], columns=columns)
+
+    # Then the first two lead to their pages
+    files = pages_of(replace(site, tables={**site.tables, LEAVERS: changed}))
+    page = files["tables/growth.leavers.html"]
+    assert page.count('<a href="../tables/core.baskets.html"><code>baskets</code></a>') == 2
+    assert '<a href="../sources/crm.clients.html"><code>crm.clients</code></a>, see <code>clients</code>' in page
+    assert broken_links(files) == []
+
+
+def test_origins_begin_with_the_tables_of_most_columns(site: Site) -> None:
+    """A page shows four of them: those of which a calendar reads one day hide the others otherwise."""
+    leavers = site.tables[LEAVERS]
+    places = [(f"a{n}", "day") for n in range(5)] + [("z", "amount"), ("z", "client_id")]
+    columns = [replace(leavers.columns[1], origin=Origin(places, places))]
+    tables = {f"a{n}": Table(f"a{n}", "table", "warehouse", "core", f"a{n}") for n in range(5)}
+    tables |= {"z": Table("z", "table", "warehouse", "core", "z"), LEAVERS: replace(leavers, columns=columns)}
+    page = " ".join(
+        parse(pages_of(replace(site, tables={**site.tables, **tables}))["tables/growth.leavers.html"]).text.split()
+    )
+    assert "Made of core.z amountclient_id core.a0 day" in page
+    assert "2 more tables" in page
+
+
+def test_the_search_tells_columns_of_the_same_name_apart_and_finds_personal_data(files: dict[str, str]) -> None:
+    found = json.loads(files["search.js"].partition("= ")[2].rstrip(";\n"))
+    columns = {name: more for name, _, kind, _, more in found if kind == "column"}
+    assert {"crm.clients.client_id", "core.baskets.client_id", "growth.leavers.client_id"} < columns.keys()
+    assert columns["crm.clients.email"] == "personal data: email"
+
+
 def test_values_of_personal_columns_are_no_part_of_a_page(files: dict[str, str]) -> None:
     page = parse(files["sources/crm.clients.html"]).text
     assert "‹email›" in page
