@@ -84,8 +84,8 @@ def _settle(
     untaken = {one.key for one in told if one not in taken and alert_urls(one.owner)}
     record(lake, [one.incident for one in over if one.incident.key in untaken], "ended")
     record(lake, [one for one in (*(one.incident for one in over), *waiting) if one.key not in untaken], "resolved")
-    for ended in over:
-        emit_incident(folder, ended.incident, is_over=True)
+    for closed in over:
+        emit_incident(folder, closed.incident, is_over=True)
 
 
 def settle_held(folder: DataFolder, error: HeldBack, warnings: Collection[Finding], options: str) -> None:
