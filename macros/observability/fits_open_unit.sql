@@ -3,8 +3,9 @@
     hours of a day have another mix than a whole day.
 #}
 {% macro fits_open_unit(at, every, model) -%}
+    {%- set newest = 'max(' ~ at ~ ')' -%}
     {{ count_hours(begin_unit(at, every), 'cast(' ~ at ~ ' as timestamp)') }} <= (
-        select {{ count_hours(begin_unit('max(' ~ at ~ ')', every), 'cast(max(' ~ at ~ ') as timestamp)') }}
+        select {{ count_hours(begin_unit(newest, every), 'cast(' ~ newest ~ ' as timestamp)') }}
         from {{ model }}
     )
 {%- endmacro %}

@@ -3,11 +3,12 @@
     the newest unit is compared as far as it goes, and the units before it as a whole.
 #}
 {% macro look_at_units(at, every, model) -%}
+    {%- set open_unit = begin_unit('max(' ~ at ~ ')', every) -%}
     select * from (
         {{ caller(fits_open_unit(at, every, model), true) }}
     ) as open_unit
     union all
     select * from (
-        {{ caller(at ~ ' < (select ' ~ begin_unit('max(' ~ at ~ ')', every) ~ ' from ' ~ model ~ ')', false) }}
+        {{ caller(at ~ ' < (select ' ~ open_unit ~ ' from ' ~ model ~ ')', false) }}
     ) as closed_unit
 {%- endmacro %}

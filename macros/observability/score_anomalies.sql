@@ -114,7 +114,8 @@
             spread,
             case
                 when spread > 0 then residual / spread
-                when abs(residual) > 1e6 * largest_residual then sign(residual) * least(history_count, {{ 2 * reach }})
+                when abs(residual) > 1e6 * largest_residual
+                    then sign(residual) * least(history_count, {{ 2 * reach }})
             end as score,
             shift * spread / sqrt({{ recent }}) as shift,
             shift / greatest({{ estimate_spread('shift', 'of_shifts') }}, 1) as shift_score,
