@@ -55,27 +55,27 @@ def compose(
 def send(urls: Iterable[str], title: str, body: str, kind: str) -> bool:
     """Send a message to several places; tell whether one of them took it. Nothing is raised."""
     logging.getLogger("apprise").setLevel(logging.CRITICAL + 1)  # its own lines may hold a whole URL
+    taken = {url: _send_to(url, title, body, kind) for url in urls}
+    is_taken = any(taken.values())
+    for url in (url for url, is_there in taken.items() if not is_there):
+        what_next = "another place of its owner has it" if is_taken else "the next run tries again"
+        logger.warning("an alert was not taken by %s; %s", _host(url), what_next)
+    return is_taken
+
+
+def _send_to(url: str, title: str, body: str, kind: str) -> bool:
+    """Send a message to one place; tell whether it took it."""
     from apprise import Apprise, NotifyFormat, OverflowMode
 
-    failed = []
-    places = list(urls)
-    for url in places:
-        place = Apprise()
-        try:
-            is_taken = place.add(url)
-            for service in place if "overflow=" not in url else ():  # a long message would be refused by most chats
-                service.overflow_mode = OverflowMode.SPLIT
-            is_taken = is_taken and bool(
-                place.notify(body=body, title=title, notify_type=kind, body_format=NotifyFormat.TEXT)
-            )
-        except Exception:  # noqa: BLE001 - whatever a place answers, the run is worth more than its alert
-            is_taken = False
-        failed += [] if is_taken else [url]
-    taken = len(failed) < len(places)
-    for url in failed:
-        what_next = "another place of its owner has it" if taken else "the next run tries again"
-        logger.warning("an alert was not taken by %s; %s", _host(url), what_next)
-    return taken
+    place = Apprise()
+    try:
+        if not place.add(url):
+            return False
+        for service in place if "overflow=" not in url else ():  # a long message would be refused by most chats
+            service.overflow_mode = OverflowMode.SPLIT
+        return bool(place.notify(body=body, title=title, notify_type=kind, body_format=NotifyFormat.TEXT))
+    except Exception:  # noqa: BLE001 - whatever a place answers, the run is worth more than its alert
+        return False
 
 
 def _kind(incidents: Iterable[Incident]) -> str:

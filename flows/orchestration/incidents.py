@@ -48,7 +48,7 @@ def is_of_a_run(kind: str) -> bool:
 def settle(
     folder: DataFolder,
     found: Callable[[ProjectMap], Iterable[Incident]],
-    is_checked: Callable[[Incident], bool],
+    is_checked: Callable[[Incident, ProjectMap], bool],
 ) -> None:
     """Bring the incidents of a set up to date: open what is new, close what was checked and is not found any more.
 
@@ -58,7 +58,8 @@ def settle(
     if folder.has_own_lake:  # a trial
         return
     try:
-        _settle(folder, {one.key: one for one in found(ProjectMap.read(folder))}, is_checked)
+        project = ProjectMap.read(folder)
+        _settle(folder, {one.key: one for one in found(project)}, lambda one: is_checked(one, project))
     except Exception as error:  # noqa: BLE001 - the run is worth more than its alerts
         logger.warning("incidents were not brought up to date: %s", type(error).__name__)
 
@@ -82,10 +83,11 @@ def _settle(
     told = [*(one.incident for one in over if one.is_notified), *waiting]
     taken = send_alerts(name, told, "resolved", since)
     untaken = {one.key for one in told if one not in taken and alert_urls(one.owner)}
-    record(lake, [one.incident for one in over if one.incident.key in untaken], "ended")
-    record(lake, [one for one in (*(one.incident for one in over), *waiting) if one.key not in untaken], "resolved")
-    for closed in over:
-        emit_incident(folder, closed.incident, is_over=True)
+    closed = [one.incident for one in over]
+    record(lake, [one for one in closed if one.key in untaken], "ended")
+    record(lake, [one for one in (*closed, *waiting) if one.key not in untaken], "resolved")
+    for one in closed:
+        emit_incident(folder, one, is_over=True)
 
 
 def settle_held(folder: DataFolder, error: HeldBack, warnings: Collection[Finding], options: str) -> None:
@@ -93,7 +95,7 @@ def settle_held(folder: DataFolder, error: HeldBack, warnings: Collection[Findin
     settle(
         folder,
         lambda project: [*of_failure(error, project, options), *of_warnings(warnings, project, options)],
-        lambda one: is_of_a_run(one.kind),
+        lambda one, _: is_of_a_run(one.kind),
     )
 
 
@@ -103,7 +105,7 @@ def settle_failure(folder: DataFolder, error: WarehouseError, loaded: Collection
         settle(
             folder,
             lambda project: of_failure(error, project, options),
-            lambda one: one.table in loaded and one.kind in LOAD_KINDS,
+            lambda one, _: one.table in loaded and one.kind in LOAD_KINDS,
         )
 
 
@@ -124,7 +126,7 @@ def settle_success(folder: DataFolder, warnings: Collection[Finding], options: s
                 *of_warnings(warnings, project, options),
                 *(late_incidents(folder, project, options) if was_late else ()),
             ],
-            lambda one: is_of_a_run(one.kind) or one.kind == LATE,
+            lambda one, _: is_of_a_run(one.kind) or one.kind == LATE,
         )
 
 
@@ -139,7 +141,7 @@ def settle_promises(folder: DataFolder, options: str) -> None:
     settle(
         folder,
         lambda project: [*late_incidents(folder, project, options), *died],
-        lambda one: one.kind in (LATE, DIED),
+        lambda one, _: one.kind in (LATE, DIED),
     )
 
 
@@ -152,10 +154,10 @@ def job_watched(folder: DataFolder, kind: str, options: str, *, is_whole: bool) 
         raise
     except WarehouseError as error:
         found = Incident("", kind, "error", "", _text(error), _next(error, options))
-        settle(folder, lambda _: [found], lambda _: False)
+        settle(folder, lambda _: [found], lambda *_: False)
         raise
     if is_whole:
-        settle(folder, lambda _: [], lambda one: one.kind == kind)
+        settle(folder, lambda _: [], lambda one, _: one.kind == kind)
 
 
 def settle_drift(folder: DataFolder, drifted: Mapping[str, tuple[str, bool]], scored: Collection[str]) -> None:
@@ -172,7 +174,7 @@ def settle_drift(folder: DataFolder, drifted: Mapping[str, tuple[str, bool]], sc
             )
             for name, (text, is_stopped) in drifted.items()
         ],
-        lambda one: one.kind == DRIFT and (one.table in scored or ProjectMap.read(folder).has_lost_use(one.table)),
+        lambda one, project: one.kind == DRIFT and (one.table in scored or project.has_lost_use(one.table)),
     )
 
 
