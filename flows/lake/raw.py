@@ -99,7 +99,7 @@ class RawTable:
     def watermark(self, config_hash: str) -> str | None:
         """Return the source's watermark after the last committed batch; None if it was reached under another config."""
         last = self.last_commit()
-        return json.loads(last["watermark"]) if last.get("config_hash") == config_hash else None
+        return watermark_of(last) if last.get("config_hash") == config_hash else None
 
     def last_commit(self) -> Mapping[str, str]:
         """Return the metadata of the last batch's commit, under the names of CARRIED; empty before the first."""
@@ -250,3 +250,9 @@ def plain(name: str, kind: str) -> str:
 
 def _cast(expression: str, kind: str | None) -> str:
     return f"cast({expression} as {kind})" if kind else expression
+
+
+def watermark_of(commit: Mapping[str, str]) -> str | None:
+    """Return the source's watermark in a commit's metadata, which keep its text as JSON; None if there is no such."""
+    text: str | None = json.loads(commit.get("watermark", "null"))
+    return text

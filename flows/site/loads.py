@@ -16,7 +16,7 @@ from flows.core.redaction import scrub
 from flows.lake.delta import open_table, query
 from flows.lake.ops import COUNTED
 from flows.lake.quarantine_report import quarantined_tables, reasons_of
-from flows.lake.raw import RawTable
+from flows.lake.raw import RawTable, watermark_of
 from flows.site.facts import BrokenRule, Column, Loaded, Promise, Run, Table
 from flows.site.project import promised
 from flows.site.released import example_rows
@@ -82,10 +82,10 @@ def _cursor(dbt: Dbt, connection: Connection | None, key: str) -> str:
 
 def _watermark(raw: RawTable, table: Table, cursor: str) -> str:
     """Return a watermark that is a time, a number or offsets; the value of a personal column is not shown."""
-    text = raw.last_commit().get("watermark")
+    text = watermark_of(raw.last_commit())
     if not text or any(column.personal for column in table.columns if column.name == cursor):
         return ""
-    stored = json.loads(json.loads(text) or "null")  # the log keeps the text of a watermark as JSON
+    stored = json.loads(text)
     if not isinstance(stored, dict):
         return ""
     if "time" in stored:
