@@ -216,7 +216,7 @@ def test_a_value_that_never_moved_and_jumps_is_found(database: duckdb.DuckDBPyCo
     assert levels(database, "values_are_usual", value="amount", scale=scale) == [2]
 
 
-@pytest.mark.parametrize(
+each_test_of_a_mix = pytest.mark.parametrize(
     ("test", "options"),
     [
         ("nulls_are_usual", {"columns": ["customer"]}),
@@ -226,6 +226,11 @@ def test_a_value_that_never_moved_and_jumps_is_found(database: duckdb.DuckDBPyCo
         ("values_are_usual", {"value": "celsius"}),
     ],
 )
+IN_EACH_MINUTE = "started_at + to_seconds(3600 * (place % 24) + 60 * (place // 24))"
+"""Times of 480 rows: in each hour of a day, one in each of its first 20 minutes."""
+
+
+@each_test_of_a_mix
 @pytest.mark.parametrize(("is_odd", "is_found"), [("false", False), ("unit = 39", True)])
 def test_an_open_day_is_compared_with_the_same_hours_of_other_days(
     database: duckdb.DuckDBPyConnection, test: str, options: dict[str, Any], is_odd: str, is_found: bool
@@ -235,7 +240,7 @@ def test_an_open_day_is_compared_with_the_same_hours_of_other_days(
     make(
         database,
         [480] * 40,
-        sold_at="started_at + to_seconds(3600 * (place % 24) + 60 * (place // 24))",
+        sold_at=IN_EACH_MINUTE,
         channel=f"if({is_night}, 'web', if(place % 2 = 0, 'store', 'web'))",
         customer=f"if({is_night}, null, 'C1')",
         celsius=f"if({is_night}, 2, 8) + (place * 37 + unit * 11) % 7 / 10",
@@ -244,20 +249,10 @@ def test_an_open_day_is_compared_with_the_same_hours_of_other_days(
     database.execute(f"update events set channel = 'kiosk' where {is_odd} and place % 24 < 7")
     if test == "nulls_are_usual":  # a night with customers is no finding, and a day without is one
         database.execute(f"update events set customer = if({is_odd}, null, 'C1') where place % 24 < 7")
-    options = {"at": "sold_at", **options}
-    assert bool(run_test(database, test, "events", **options)) is is_found
+    assert bool(run_test(database, test, "events", at="sold_at", **options)) is is_found
 
 
-@pytest.mark.parametrize(
-    ("test", "options"),
-    [
-        ("nulls_are_usual", {"columns": ["customer"]}),
-        ("categories_are_usual", {"column": "channel"}),
-        ("distribution_is_usual", {"column": "channel", "kind": "category"}),
-        ("distribution_is_usual", {"column": "celsius"}),
-        ("values_are_usual", {"value": "celsius"}),
-    ],
-)
+@each_test_of_a_mix
 @pytest.mark.parametrize(("is_odd", "is_found"), [("false", False), ("unit = 38 and place % 24 > 12", True)])
 def test_the_end_of_a_day_is_compared_by_the_first_run_of_the_next(
     database: duckdb.DuckDBPyConnection, test: str, options: dict[str, Any], is_odd: str, is_found: bool
@@ -266,14 +261,13 @@ def test_the_end_of_a_day_is_compared_by_the_first_run_of_the_next(
     make(
         database,
         [480] * 40,
-        sold_at="started_at + to_seconds(3600 * (place % 24) + 60 * (place // 24))",
+        sold_at=IN_EACH_MINUTE,
         channel=f"if({is_odd}, 'kiosk', 'web')",
         customer=f"if({is_odd}, null, 'C1')",
         celsius=f"if({is_odd}, 8, 2) + hash(1000 * unit + place) % 7 / 10",
     )
     database.execute("delete from events where unit = 39 and place % 24 > 1")
-    found = run_test(database, test, "events", **{"at": "sold_at", **options})
-    assert bool(found) is is_found
+    assert bool(run_test(database, test, "events", at="sold_at", **options)) is is_found
 
 
 def test_a_category_of_afternoons_is_not_new_in_a_morning(database: duckdb.DuckDBPyConnection) -> None:

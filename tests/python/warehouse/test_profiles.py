@@ -119,27 +119,6 @@ def test_personal_data_and_free_text_are_counted_and_never_shown(profiled: Wareh
     assert "J45" not in written
 
 
-@pytest.mark.parametrize(
-    ("values", "is_binned"),
-    [
-        ("'infinity'::timestamp from range(9)", False),
-        ("'-infinity'::date from range(9)", False),
-        ("'nan'::double from range(9)", False),
-        ("date '5000000-01-01' + n::int from range(30) as days (n)", False),
-        ("n * 1e300 from range(30) as numbers (n)", True),
-        ("if(n = 0, 1e308, if(n = 1, -1e308, n)) from range(9 * 2) as numbers (n)", False),
-        ("(n * 1e37)::float from range(33) as numbers (n)", True),
-    ],
-)
-def test_values_beyond_the_usual_ones_have_a_profile(values: str, is_binned: bool) -> None:
-    """A table whose versions all have no end, or a number beyond a float, must not stop a release."""
-    with duckdb.connect() as database:
-        database.execute(f"create table edges as select {values}")
-        (column,) = profile_table(database, ("main", "edges"), now=datetime(2026, 3, 2)).columns
-    assert column["null_count"] == 0
-    assert bool(column.get("histogram")) == is_binned
-
-
 def test_a_personal_column_is_found_however_its_letters_are_written() -> None:
     with duckdb.connect() as database:
         database.execute(f"create table people as select '{PERSON}' as email")
@@ -194,10 +173,14 @@ def test_old_days_keep_their_last_release_and_leave_in_the_end(warehouse: Wareho
         ("[cast('a' as enum ('a', 'b'))]", None),
         ("[[cast(n as decimal(9, 2))]]", None),
         ("1e300 * n", 8),
+        ("cast(1e37 * (n % 33) as float)", 7),
+        ("cast('nan' as double)", None),
+        ("if(n % 18 = 0, 1e308, if(n % 18 = 1, -1e308, n % 18))", None),
         ("if(n % 2 = 0, 1.7e308, -1.7e308) * (1 - n / 1e4)", None),
         ("'infinity'::timestamp", None),
         ("'-infinity'::date", None),
         ("date '0044-03-15 (BC)'", 1),
+        ("date '5000000-01-01' + cast(n as integer)", None),
         ("timestamptz '2026-01-01 00:00:00+00'", 1),
     ],
 )
