@@ -68,13 +68,12 @@ class Stream:
         Raises UsageError if another run has loaded the table under another mapping or contract since.
         """
         plan = plan_load(self.connection, self.contract, folder.lake)
-        stored = plan.raw.last_commit().get("config_hash")
-        if self.rounds and stored not in (None, plan.config_hash):
+        if self.rounds and plan.raw.last_commit() and not plan.is_of_last_load:
             raise UsageError(
                 f"{self.name}: another run loaded it under another mapping or contract.",
                 "Nothing was lost. Start ingest again: it reads both when it starts.",
             )
-        watermark = usable_watermark(self.connection, plan.raw.watermark(plan.config_hash))
+        watermark = usable_watermark(self.connection, plan.watermark)
         self._report(KafkaTable.of(self.connection, plan.mapping).lag(watermark))
         return any(self.lags.values())
 

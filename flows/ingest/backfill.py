@@ -85,7 +85,7 @@ def why_not(connection: Connection, contract: Contract, lake: Path) -> str:
         return "it has no cursor that is a time, by which an interval could be told"
     if plan.raw.version is None or not was_loaded(lake, contract.name):
         return "its first load is not complete; the next elt reads all of it"
-    if plan.raw.last_commit().get("config_hash") != plan.config_hash:
+    if not plan.is_of_last_load:
         return "its mapping or contract has changed since its last load; the next elt reads all of it"
     return ""
 
@@ -117,7 +117,7 @@ def _backfill(plan: LoadPlan, connector: Connector | None, interval: Interval) -
             load_lookups(duck, plan.connection, plan.mapping, work)
         connector = connector or connect(plan.connection, plan.mapping)
         is_ordered = connector.runs_query and request.cursor is not None
-        watermark, without_time = plan.raw.watermark(plan.config_hash), 0
+        watermark, without_time = plan.watermark, 0
         for batch in connector.batches(duck, request):
             progress += Progress(messages=batch.notes)
             checked, seen = check_batch(plan, batch, query_in_source=connector.runs_query)
@@ -142,7 +142,7 @@ def _request(plan: LoadPlan, work: Path, duck: duckdb.DuckDBPyConnection, interv
     Files are read whatever is known of them.
     """
     contract, mapping = plan.contract, plan.mapping
-    begin = watermark_before(plan.raw.watermark(plan.config_hash), interval, mapping)
+    begin = watermark_before(plan.watermark, interval, mapping)
     return Request(
         watermark=begin,
         cursor=mapped_cursor(mapping, contract.cursor),

@@ -86,7 +86,7 @@ def commit_batch(plan: LoadPlan, batch: Batch, checked: Checked) -> Progress:
     read = checked.read + len(batch.rejected)
     duplicate = passed - accepted - new.known + repeated
     counts = Counts(read, accepted, quarantined, duplicate, new.conflicts, deleted, new.known + known_rejects)
-    carry = {"watermark": json.dumps(batch.watermark), "config_hash": plan.config_hash}
+    carry = {"watermark": json.dumps(batch.watermark), "config_hash": plan.config_hash, "cursor": contract.cursor or ""}
     raw.append(new, contract, metadata, counts, carry | {"contract_version": str(plan.contract_version)})
     added = frozenset(name for name in checked.extras if stored_names and name.casefold() not in stored_names)
     return Progress(counts, nulls, newest_at, new=added, undeleted=undeleted)

@@ -157,7 +157,7 @@ def _request(plan: LoadPlan, work: Path, duck: duckdb.DuckDBPyConnection) -> Req
         return Request(None, None, identity, contract.lookback, lambda _file: None, work, columns)
     known = known_files(plan.raw, plan.config_hash)
     return Request(
-        watermark=usable_watermark(plan.connection, plan.raw.watermark(plan.config_hash)),
+        watermark=usable_watermark(plan.connection, plan.watermark),
         cursor=mapped_cursor(mapping, contract.cursor),
         identity=identity,
         lookback=contract.lookback,
@@ -176,7 +176,7 @@ def _load_batches(plan: LoadPlan, batches: Iterator[Batch], query_in_source: boo
             continue
         checked, seen = check_batch(plan, batch, query_in_source=query_in_source)
         has_records = checked.read + len(batch.rejected) > 0
-        if has_records or batch.files or batch.watermark != plan.raw.watermark(plan.config_hash):
+        if has_records or batch.files or batch.watermark != plan.watermark:
             seen += commit_batch(plan, batch, checked)
         yield messages + seen
 

@@ -2,7 +2,7 @@
 
 import os
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -21,7 +21,7 @@ from flows.ingest.progress import Progress
 from flows.lake.check import Checked
 from flows.lake.contract_versions import changes_since, record_contract_version
 from flows.lake.ops import was_loaded
-from flows.lake.raw import BatchMetadata, RawTable
+from flows.lake.raw import BatchMetadata, RawTable, watermark_of
 from flows.lake.schema_evolution import evolve
 from flows.sources.lookups import hash_lookups
 
@@ -48,6 +48,22 @@ class LoadPlan:
     contract_version: int = 0
     is_config_changed: bool = False
     is_backfill: bool = False
+
+    @property
+    def is_of_last_load(self) -> bool:
+        """Whether the last batch was committed under this mapping and contract, so that its watermark holds."""
+        return self._has_made(self.raw.last_commit())
+
+    @property
+    def watermark(self) -> str | None:
+        """The source's watermark after the last batch; None if it was reached by another mapping, contract or cursor."""
+        last = self.raw.last_commit()
+        return watermark_of(last) if self._has_made(last) else None
+
+    def _has_made(self, commit: Mapping[str, str]) -> bool:
+        """Tell whether a commit is of this mapping, contract and cursor; commits of old name no cursor."""
+        cursor = self.contract.cursor or ""
+        return commit.get("config_hash") == self.config_hash and commit.get("cursor", cursor) == cursor
 
     def stored(self, checked: Checked) -> str | None:
         """Return SQL for the stored rows with the columns of checked records; None if there are no rows."""

@@ -46,7 +46,7 @@ HISTORY = 100
 ENTRY = re.compile(r"\d{20}\.json")
 """The name of a commit's entry in a log."""
 
-CARRIED = ("watermark", "config_hash", "contract_version", "total_rows")
+CARRIED = ("watermark", "config_hash", "cursor", "contract_version", "total_rows")
 """The metadata of the source and its contract, and the number of rows; every commit of a raw table repeats them."""
 
 ROWS_VERSION = "rows_version"

@@ -96,11 +96,6 @@ class RawTable:
             return ""
         return f"{self.table_id}:{rows_version(self._delta)}"
 
-    def watermark(self, config_hash: str) -> str | None:
-        """Return the source's watermark after the last committed batch; None if it was reached under another config."""
-        last = self.last_commit()
-        return watermark_of(last) if last.get("config_hash") == config_hash else None
-
     def last_commit(self) -> Mapping[str, str]:
         """Return the metadata of the last batch's commit, under the names of CARRIED; empty before the first."""
         return carried(self._delta) if self._delta is not None else {}

@@ -49,6 +49,31 @@ def test_a_changed_mapping_reads_what_the_old_one_left_out(shop: Shop, tmp_path:
     assert sorted(shop.rows("order_id")) == ["1", "2", "3"]
 
 
+def test_another_cursor_of_the_contract_reads_what_the_old_one_passed_over(shop: Shop, tmp_path: Path) -> None:
+    # Given a database that is read by the time of creation, so that a change of an old row is missed
+    database = tmp_path / "shop.sqlite"
+    columns = {"order_id": "varchar", "customer": "varchar", "created_at": "timestamp", "updated_at": "timestamp"}
+    with sqlite3.connect(database) as connection:
+        connection.execute("create table orders (order_id text, customer text, created_at text, updated_at text)")
+        rows = [("1", "DE", "2026-01-01", "2026-01-01"), ("2", "SE", "2026-01-10", "2026-01-10")]
+        connection.executemany("insert into orders values (?, ?, ?, ?)", rows)
+    shop.connect(f"sqlite:///{database}")
+    shop.map()
+    shop.declare(columns=columns, load="upsert", cursor="created_at")
+    shop.load()
+    with sqlite3.connect(database) as connection:
+        connection.execute("update orders set customer = 'DK', updated_at = '2026-01-05' where order_id = '1'")
+
+    # When the contract names the time of change
+    shop.declare(columns=columns, load="upsert", cursor="updated_at")
+    load, again = shop.load(), shop.load()
+
+    # Then all is read once more, since the old watermark is of another column; then only what is new
+    assert (load.counts.read, load.counts.accepted) == (2, 1)
+    assert again.counts.accepted == 0
+    assert ("1", "DK") in shop.rows("order_id", "customer")
+
+
 def test_a_loosened_contract_takes_a_known_file_from_quarantine(shop: Shop) -> None:
     # Given a file with a record that breaks a check
     strict = {"order_id": "varchar", "quantity": {"data_type": "integer", "constraints": [POSITIVE]}}

@@ -122,7 +122,7 @@ def test_a_rewrite_carries_on_where_the_source_stands(shop: Shop, monkeypatch: p
     # Then its last commit has the metadata of the commit before, under the same batch
     after = RawTable(shop.lake, shop.name)
     assert (before.version, after.version) == (0, 1)
-    assert set(after.last_commit()) == {"watermark", "config_hash", "contract_version", "total_rows"}
+    assert set(after.last_commit()) == {"watermark", "config_hash", "cursor", "contract_version", "total_rows"}
     assert (after.last_commit(), after.batch) == (before.last_commit(), before.batch)
 
 
