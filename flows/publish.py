@@ -12,7 +12,7 @@ from flows.config.connections import Connections
 from flows.config.publications import publications_of
 from flows.config.settings import DataFolder
 from flows.core.names import TableName
-from flows.core.redaction import scrub, without_values
+from flows.core.redaction import without_values
 from flows.lake.catalog import Pin, Verified
 from flows.lake.maintenance import compact_and_vacuum_lake
 from flows.lake.ops import loads_since, record_release, used_release_names
@@ -58,7 +58,7 @@ def publish(
     before = last_published(dbt.folder)
     published = publish_versions(dbt.folder.lake, dbt.folder.candidate, wanted, made_of.contents, name, before)
     made_of = replace(made_of, published=published, held_back=dict(held_back))
-    record_release(dbt.folder.lake, name, scrub(made_of.text))
+    record_release(dbt.folder.lake, name, made_of.text)
     models = published_models(dbt.manifest)
     left = newest_release(dbt.folder) if dbt.folder.warehouse.exists() else None
     release = publish_candidate(

@@ -1,6 +1,8 @@
 """Redaction: errors without the data that they quote, texts without secrets."""
 
 import re
+from collections.abc import Mapping
+from typing import Any
 from urllib.parse import quote, unquote
 
 _secrets: set[str] = set()
@@ -30,6 +32,15 @@ def remember_secret(value: str) -> None:
     if len(value) >= 4:  # a shorter one is part of many words, and no secret
         for form in (value, value.strip()):
             _secrets.update({form, repr(form)[1:-1], quote(form, safe=""), quote(form), unquote(form)})
+
+
+def scrub_values(value: Any) -> Any:
+    """Hide secrets in the texts of a structure of JSON; its keys are names, and stay."""
+    if isinstance(value, Mapping):
+        return {key: scrub_values(one) for key, one in value.items()}
+    if isinstance(value, list | tuple):
+        return [scrub_values(one) for one in value]
+    return scrub(value) if isinstance(value, str) else value
 
 
 def scrub(text: str) -> str:

@@ -20,7 +20,7 @@ from flows.core.errors import Finding, GateFailed, StorageFailed
 from flows.core.files import FileState, bytes_of
 from flows.core.git import describe_commit
 from flows.core.names import TableName, identifier
-from flows.core.redaction import scrub, without_values
+from flows.core.redaction import scrub_values, without_values
 from flows.core.storage import REBUILD, open_release_file, sync_path
 from flows.lake.catalog import Verified
 from flows.warehouse.annotate import annotate, create_main_views
@@ -100,9 +100,10 @@ def publish_candidate(
 def describe_candidate(
     dbt: Dbt, build: Build, versions: Mapping[TableName, int | None], verified: Mapping[TableName, Verified]
 ) -> MadeOf:
-    """Return what a candidate is made of, and hashes of its rows as they are now."""
+    """Return what a candidate is made of, and hashes of its rows as they are now; vars are without secrets."""
     states, kept = build.states.values(), hash_tables(dbt.folder.candidate, dbt.kept_models())
-    return MadeOf.of(describe_commit(settings.PROJECT), build.code, dbt.variables, versions, verified, states, kept)
+    variables, commit = scrub_values(dbt.variables), describe_commit(settings.PROJECT)
+    return MadeOf.of(commit, build.code, variables, versions, verified, states, kept)
 
 
 def put_back(
@@ -252,7 +253,7 @@ def _seal(
                 "tests": _map(_verdicts(build)),
                 "verified": _map({str(table): asdict(state) for table, state in verified.items()}),
                 "before": before,
-                "variables": scrub(json.dumps(made_of.variables)),
+                "variables": json.dumps(made_of.variables),
                 "contents": _map(made_of.contents),
                 "published": _map(_delta_versions(folder, made_of)),
                 "held": _map(made_of.held_back),

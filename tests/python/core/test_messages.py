@@ -6,7 +6,7 @@ import pytest
 
 from flows.config import settings
 from flows.core.errors import GateFailed, RunLocked, SourceFailed, WarehouseError
-from flows.core.redaction import scrub, without_values
+from flows.core.redaction import scrub, scrub_values, without_values
 
 
 @pytest.mark.parametrize(
@@ -48,6 +48,10 @@ def test_fault_58_a_secret_is_hidden_in_whatever_form_it_comes(monkeypatch: pyte
     # When they are quoted in any of these forms, then they are hidden
     for form in (secret, secret.strip(), repr(secret), "hunter2%40home%2F1", f"postgresql://me:{secret.strip()}@db/x"):
         assert "hunter2" not in scrub(f"failed: {form}")
+
+    # And values of a structure are hidden, while its names stay
+    stated = {"hunter2@home/1": ["hunter2@home/1", 1, None]}
+    assert scrub_values(stated) == {"hunter2@home/1": ["***", 1, None]}
 
 
 @pytest.mark.parametrize(

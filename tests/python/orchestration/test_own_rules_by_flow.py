@@ -9,6 +9,10 @@ import pytest
 import yaml
 from support.flow_shop import SET, FlowShop, make_shop
 
+from flows.core.names import TableName
+from flows.lake.ops import made_of_releases
+from flows.warehouse.releases import MadeOf, read_made_of
+
 pytestmark = pytest.mark.slow
 
 
@@ -38,9 +42,14 @@ def sydney(tmp_path: Path, flow_home: Path) -> FlowShop:
 TABLES = ("segment_rules", "holiday_rules")
 
 
-def test_a_set_is_built_by_its_own_vars_and_rules(sydney: FlowShop, tmp_path: Path) -> None:
+def test_a_set_is_built_by_its_own_vars_and_rules(
+    sydney: FlowShop, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     # Given a day of sales from 08:15 to 19:15 in UTC, of which those from 13 o'clock on are of the next day in Sydney
     sydney.drop_day(25)
+
+    # And an environment in which the user of a database is called like a table
+    monkeypatch.setattr("flows.core.redaction._secrets", {"orders"})
 
     # When the flow builds the set; its unit tests prove the code by the project's own vars, and pass
     outcome = sydney.elt()
@@ -54,6 +63,13 @@ def test_a_set_is_built_by_its_own_vars_and_rules(sydney: FlowShop, tmp_path: Pa
         "guest",
         "regular",
     }
+
+    # And the lake's record of the release names what the release's file names
+    recorded = MadeOf.parse(made_of_releases(sydney.folder.lake)[outcome.release.name])
+    stated = read_made_of(sydney.folder.warehouse.resolve())
+    assert TableName("sales", "orders") in recorded.versions
+    assert (recorded.versions, recorded.table_ids) == (stated.versions, stated.table_ids)
+    assert (recorded.contents, recorded.variables) == (stated.contents, stated.variables)
 
     # And the marts are beside the release's file as Parquet, too
     sales = sydney.folder.warehouse.resolve().parent / "parquet" / "finance" / "daily_sales.parquet"
