@@ -56,7 +56,7 @@ class LoadPlan:
 
     @property
     def watermark(self) -> str | None:
-        """The source's watermark after the last batch; None if it was reached by another mapping, contract or cursor."""
+        """The source's watermark after the last batch; None if another mapping, contract or cursor has led to it."""
         last = self.raw.last_commit()
         return watermark_of(last) if self._has_made(last) else None
 

@@ -188,6 +188,13 @@ def _make_views(clone: Path, source: Path, release: str, is_chosen: IsChosen) ->
     return len(tables)
 
 
+def is_view_of_release(sql: str, release: str, schema: str, name: str) -> bool:
+    """Tell whether the SQL of a view, as DuckDB states it, is that which a clone shows a table of its release by."""
+    place = f"{schema}.{name}"
+    expected = f"CREATE VIEW {place} AS SELECT * FROM {release}.{place};"
+    return sql.replace('"', "") == expected.replace('"', "")  # DuckDB quotes only the names that need it
+
+
 def _make_functions(
     connection: duckdb.DuckDBPyConnection, functions: Sequence[tuple[str, str, list[str], str]]
 ) -> None:

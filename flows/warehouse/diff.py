@@ -14,7 +14,7 @@ import duckdb
 from flows.core.names import identifier, literal
 from flows.core.storage import open_release_file
 from flows.warehouse.annotate import INTERMEDIATE, tables_in
-from flows.warehouse.clones import attach_release, release_read_by
+from flows.warehouse.clones import attach_release, is_view_of_release, release_read_by
 from flows.warehouse.descriptions import BOOKKEEPING, HISTORIES, Description, split_class
 from flows.warehouse.node_states import is_as_published
 from flows.warehouse.releases import read_made_of
@@ -100,8 +100,8 @@ def compare_databases(
     """
     known = _equal_hashes(before, after).union(known)
     with _both(before, after) as connection:
-        files = zip(SIDES, (before, after), strict=True)
-        tables = [_tables(connection, side, release_read_by(file)) for side, file in files]
+        tables = [_tables(connection, BEFORE, release_read_by(before), ())]
+        tables.append(_tables(connection, AFTER, release_read_by(after), tables[0]))
         functions = [_functions(connection, side) for side in SIDES]
         shown = _views_of(connection, before, after)
         if not _is_release(connection, AFTER):
@@ -133,11 +133,13 @@ def _is_release(connection: duckdb.DuckDBPyConnection, side: str) -> bool:
 
 
 def _views_of(connection: duckdb.DuckDBPyConnection, before: Path, after: Path) -> set[Place]:
-    """Return the tables that a clone shows as they are in the release before."""
-    if release_read_by(after) != before.parent.name:
+    """Return the tables that a clone shows as they are in the release before; a view of other SQL is compared."""
+    release = before.parent.name
+    if release_read_by(after) != release:
         return set()
-    views = connection.execute("select schema_name, view_name from duckdb_views() where database_name = 'after'")
-    return set(views.fetchall())
+    sql = "select schema_name, view_name, sql from duckdb_views() where database_name = 'after'"
+    found = connection.execute(sql).fetchall()
+    return {(schema, name) for schema, name, text in found if is_view_of_release(text, release, schema, name)}
 
 
 def has_table(database: Path, name: str) -> bool:
@@ -172,10 +174,12 @@ def _equal_hashes(before: Path, after: Path) -> set[str]:
     return {key.rpartition(".")[2] for key, output in hashes[0].items() if hashes[1].get(key) == output}
 
 
-def _tables(connection: duckdb.DuckDBPyConnection, side: str, release: str | None) -> dict[Place, Columns]:
+def _tables(
+    connection: duckdb.DuckDBPyConnection, side: str, release: str | None, known: Collection[Place]
+) -> dict[Place, Columns]:
     """Return the columns of each table that a model, seed or snapshot made, or that a clone shows of its release.
 
-    Other views of a clone read the lake: no release has them. Profiles differ between any two releases.
+    Other views of a clone, but those in place of `known` tables, read the lake. Profiles always differ.
     """
     found: dict[Place, dict[str, str]] = {}
     of_lake = connection.execute(
@@ -189,7 +193,8 @@ def _tables(connection: duckdb.DuckDBPyConnection, side: str, release: str | Non
         [side],
     ).fetchall()
     for schema, table, column, kind in rows:
-        if (schema, table) not in BOOKKEEPING and table not in HISTORIES and (schema, table) not in of_lake:
+        is_of_lake = (schema, table) in of_lake and (schema, table) not in known
+        if (schema, table) not in BOOKKEEPING and table not in HISTORIES and not is_of_lake:
             found.setdefault((schema, table), {})[column] = kind
     return dict(found)
 

@@ -10,7 +10,7 @@ import pytest
 from flows.config.settings import DataFolder
 from flows.core.files import FileState
 from flows.warehouse.build import Build, prepare_candidate
-from flows.warehouse.clones import clone_release
+from flows.warehouse.clones import attach_release, clone_release
 from flows.warehouse.descriptions import Description, PublishedModel
 from flows.warehouse.diff import Comparison, Difference, compare_databases
 from flows.warehouse.node_states import NodeState
@@ -176,13 +176,25 @@ def test_a_clone_is_compared_in_what_it_has(folder: DataFolder) -> None:
         "create macro core.above(least) as table from core.customers as c left join core.customers as d on true "
         "where c.order_count > least",
     )
-    clone = clone_release(folder, "experiment", before.parent.name, lambda _schema, name: name != "orders").file
-    after = publish(folder, "update core.customers set order_count = 0 where customer_id = '1'")
+    made = clone_release(folder, "experiment", before.parent.name, lambda _schema, name: name != "orders")
+    clone, after = made.file, publish(folder, "update core.customers set order_count = 0 where customer_id = '1'")
 
     # When it is compared with both
     # Then it equals its release, and differs from the other one as the two releases do
     assert compare_databases(before, clone) == Comparison([], 1)
     assert only(compare_databases(after, clone)).columns == {"order_count": 1}
+
+    # When the experiment shows other values in the place of the table, by a view or a table of its own
+    with duckdb.connect(str(clone)) as connection:
+        attach_release(connection, clone)
+        connection.execute("create table core.as_before as from core.customers")
+        connection.execute(f"drop {'table' if made.is_copy else 'view'} core.customers")
+        connection.execute(
+            "create view core.customers as select * replace (order_count + 1 as order_count) from core.as_before"
+        )
+
+    # Then that is a difference from its own release, too
+    assert {one.name for one in compare_databases(before, clone).differences} == {"customers", "as_before"}
 
 
 def test_random_changes_are_counted_as_python_counts_them(folder: DataFolder) -> None:
