@@ -97,7 +97,7 @@ def backfill(
         folder = own if is_published else begin_overlay(own, contracts, names)
         sources, dbt = replace(sources, folder=folder), replace(dbt, folder=folder)
         with (
-            RecordedRun(sources) as run,
+            RecordedRun(sources, loads_all=False) as run,
             failed_run_told(run) as loads,
             failure_listed(folder),
         ):

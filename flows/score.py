@@ -17,6 +17,7 @@ from flows.core.errors import Finding, GateFailed, UsageError, WarehouseError
 from flows.core.names import TableName
 from flows.core.redaction import scrub
 from flows.core.storage import storage_faults_named
+from flows.core.unforeseen import exceptions_named
 from flows.ingest.load import LoadResult, load_table
 from flows.learning.drift import DriftMeasure
 from flows.learning.exposures import MlExposure, require_exposures
@@ -77,7 +78,8 @@ def score_models(
     failures: list[WarehouseError] = []
     for exposure in exposures:
         try:
-            found = score_model(folder, exposure, registry)
+            with exceptions_named(exposure.name):
+                found = score_model(folder, exposure, registry)
             if isinstance(found, ScoreOutcome):
                 outcomes.append(found)
                 continue

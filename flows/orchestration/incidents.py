@@ -18,6 +18,7 @@ from flows.core.errors import (
     WarehouseError,
 )
 from flows.core.redaction import scrub
+from flows.core.unforeseen import exceptions_named
 from flows.lake.incidents import Incident, read_incidents, record
 from flows.orchestration.alerts import send_alerts
 from flows.orchestration.events import emit_incident
@@ -109,8 +110,13 @@ def settle_failure(folder: DataFolder, error: WarehouseError, loaded: Collection
         )
 
 
-def settle_success(folder: DataFolder, warnings: Collection[Finding], options: str) -> None:
-    """Close the incidents of earlier runs after one that ended well; its tests' warnings are incidents."""
+def settle_success(
+    folder: DataFolder, warnings: Collection[Finding], options: str, loaded: Collection[str] | None = None
+) -> None:
+    """Close the incidents of earlier runs after one that ended well; its tests' warnings are incidents.
+
+    A run that has loaded some tables alone leaves the incidents of other loads as they are.
+    """
     if folder.has_own_lake:
         return
     try:
@@ -126,7 +132,10 @@ def settle_success(folder: DataFolder, warnings: Collection[Finding], options: s
                 *of_warnings(warnings, project, options),
                 *(late_incidents(folder, project, options) if was_late else ()),
             ],
-            lambda one, _: is_of_a_run(one.kind) or one.kind == LATE,
+            lambda one, _: (
+                one.kind == LATE
+                or (is_of_a_run(one.kind) and (loaded is None or one.kind not in LOAD_KINDS or one.table in loaded))
+            ),
         )
 
 
@@ -147,9 +156,13 @@ def settle_promises(folder: DataFolder, options: str) -> None:
 
 @contextmanager
 def job_watched(folder: DataFolder, kind: str, options: str, *, is_whole: bool) -> Iterator[None]:
-    """Open the incident of a job if it fails, and close it if it ends well and was about all of the set."""
+    """Open the incident of a job if it fails, and close it if it ends well and was about all of the set.
+
+    Every exception becomes an error of ours, so that none ends a job without its alert.
+    """
     try:
-        yield
+        with exceptions_named(kind):
+            yield
     except RunLocked:
         raise
     except WarehouseError as error:

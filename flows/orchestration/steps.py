@@ -96,11 +96,13 @@ def flow_lock(folder: DataFolder) -> Iterator[None]:
 class RecordedRun:
     """Records a run in the lake's ops/runs when it ends, failed or not, and what it found as incidents.
 
-    The run adds its loads, and the warnings of its tests. A run of a selection leaves incidents as they are.
+    The run adds its loads, and the warnings of its tests. A run of a selection leaves incidents as they are; one that
+    does not load all tables leaves those of the other tables' loads.
     """
 
-    def __init__(self, sources: Connections, *, is_whole: bool = True) -> None:
-        self.folder, self.options, self.is_whole = sources.folder, sources.options, is_whole
+    def __init__(self, sources: Connections, *, is_whole: bool = True, loads_all: bool = True) -> None:
+        self.folder, self.options = sources.folder, sources.options
+        self.is_whole, self.loads_all = is_whole, loads_all
         self.run_id = str(flow_run.id or uuid4())
         self.release: str | None = None
         self.loads: list[LoadResult] = []
@@ -128,12 +130,12 @@ class RecordedRun:
         if not self.is_whole:
             return
         self._send_lineage(error if isinstance(error, WarehouseError) else None)
+        loaded = {str(load.table) for load in self.loads if load.is_complete}
         if error is None:
-            settle_success(self.folder, self.warnings, self.options)
+            settle_success(self.folder, self.warnings, self.options, None if self.loads_all else loaded)
         elif isinstance(error, HeldBack):
             settle_held(self.folder, error, self.warnings, self.options)
         elif isinstance(error, Exception):
-            loaded = {str(load.table) for load in self.loads if load.is_complete}
             if isinstance(error, WarehouseError):
                 failure: WarehouseError = error
             else:

@@ -8,6 +8,7 @@ from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
+import duckdb
 import pytest
 from support.alert_server import AlertServer, alert_server
 from support.shop import Shop
@@ -150,6 +151,41 @@ def test_a_source_that_is_read_again_is_over_even_if_the_run_fails_later(
     fail(folder, gate("daily_sales"), "sales.orders")
     assert ["sales.orders, source failed: resolved" in text for text in alerts.messages("all")] == [True]
     assert {one.incident.table for one in open_incidents(folder.lake).values()} == {"daily_sales"}
+
+
+def test_days_that_are_read_again_leave_the_incidents_of_other_tables(folder: DataFolder, alerts: AlertServer) -> None:
+    # Given two sources that failed
+    for name in ("crm.customers", "sales.orders"):
+        fail(folder, SourceFailed(name, "no answer", "Run again."))
+    assert open_tables(folder) == {"crm.customers", "sales.orders"}
+
+    # When a backfill has loaded one of them alone
+    from flows.orchestration.incidents import settle_success
+
+    settle_success(folder, [], "--set test", {"crm.customers"})
+
+    # Then the other one is still broken
+    assert open_tables(folder) == {"sales.orders"}
+
+
+@pytest.mark.parametrize("error", [KeyError("canary-7"), duckdb.IOException("IO Error: canary-7"), OSError(28, "full")])
+def test_a_job_that_ends_in_an_error_that_nobody_foresaw_is_an_incident(
+    folder: DataFolder, alerts: AlertServer, error: Exception
+) -> None:
+    from flows.orchestration.incidents import job_watched
+
+    with pytest.raises(WarehouseError), job_watched(folder, "scoring", "--set test", is_whole=True):
+        raise error
+    (message,) = alerts.messages("all")
+    assert "scoring (error)" in message
+    assert "canary-7" not in message
+    with job_watched(folder, "scoring", "--set test", is_whole=True):
+        pass
+    assert ["scoring: resolved" in text for text in alerts.messages("all")] == [True]
+
+
+def open_tables(folder: DataFolder) -> set[str]:
+    return {one.incident.table for one in open_incidents(folder.lake).values()}
 
 
 def test_an_alert_that_no_place_takes_is_logged_by_its_host_and_tried_again(
