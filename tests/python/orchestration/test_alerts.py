@@ -168,7 +168,9 @@ def test_days_that_are_read_again_leave_the_incidents_of_other_tables(folder: Da
     assert open_tables(folder) == {"sales.orders"}
 
 
-@pytest.mark.parametrize("error", [KeyError("canary-7"), duckdb.IOException("IO Error: canary-7"), OSError(28, "full")])
+@pytest.mark.parametrize(
+    "error", [KeyError("canary-7"), duckdb.ConversionException("Conversion Error: canary-7"), OSError(28, "full")]
+)
 def test_a_job_that_ends_in_an_error_that_nobody_foresaw_is_an_incident(
     folder: DataFolder, alerts: AlertServer, error: Exception
 ) -> None:
