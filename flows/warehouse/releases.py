@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Iterable, Mapping
+from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import datetime
 from pathlib import Path
@@ -10,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 import duckdb
 
 from flows.config.settings import DataFolder, command
-from flows.core.errors import UsageError
+from flows.core.errors import StorageFailed, UsageError
 from flows.core.files import bytes_of
 from flows.core.names import TableName, did_you_mean
 from flows.core.storage import open_release_file
@@ -131,9 +132,13 @@ def require_release(folder: DataFolder, release: str) -> Path:
 
 
 def previous_release(folder: DataFolder, release: str) -> str | None:
-    """Return the release that readers saw before another one, or, if that is gone, the newest of the earlier ones."""
-    known = kept_releases(folder)
-    previous = _row(release_file(folder, release)).get("previous_release") if release in known else None
+    """Return the release that readers saw before another one, or, if that is gone, the newest of the earlier ones.
+
+    A damaged release does not say what was before it, and readers must get away from it above all.
+    """
+    known, previous = kept_releases(folder), None
+    with suppress(duckdb.Error, StorageFailed):
+        previous = _row(release_file(folder, release)).get("previous_release") if release in known else None
     if previous in known:
         return str(previous)
     earlier = [name for name in known if release_order(name) < release_order(release)]
@@ -208,7 +213,7 @@ def released_batch(folder: DataFolder, table: TableName) -> int:
     for release in kept_releases(folder):
         try:
             found = dict(_row(release_file(folder, release)).get("verified") or ())
-        except duckdb.Error:
+        except (duckdb.Error, StorageFailed):
             continue
         batches.append(found[str(table)]["batch"] if str(table) in found else 0)
     return max(batches)

@@ -167,6 +167,14 @@ def test_readers_are_not_sent_to_a_damaged_or_unknown_release(folder: DataFolder
         roll_back(folder, "2020-01-01.1")
     assert seen(folder)[0] == 2
 
+    # When the release that readers see is cut short, too
+    third = publish_candidate(folder, candidate(folder, 3), VERSIONS)
+    os.truncate(third.path, third.path.stat().st_size // 2)
+
+    # Then it is known where readers can go back to, and which batches are readable releases' own
+    assert previous_release(folder, third.name) == next_name(first.parent.name)
+    assert released_batch(folder, TableName("sales", "orders")) == 0
+
 
 def test_a_release_that_was_left_still_counts_when_batches_are_numbered(folder: DataFolder) -> None:
     # Given two releases of the batches 4 and 7, of which readers are sent back to the first
