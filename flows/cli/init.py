@@ -20,6 +20,12 @@ def init(
     contract: Annotated[
         str | None, typer.Option("--as", help="Contract that the source's table is for, such as crm.customers.")
     ] = None,
+    chosen: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--from", help="Look at this table, topic or file pattern alone; may be repeated.", metavar="NAME"
+        ),
+    ] = None,
     bearer: Annotated[
         str | None, typer.Option(help="Environment variable that holds an API's token.", metavar="VARIABLE")
     ] = None,
@@ -36,7 +42,7 @@ def init(
     contracts = declared_contracts()
     wanted = _contract(contract, list(contracts))
     with sources_asked():
-        found = survey(given.url, given.auth)
+        found = survey(given.url, given.auth, chosen or ())
     entry = entry_of(found, given, contracts, wanted)
     if connection_set is None:
         typer.echo(scrub("\n".join(["my_set:", *entry.lines])))

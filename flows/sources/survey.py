@@ -23,6 +23,7 @@ from flows.sources import connect
 from flows.sources.batches import Request, source_columns
 
 MOST_TABLES = 60
+ONE_TABLE = "The source is one table already.", "Leave out --from: it chooses from a database or a folder."
 SOURCE = "source"
 DEEPEST_LIST = 3
 NUMBERED = re.compile(r"[-_. ]*\d[\d\-_. T:]*$")
@@ -48,14 +49,19 @@ class Survey:
     failed: Sequence[str] = ()
 
 
-def survey(url: str, auth: Mapping[str, Any]) -> Survey:
-    """Look at the source of a URL, and at each of its tables once; raises UsageError or SourceFailed."""
+def survey(url: str, auth: Mapping[str, Any], chosen: Sequence[str] = ()) -> Survey:
+    """Look at the source of a URL, and at each of its tables once, or at the chosen tables, topics or files.
+
+    Raises UsageError or SourceFailed.
+    """
     scheme = url.partition(":")[0].lower()
+    if chosen and scheme in ("http", "https", "python"):
+        raise UsageError(*ONE_TABLE)
     if scheme in ("http", "https"):
         return _survey_api(url, auth)
     if scheme in ("file", "s3") or (url and "://" not in url and Path(url).expanduser().exists()):
         try:
-            return _survey_files(url)
+            return _survey_files(url, chosen)
         except S3Failed as error:
             raise SourceFailed(url, error.cause, error.remedy, is_unreachable=True) from None
     if scheme == "python":
@@ -63,19 +69,27 @@ def survey(url: str, auth: Mapping[str, Any]) -> Survey:
         if not function:  # a module's functions may do anything, so none is called unless it is named
             raise UsageError(f"{url} names no function.", f"Name the one to look at: {url.rstrip(':')}:FUNCTION.")
         return _survey_tables(f"python:{module}", {_plain(function): function})
-    names = _table_names(_connection(url, {}))
+    names = list(chosen) or _table_names(_connection(url, {}))
+    _require_few(names, "The source", "tables")
+    return _survey_tables(url, {re.sub(r"\W+", "_", name) if chosen else name: name for name in names})
+
+
+def _require_few(names: Sequence[str], where: str, what: str) -> None:
     if len(names) > MOST_TABLES:
-        raise UsageError(f"The database has {len(names):,} tables.", "Name those that you need: --from NAME.")
-    return _survey_tables(url, {name: name for name in names})
+        listed = f"{', '.join(names[:3])} …"
+        remedy = f"Choose those that you need, at most {MOST_TABLES}: --from {names[0]!r}, once for each."
+        raise UsageError(f"{where} has {len(names):,} {what}: {listed}", remedy)
 
 
-def _survey_files(url: str) -> Survey:
+def _survey_files(url: str, chosen: Sequence[str]) -> Survey:
     """Survey a file, or a folder and its subfolders: files whose names differ by numbers alone are one table."""
     from flows.sources.files.matching import root_of
     from flows.sources.files.table import DOCUMENT_READERS, reader_of
 
     root, path = root_of(url), url.removeprefix("file:").removeprefix("//").rstrip("/")
     scheme = "" if isinstance(root, S3Path) else "file:"
+    if root.is_file() and chosen:
+        raise UsageError(*ONE_TABLE)
     if root.is_file():
         parent, _, name = path.rpartition("/")
         return _survey_tables(f"{scheme}{parent or '.'}", {_plain(name): name})
@@ -91,7 +105,9 @@ def _survey_files(url: str) -> Survey:
             stem = f"{parent}/" * bool(parent) if is_document else NUMBERED.sub("", name.removesuffix(suffix))
             groups[f"{stem}*{suffix}"].append(name)
     origins = [names[0] if len(names) == 1 else pattern for pattern, names in groups.items()]
-    return _survey_tables(f"{scheme}{path or '/'}", {_plain(origin): origin for origin in origins[:MOST_TABLES]})
+    origins = list(chosen) or origins
+    _require_few(origins, "The folder", "kinds of files")
+    return _survey_tables(f"{scheme}{path or '/'}", {_plain(origin): origin for origin in origins})
 
 
 def _survey_tables(url: str, origins: Mapping[str, str]) -> Survey:

@@ -50,6 +50,20 @@ def init(folder: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFi
     return run
 
 
+def test_one_kind_of_files_of_many_is_chosen(folder: Path, init: Init) -> None:
+    # Given a folder of more kinds of files than are looked at
+    for name in (f"kind_{'abcdefghij'[number % 10] * (1 + number // 10)}" for number in range(61)):
+        (folder / "inbox" / f"{name}.csv").write_text("Foo\n1\n")
+
+    # When none is chosen, then none is left out in silence
+    said = init("file:inbox")
+    assert (said.code, "The folder has 61 kinds of files" in said.err, "--from 'kind_" in said.err) == (2, True, True)
+
+    # And one can be chosen, but not of a source that is one table
+    assert "kind_b.csv has Foo; no contract has its name" in init("file:inbox", "--from", "kind_b.csv").err
+    assert "The source is one table already" in init("file:inbox/kind_b.csv", "--from", "kind_b.csv").err
+
+
 def test_an_entry_for_files_is_printed_and_then_written_and_checked(folder: Path, init: Init) -> None:
     # Given orders in several files, and a file that no contract is like
     for day in (1, 2):

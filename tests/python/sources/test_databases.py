@@ -266,6 +266,10 @@ def test_a_table_is_looked_at_and_a_database_is_surveyed_by_its_url(
     assert [one.name for one in found.tables] == list(TABLES)
     assert list(found.tables[0].columns) == ["id", "changed_at"]
 
+    # And a choice of tables, by which a database of many is looked at
+    some = survey(server.url(), {}, [list(TABLES)[1]])
+    assert [(one.name, one.origin) for one in some.tables] == [(list(TABLES)[1],) * 2]
+
     # And a password that is wrong is told of the source as a whole
     with pytest.raises(SourceFailed, match=r"^the source: .*(?s:.*)Look at the URL") as failure:
         survey(server.url("wrong"), {})
