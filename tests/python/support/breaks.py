@@ -61,6 +61,7 @@ def compact_in_two_commits() -> None:
         table, options = optimizer.table, {"commit_properties": commit_properties}
         rows = table.to_pyarrow_table()
         deltalake.write_deltalake(table, rows.schema.empty_table(), mode="overwrite", **options)
+        time.sleep(0.2)  # a kill within a step of milliseconds must meet the moment between
         deltalake.write_deltalake(table, rows, mode="append", **options)
 
     TableOptimizer.compact = compact  # type: ignore[method-assign, assignment]
