@@ -35,10 +35,11 @@ def collect(dbt: Dbt, sources: Connections) -> Site:
     """
     folder = dbt.folder
     name = newest_release(folder)
-    file, releases = release_file(folder, name), read_releases(folder, name)
+    tables = tables_of(dbt)
+    file, releases = release_file(folder, name), read_releases(folder, name, tables)
     last = releases[-1]
     before = next((one for one in releases if one.name == last.previous), None)
-    tables = with_release(tables_of(dbt), file, releases)
+    tables = with_release(tables, file, releases)
     tables = with_examples(with_lineage(dbt, tables), file)
     loads: list[Loaded] = told(lambda: loads_of(dbt, sources, tables), [], "loads")
     read = {load.key for load in loads}

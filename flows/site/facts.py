@@ -12,6 +12,8 @@ UNRESOLVED = "unresolved"
 """The origin of a column whose SQL could not be followed."""
 
 GOOD, WARNED, FAILED = "pass", "warn", "fail"
+HELD = "held"
+"""The status of a test that did not run in the release, since what it reads is held back."""
 
 ColumnRef = tuple[str, str]
 """The id of a table, and the name of a column of it."""
@@ -21,7 +23,8 @@ ColumnRef = tuple[str, str]
 class Check:
     """A data test of a table or a unit test of its code: its sentence, and its result in the last releases.
 
-    `history` has pairs of release and result, the oldest first. `columns` are those that it names.
+    `history` has pairs of release and result, the oldest first. `columns` are those that it names. One that is held
+    has its result as of the release `held_since` in `before`.
     """
 
     name: str
@@ -33,6 +36,8 @@ class Check:
     warnings: Sequence[str] = ()
     columns: Sequence[str] = ()
     history: Sequence[tuple[str, str]] = ()
+    held_since: str = ""
+    before: str = ""
 
 
 @dataclass(frozen=True)
@@ -136,7 +141,8 @@ class Table:
 
     `rows` is None where nothing is counted: for views, functions and tables that the release lacks. `examples` are
     rows of safe texts in the order of `columns`. `chosen_by` are the columns of its filters, joins and groups.
-    `settings` are the vars and tables of rules that its rows follow from.
+    `settings` are the vars and tables of rules that its rows follow from. `held_since` is the release as which it is,
+    if it is held back.
     """
 
     key: str
@@ -168,6 +174,7 @@ class Table:
     features: Sequence[Feature] = ()
     settings: Sequence[str] = ()
     parameters: Sequence[str] = ()
+    held_since: str = ""
 
     @property
     def full_name(self) -> str:
@@ -183,7 +190,7 @@ class Table:
     def worst(self) -> str:
         """The worst result of its checks; empty without one."""
         states = {check.status for check in self.checks}
-        return next((status for status in (FAILED, "error", WARNED, GOOD) if status in states), "")
+        return next((status for status in (FAILED, "error", WARNED, HELD, GOOD) if status in states), "")
 
     def is_late(self, now: datetime) -> bool:
         """Tell whether a source of it is older than promised."""
@@ -230,7 +237,7 @@ class Change:
 
 @dataclass(frozen=True)
 class Gates:
-    """The results of a release's tests."""
+    """The results of a release's tests; those that are held back did not run, and count as nothing else."""
 
     release: str
     built_at: datetime
@@ -239,6 +246,7 @@ class Gates:
     failed: int
     rows: int
     tables: int
+    held: int = 0
 
 
 @dataclass(frozen=True)
@@ -312,31 +320,12 @@ class Site:
         found = (self.tables[key].promises for key in self.key_of.values())
         return sorted({one.source for promises in found for one in promises if one.is_late(self.written_at)})
 
+    @cached_property
+    def held(self) -> Sequence[Table]:
+        """The source tables, tables, views and functions that are held back."""
+        return [table for table in self.tables.values() if table.held_since]
+
     @property
     def quarantined(self) -> int:
         """The records in quarantine."""
         return sum(self.quarantine_of.values())
-
-    @cached_property
-    def attention(self) -> Sequence[tuple[str, str, str, str]]:
-        """The matters that a reader should know first: kind, a word, a sentence, and the address of more."""
-        found = [("bad", "late", f"{name} is older than its contract promises.", "loads.html") for name in self.late]
-        found += [
-            ("bad", load.outcome, f"The last load of {load.table} was not completed.", "loads.html")
-            for load in self.loads
-            if load.outcome not in ("", "completed")
-        ]
-        found += [
-            ("warn", "empty", f"{load.table} is read by this set and has no rows.", "loads.html")
-            for load in self.loads
-            if not load.rows
-        ]
-        if self.quarantined:
-            text = f"{self.quarantined:,} records of {len(self.quarantine_of)} source tables break a rule."
-            found.append(("warn", "quarantine", text, "loads.html#quarantine"))
-        for table in self.tables.values():
-            for check in table.checks:
-                if check.status not in ("", GOOD):
-                    kind = "warn" if check.status == WARNED else "bad"
-                    found.append((kind, "test", f"{table.full_name}: {check.sentence}", "tests.html"))
-        return found

@@ -69,8 +69,8 @@ def traced_columns(folder: DataFolder) -> dict[str, Traced]:
 def trace_template(folder: DataFolder) -> None:
     """Trace the columns of a release without sources, so that no set has to, as long as it has the same code."""
     dbt = Dbt.parse(folder)
-    name = newest_release(folder)
-    with_lineage(dbt, with_release(tables_of(dbt), release_file(folder, name), read_releases(folder, name)))
+    name, tables = newest_release(folder), tables_of(dbt)
+    with_lineage(dbt, with_release(tables, release_file(folder, name), read_releases(folder, name, tables)))
 
 
 def compiled_sql(dbt: Dbt, tables: Mapping[str, Table], memory: Mapping[str, Any]) -> dict[str, str]:

@@ -1,7 +1,7 @@
 """The tables of the kept releases, as their files hold them: rows, types, safe example rows, results of tests."""
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping, Sequence, Set
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 from pathlib import Path
@@ -12,7 +12,9 @@ from flows.config.settings import DataFolder
 from flows.core.names import identifier
 from flows.core.storage import open_release_file
 from flows.lake.quarantine_report import shape
-from flows.site.facts import FAILED, GOOD, WARNED, Change, Check, Column, Gates, Table
+from flows.site.facts import FAILED, GOOD, HELD, WARNED, Change, Check, Column, Gates, Table
+from flows.site.held import held_in
+from flows.warehouse.node_states import read_states
 from flows.warehouse.releases import kept_releases, release_file
 
 EXAMPLES, LONGEST = 3, 60
@@ -29,7 +31,10 @@ Place = tuple[str, str]
 
 @dataclass(frozen=True)
 class ReleaseFacts:
-    """A release, as its file describes it: when it was built, the rows of its tables, and the results of its tests."""
+    """A release, as its file describes it: when it was built, the rows of its tables, and the results of its tests.
+
+    `held` are the releases that held sources, tables and views come from, by unique id; `held_tests` those of tests.
+    """
 
     name: str
     built_at: datetime
@@ -39,31 +44,35 @@ class ReleaseFacts:
     tests: Mapping[str, str]
     warnings: Mapping[str, tuple[int | None, Sequence[str]]] = field(default_factory=dict)
     contents: Mapping[str, str] = field(default_factory=dict)
+    held: Mapping[str, str] = field(default_factory=dict)
+    held_tests: Mapping[str, str] = field(default_factory=dict)
 
     @property
     def gates(self) -> Gates:
         """Its tests, counted."""
-        results = list(self.tests.values())
+        results = [result for name, result in self.tests.items() if name not in self.held_tests]
         passed, warned = results.count(GOOD), results.count(WARNED)
         failed = len(results) - passed - warned
-        return Gates(self.name, self.built_at, passed, warned, failed, sum(self.rows.values()), len(self.rows))
+        rows, held = sum(self.rows.values()), len(self.tests) - len(results)
+        return Gates(self.name, self.built_at, passed, warned, failed, rows, len(self.rows), held)
 
 
-def read_releases(folder: DataFolder, newest: str) -> list[ReleaseFacts]:
+def read_releases(folder: DataFolder, newest: str, tables: Mapping[str, Table]) -> list[ReleaseFacts]:
     """Return what the kept releases up to `newest` say, the oldest first; one that cannot be read is left out."""
+    views = {key for key, table in tables.items() if table.kind == "view"}
     names = kept_releases(folder)
     found = []
     for name in names[: names.index(newest) + 1] if newest in names else [newest]:
         try:
-            found.append(read_one(release_file(folder, name)))
+            found.append(read_one(release_file(folder, name), views))
         except duckdb.Error:
             if name == newest:
                 raise
     return found
 
 
-def read_one(file: Path) -> ReleaseFacts:
-    """Read a release's file."""
+def read_one(file: Path, views: Set[str]) -> ReleaseFacts:
+    """Read a release's file; `views` are the unique ids of the project's views."""
     with open_release_file(file) as connection:
         stated = dict(connection.sql("from main.release").to_arrow_table().to_pylist()[0])
         places = connection.execute(
@@ -73,6 +82,9 @@ def read_one(file: Path) -> ReleaseFacts:
         warned = connection.execute(
             "select name, failures, warnings from main.node_state where kind = 'test' and status <> 'pass'"
         ).fetchall()
+    stated_held = dict(stated.get("held_back") or ())
+    states = read_states(file) if stated_held else {}
+    held = held_in(stated_held, states, views)
     return ReleaseFacts(
         stated["release_name"],
         stated["built_at"],
@@ -82,6 +94,8 @@ def read_one(file: Path) -> ReleaseFacts:
         dict(stated["tests"]),
         {name: (failures, tuple(warnings or ())) for name, failures, warnings in warned},
         dict(stated.get("contents") or ()),
+        held,
+        {states[key].name: since for key, since in held.items() if key in states and states[key].kind == "test"},
     )
 
 
@@ -103,7 +117,7 @@ def with_release(tables: Mapping[str, Table], file: Path, releases: Sequence[Rel
         for key, table in tables.items():
             place = (table.schema, table.name)
             if table.layer == "sources":
-                found[key] = replace(table, checks=_results(table.checks, releases))
+                found[key] = replace(table, checks=_results(table.checks, releases), held_since=last.held.get(key, ""))
                 continue
             found[key] = replace(
                 table,
@@ -112,6 +126,7 @@ def with_release(tables: Mapping[str, Table], file: Path, releases: Sequence[Rel
                 rows=last.rows.get(place),
                 history=[(one.name, one.rows[place]) for one in releases if place in one.rows],
                 parameters=parameters.get(place, ()),
+                held_since=last.held.get(key, ""),
             )
     return found
 
@@ -162,9 +177,14 @@ def _results(checks: Sequence[Check], releases: Sequence[ReleaseFacts]) -> list[
     found = []
     for check in checks:
         failures, warnings = last.warnings.get(check.name, (None, ()))
-        history = [(one.name, one.tests[check.name]) for one in releases if check.name in one.tests]
-        status = last.tests.get(check.name, "")
-        found.append(replace(check, status=status, failures=failures, warnings=warnings, history=history))
+        ran = (one for one in releases if check.name in one.tests and check.name not in one.held_tests)
+        history = [(one.name, one.tests[check.name]) for one in ran]
+        status, since = last.tests.get(check.name, ""), last.held_tests.get(check.name, "")
+        check = replace(check, failures=failures, warnings=warnings, history=history)
+        if since:  # the release repeats the result of an earlier one
+            found.append(replace(check, status=HELD, held_since=since, before=status))
+        else:
+            found.append(replace(check, status=status))
     order = {FAILED: 0, "error": 0, WARNED: 1}
     return sorted(found, key=lambda check: (order.get(check.status, 2), check.kind, check.name))
 

@@ -17,6 +17,7 @@ from markupsafe import Markup
 
 from flows.core.names import identifier
 from flows.site import charts, drawing
+from flows.site.attention import attention_of
 from flows.site.facts import Column, ColumnRef, Site, Table
 from flows.site.row_settings import reach
 
@@ -79,6 +80,7 @@ def _environment(site: Site) -> Environment:
     }
     environment.globals |= {
         "site": site,
+        "attention": attention_of(site),
         "marts": _marts(site),
         "address": lambda key, root: root + path_of(site.tables[key]),
         "address_here": partial(_address, site, ""),

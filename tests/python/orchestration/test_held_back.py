@@ -124,6 +124,17 @@ def test_a_failed_gate_holds_back_its_table_and_what_depends_on_it(
     assert {"dim_product", "fct_order_lines"} <= {*failure.value.tables}
     assert "dim_customer" not in failure.value.tables
 
+    # And the docs site says of which release they are, and repeats no verdict of it as one of this release
+    front, page, other = (
+        (shop.folder.docs.parent / path).read_text()
+        for path in ("index.html", "tables/core.dim_product.html", "tables/core.dim_customer.html")
+    )
+    assert f"tables are held back, as release {first} had them." in front
+    assert f"of release {first}" in page
+    assert f"passed in release {first}, did not run since" in page
+    assert ">fresh<" not in page
+    assert ">held back</span> <span" not in other
+
     # And a run without news publishes nothing, and is red as long as the gate fails
     second = shop.release_name
     with monkeypatch.context() as patched:

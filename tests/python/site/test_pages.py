@@ -10,7 +10,7 @@ from support.small_site import BASKETS, CLIENTS, LEAVERS, NOW, broken_links, pag
 
 from flows.config.settings import DataFolder
 from flows.site.drawing import draw_lineage, neighbours
-from flows.site.facts import UNRESOLVED, Column, Origin, Site, Table
+from flows.site.facts import HELD, UNRESOLVED, Column, Origin, Site, Table
 from flows.site.render import file_name, path_of
 from flows.site.write import place_site
 
@@ -188,6 +188,38 @@ def test_a_source_that_is_late_is_told_first(site: Site) -> None:
     assert "crm.clients is older than its contract promises." in parse(files["index.html"]).text
     assert ">late<" in files["tables/growth.leavers.html"]
     assert ">late<" not in pages_of(site)["tables/growth.leavers.html"]
+
+
+def test_what_is_held_back_is_told_first_and_is_neither_fresh_nor_passed(site: Site) -> None:
+    # Given a source and a label that are held back, and a test of the label that passed in the release before
+    first, leavers = "2026-03-01.1", site.tables[LEAVERS]
+    checks = [replace(leavers.checks[0], status=HELD, held_since=first, before="pass")]
+    held = replace(leavers, held_since=first, checks=checks)
+    tables = {**site.tables, LEAVERS: held, CLIENTS: replace(site.tables[CLIENTS], held_since=first)}
+    files = pages_of(replace(site, tables=tables, gates=[replace(site.gates[0], passed=0, warned=0, held=1)]))
+    texts = {path: " ".join(parse(text).text.split()) for path, text in files.items() if path.endswith(".html")}
+
+    # Then the front page leads to a list of them
+    front = texts["index.html"]
+    assert f"The table growth.leavers is held back, as release {first} had it." in front
+    assert f"The source table crm.clients is held back, as release {first} had it." in front
+    assert "0 passed1 held back" in front
+    assert "tables.html#held" in parse(files["index.html"]).addresses
+    assert f"growth.leavers of release {first}" in texts["tables.html"]
+    assert broken_links(files) == []
+
+    # And their pages say of which release rows and verdicts are; the page of another table stays as it was
+    for path in ("tables/growth.leavers.html", "sources/crm.clients.html"):
+        assert f"Freshnessheld back of release {first}" in texts[path]
+        assert ">fresh<" not in files[path]
+    for path in ("tables/growth.leavers.html", "tests.html"):
+        assert f"passed in release {first}, did not run since" in texts[path]
+        assert ">passed<" not in files[path]
+    assert ">fresh<" in files["tables/core.baskets.html"]
+
+    # And a site without any says nothing of it
+    usual = pages_of(site)
+    assert not [path for path in usual if ">held back<" in usual[path]]
 
 
 def test_a_column_that_cannot_be_followed_says_so(site: Site) -> None:
