@@ -29,6 +29,9 @@ AVRO = ".avsc"
 UNREADABLE = (EOFError, IndexError, KeyError, TypeError, OverflowError, ArithmeticError, struct.error, ValueError)
 """Errors of the Avro reader for bytes that another schema wrote."""
 
+NO_JSON_OF_PROTOBUF = (TypeError, ValueError, RecursionError, json_format.Error, DecodeError)
+"""Errors of values that Protobuf's JSON has not, such as an Any of a message that the schema does not have."""
+
 
 class MessageSchema(ABC):
     """A schema by which values are read."""
@@ -57,6 +60,8 @@ class AvroSchema(MessageSchema):
             return json.dumps(read, default=_plain, ensure_ascii=False, allow_nan=False)
         except ValueError:  # NaN and infinity are no JSON
             return json.dumps(_finite(read), default=_plain, ensure_ascii=False)
+        except RecursionError:
+            raise ValueError("has values within values that are too deep for JSON") from None
 
 
 class ProtobufSchema(MessageSchema):
@@ -80,9 +85,16 @@ class ProtobufSchema(MessageSchema):
             read = kind.FromString(value)
         except DecodeError:
             raise ValueError("cannot be read by its Protobuf schema") from None
-        text: str = json_format.MessageToJson(
-            read, preserving_proto_field_name=True, always_print_fields_with_no_presence=True, indent=None
-        )
+        try:
+            text: str = json_format.MessageToJson(
+                read,
+                preserving_proto_field_name=True,
+                always_print_fields_with_no_presence=True,
+                indent=None,
+                descriptor_pool=self._pool,  # google.protobuf.Any names a message of these files
+            )
+        except NO_JSON_OF_PROTOBUF:  # their own texts quote values
+            raise ValueError("has a value that cannot be written as JSON by its Protobuf schema") from None
         return text
 
     def _messages(self) -> list[Any]:
@@ -153,7 +165,7 @@ def registered_schema(kind: str, text: str, references: Mapping[str, str]) -> Me
         for referred in references.values():
             parse_schema(json.loads(referred), named)
         return AvroSchema(parse_schema(json.loads(text), named))
-    except (SchemaParseException, DecodeError, IndexError, KeyError, TypeError, ValueError):
+    except (SchemaParseException, DecodeError, ImportError, IndexError, KeyError, TypeError, ValueError):
         raise ValueError("has a schema that cannot be used") from None
 
 

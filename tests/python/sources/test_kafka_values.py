@@ -5,13 +5,15 @@ import json
 import struct
 from typing import Any, cast
 
+import fastavro
+import pytest
 from confluent_kafka import Message
-from google.protobuf import descriptor_pb2
+from google.protobuf import any_pb2, descriptor_pb2, timestamp_pb2
 
 from flows.core.errors import SourceFailed
 from flows.sources.kafka.records import Buffer
 from flows.sources.kafka.registry import Registry
-from flows.sources.kafka.schemas import framed
+from flows.sources.kafka.schemas import AvroSchema, MessageSchema, ProtobufSchema, framed
 
 pytest_plugins = ["support.registry_fixtures"]
 
@@ -102,3 +104,76 @@ def test_a_registry_is_asked_for_a_reference_whose_subject_is_a_path(registry: t
     buffer = Buffer(framed(Registry(url, failed).find))
     records, rejected = read(buffer, struct.pack(">bI", 0, 1) + b"\x00" + payment("1", b"\x08\x03"))
     assert (records, rejected) == ([{"id": "1", "more": {"units": 3}}], [])
+
+
+def test_a_schema_that_imports_a_file_that_google_does_not_have_waits(registry: tuple[str, dict[str, Any]]) -> None:
+    url, answers = registry
+    file = payment_file(".common.Money", "google/protobuf/money.proto")
+    answers |= {
+        "/schemas/ids/1": {"schemaType": "PROTOBUF", "schema": "syntax …"},
+        "/schemas/ids/1?format=serialized": {"schemaType": "PROTOBUF", "schema": as_registered(file)},
+    }
+    value = struct.pack(">bI", 0, 1) + b"\x00"
+    buffer = Buffer(framed(Registry(url, failed).find))
+    assert read(buffer, value) == ([], [(value, "has a schema that cannot be used")])
+
+
+def with_any() -> ProtobufSchema:
+    """Return a schema whose payments hold a message of any kind."""
+    google = descriptor_pb2.FileDescriptorProto()
+    any_pb2.DESCRIPTOR.CopyToProto(google)
+    file = payment_file(".google.protobuf.Any", "google/protobuf/any.proto")
+    return ProtobufSchema(descriptor_pb2.FileDescriptorSet(file=[google, money_file(), file]))
+
+
+def test_one_message_that_protobuf_cannot_write_as_json_waits_and_the_others_are_read() -> None:
+    """A message held an Any, of a kind that its schema has, or has not: the load of the topic failed for good."""
+    # Given messages with an Any of a known kind, of an unknown one, without a kind, and of bytes that are not its own
+    kinds = [
+        ("common.Money", b"\x08\x03"), ("common.Secret", b"\x08\x03"), ("", b"\x08\x03"), ("common.Money", b"\xff"),
+    ]  # fmt: skip
+    values = [
+        payment(str(at), any_pb2.Any(type_url=kind and f"x/{kind}", value=held).SerializeToString())
+        for at, (kind, held) in enumerate(kinds)
+    ]
+
+    # Then the first alone is a record, and no reason quotes the message
+    records, rejected = read(Buffer(with_any().to_json), *values)
+    assert records == [{"id": "0", "more": {"@type": "x/common.Money", "units": 3}}]
+    assert rejected == [(value, NO_JSON) for value in values[1:]]
+
+
+def test_a_time_that_protobuf_cannot_write_waits_and_its_reason_quotes_no_value() -> None:
+    google = descriptor_pb2.FileDescriptorProto()
+    timestamp_pb2.DESCRIPTOR.CopyToProto(google)
+    file = payment_file(".google.protobuf.Timestamp", "google/protobuf/timestamp.proto")
+    schema = ProtobufSchema(descriptor_pb2.FileDescriptorSet(file=[google, file]))
+    value = payment("1", timestamp_pb2.Timestamp(seconds=2**60).SerializeToString())
+    assert read(Buffer(schema.to_json), value) == ([], [(value, NO_JSON)])
+
+
+NODE = {"type": "record", "name": "Node", "fields": [{"name": "next", "type": ["null", "Node"]}]}
+
+
+@pytest.mark.parametrize(
+    ("kind", "value", "found"),
+    [
+        ("double", struct.pack("<d", float("-inf")), "-Infinity"),
+        ({"type": "map", "values": "float"}, struct.pack("<bb1sfb", 2, 2, b"k", float("nan"), 0), {"k": "NaN"}),
+        ("bytes", b"\x04\xff\x00", "0xff00"),
+        ({"type": "fixed", "name": "Span", "size": 12, "logicalType": "duration"}, b"\xff" * 12, "0x" + "ff" * 12),
+        ({"type": "long", "logicalType": "timestamp-micros"}, b"\xfe" + b"\xff" * 8 + b"\x01", None),
+        ({"type": "int", "logicalType": "date"}, b"\xfe\xff\xff\xff\x0f", None),
+        ({"type": "string", "logicalType": "uuid"}, b"\x06abc", None),
+        (NODE, b"\x02" * 1_500 + b"\x00", None),
+    ],
+)  # fmt: skip
+def test_a_value_of_avro_is_exact_text_or_waits(kind: Any, value: bytes, found: Any) -> None:
+    # Given a value that JSON does not have, within a record
+    record = {"type": "record", "name": "Payment", "fields": [{"name": "value", "type": kind}]}
+    schema: MessageSchema = AvroSchema(fastavro.parse_schema(record))
+
+    # Then it is a text with all its digits, or the message waits
+    records, rejected = read(Buffer(schema.to_json), value)
+    assert records == ([] if found is None else [{"value": found}])
+    assert [raw for raw, _ in rejected] == ([value] if found is None else [])
