@@ -177,3 +177,21 @@ def test_a_value_of_avro_is_exact_text_or_waits(kind: Any, value: bytes, found: 
     records, rejected = read(Buffer(schema.to_json), value)
     assert records == ([] if found is None else [{"value": found}])
     assert [raw for raw, _ in rejected] == ([value] if found is None else [])
+
+
+@pytest.mark.parametrize("precision", [39, 4])
+@pytest.mark.parametrize("sign", [1, -1])
+def test_a_decimal_of_avro_keeps_the_digits_that_its_schema_has_no_room_for(precision: int, sign: int) -> None:
+    """A producer wrote more digits than the precision of its schema, and the rest became zeros in silence."""
+    # Given such a decimal, as bytes and as a fixed number of them
+    number = sign * 169473963133173273960190490760135540607
+    logical = {"logicalType": "decimal", "precision": precision, "scale": 2}
+    held = number.to_bytes(17, signed=True)
+    fixed = {"type": "fixed", "name": "Amount", "size": len(held), **logical}
+
+    # Then its text has all digits
+    for kind, value in (({"type": "bytes", **logical}, b"\x22" + held), (fixed, held)):
+        record = {"type": "record", "name": "Payment", "fields": [{"name": "amount", "type": kind}]}
+        schema = AvroSchema(fastavro.parse_schema(record))
+        expected = f"{'-' if sign < 0 else ''}1694739631331732739601904907601355406.07"
+        assert read(Buffer(schema.to_json), value) == ([{"amount": expected}], [])
