@@ -18,6 +18,8 @@ RECORDS = pa.schema([("_record", pa.string()), ("_file", pa.string()), ("_row", 
 JSON_RECORDS = "json_records"
 TEXTS_AND_FRACTIONS = re.compile(r'"(?:[^"\\]|\\.)*"|-?[0-9]+(?:\.[0-9]+(?:[eE][+-]?[0-9]+)?|[eE][+-]?[0-9]+)')
 REPEATS = "(len(keys) <> len(list_distinct(keys)))"
+ALIKE = "has a key that differs by case or Unicode form alone from another one"
+RESERVED = (*SERVICE_COLUMNS, RECORD)
 IS_OBJECT = "case when json_valid(_record) then json_type(_record) = 'OBJECT' else false end"
 LONG_NUMBER = re.compile(r"[0-9][0-9.]{15}|[0-9][eE]-[0-9]{3}")
 """A first look at a text: only a number that is this long, or this small, may be none that a double holds."""
@@ -68,13 +70,18 @@ def _exact(match: re.Match[str]) -> str:
 
 
 def land_json(
-    records: Relation, table: str, further: Mapping[str, str] | None = None, whole: str = "_record"
+    records: Relation,
+    table: str,
+    further: Mapping[str, str] | None = None,
+    whole: str = "_record",
+    *,
+    is_file: bool = False,
 ) -> tuple[Relation, tuple[Rejected, ...]]:
-    """Give records (as RECORDS) columns; return them, and those that are no JSON object.
+    """Give records (as RECORDS) columns; return them, and those that are no JSON object or have an unusable key.
 
     Every key that any record has becomes a text column; nested values stay JSON text. `further` columns are no part of
     the text, as SQL by name. With them, `whole` is SQL for the text of the whole record.
-    Raises SchemaMismatch if two keys differ by case or Unicode form alone.
+    Raises SchemaMismatch if no record is left for its keys, and they are of a file: one can mend it, and no message.
     """
     objects, rejected, own = str(records), list[Rejected](), dict(further or {})
     try:
@@ -85,23 +92,34 @@ def land_json(
         rejected = _reject(records, objects, f"not {IS_OBJECT}", "is no JSON object")
         objects = f"(from {records} where {IS_OBJECT})"
         found = _keys_of(records, objects)
-    taken = [key for key, _ in found if key in own]
+    names = [key for key in dict.fromkeys(key for key, _ in found) if key is not None]
+    taken, keys = [key for key in names if key in own], [key for key in names if key not in own]
+    reserved = [key for key in keys if key.casefold() in RESERVED]
+    named = ", ".join(sorted({key.casefold() for key in reserved}))
     for is_found, condition, reason in (
         (any(repeats for _, repeats in found), REPEATS, "has a key twice"),  # its true value is unknown
-        (taken, f"list_has_any(keys, {taken})", f"has a key that names a field of the message: {', '.join(taken)}"),
+        (taken, _has_any(taken), f"has a key that names a field of the message: {', '.join(taken)}"),
+        ("" in keys, _has_any([""]), "has a key without a name"),
+        (reserved, _has_any(reserved), f"has a key that is reserved for the place of a record: {named}"),
     ):
         if is_found:
-            with_keys = f"(select *, json_keys(_record) as keys from {objects})"
-            rejected += _reject(records, with_keys, condition, reason)
-            objects = f"(select * exclude (keys) from {with_keys} where not {condition})"
-    keys = [key for key in dict.fromkeys(key for key, _ in found) if key is not None and key not in own]
-    refuse_colliding_names(table, [*keys, *own])
+            objects = _split_off(records, objects, condition, reason, rejected)
+    columns = [key for key in keys if key and key not in reserved]
+    if others := _other_spellings(records, objects, columns, own):
+        columns = [key for key in columns if key not in others]
+        objects = _split_off(records, objects, _has_any(others), ALIKE, rejected)
+    if is_file and len(columns) < len(keys) and not records.connection.execute(f"from {objects} limit 1").fetchall():
+        refuse_colliding_names(table, [*keys, *own])
+    return _with_columns(records, objects, columns, own, whole), tuple(rejected)
+
+
+def _with_columns(records: Relation, objects: str, keys: list[str], own: Mapping[str, str], whole: str) -> Relation:
     paths = ", ".join(literal(json_pointer([key])) for key in keys)
     columns = "".join(f"_values[{at}] as {identifier(key)}, " for at, key in enumerate(keys, start=1))
     columns += "".join(f"{sql} as {identifier(name)}, " for name, sql in own.items())
     values = f"json_extract_string(_record, [{paths}])" if keys else "[]"
     query = f"select {columns}_file, _row, {whole} as {RECORD} from (select *, {values} as _values from {objects})"
-    return Relation.view(records.connection, JSON_RECORDS, query), tuple(rejected)
+    return Relation.view(records.connection, JSON_RECORDS, query)
 
 
 def _keys_of(records: Relation, objects: str) -> list[tuple[str | None, bool]]:
@@ -113,6 +131,38 @@ def _keys_of(records: Relation, objects: str) -> list[tuple[str | None, bool]]:
         f"select distinct unnest(if(len(keys) > 0, keys, [null])) as key, {REPEATS} as repeats "
         f"from (select distinct json_keys(_record) as keys from {objects}) order by key"
     ).fetchall()
+
+
+def _has_any(names: list[str]) -> str:
+    return f"list_has_any(keys, [{', '.join(map(literal, names))}])"
+
+
+def _other_spellings(records: Relation, objects: str, keys: list[str], own: Mapping[str, str]) -> list[str]:
+    """Return keys that differ by case or Unicode form alone from a field of the message, or from a more frequent key.
+
+    The key of most records stays, so that one odd record does not turn the others away.
+    """
+    spellings: dict[str, list[str]] = {}
+    for key in keys:
+        spellings.setdefault(folded(key), []).append(key)
+    fields = set(map(folded, own))
+    alike = {form: names for form, names in spellings.items() if len(names) > 1 or form in fields}
+    if not alike:
+        return []
+    counts = dict(
+        records.connection.execute(
+            f"select key, count(*) from (select unnest(json_keys(_record)) as key from {objects}) group by key"
+        ).fetchall()
+    )
+    kept = {max(names, key=lambda name: counts.get(name, 0)) for form, names in alike.items() if form not in fields}
+    return [name for names in alike.values() for name in names if name not in kept]
+
+
+def _split_off(records: Relation, objects: str, condition: str, reason: str, rejected: list[Rejected]) -> str:
+    """Add the records whose keys meet a condition to the rejected ones; return SQL for the others."""
+    with_keys = f"(select *, json_keys(_record) as keys from {objects})"
+    rejected += _reject(records, with_keys, condition, reason)
+    return f"(select * exclude (keys) from {with_keys} where not {condition})"
 
 
 def _reject(records: Relation, relation: str, condition: str, reason: str) -> list[Rejected]:
@@ -135,7 +185,7 @@ def refuse_colliding_names(table: str, names: list[str]) -> None:
         problem, remedy = "", "Rename it in the source, or by a query in its mapping if the source is a database."
         if not name:
             problem = "every column must have a name"
-        elif name.casefold() in (*SERVICE_COLUMNS, RECORD):
+        elif name.casefold() in RESERVED:
             problem = f"columns must not be called {name!r}, which is reserved for the position of a record"
         elif other != at:
             problem = f"columns must differ by more than case or Unicode form, but {names[other]!r} and {name!r} do not"

@@ -54,7 +54,7 @@ def _read(reading: Reading, files: Sequence[SourceFile], *, as_lines: bool) -> F
     read_again = partial(_read_again, connection, text, as_lines=as_lines)
     count = _count_lines if as_lines else _count_unknown
     rejected = land(connection, files, 0, insert, read_again, count)
-    records, no_objects = land_json(number_and_name(connection, files, columns), reading.table)
+    records, no_objects = land_json(number_and_name(connection, files, columns), reading.table, is_file=True)
     return FileRecords(tuple(files), records, (*rejected, *no_objects))
 
 

@@ -2,7 +2,7 @@
 
 from collections.abc import Callable
 from typing import Any
-from urllib.parse import unquote, urlsplit
+from urllib.parse import quote, unquote, urlsplit
 
 import httpx
 
@@ -53,7 +53,8 @@ class Registry:
             if one["name"] in references or len(references) > MOST_REFERENCES:
                 continue
             form = "?format=serialized" if kind == "PROTOBUF" else ""
-            further = self._ask(f"/subjects/{one['subject']}/versions/{one['version']}{form}")
+            subject = quote(one["subject"], safe="")  # of a file of Protobuf it is a path, such as common/money.proto
+            further = self._ask(f"/subjects/{subject}/versions/{one['version']}{form}")
             if further is None:
                 raise ValueError("has a schema that names another, which the registry does not know")
             self._gather(further, kind, references)

@@ -8,13 +8,14 @@ import struct
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping
 from datetime import date, datetime, time
-from decimal import Decimal
+from decimal import MAX_EMAX, MAX_PREC, MIN_EMIN, Context, Decimal
 from functools import cache
 from pathlib import Path
 from typing import Any
 from uuid import UUID
 
 import fastavro
+from fastavro.read import LOGICAL_READERS
 from fastavro.repository.base import SchemaRepositoryError
 from fastavro.schema import SchemaParseException, load_schema, parse_schema
 from google.protobuf import descriptor_pb2, descriptor_pool, json_format, message_factory
@@ -28,6 +29,11 @@ MAGIC, HEADER_BYTES = 0, 5
 AVRO = ".avsc"
 UNREADABLE = (EOFError, IndexError, KeyError, TypeError, OverflowError, ArithmeticError, struct.error, ValueError)
 """Errors of the Avro reader for bytes that another schema wrote."""
+
+EXACT = Context(prec=MAX_PREC, Emax=MAX_EMAX, Emin=MIN_EMIN)
+
+NO_JSON_OF_PROTOBUF = (TypeError, ValueError, RecursionError, json_format.Error, DecodeError)
+"""Errors of values that Protobuf's JSON has not, such as an Any of a message that the schema does not have."""
 
 
 class MessageSchema(ABC):
@@ -57,6 +63,8 @@ class AvroSchema(MessageSchema):
             return json.dumps(read, default=_plain, ensure_ascii=False, allow_nan=False)
         except ValueError:  # NaN and infinity are no JSON
             return json.dumps(_finite(read), default=_plain, ensure_ascii=False)
+        except RecursionError:
+            raise ValueError("has values within values that are too deep for JSON") from None
 
 
 class ProtobufSchema(MessageSchema):
@@ -80,9 +88,16 @@ class ProtobufSchema(MessageSchema):
             read = kind.FromString(value)
         except DecodeError:
             raise ValueError("cannot be read by its Protobuf schema") from None
-        text: str = json_format.MessageToJson(
-            read, preserving_proto_field_name=True, always_print_fields_with_no_presence=True, indent=None
-        )
+        try:
+            text: str = json_format.MessageToJson(
+                read,
+                preserving_proto_field_name=True,
+                always_print_fields_with_no_presence=True,
+                indent=None,
+                descriptor_pool=self._pool,  # google.protobuf.Any names a message of these files
+            )
+        except NO_JSON_OF_PROTOBUF:  # their own texts quote values
+            raise ValueError("has a value that cannot be written as JSON by its Protobuf schema") from None
         return text
 
     def _messages(self) -> list[Any]:
@@ -153,7 +168,7 @@ def registered_schema(kind: str, text: str, references: Mapping[str, str]) -> Me
         for referred in references.values():
             parse_schema(json.loads(referred), named)
         return AvroSchema(parse_schema(json.loads(text), named))
-    except (SchemaParseException, DecodeError, IndexError, KeyError, TypeError, ValueError):
+    except (SchemaParseException, DecodeError, ImportError, IndexError, KeyError, TypeError, ValueError):
         raise ValueError("has a schema that cannot be used") from None
 
 
@@ -207,6 +222,14 @@ def _zigzag(value: bytes, at: int) -> tuple[int, int]:
         at, shift = at + 1, shift + 7
         if not value[at - 1] & 0x80:
             return (found >> 1) ^ -(found & 1), at
+
+
+def _decimal(value: bytes, schema: Mapping[str, Any], *_: Any) -> Decimal:
+    """Return a decimal of Avro with all its digits; the reader's own would round it to the schema's precision."""
+    return EXACT.scaleb(Decimal(int.from_bytes(value, signed=True)), -schema.get("scale", 0))
+
+
+LOGICAL_READERS.update({"bytes-decimal": _decimal, "fixed-decimal": _decimal})
 
 
 def _plain(value: Any) -> str:

@@ -116,6 +116,27 @@ def test_fault_33_52_malformed_messages_wait_and_the_partition_goes_on(
     assert (load.counts.read, load.counts.quarantined) == (11, 9)
 
 
+def test_fault_29_a_message_whose_keys_cannot_be_columns_waits_and_the_topic_is_read_on(
+    shop: Shop, broker: KafkaBroker, topic: str
+) -> None:
+    """A message had a key that no column can have, and each load of its topic failed from then on: Q."""
+    # Given a topic that was read, then such a message alone, and more of them beside good ones
+    shop.change(quarantine_limit_pct=100.0)
+    produce(broker, topic, {"id": "0"}, key="K")
+    shop.load()
+    poor = [b'{"": 1}', b'{"_row": 2, "id": "7"}', b'{"id": "8", "ID": "9"}', b'{"Kafka_Key": 1, "id": "7"}']
+    produce(broker, topic, poor[0], key="K")
+    assert shop.load().counts.quarantined == 1
+    produce(broker, topic, poor[1], {"id": "1"}, poor[2], {"id": "2"}, poor[3], key="K")
+
+    # When the topic is loaded, then the good ones are there, and the others wait as they came
+    load = shop.load()
+    assert (load.counts.read, load.counts.accepted, load.counts.quarantined) == (5, 2, 3)
+    assert shop.rows("id") == ["0", "1", "2"]
+    assert sorted(raw for raw, _ in shop.quarantine()) == sorted(poor)
+    assert shop.load().counts.read == 0
+
+
 def test_fault_53_a_tombstone_deletes_the_key_of_its_message(shop: Shop, broker: KafkaBroker, topic: str) -> None:
     """A tombstone became a row of nulls, and the key was still there: I."""
     # Given states of three keys in two partitions, of which one is deleted, and one comes back

@@ -1,12 +1,10 @@
 """Messages in Avro and Protobuf, by a file of a schema, by files of schema ids, and by a registry."""
 
 import base64
-import http.server
 import io
 import json
 import struct
-import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from datetime import UTC, datetime
 from decimal import Decimal
 from pathlib import Path
@@ -21,6 +19,7 @@ from support.topics import COLUMNS, produce
 from flows.core.errors import SourceFailed, UsageError
 from tests.services.kafka import KafkaBroker
 
+pytest_plugins = ["support.registry_fixtures"]
 pytestmark = pytest.mark.services
 
 PAYMENT: dict[str, Any] = {
@@ -77,30 +76,6 @@ def protobuf(**fields: Any) -> bytes:
 def map_with(shop: Shop, topic: str, schema: Any) -> None:
     shop.declare("sales.payments", COLUMNS, key=["id"], load="append", quarantine_limit_pct=100.0)
     shop.map(**{"from": topic, "schema": schema})
-
-
-@pytest.fixture
-def registry() -> Iterator[tuple[str, dict[str, Any]]]:
-    """A registry that answers by path as Confluent's does; it is no real one, and asks for a password."""
-    answers: dict[str, Any] = {}
-
-    class Handler(http.server.BaseHTTPRequestHandler):
-        def do_GET(self) -> None:
-            is_known = self.headers["Authorization"] == f"Basic {base64.b64encode(b'me:geheim').decode()}"
-            status = answers.get("status", 200 if self.path in answers else 404) if is_known else 401
-            self.send_response(status)
-            self.end_headers()
-            self.wfile.write(json.dumps(answers.get(self.path, {"error_code": 40403})).encode())
-
-        def log_message(self, *_arguments: Any) -> None:
-            return
-
-    server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-    thread = threading.Thread(target=server.serve_forever)
-    thread.start()
-    yield f"http://me:geheim@127.0.0.1:{server.server_port}", answers
-    server.shutdown()
-    thread.join()
 
 
 def test_avro_by_a_file_keeps_digits_times_and_what_json_has_not(
