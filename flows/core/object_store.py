@@ -27,6 +27,10 @@ RETRIES, LONGEST_PAUSE, RETRY_SECONDS = 8, 5.0, 60
 """How often an answer of 500 or 503, or none, is tried again; the seconds between two tries, and of all together."""
 
 CREDENTIALS = "AWS_ACCESS_KEY_ID, AWS_SECRET_ACCESS_KEY and AWS_SESSION_TOKEN"
+UNREADABLE_KEY = (
+    "a key at or below it cannot be read: a part between slashes is empty, . or .., or has a control character"
+)
+RENAME = "Rename the object, or move it out of the prefix. Nothing was skipped. Then run again."
 SIGNS = "*?["
 PIECE = 8 * 1024 * 1024
 
@@ -87,7 +91,7 @@ def describe_s3(error: BaseException | str, place: str = "s3") -> S3Failed | Non
 @contextmanager
 def _failures_named(path: "S3Path") -> Iterator[None]:
     """Turn the library's errors into S3Failed; FileNotFoundError stays for an object that is not there."""
-    from obstore.exceptions import AlreadyExistsError, BaseError, PreconditionError
+    from obstore.exceptions import AlreadyExistsError, BaseError, InvalidPathError, PreconditionError
 
     try:
         yield
@@ -97,6 +101,8 @@ def _failures_named(path: "S3Path") -> Iterator[None]:
         if "NoSuchBucket" in str(error):
             raise describe_s3(error, str(path)) or error from None
         raise FileNotFoundError(errno.ENOENT, "there is no such object", str(path)) from None
+    except InvalidPathError:  # its text quotes the key
+        raise S3Failed(str(path), UNREADABLE_KEY, RENAME) from None
     except (BaseError, OSError) as error:
         unknown = S3Failed(str(path), type(error).__name__, "Run again.", is_transient=True)
         raise describe_s3(error, str(path)) or unknown from None
