@@ -1,6 +1,7 @@
 {#
     One series for each value of `by`, of the mean in each unit. A value that stays the same for longer than it ever did
-    is stuck. A unit without rows has no value: that is a matter of volume.
+    is stuck. A unit without rows has no value: that is a matter of volume. The mean of equal values is that value: a sum
+    of doubles is rounded, so that the mean of 24 times 3.3 is not that of 20 times.
 #}
 {% test values_are_usual(
     model, value, at, by=none, every='day', where='true', scale='linear', last=1, warm_up=none, limits={}
@@ -20,7 +21,10 @@
         select
             {{ 'cast(' ~ by ~ ' as varchar)' if by else "''" }} as series_name,
             {{ begin_unit(at, every) }} as unit_at,
-            avg(cast({{ value }} as double)) as mean_value
+            case when min({{ value }}) = max({{ value }})
+                then min(cast({{ value }} as double))
+            else avg(cast({{ value }} as double))
+            end as mean_value
         from {{ model }}
         where
             {{ at }} is not null and {{ value }} is not null and ({{ where }})

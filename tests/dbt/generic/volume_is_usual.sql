@@ -1,5 +1,6 @@
 {#
     The newest unit may still be open: more rows than usual are told, fewer rows only once a later unit has begun.
+    Which one it is depends on all rows of the table, so that a part chosen by `where` that stops is told.
 #}
 {% test volume_is_usual(model, at, every='day', where='true', last=1, warm_up=none, limits={}) %}
 
@@ -22,7 +23,7 @@
 
         select
             min(unit_at) as first_unit_at,
-            max(unit_at) as open_unit_at
+            (select {{ begin_unit('max(' ~ at ~ ')', every) }} from {{ model }}) as open_unit_at
         from rows_counted
 
     ),
@@ -34,6 +35,7 @@
             'open_unit_at', every
         ) }} as unit_at
         from ends_known
+        where first_unit_at is not null
 
     ),
 

@@ -59,6 +59,12 @@ def test_a_day_is_compared_with_its_weekday_and_told_by_its_effect(
     assert volume(database, usual(62, last=rows)) == found
 
 
+def test_a_part_of_a_table_that_stops_is_found_while_the_rest_goes_on(database: duckdb.DuckDBPyConnection) -> None:
+    make(database, [*usual(62), 1], channel="if(place % 2 = 0 and unit < 61, 'web', 'shop')")
+    assert levels(database, "volume_is_usual", where="channel = 'web'") == [2]
+    assert levels(database, "volume_is_usual", where="channel = 'none'") == []
+
+
 def test_a_monday_may_have_what_a_saturday_may_not(database: duckdb.DuckDBPyConnection) -> None:
     assert volume(database, usual(64, last=100)) == []
 
@@ -297,6 +303,18 @@ def test_a_sensor_that_is_stuck_or_jumps_is_found_by_its_name(database: duckdb.D
         "unit_id U1: celsius has been the same for 9 hours up to 2026-01-13 07:00:00",
         "unit_id U2: celsius is 15.0 in the hour of 2026-01-13 07:00:00, and 5.6 was to be expected",
     ]
+
+
+def test_a_stuck_sensor_is_found_however_many_readings_an_hour_has(database: duckdb.DuckDBPyConnection) -> None:
+    """The sum of 24 doubles is rounded otherwise than that of 20, and their mean would differ in its last digit."""
+    make(
+        database,
+        [20 + unit * 7 % 5 for unit in range(200)],
+        timedelta(hours=1),
+        celsius="if(unit > 180, 3.3, 3 + 0.1 * (unit * 7919 % 13))",
+    )
+    (found,) = levels(database, "values_are_usual", value="celsius", every="hour", where="true")
+    assert found == 1
 
 
 def test_the_rows_of_a_table_without_times_are_compared_with_those_of_earlier_releases(
