@@ -15,6 +15,7 @@ Event = Literal["opened", "notified", "ended", "resolved"]
 """An incident has ended if it is over, and no place has taken that message yet."""
 
 Severity = Literal["error", "warning"]
+Key = tuple[str, str, str]
 INCIDENTS = pa.schema(
     [
         ("table_name", pa.string()),
@@ -44,9 +45,9 @@ class Incident:
     remedy: str
 
     @property
-    def key(self) -> tuple[str, str]:
-        """The table and the kind, by which one incident of a set differs from another."""
-        return self.table, self.kind
+    def key(self) -> Key:
+        """The table, the kind and the owner, by which one incident of a set differs from another."""
+        return self.table, self.kind, self.owner
 
 
 @dataclass(frozen=True)
@@ -58,7 +59,7 @@ class OpenIncident:
     is_notified: bool
 
 
-Incidents = dict[tuple[str, str], OpenIncident]
+Incidents = dict[Key, OpenIncident]
 """Incidents by their keys."""
 
 
@@ -73,7 +74,7 @@ def read_incidents(lake: Path) -> tuple[Incidents, Incidents]:
     found: Incidents = {}
     ended: Incidents = {}
     for table, kind, event, happened_at, severity, owner, text, remedy in query(open_table(_place(lake)), sql):
-        key = (table, kind)
+        key = (table, kind, owner)
         if event == "opened":
             since = found[key].since if key in found else happened_at  # a warning that has become an error
             found[key] = OpenIncident(Incident(table, kind, severity, owner, text, remedy), since, False)

@@ -7,7 +7,7 @@ from urllib.parse import urlsplit
 
 from flows.config.settings import alert_urls
 from flows.core.redaction import scrub
-from flows.lake.incidents import Incident
+from flows.lake.incidents import Incident, Key
 
 logger = logging.getLogger(__name__)
 
@@ -16,7 +16,7 @@ NO_OWNER = "no owner"
 
 
 def send_alerts(
-    connection_set: str, incidents: Iterable[Incident], event: Event, since: Mapping[tuple[str, str], str]
+    connection_set: str, incidents: Iterable[Incident], event: Event, since: Mapping[Key, str]
 ) -> list[Incident]:
     """Notify the owners of incidents that have begun, or are over; return those of which an owner was notified.
 
@@ -36,7 +36,7 @@ def send_alerts(
 
 
 def compose(
-    connection_set: str, incidents: list[Incident], event: Event, since: Mapping[tuple[str, str], str]
+    connection_set: str, incidents: list[Incident], event: Event, since: Mapping[Key, str]
 ) -> tuple[str, str]:
     """Return title and text of an alert: what was found, by owner and table, and the next command."""
     count = f"{len(incidents)} incident{'' if len(incidents) == 1 else 's'}"

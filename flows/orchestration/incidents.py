@@ -19,7 +19,7 @@ from flows.core.errors import (
 )
 from flows.core.redaction import scrub
 from flows.core.unforeseen import exceptions_named
-from flows.lake.incidents import Incident, read_incidents, record
+from flows.lake.incidents import Incident, Key, read_incidents, record
 from flows.orchestration.alerts import send_alerts
 from flows.orchestration.events import emit_incident
 from flows.orchestration.run_lock import find_owner
@@ -65,9 +65,7 @@ def settle(
         logger.warning("incidents were not brought up to date: %s", type(error).__name__)
 
 
-def _settle(
-    folder: DataFolder, found: Mapping[tuple[str, str], Incident], is_checked: Callable[[Incident], bool]
-) -> None:
+def _settle(folder: DataFolder, found: Mapping[Key, Incident], is_checked: Callable[[Incident], bool]) -> None:
     name, lake = folder.path.name, folder.lake
     before, ended = read_incidents(lake)
     since = {key: f"{one.since:%Y-%m-%d %H:%M}" for key, one in (ended | before).items()}
@@ -124,7 +122,7 @@ def settle_success(
     except Exception as error:  # noqa: BLE001 - as in settle
         logger.warning("incidents cannot be read: %s", type(error).__name__)
         return
-    was_late = any(kind == LATE for _, kind in before)
+    was_late = any(one.incident.kind == LATE for one in before.values())
     if warnings or before or ended:
         settle(
             folder,
@@ -198,21 +196,12 @@ def of_failure(error: WarehouseError, project: ProjectMap, options: str) -> list
     remedy = _next(error, options)
     if isinstance(error, GateFailed):
         kind = LATE if error.gate == "freshness" else f"{error.gate} gate"
-        by_table: dict[str, list[str]] = {}
-        owners: dict[str, str] = {}
-        for finding in error.findings:
-            if finding.owner:  # of a test, before that of the table
-                owners[finding.where] = project.owner_of_group(finding.owner)
-            counted = "" if finding.failures is None else f", {finding.failures:,} failures"
-            by_table.setdefault(finding.where, []).append(f"{finding.what}{counted}")
-        if len(by_table) > 1:
-            by_table.pop("build", None)  # what was not built because of the others
+        by_place = _by_table_and_owner(error.findings, project)
+        if len(by_place) > 1:
+            by_place.pop(("build", ""), None)  # what was not built because of the others
         return [
-            Incident(
-                *(table, kind, "error", owners.get(table) or project.owner(table), _shortened("; ".join(texts))),
-                remedy=remedy,
-            )
-            for table, texts in by_table.items()
+            Incident(table, kind, "error", owner, _shortened("; ".join(map(_counted, findings))), remedy)
+            for (table, owner), findings in by_place.items()
         ]
     if isinstance(error, SourceFailed | SchemaMismatch):
         kind = LOAD_KINDS[0] if isinstance(error, SourceFailed) else LOAD_KINDS[1]
@@ -223,18 +212,25 @@ def of_failure(error: WarehouseError, project: ProjectMap, options: str) -> list
 
 
 def of_warnings(warnings: Collection[Finding], project: ProjectMap, options: str) -> list[Incident]:
-    """Return the incidents of tests that warned, by the table that they are about."""
-    by_table: dict[str, list[Finding]] = {}
-    for finding in warnings:
-        by_table.setdefault(finding.where, []).append(finding)
+    """Return the incidents of tests that warned, by the table that they are about and the owner."""
     remedy = f"{command()} status --warnings {options}".rstrip()
-    found = []
-    for table, findings in by_table.items():
-        named = next((one.owner for one in findings if one.owner), "")
-        owner = project.owner_of_group(named) if named else project.owner(table)
-        text = _shortened("; ".join(one.what for one in findings))
-        found.append(Incident(table, WARNING, "warning", owner, text, remedy))
+    return [
+        Incident(table, WARNING, "warning", owner, _shortened("; ".join(one.what for one in findings)), remedy)
+        for (table, owner), findings in _by_table_and_owner(warnings, project).items()
+    ]
+
+
+def _by_table_and_owner(findings: Iterable[Finding], project: ProjectMap) -> dict[tuple[str, str], list[Finding]]:
+    """Group findings: the owner of a test comes before that of its table, and a table may have tests of several."""
+    found: dict[tuple[str, str], list[Finding]] = {}
+    for one in findings:
+        owner = project.owner_of_group(one.owner) if one.owner else project.owner(one.where)
+        found.setdefault((one.where, owner), []).append(one)
     return found
+
+
+def _counted(finding: Finding) -> str:
+    return finding.what if finding.failures is None else f"{finding.what}, {finding.failures:,} failures"
 
 
 def _next(error: WarehouseError | None, options: str) -> str:

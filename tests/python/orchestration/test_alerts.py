@@ -143,6 +143,30 @@ def test_the_owner_of_a_tolerance_comes_before_that_of_the_table(folder: DataFol
     assert [one.incident.owner for one in open_incidents(folder.lake).values()] == ["Sales team"]
 
 
+def test_each_owner_is_told_of_the_tests_of_a_table_that_are_theirs(folder: DataFolder, alerts: AlertServer) -> None:
+    # Given a table of the finance department, of which one test warns
+    succeed(folder, "nulls are odd")
+    assert len(alerts.messages("finance")) == 1
+
+    # When a test of another owner warns, too
+    from flows.orchestration.incidents import settle_success
+
+    theirs = Finding("daily_sales", "12 rows, 100 are usual", owner="sales", severity="warn")
+    ours = Finding("daily_sales", "nulls are odd", severity="warn")
+    settle_success(folder, [ours, theirs], "--set test")
+
+    # Then that owner alone gets a message, without the text of the other test
+    assert alerts.messages("finance") == []
+    (message,) = alerts.messages("all")
+    assert "12 rows" in message
+    assert "nulls are odd" not in message
+
+    # When one of the tests passes, then the other one stays open
+    settle_success(folder, [theirs], "--set test")
+    assert len(alerts.messages("finance")) == 1
+    assert [one.incident.owner for one in open_incidents(folder.lake).values()] == ["Sales team"]
+
+
 def test_a_source_that_is_read_again_is_over_even_if_the_run_fails_later(
     folder: DataFolder, alerts: AlertServer
 ) -> None:
