@@ -35,9 +35,7 @@ def send_alerts(
     return notified
 
 
-def compose(
-    connection_set: str, incidents: list[Incident], event: Event, since: Mapping[Key, str]
-) -> tuple[str, str]:
+def compose(connection_set: str, incidents: list[Incident], event: Event, since: Mapping[Key, str]) -> tuple[str, str]:
     """Return title and text of an alert: what was found, by owner and table, and the next command."""
     count = f"{len(incidents)} incident{'' if len(incidents) == 1 else 's'}"
     lines: list[str] = []
