@@ -81,7 +81,7 @@ def land_json(
 
     Every key that any record has becomes a text column; nested values stay JSON text. `further` columns are no part of
     the text, as SQL by name. With them, `whole` is SQL for the text of the whole record.
-    Raises SchemaMismatch if no record is left for its keys, and they are of a file: one can mend it, and no message.
+    Raises SchemaMismatch if no record is left for its keys, and they are of a file: one can fix it, and no message.
     """
     objects, rejected, own = str(records), list[Rejected](), dict(further or {})
     try:
