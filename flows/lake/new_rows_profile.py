@@ -23,7 +23,7 @@ def profile_new_rows(new: NewRows, contract: Contract) -> tuple[Counter[str], da
         for name in [identifier(column.name)]
     ]
     counts = [f"count(*) - count({identifier(name)})" for name in names]
-    newest = f"greatest({', '.join(latest)})" if latest else "cast(null as timestamp)"
+    newest = f"greatest({', '.join(latest)})" if latest else "max(cast(null as timestamp))"  # one row, also of none
     sql = f"select {', '.join([*counts, newest])} from {new.rows} where not _deleted"
     *nulls, newest_at = new.rows.connection.execute(sql).fetchall()[0]
     return Counter(dict(zip(names, nulls, strict=True))), newest_at

@@ -7,7 +7,7 @@ with a number above the last committed one. So the next load repeats a dead batc
 
 import json
 from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from pathlib import Path
 
@@ -170,11 +170,11 @@ class RawTable:
         self, new: NewRows, contract: Contract, metadata: BatchMetadata, counts: Counts, carry: Mapping[str, str]
     ) -> None:
         """Commit new rows as one batch; its metadata are the counts and the values in `carry` (see CARRIED)."""
-        rows = new.rows.connection.sql(
-            self._stored_form(new, contract),
-            params=[metadata.loaded_at, metadata.load_id, metadata.batch, metadata.is_backfill],
-        )
+        params = [metadata.loaded_at, metadata.load_id, metadata.batch, metadata.is_backfill]
+        rows = new.rows.connection.sql(self._stored_form(new, contract), params=params)
         hashes = {metadata.batch: (0, "0"), **hash_rows(rows, hashed_columns(rows))}
+        if hashes[metadata.batch][0] == 0:  # an extra column would be in the log, and in no file that can be read
+            rows = new.rows.connection.sql(self._stored_form(replace(new, extras=()), contract), params=params)
         stays = {}
         if self._delta is not None and hashes[metadata.batch][0] == 0:  # the watermark alone moves on
             stays = {ROWS_VERSION: str(rows_version(self._delta))}

@@ -387,3 +387,19 @@ def test_a_day_and_a_column_of_the_day_are_apart(shop: Shop, tmp_path: Path) -> 
     shop.drop("2.csv", "id,day\n2,2026-03-01\n")
     shop.load()
     assert shop.rows("day") == [datetime(2026, 2, 28, 23), datetime(2026, 2, 28, 23)]
+
+
+def test_a_batch_of_which_no_row_is_stored_brings_no_column_that_the_next_load_cannot_read(shop: Shop) -> None:
+    """All rows of a batch waited, its extra column was stored without a file, and each later load failed."""
+    # Given a table without columns that may be null, and a batch with an extra column, of which all rows wait
+    shop.declare(columns={"id": "varchar not null"}, key=["id"], load="append", quarantine_limit_pct=100.0)
+    shop.map(**{"from": "*.jsonl"})
+    shop.drop_rows("1.jsonl", [{"id": "1"}])
+    shop.load()
+    shop.drop_rows("2.jsonl", [{"id": None, "further": "2"}])
+    assert shop.load().counts.quarantined == 1
+
+    # When a row with that column comes, then it is stored
+    shop.drop_rows("3.jsonl", [{"id": "3", "further": "3"}])
+    shop.load()
+    assert shop.rows("id", "further") == [("1", None), ("3", "3")]
