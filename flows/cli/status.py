@@ -109,12 +109,12 @@ def _last_failure(lake: Path) -> Iterator[Line]:
     runs = open_table(lake / "ops" / "runs")
     sql = (
         "select ended_at, error, ended_at < (select max(ended_at) from {table} where outcome = 'completed') "
-        "from {table} where outcome = 'failed' order by ended_at desc limit 1"
+        "from {table} where outcome <> 'completed' order by ended_at desc limit 1"
     )
     for ended_at, error, is_over in query(runs, sql):
         since = ", a later run was completed" if is_over else ""
         yield "failed", f"{age_in_words(ended_at)} ago{since}: {_shortened(error or 'without a cause')}"
-    if runs is not None and not query(runs, "select 1 from {table} where outcome = 'failed' limit 1"):
+    if runs is not None and not query(runs, "select 1 from {table} where outcome <> 'completed' limit 1"):
         yield "failed", "no run"
 
 

@@ -175,12 +175,13 @@ class HeldBack(WarehouseError):
     """A source or a gate failed, and the set publishes what does not depend on it: the other tables are held back.
 
     `causes` are the failures. `tables` are the names of the tables that stay as they were. `release` is the new one;
-    None if nothing else was new.
+    None if nothing else was new. `roots` are the names of the sources and tables that the failures are about.
     """
 
     causes: tuple[WarehouseError, ...]
     tables: tuple[str, ...]
     release: str | None
+    roots: tuple[str, ...] = ()
     exit_code: ClassVar[int] = 7
 
     def __str__(self) -> str:

@@ -1,6 +1,6 @@
 """Runs and loads with their counts, failed ones too, in Delta tables that outlive every release."""
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field, fields
 from datetime import datetime
 from pathlib import Path
@@ -42,6 +42,7 @@ RUNS = pa.schema(
         ("release", pa.string()),
         ("error", pa.string()),
         ("is_whole", pa.bool_()),
+        ("held_back", pa.list_(pa.string())),
     ]
 )
 RELEASES = pa.schema(
@@ -120,27 +121,40 @@ def record_run(
     release: str | None,
     error: str | None,
     is_whole: bool = True,
+    held_back: Collection[str] = (),
 ) -> None:
-    """Record a run; `error` is None if it was completed. A run of a selection is not whole: it publishes nothing."""
+    """Record a run; `error` is None if it was completed. A run of a selection is not whole: it publishes nothing.
+
+    `held_back` are the sources and tables whose failures held back what depends on them, if the rest is up to date.
+    """
     row = {
         "run_id": run_id,
         "started_at": started_at,
         "ended_at": ended_at,
-        "outcome": "completed" if error is None else "failed",
+        "outcome": "completed" if error is None else "held back" if held_back else "failed",
         "release": release,
         "error": error,
         "is_whole": is_whole,
+        "held_back": sorted(held_back),
     }
     append_row(lake / "ops" / "runs", row, RUNS)
 
 
-def newest_completed_run(lake: Path) -> datetime | None:
-    """Return when the newest whole run that was completed ended, in UTC; None without one."""
+def newest_runs(lake: Path) -> dict[frozenset[str], datetime]:
+    """Return when the newest whole run ended, in UTC, by the sources and tables whose failures it held back.
+
+    A run that was completed held back none. One that failed is not among them: nothing is as new as such a run.
+    """
     runs = open_table(lake / "ops" / "runs")
     present = {column.name for column in runs.schema().fields} if runs is not None else set()
-    whole = "coalesce(is_whole, true)" if "is_whole" in present else "true"  # an earlier version wrote no such column
-    sql = f"select max(ended_at) from {{table}} where outcome = 'completed' and {whole}"
-    return next((ended_at for (ended_at,) in query(runs, sql)), None)
+    # an earlier version wrote neither column
+    whole = "coalesce(is_whole, true)" if "is_whole" in present else "true"
+    held = "coalesce(held_back, [])" if "held_back" in present else "[]::varchar[]"
+    sql = (
+        f"select {held}, max(ended_at) from {{table}} where outcome in ('completed', 'held back') and {whole} "
+        "group by all"
+    )
+    return {frozenset(names): ended_at for names, ended_at in query(runs, sql)}
 
 
 def record_release(lake: Path, name: str, made_of: str | None = None) -> None:

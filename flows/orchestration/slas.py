@@ -15,7 +15,7 @@ from flows.core.names import TableName
 from flows.core.terminal import age_in_words, in_words
 from flows.lake.delta import open_table, query
 from flows.lake.incidents import Incident, open_incidents
-from flows.lake.ops import newest_completed_run
+from flows.lake.ops import newest_runs
 from flows.lake.raw import raw_path
 from flows.warehouse.project_map import ProjectMap
 
@@ -76,7 +76,7 @@ def checked_sources(folder: DataFolder, project: ProjectMap) -> tuple[int, list[
 def exposure_states(folder: DataFolder, project: ProjectMap, late: Collection[LateSource]) -> list[ExposureState]:
     """Return the state of each exposure; raises UsageError for a promise that cannot be read."""
     slas = read_slas(project.exposures.values())
-    loads, run = _newest_loads(folder), newest_completed_run(folder.lake)
+    loads, runs = _newest_loads(folder), newest_runs(folder.lake)
     errors = [one.incident for one in open_incidents(folder.lake).values() if one.incident.severity == "error"]
     stopping = [one for one in errors if one.kind not in (*OF_JOBS, LATE)]
     states = []
@@ -86,6 +86,8 @@ def exposure_states(folder: DataFolder, project: ProjectMap, late: Collection[La
         behind = [one for one in late if one.table in inputs]
         promised = slas[name].fresh_within if name in slas else None
         times = [loads[one] for one in inputs if one in loads]
+        # a run that held back nothing of this use has brought it up to date, whatever else it held back
+        run = max((ended for held, ended in runs.items() if held.isdisjoint(inputs)), default=None)
         fresh_at = min([*times, run]) if run is not None else None
         broken = promised is not None and (fresh_at is None or fresh_at + promised < utc_now())
         reason = ""

@@ -126,6 +126,7 @@ class RecordedRun:
                 release=self.release,
                 error=text,
                 is_whole=self.is_whole,
+                held_back=error.roots if isinstance(error, HeldBack) else (),
             )
         if not self.is_whole:
             return

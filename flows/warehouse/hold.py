@@ -51,7 +51,7 @@ class Held:
     def require_none(self, outcome: Any, release: str | None) -> None:
         """Raise HeldBack with a run's outcome and its release, if something is held back."""
         if self.causes:
-            error = HeldBack(tuple(self.causes), self.names, release)
+            error = HeldBack(tuple(self.causes), self.names, release, self._named_roots)
             error.summary = outcome
             raise error
 
@@ -65,6 +65,12 @@ class Held:
     def names(self) -> tuple[str, ...]:
         """The names of the tables and functions that are held back, sorted."""
         return tuple(sorted(node.name for node in held_relations(self.dbt.manifest, self.roots)))
+
+    @property
+    def _named_roots(self) -> tuple[str, ...]:
+        """The names of the source tables and nodes that the failures are about, as findings use them, sorted."""
+        nodes = self.dbt.manifest.nodes
+        return tuple(sorted([*map(str, self.tables), *(nodes[key].name for key in self.roots & nodes.keys())]))
 
     @property
     def since(self) -> Mapping[str, str]:

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import duckdb
+import pyarrow as pa
 import pytest
 from support.alert_server import AlertServer, alert_server
 from support.shop import Shop
@@ -347,6 +348,56 @@ def test_a_promise_is_watched_without_a_run(
     monkeypatch.undo()
     settle_promises(folder, "--set test")
     assert open_incidents(folder.lake) == {}
+
+
+def test_a_failure_that_lasts_makes_only_the_uses_late_that_read_what_it_holds_back(folder: DataFolder) -> None:
+    from flows.orchestration.slas import exposure_states
+    from flows.warehouse.project_map import ProjectMap
+
+    def states() -> dict[str, str]:
+        return {one.name: one.state for one in exposure_states(folder, ProjectMap.read(folder), [])}
+
+    def ran(hours_ago: float, error: str | None, *held_back: str) -> None:
+        at = utc_now() - timedelta(hours=hours_ago)
+        run = {"run_id": f"{hours_ago}", "started_at": at, "ended_at": at, "release": None, "error": error}
+        record_run(folder.lake, **run, held_back=held_back)  # type: ignore[arg-type]
+
+    # Given two uses that promise a day, and one run that ended well, two days ago
+    write_manifest(folder, {"fresh_within": "24h"})
+    file = folder.target / "manifest.json"
+    manifest = json.loads(file.read_text())
+    manifest["exposures"]["exposure.p.other"]["config"] = {"meta": {"sla": {"fresh_within": "24h"}}}
+    file.write_text(json.dumps(manifest))
+    ran(48, None)
+    assert states() == {"report": "late", "other": "late"}
+
+    # When a run fails, then no use is fresher for it
+    ran(3, "an error")
+    assert states() == {"report": "late", "other": "late"}
+
+    # When a run holds a table back, then the use that reads it stays late, and the other one is fresh
+    ran(2, "nothing else was new", "stg_orders")
+    assert states() == {"report": "late", "other": "fresh"}
+    folder.warehouse.symlink_to(folder.lake)  # a release, as far as status looks
+    assert "2 hours ago: nothing else was new" in show_status(folder)
+
+    # And the next failure may be of another table
+    ran(1, "in part", "web.events")
+    assert states() == {"report": "fresh", "other": "fresh"}
+
+
+def test_runs_that_an_earlier_version_recorded_count_if_they_were_completed(folder: DataFolder) -> None:
+    from deltalake import write_deltalake
+
+    from flows.lake.ops import RUNS, newest_runs
+
+    at = utc_now()
+    old = pa.schema([column for column in RUNS if column.name not in ("is_whole", "held_back")])
+    rows = [{"run_id": "a", "ended_at": at, "outcome": "completed"}, {"run_id": "b", "outcome": "failed"}]
+    write_deltalake(str(folder.lake / "ops" / "runs"), pa.Table.from_pylist(rows, schema=old))
+    assert newest_runs(folder.lake) == {frozenset(): at}
+    record_run(folder.lake, run_id="c", started_at=at, ended_at=at, release=None, error="x", held_back=["a"])
+    assert newest_runs(folder.lake) == {frozenset(): at, frozenset({"a"}): at}
 
 
 @pytest.mark.parametrize(

@@ -167,9 +167,14 @@ def test_the_records_of_runs_name_the_release_and_the_failure(shop: FlowShop) ->
     shop.drop("clients-2.csv", ["Number", *CLIENTS[1:]], [["0005", CANARY, "AT", "2026-01-02 06:00"]])
     with pytest.raises(HeldBack):
         shop.elt()
-    text = json.dumps([str(row) for row in _runs(shop)])
+    runs = _runs(shop)
+    text = json.dumps([str(row) for row in runs])
     assert shop.release_name in text
     assert "held back" in text
+
+    # And they name what it was about, so that a use which reads nothing of it is as fresh as this run
+    last = max(runs, key=lambda run: run["ended_at"])
+    assert (last["outcome"], last["held_back"]) == ("held back", ["crm.customers"])
 
 
 def _runs(shop: FlowShop) -> list[dict[str, Any]]:
