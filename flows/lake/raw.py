@@ -173,17 +173,18 @@ class RawTable:
         params = [metadata.loaded_at, metadata.load_id, metadata.batch, metadata.is_backfill]
         rows = new.rows.connection.sql(self._stored_form(new, contract), params=params)
         hashes = {metadata.batch: (0, "0"), **hash_rows(rows, hashed_columns(rows))}
-        if hashes[metadata.batch][0] == 0:  # an extra column would be in the log, and in no file that can be read
+        count = hashes[metadata.batch][0]
+        if count == 0:  # an extra column would be in the log, and in no file that can be read
             rows = new.rows.connection.sql(self._stored_form(replace(new, extras=()), contract), params=params)
         stays = {}
-        if self._delta is not None and hashes[metadata.batch][0] == 0:  # the watermark alone moves on
+        if self._delta is not None and count == 0:  # the watermark alone moves on
             stays = {ROWS_VERSION: str(rows_version(self._delta))}
         properties = CommitProperties(
             custom_metadata={
                 **carry,
                 **stays,
                 **content_metadata(hashes, hashed_columns(rows)),
-                "total_rows": str(self.stored_rows() + hashes[metadata.batch][0]),
+                "total_rows": str(self.stored_rows() + count),
                 "load_id": metadata.load_id,
                 "counts": json.dumps(counts.values()),
             },

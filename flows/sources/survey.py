@@ -82,19 +82,27 @@ def _require_few(names: Sequence[str], where: str, what: str) -> None:
 
 
 def _survey_files(url: str, chosen: Sequence[str]) -> Survey:
-    """Survey a file, or a folder and its subfolders: files whose names differ by numbers alone are one table."""
+    """Survey a file, or a folder: the chosen kinds of files, or all of them."""
     from flows.sources.files.matching import root_of
-    from flows.sources.files.table import DOCUMENT_READERS, reader_of
 
     root, path = root_of(url), url.removeprefix("file:").removeprefix("//").rstrip("/")
     scheme = "" if isinstance(root, S3Path) else "file:"
-    if root.is_file() and chosen:
-        raise UsageError(*ONE_TABLE)
     if root.is_file():
+        if chosen:
+            raise UsageError(*ONE_TABLE)
         parent, _, name = path.rpartition("/")
         return _survey_tables(f"{scheme}{parent or '.'}", {_plain(name): name})
     if not root.is_dir():
         raise UsageError(f"There is no file or folder {path}.", "Name one, such as file:data/inbox/tea.")
+    origins = list(chosen) or _kinds_of_files(root)
+    _require_few(origins, "The folder", "kinds of files")
+    return _survey_tables(f"{scheme}{path or '/'}", {_plain(origin): origin for origin in origins})
+
+
+def _kinds_of_files(root: Path) -> list[str]:
+    """Return the files of a folder and its subfolders; those whose names differ by numbers alone are one pattern."""
+    from flows.sources.files.table import DOCUMENT_READERS, reader_of
+
     groups: dict[str, list[str]] = defaultdict(list)
     for file in sorted(root.rglob("*")):
         name = file.relative_to(root).as_posix()
@@ -104,10 +112,7 @@ def _survey_files(url: str, chosen: Sequence[str]) -> Survey:
             is_document = reader_of(name) in DOCUMENT_READERS  # one record a file, whatever its name
             stem = f"{parent}/" * bool(parent) if is_document else NUMBERED.sub("", name.removesuffix(suffix))
             groups[f"{stem}*{suffix}"].append(name)
-    origins = [names[0] if len(names) == 1 else pattern for pattern, names in groups.items()]
-    origins = list(chosen) or origins
-    _require_few(origins, "The folder", "kinds of files")
-    return _survey_tables(f"{scheme}{path or '/'}", {_plain(origin): origin for origin in origins})
+    return [names[0] if len(names) == 1 else pattern for pattern, names in groups.items()]
 
 
 def _survey_tables(url: str, origins: Mapping[str, str]) -> Survey:

@@ -146,7 +146,7 @@ def _describe(dbt: Dbt, candidate: duckdb.DuckDBPyConnection, result: Any) -> Fi
         message += " Build it again: python -m flows elt --full-refresh"
     if DAMAGED.search(message):
         message += f" {REBUILD}"
-    tested = dbt.manifest.nodes.get(getattr(node, "tested_node_unique_id", "")) or tested_node(dbt.manifest, node)
+    tested = tested_node(dbt.manifest, node)
     if tested is None:
         return Finding(node.name, f"{node.resource_type} ended in an error: {message}")
     what = f"{node.resource_type.replace('_', ' ')} {node.name} ended in an error: {message}"

@@ -3,7 +3,7 @@
 import json
 import logging
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
@@ -82,11 +82,21 @@ def fail(folder: DataFolder, error: WarehouseError, *loaded: str) -> None:
     settle_failure(folder, error, loaded, "--set test")
 
 
-def succeed(folder: DataFolder, *warnings: str, owner: str = "") -> None:
+def succeed(
+    folder: DataFolder, *warnings: str | Finding, owner: str = "", loaded: Collection[str] | None = None
+) -> None:
     from flows.orchestration.incidents import settle_success
 
-    found = [Finding("daily_sales", text, owner=owner, severity="warn") for text in warnings]
-    settle_success(folder, found, "--set test")
+    found = [one if isinstance(one, Finding) else warning(one, owner) for one in warnings]
+    settle_success(folder, found, "--set test", loaded)
+
+
+def warning(text: str, owner: str = "") -> Finding:
+    return Finding("daily_sales", text, owner=owner, severity="warn")
+
+
+def open_tables(folder: DataFolder) -> set[str]:
+    return {one.incident.table for one in open_incidents(folder.lake).values()}
 
 
 def gate(*tables: str) -> GateFailed:
@@ -150,11 +160,8 @@ def test_each_owner_is_told_of_the_tests_of_a_table_that_are_theirs(folder: Data
     assert len(alerts.messages("finance")) == 1
 
     # When a test of another owner warns, too
-    from flows.orchestration.incidents import settle_success
-
-    theirs = Finding("daily_sales", "12 rows, 100 are usual", owner="sales", severity="warn")
-    ours = Finding("daily_sales", "nulls are odd", severity="warn")
-    settle_success(folder, [ours, theirs], "--set test")
+    theirs = warning("12 rows, 100 are usual", "sales")
+    succeed(folder, "nulls are odd", theirs)
 
     # Then that owner alone gets a message, without the text of the other test
     assert alerts.messages("finance") == []
@@ -163,7 +170,7 @@ def test_each_owner_is_told_of_the_tests_of_a_table_that_are_theirs(folder: Data
     assert "nulls are odd" not in message
 
     # When one of the tests passes, then the other one stays open
-    settle_success(folder, [theirs], "--set test")
+    succeed(folder, theirs)
     assert len(alerts.messages("finance")) == 1
     assert [one.incident.owner for one in open_incidents(folder.lake).values()] == ["Sales team"]
 
@@ -175,7 +182,7 @@ def test_a_source_that_is_read_again_is_over_even_if_the_run_fails_later(
     assert "sales.orders, source failed (error): connection refused" in alerts.messages("all")[0]
     fail(folder, gate("daily_sales"), "sales.orders")
     assert ["sales.orders, source failed: resolved" in text for text in alerts.messages("all")] == [True]
-    assert {one.incident.table for one in open_incidents(folder.lake).values()} == {"daily_sales"}
+    assert open_tables(folder) == {"daily_sales"}
 
 
 def test_days_that_are_read_again_leave_the_incidents_of_other_tables(folder: DataFolder, alerts: AlertServer) -> None:
@@ -185,9 +192,7 @@ def test_days_that_are_read_again_leave_the_incidents_of_other_tables(folder: Da
     assert open_tables(folder) == {"crm.customers", "sales.orders"}
 
     # When a backfill has loaded one of them alone
-    from flows.orchestration.incidents import settle_success
-
-    settle_success(folder, [], "--set test", {"crm.customers"})
+    succeed(folder, loaded={"crm.customers"})
 
     # Then the other one is still broken
     assert open_tables(folder) == {"sales.orders"}
@@ -209,10 +214,6 @@ def test_a_job_that_ends_in_an_error_that_nobody_foresaw_is_an_incident(
     with job_watched(folder, "scoring", "--set test", is_whole=True):
         pass
     assert ["scoring: resolved" in text for text in alerts.messages("all")] == [True]
-
-
-def open_tables(folder: DataFolder) -> set[str]:
-    return {one.incident.table for one in open_incidents(folder.lake).values()}
 
 
 def test_an_alert_that_no_place_takes_is_logged_by_its_host_and_tried_again(
@@ -289,7 +290,7 @@ def test_the_drift_of_a_model_that_is_gone_is_over(folder: DataFolder, alerts: A
 
     settle_drift(folder, {"report": ("it drifts", False), "renamed": ("it drifts", False)}, ["report", "renamed"])
     settle_drift(folder, {}, ["other"])
-    assert {one.incident.table for one in open_incidents(folder.lake).values()} == {"report"}
+    assert open_tables(folder) == {"report"}
 
 
 def test_a_use_that_is_called_like_a_table_has_its_own_owner_and_inputs(folder: DataFolder) -> None:
